@@ -1,0 +1,44 @@
+# Every target does its own set-up in .venv: nothing else is needed but Python 3.11 or newer and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+EXTRAS := train,openvino,parquet,drawn,dev
+
+.PHONY: demo test check fix e2e bench clean help
+
+help:            ## what can be made
+	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Fieldguide needs Python 3.11 or newer")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
+	touch $@
+
+demo: $(READY)   ## draw 14 kinds of chart, learn them, publish a guide, ask it: offline, in minutes
+	$(BIN)/fieldguide demo demo
+	$(BIN)/fieldguide predict --guide demo/guide demo/guide/examples | head -n 16
+	@echo "Try your own charts:  $(BIN)/fieldguide predict -C demo CHART.png   or   $(BIN)/fieldguide serve -C demo"
+
+test: $(READY)   ## every test
+	$(BIN)/python -m pytest
+
+e2e: $(READY)    ## only the tests that need a real browser
+	tests/install_browser
+	$(BIN)/python -m pytest -m browser
+
+check: $(READY)  ## lint and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+fix: $(READY)    ## format, and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY)  ## every benchmark: minutes, prints figures beside their peers
+	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+clean:           ## take away what the other targets made, but not the demo
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

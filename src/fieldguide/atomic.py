@@ -1,0 +1,92 @@
+"""Files that are there whole or not at all.
+
+Write beside the place, flush to the disk, rename, flush the folder: a kill at any moment leaves the old file
+or the new one. Names that begin with "." and end with ".tmp" are unfinished and never data.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fieldguide.errors import translate_os_errors
+
+__all__ = ["replace_folder", "write_bytes", "write_text"]
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Nothing; `path` holds `data`, durably.
+
+    Raises:
+        DiskFull: no space; the old file is untouched.
+        NoPermission: the folder cannot be written.
+    """
+    with translate_os_errors(f"writing {path}"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        _flush_folder(path.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Nothing; `path` holds `text` in UTF-8, durably.
+
+    Raises:
+        DiskFull: no space; the old file is untouched.
+        NoPermission: the folder cannot be written.
+    """
+    write_bytes(path, text.encode("utf-8"))
+
+
+@contextmanager
+def replace_folder(path: Path) -> Iterator[Path]:
+    """An empty folder to fill; when the block ends well it becomes `path`, and what was there is gone.
+
+    Raises:
+        DiskFull: no space; the old folder is untouched.
+        NoPermission: the parent cannot be written.
+    """
+    with translate_os_errors(f"writing {path}"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=f".{path.name}-", suffix=".tmp", dir=path.parent))
+        old = fresh.with_name(fresh.name.replace(".tmp", "-old.tmp"))
+        try:
+            yield fresh
+            fresh.chmod(0o755)
+            for file in fresh.rglob("*"):
+                _flush(file)
+            if path.exists():
+                path.rename(old)
+            fresh.rename(path)
+        except BaseException:
+            if old.exists() and not path.exists():
+                old.rename(path)
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise
+        _flush_folder(path.parent)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    """Nothing; the file or folder is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _flush_folder(path: Path) -> None:
+    """Nothing; the renames inside the folder are on the disk."""
+    _flush(path)

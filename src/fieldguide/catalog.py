@@ -1,0 +1,303 @@
+"""The catalogue: one SQLite file that knows each image, where it came from and what is thought of it.
+
+Knows nothing about pixels, models or the stages; the layout of the file is private to this module. Whoever writes
+holds the project's lock; whoever reads needs none (WAL mode). A commit is on the disk when the call returns.
+"""
+
+import hashlib
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from fieldguide.errors import DiskFull, NoPermission, ProjectDamaged, ProjectTooNew
+from fieldguide.records import Grouping, ImageRow, ImageState, Label, Origin, Verdict
+
+__all__ = ["MIGRATIONS", "Catalog", "Finished"]
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE image (
+        sha256 TEXT PRIMARY KEY, format TEXT NOT NULL, bytes INTEGER NOT NULL, width INTEGER NOT NULL,
+        height INTEGER NOT NULL, mode TEXT NOT NULL, frames INTEGER NOT NULL, added_at TEXT NOT NULL);
+    CREATE TABLE origin (
+        sha256 TEXT NOT NULL REFERENCES image, source TEXT NOT NULL, location TEXT NOT NULL, author TEXT NOT NULL,
+        licence TEXT NOT NULL, licence_url TEXT NOT NULL, given_split TEXT NOT NULL,
+        PRIMARY KEY (sha256, source, location));
+    CREATE TABLE label (
+        sha256 TEXT NOT NULL REFERENCES image, class_name TEXT NOT NULL, by TEXT NOT NULL,
+        PRIMARY KEY (sha256, class_name, by));
+    CREATE TABLE fingerprint (
+        sha256 TEXT PRIMARY KEY REFERENCES image, dhash BLOB NOT NULL, mirror BLOB NOT NULL, grey BLOB NOT NULL);
+    CREATE TABLE verdict (
+        sha256 TEXT NOT NULL REFERENCES image, "check" TEXT NOT NULL, verdict TEXT NOT NULL, reason TEXT NOT NULL,
+        score REAL NOT NULL, settings TEXT NOT NULL, PRIMARY KEY (sha256, "check"));
+    CREATE TABLE grouping (sha256 TEXT PRIMARY KEY REFERENCES image, group_id TEXT NOT NULL, why TEXT NOT NULL);
+    CREATE TABLE split (sha256 TEXT PRIMARY KEY REFERENCES image, split TEXT NOT NULL);
+    CREATE TABLE run (name TEXT PRIMARY KEY, learner TEXT NOT NULL, inputs TEXT NOT NULL, made_at TEXT NOT NULL);
+    CREATE TABLE look (run TEXT NOT NULL REFERENCES run, by TEXT NOT NULL, at TEXT NOT NULL);
+    CREATE TABLE stage (name TEXT PRIMARY KEY, inputs TEXT NOT NULL, report TEXT NOT NULL, at TEXT NOT NULL);
+    CREATE VIEW state AS
+        SELECT image.sha256, image.format,
+            coalesce((SELECT CASE WHEN count(DISTINCT class_name) = 1 THEN min(class_name) ELSE '' END
+                      FROM label WHERE label.sha256 = image.sha256), '') AS class_name,
+            CASE WHEN EXISTS (SELECT 1 FROM verdict v WHERE v.sha256 = image.sha256 AND v.verdict = 'reject')
+                    THEN 'rejected'
+                 WHEN EXISTS (SELECT 1 FROM verdict v WHERE v.sha256 = image.sha256 AND v."check" = 'duplicates')
+                    THEN 'kept'
+                 ELSE 'unchecked' END AS state,
+            coalesce((SELECT group_id FROM grouping g WHERE g.sha256 = image.sha256), image.sha256) AS group_id,
+            coalesce((SELECT split FROM split s WHERE s.sha256 = image.sha256), '') AS split,
+            coalesce((SELECT max(given_split) FROM origin o WHERE o.sha256 = image.sha256), '') AS given_split
+        FROM image;
+    """,
+)
+
+
+class Finished:
+    """The row that says a stage is done: `inputs` is the digest of what it was done with."""
+
+    def __init__(self, inputs: str, report: dict[str, Any]) -> None:
+        self.inputs = inputs
+        self.report = report
+
+
+class Catalog:
+    """The open catalogue of one project; a context manager."""
+
+    def __init__(self, path: Path, migrations: Sequence[str] = MIGRATIONS) -> None:
+        """Opens or makes the file, and brings an older one forward after a backup copy.
+
+        Raises:
+            ProjectTooNew: its schema is newer than this program's.
+            ProjectDamaged: it is no database, or its pages are damaged.
+            NoPermission: it cannot be read.
+            DiskFull: it cannot be brought forward.
+        """
+        self.path = path
+        with self._translated():
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=30.0)
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.execute("PRAGMA synchronous = FULL")
+                self._db.execute("PRAGMA foreign_keys = ON")
+                self._migrate(migrations)
+            except BaseException:
+                self._db.close()
+                raise
+
+    def __enter__(self) -> "Catalog":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Nothing; the file is closed."""
+        self._db.close()
+
+    def _migrate(self, migrations: Sequence[str]) -> None:
+        """Nothing; the schema is the newest.
+
+        Raises:
+            ProjectTooNew: it is newer than that.
+        """
+        version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
+        if version > len(migrations):
+            message = f"{self.path} has schema {version}; this Fieldguide knows {len(migrations)}"
+            raise ProjectTooNew(message, "install a newer Fieldguide to work on this project")
+        if 0 < version < len(migrations):
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            shutil.copy2(self.path, self.path.with_name(f"{self.path.name}.v{version}.bak"))
+        for number in range(version, len(migrations)):
+            self._db.executescript(
+                f"BEGIN IMMEDIATE; {migrations[number]}; PRAGMA user_version = {number + 1}; COMMIT;"
+            )
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Nothing; errors of SQLite inside the block become ours.
+
+        Raises:
+            DiskFull: SQLITE_FULL or a short write.
+            NoPermission: the file cannot be opened or written.
+            ProjectDamaged: anything that says the file is not sound.
+        """
+        try:
+            yield
+        except sqlite3.Error as error:
+            name = getattr(error, "sqlite_errorname", "")
+            if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+                hint = "free some space and run the same command again"
+                raise DiskFull(f"no space left while writing {self.path}", hint) from error
+            if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM")):
+                raise NoPermission(f"cannot write {self.path}", "check the owner and mode of the folder") from error
+            if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
+                hint = "put back a backup of catalog.db, or make a new project and add the images/ folder again"
+                raise ProjectDamaged(f"{self.path} is damaged: {error}", hint) from error
+            raise
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Nothing; what is written in the block is committed together, durably, or not at all.
+
+        Raises:
+            DiskFull: no space.
+            NoPermission: the file cannot be written.
+            ProjectDamaged: the file is not sound.
+        """
+        with self._translated():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with self._translated(), closing(self._db.execute(sql, values)) as cursor:
+            return cursor.fetchall()
+
+    def add_images(self, rows: Iterable[tuple[ImageRow, Origin, Label]], added_at: str) -> None:
+        """Nothing; images, origins and labels are written together; those known already are left as they are."""
+        with self.transaction():
+            for image, origin, label in rows:
+                self._db.execute(
+                    "INSERT OR IGNORE INTO image VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (image.sha256, image.format, image.bytes, image.width, image.height, image.mode,
+                     image.frames, added_at),
+                )  # fmt: skip
+                self._db.execute(
+                    "INSERT OR IGNORE INTO origin VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (origin.sha256, origin.source, origin.location, origin.author, origin.licence,
+                     origin.licence_url, origin.given_split),
+                )  # fmt: skip
+                self._db.execute(
+                    "INSERT OR IGNORE INTO label VALUES (?, ?, ?)", (label.sha256, label.class_name, label.by)
+                )
+
+    def hashes(self) -> set[str]:
+        """The SHA-256 of every image."""
+        return {row[0] for row in self._rows("SELECT sha256 FROM image")}
+
+    def images(self) -> dict[str, ImageRow]:
+        """Every image's row by its hash, in the order of the hashes."""
+        sql = "SELECT sha256, format, bytes, width, height, mode, frames FROM image ORDER BY sha256"
+        return {row[0]: ImageRow(*row) for row in self._rows(sql)}
+
+    def states(self) -> list[ImageState]:
+        """What the catalogue says of each image, in the order of the hashes."""
+        sql = "SELECT sha256, format, class_name, state, group_id, split, given_split FROM state ORDER BY sha256"
+        return [ImageState(*row) for row in self._rows(sql)]
+
+    def labels(self) -> dict[str, set[str]]:
+        """The class names given to each image."""
+        found: dict[str, set[str]] = {}
+        for sha256, class_name in self._rows("SELECT sha256, class_name FROM label"):
+            found.setdefault(sha256, set()).add(class_name)
+        return found
+
+    def origins(self) -> list[Origin]:
+        """Every origin, in the order of the hashes."""
+        sql = """SELECT sha256, source, location, author, licence, licence_url, given_split
+                 FROM origin ORDER BY sha256, source, location"""
+        return [Origin(*row) for row in self._rows(sql)]
+
+    def count_origins(self, source: str) -> dict[str, int]:
+        """Images of one source by class name."""
+        sql = """SELECT class_name, count(DISTINCT label.sha256) FROM label JOIN origin USING (sha256)
+                 WHERE source = ? GROUP BY class_name"""
+        return dict(self._rows(sql, (source,)))  # type: ignore[arg-type]
+
+    def locations(self, source: str) -> set[str]:
+        """Where the images of one source came from."""
+        return {row[0] for row in self._rows("SELECT location FROM origin WHERE source = ?", (source,))}
+
+    def set_fingerprints(self, rows: Iterable[tuple[str, bytes, bytes, bytes]]) -> None:
+        """Nothing; for each image its dHash, that of its mirror, and its grey thumbnail."""
+        with self.transaction():
+            self._db.executemany("INSERT OR REPLACE INTO fingerprint VALUES (?, ?, ?, ?)", rows)
+
+    def fingerprints(self) -> list[tuple[str, bytes, bytes, bytes]]:
+        """Hash, dHash, mirrored dHash and grey thumbnail of each image that has them, in order."""
+        rows = self._rows("SELECT sha256, dhash, mirror, grey FROM fingerprint ORDER BY sha256")
+        return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+    def set_verdicts(self, verdicts: Iterable[Verdict], settings: str) -> None:
+        """Nothing; verdicts replace those of the same check; `settings` says what they were made with."""
+        with self.transaction():
+            self._db.executemany(
+                "INSERT OR REPLACE INTO verdict VALUES (?, ?, ?, ?, ?, ?)",
+                [(v.sha256, v.check, v.verdict, v.reason, v.score, settings) for v in verdicts],
+            )
+
+    def replace_copies(self, verdicts: Iterable[Verdict], groups: Iterable[Grouping], settings: str) -> None:
+        """Nothing; all verdicts of the check "duplicates" and all groups are replaced, together."""
+        with self.transaction():
+            self._db.execute("""DELETE FROM verdict WHERE "check" = 'duplicates'""")
+            self._db.execute("DELETE FROM grouping")
+            self._db.executemany(
+                "INSERT INTO verdict VALUES (?, ?, ?, ?, ?, ?)",
+                [(v.sha256, v.check, v.verdict, v.reason, v.score, settings) for v in verdicts],
+            )
+            self._db.executemany(
+                "INSERT INTO grouping VALUES (?, ?, ?)", [(g.sha256, g.group_id, g.why) for g in groups]
+            )
+
+    def verdicts(self, check: str) -> dict[str, tuple[Verdict, str]]:
+        """For each image that a check has spoken on, the verdict and the settings it was made with."""
+        sql = 'SELECT sha256, "check", verdict, reason, score, settings FROM verdict WHERE "check" = ?'
+        return {row[0]: (Verdict(*row[:5]), row[5]) for row in self._rows(sql, (check,))}
+
+    def replace_splits(self, splits: dict[str, str]) -> None:
+        """Nothing; the split of each image; images not named have none."""
+        with self.transaction():
+            self._db.execute("DELETE FROM split")
+            self._db.executemany("INSERT INTO split VALUES (?, ?)", sorted(splits.items()))
+
+    def splits(self) -> dict[str, str]:
+        """The split of each image that has one."""
+        return dict(self._rows("SELECT sha256, split FROM split"))  # type: ignore[arg-type]
+
+    def add_run(self, name: str, learner: str, inputs: str, made_at: str) -> None:
+        """Nothing; a finished training run is known."""
+        with self.transaction():
+            self._db.execute("INSERT OR REPLACE INTO run VALUES (?, ?, ?, ?)", (name, learner, inputs, made_at))
+
+    def add_look(self, run: str, by: str, at: str) -> None:
+        """Nothing; it is written down that the test split was opened, by which stage, for which run."""
+        with self.transaction():
+            self._db.execute("INSERT INTO look VALUES (?, ?, ?)", (run, by, at))
+
+    def count_looks(self) -> int:
+        """How often the test split has been opened."""
+        return int(self._rows("SELECT count(*) FROM look")[0][0])
+
+    def finish(self, stage: str, inputs: str, report: dict[str, Any], at: str) -> None:
+        """Nothing; the stage is done with these inputs. Written last."""
+        with self.transaction():
+            row = (stage, inputs, json.dumps(report, ensure_ascii=False), at)
+            self._db.execute("INSERT OR REPLACE INTO stage VALUES (?, ?, ?, ?)", row)
+
+    def finished(self, stage: str) -> Finished | None:
+        """When and with what a stage was last done; None when never."""
+        rows = self._rows("SELECT inputs, report FROM stage WHERE name = ?", (stage,))
+        return Finished(rows[0][0], json.loads(rows[0][1])) if rows else None
+
+    def digest(self, *tables: str) -> str:
+        """A hash of the rows of some tables, the same whatever the order they were written in."""
+        known = {row[0] for row in self._rows("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
+        total = hashlib.sha256()
+        for table in tables:
+            if table not in known:
+                raise KeyError(table)
+            columns = [row[1] for row in self._rows(f"PRAGMA table_info({table})")]
+            wanted = ", ".join(f'"{name}"' for name in columns if name not in ("added_at", "at", "made_at", "settings"))
+            for row in self._rows(f"SELECT {wanted} FROM {table} ORDER BY {wanted}"):
+                total.update(repr(row).encode())
+        return total.hexdigest()

@@ -1,0 +1,67 @@
+"""The check that a file is a picture: it decodes in full and is large enough.
+
+Knows nothing about other images or the catalogue. Runs in a process of its own, under limits.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fieldguide.errors import BadImage
+from fieldguide.images import Limits, decode, dhash, grey_thumbnail
+
+__all__ = ["GREY_SIDE", "FileLook", "look_at_file"]
+
+GREY_SIDE = 32
+_DECODE_SIDE = 128  # a scaled decode reads every byte of a JPEG, and hashes need no more than this
+
+
+@dataclass(frozen=True)
+class FileLook:
+    """What one file looks like.
+
+    Attributes:
+        sha256: its hash.
+        reason: "" when it is a picture that is large enough.
+        detail: the reason as a sentence.
+        shorter: its shorter side, pixels; 0 when it does not decode.
+        dhash: 64-bit difference hash, big-endian, 8 bytes; empty when it does not decode.
+        mirror: that of its mirror image.
+        grey: its grey thumbnail, 32 x 32 bytes, row by row.
+    """
+
+    sha256: str
+    reason: str
+    detail: str
+    shorter: int
+    dhash: bytes = b""
+    mirror: bytes = b""
+    grey: bytes = b""
+
+
+def look_at_file(item: tuple[str, str, int], *, limits: Limits, min_side: int) -> FileLook:
+    """What the file looks like; trouble with it is a reason, never an exception.
+
+    Args:
+        item: the image's hash, its path, and its shorter side according to the header, pixels.
+        limits: what may be decoded.
+        min_side: the shortest side that is large enough, pixels.
+    """
+    sha256, path, shorter = item
+    try:
+        pixels = decode(Path(path).read_bytes(), limits, at_least=_DECODE_SIDE)
+    except BadImage as error:
+        return FileLook(sha256, error.reason, error.detail, 0)
+    except OSError as error:
+        return FileLook(sha256, "unreadable", f"the original cannot be read: {error.strerror}", 0)
+    straight, mirrored = dhash(pixels)
+    grey = grey_thumbnail(pixels, GREY_SIDE).tobytes()
+    small = shorter < min_side
+    return FileLook(
+        sha256,
+        "too_small" if small else "",
+        f"its shorter side has {shorter} pixels; {min_side} are the least" if small else "",
+        shorter,
+        straight.to_bytes(8, "big"),
+        mirrored.to_bytes(8, "big"),
+        grey,
+    )

@@ -1,0 +1,126 @@
+"""The stage that says of each picture whether it is kept, with a reason. Nothing is ever deleted."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict
+from functools import partial
+
+import numpy as np
+
+from fieldguide.catalog import Catalog
+from fieldguide.checks.duplicates import Fingerprints, find_copies, judge_copies
+from fieldguide.checks.files import GREY_SIDE, FileLook, look_at_file
+from fieldguide.engine import Crash, core_count, map_guarded
+from fieldguide.errors import NotReady
+from fieldguide.project import Project, decode_limits
+from fieldguide.records import CleanReport, ImageRow, Progress, Verdict
+from fieldguide.settings import Settings
+
+__all__ = ["clean", "inputs"]
+
+_BATCH = 64
+
+
+def inputs(catalog: Catalog, settings: Settings) -> str:
+    """The digest of everything that this stage's result depends on."""
+    said = settings.clean.model_dump_json() + settings.images.model_dump_json()
+    return hashlib.sha256((said + catalog.digest("image", "label")).encode()).hexdigest()
+
+
+def clean(project: Project, settings: Settings, *, progress: Progress) -> CleanReport:
+    """How many pictures are kept per class and rejected per reason.
+
+    Each file is decoded once, in a process under limits; a second run looks only at what is new. Copies are judged
+    over all of them.
+
+    Raises:
+        NotReady: no picture has been added.
+        DiskFull: no space; the verdicts written before stay.
+        NoPermission: the project cannot be written.
+    """
+    with project.catalog() as catalog:
+        wanted = inputs(catalog, settings)
+        done = catalog.finished("clean")
+        if done and done.inputs == wanted:
+            return CleanReport(**done.report)
+        images = catalog.images()
+        if not images:
+            raise NotReady("there are no pictures yet", "add some with: fieldguide add FOLDER")
+        _check_files(project, settings, catalog, images, progress)
+        _check_copies(settings, catalog, images, progress)
+        report = _report(catalog)
+        catalog.finish("clean", wanted, asdict(report), project.now())
+    return report
+
+
+def _check_files(
+    project: Project, settings: Settings, catalog: Catalog, images: dict[str, ImageRow], progress: Progress
+) -> None:
+    """Nothing; every image has a verdict of the check "files", made with the present settings."""
+    made_with = settings.images.model_dump_json() + str(settings.clean.min_side)
+    known = catalog.verdicts("files")
+    todo = [
+        (row.sha256, str(project.image_path(row.sha256, row.format)), min(row.width, row.height))
+        for row in images.values()
+        if row.sha256 not in known or known[row.sha256][1] != made_with
+    ]
+    look = partial(look_at_file, limits=decode_limits(settings), min_side=settings.clean.min_side)
+    progress.start("looking at files", len(todo))
+    batch: list[FileLook] = []
+    for index, result in map_guarded(look, todo, workers=core_count()):
+        if isinstance(result, Crash):
+            result = FileLook(todo[index][0], result.reason, result.detail, 0)
+        batch.append(result)
+        progress.advance()
+        if len(batch) == _BATCH:
+            _write(catalog, batch, made_with)
+            batch = []
+    _write(catalog, batch, made_with)
+
+
+def _write(catalog: Catalog, looks: Iterable[FileLook], made_with: str) -> None:
+    """Nothing; the fingerprints are written, then the verdicts that make them final."""
+    looks = list(looks)
+    catalog.set_fingerprints((look.sha256, look.dhash, look.mirror, look.grey) for look in looks if look.dhash)
+    catalog.set_verdicts(
+        (
+            Verdict(look.sha256, "files", "reject", f"{look.reason}: {look.detail}", float(look.shorter))
+            if look.reason
+            else Verdict(look.sha256, "files", "keep", "", float(look.shorter))
+            for look in looks
+        ),
+        made_with,
+    )
+
+
+def _check_copies(
+    settings: Settings, catalog: Catalog, images: dict[str, ImageRow], progress: Progress
+) -> None:
+    """Nothing; every image that passed the check "files" has a verdict of the check "duplicates"."""
+    progress.start("looking for copies", None)
+    passed = {name for name, (verdict, _) in catalog.verdicts("files").items() if verdict.verdict == "keep"}
+    rows = [row for row in catalog.fingerprints() if row[0] in passed]
+    prints = Fingerprints(
+        [row[0] for row in rows],
+        np.array([int.from_bytes(row[1], "big") for row in rows], dtype=np.uint64),
+        np.array([int.from_bytes(row[2], "big") for row in rows], dtype=np.uint64),
+        np.frombuffer(b"".join(row[3] for row in rows), dtype=np.uint8).reshape(-1, GREY_SIDE, GREY_SIDE),
+    )
+    pairs = find_copies(prints, settings.clean.copy_distance, settings.clean.copy_likeness)
+    areas = {name: row.width * row.height for name, row in images.items()}
+    verdicts, groups = judge_copies(pairs, prints.sha256, catalog.labels(), areas)
+    catalog.replace_copies(verdicts, groups, settings.clean.model_dump_json())
+
+
+def _report(catalog: Catalog) -> CleanReport:
+    """The counts that the catalogue now gives."""
+    states = catalog.states()
+    kept = Counter(state.class_name for state in states if state.state == "kept")
+    rejected: Counter[str] = Counter()
+    for check in ("files", "duplicates"):
+        said = (verdict for verdict, _ in catalog.verdicts(check).values() if verdict.verdict == "reject")
+        rejected.update(verdict.reason.partition(":")[0] for verdict in said)
+    groups = Counter(state.group_id for state in states)
+    copies = sum(1 for count in groups.values() if count > 1)
+    return CleanReport(dict(sorted(kept.items())), dict(rejected.most_common()), copies)

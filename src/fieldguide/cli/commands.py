@@ -1,0 +1,251 @@
+"""Every command: its options, the stage it calls, what it shows. No stage is imported before its command runs."""
+
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+__all__ = ["app", "command_names"]
+
+app = typer.Typer(
+    name="fieldguide", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    help="Turns a list of names into an image classifier that a person can trust and publish.",
+    epilog="Every command: two lines when something is wrong, --debug for a traceback.",
+)  # fmt: skip
+
+ProjectOption = Annotated[Path, typer.Option("--project", "-C", help="The project's folder.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the report as JSON, for programs.")]
+GuideOption = Annotated[Path | None, typer.Option("--guide", help="A published guide; else the project's own.")]
+
+
+def command_names() -> list[str]:
+    """The names of all commands."""
+    return [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from fieldguide import __version__
+
+        typer.echo(f"fieldguide {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Turns a list of names into an image classifier that a person can trust and publish."""
+
+
+def _show(name: str, report: Any, as_json: bool) -> None:
+    from fieldguide.cli.show import show
+
+    show(name, report, as_json)
+
+
+@contextlib.contextmanager
+def _bars() -> Iterator[Any]:
+    from fieldguide.cli.progress import BarProgress
+
+    with BarProgress() as progress:
+        yield progress
+
+
+def _run_stage(name: str, stage: Callable[..., Any], folder: Path, as_json: bool, **more: Any) -> None:
+    """Nothing; runs one stage of the project in a folder, alone, and shows its report."""
+    from fieldguide.project import find_project
+
+    project = find_project(folder)
+    with _bars() as progress, project.lock(name):
+        report = stage(project, project.settings(), progress=progress, **more)
+    _show(name, report, as_json)
+
+
+@app.command()
+def new(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make.")],
+    names: Annotated[
+        str, typer.Option("--names", help="Names with commas between, or a CSV file of them.")
+    ] = "",
+    source: Annotated[str, typer.Option("--source", help="Where `collect` looks: none or drawn.")] = "none",
+    as_json: JsonOption = False,
+) -> None:
+    """Make a project folder. Without names it takes the labels of whatever is added."""
+    from fieldguide.errors import SettingsError
+    from fieldguide.names import read_names
+    from fieldguide.new import new
+
+    if source not in ("none", "drawn"):
+        raise SettingsError(f"there is no source {source!r}", "give --source none or --source drawn")
+    changed = {"collect": {"source": source}} if source != "none" else {}
+    _show("new", new(folder, read_names(names) if names else {}, changed=changed), as_json)
+
+
+@app.command()
+def collect(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
+    """Gather pictures of each name from the source that fieldguide.toml chooses."""
+    from fieldguide.collect import collect
+
+    _run_stage("collect", collect, project, as_json)
+
+
+@app.command()
+def add(
+    path: Annotated[Path, typer.Argument(help="A folder, a CSV or Parquet of path,label, a zip or a tar.")],
+    class_name: Annotated[str, typer.Option("--class", help="What every picture there shows.")] = "",
+    author: Annotated[str, typer.Option("--author", help="Who made the pictures.")] = "",
+    licence: Annotated[str, typer.Option("--licence", help="SPDX identifier, or: own.")] = "",
+    licence_url: Annotated[str, typer.Option("--licence-url", help="Where the licence can be read.")] = "",
+    project: ProjectOption = Path(),
+    as_json: JsonOption = False,
+) -> None:
+    """Add pictures that you have: a folder per class, a table, an archive."""
+    from fieldguide.add import Terms, add
+
+    terms = Terms(class_name, author, licence, licence_url)
+    _run_stage("add", add, project, as_json, path=path, terms=terms)
+
+
+@app.command()
+def clean(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
+    """Say of each picture whether it is kept, and why not."""
+    from fieldguide.clean import clean
+
+    _run_stage("clean", clean, project, as_json)
+
+
+@app.command()
+def split(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
+    """Divide the pictures into train, val and test, copies together."""
+    from fieldguide.split import split
+
+    _run_stage("split", split, project, as_json)
+
+
+@app.command()
+def train(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
+    """Learn from train and val."""
+    from fieldguide.train import train
+
+    _run_stage("train", train, project, as_json)
+
+
+@app.command()
+def evaluate(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
+    """Open the test split and write report.html."""
+    from fieldguide.evaluate import evaluate
+
+    _run_stage("evaluate", evaluate, project, as_json)
+
+
+@app.command()
+def publish(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
+    """Make the guide, with the proof that it answers as trained."""
+    from fieldguide.publish import publish
+
+    _run_stage("publish", publish, project, as_json)
+
+
+@app.command()
+def predict(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures, or folders of them.")],
+    guide: GuideOption = None,
+    project: ProjectOption = Path(),
+    as_json: JsonOption = False,
+) -> None:
+    """Ask a guide what pictures show."""
+    from fieldguide.predict import predict
+
+    with _bars() as progress:
+        answers = predict(_guide_folder(guide, project), images, progress=progress)
+    _show("predict", answers, as_json)
+
+
+@app.command()
+def serve(
+    guide: GuideOption = None,
+    host: Annotated[str | None, typer.Option("--host", help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option("--port", help="Port; 0 takes a free one.", min=0, max=65535)] = None,
+    project: ProjectOption = Path(),
+) -> None:
+    """Serve a guide on this computer: a page and an API."""
+    from fieldguide.serve import serve
+    from fieldguide.settings import ServeSettings, load_settings
+
+    folder = _guide_folder(guide, project)
+    file = project / "fieldguide.toml"
+    settings = load_settings(file).serve if guide is None and file.is_file() else ServeSettings()
+    given = {"host": host, "port": port}
+    settings = settings.model_copy(update={key: value for key, value in given.items() if value is not None})
+    # a second Ctrl-C would otherwise print a traceback from inside the server
+    with contextlib.suppress(KeyboardInterrupt):
+        serve(folder, settings, ready=lambda address: typer.echo(f"{address}  (Ctrl-C ends it)", err=True))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _guide_folder(guide: Path | None, folder: Path) -> Path:
+    """The guide asked for, or the project's own."""
+    from fieldguide.errors import NotReady
+    from fieldguide.project import find_project
+
+    if guide is not None:
+        return guide
+    project = find_project(folder)
+    if not (project.guide_folder / "MANIFEST").is_file():
+        raise NotReady("this project has no guide yet", "run: fieldguide build")
+    return project.guide_folder
+
+
+@app.command()
+def build(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
+    """Do everything from clean to publish, redoing only what is out of date."""
+    from fieldguide.build import build
+    from fieldguide.project import find_project
+
+    found = find_project(project)
+    _walk(lambda **how: _locked(found, "build", build, **how), as_json)
+
+
+def _locked(project: Any, name: str, walk: Callable[..., Any], **how: Any) -> Any:
+    with project.lock(name):
+        return walk(project, project.settings(), **how)
+
+
+def _walk(walk: Callable[..., Any], as_json: bool) -> None:
+    """Nothing; runs a walk, showing each stage's report as it ends, or all of them as one JSON object."""
+    with _bars() as progress:
+
+        def done(name: str, report: Any) -> None:
+            progress.clear()
+            if not as_json:
+                _show(name, report, False)
+
+        reports = walk(progress=progress, done=done)
+    if as_json:
+        _show("build", reports, True)
+
+
+@app.command()
+def status(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
+    """Say where the project stands and what to type next."""
+    from fieldguide.project import find_project
+    from fieldguide.status import status
+
+    found = find_project(project)
+    _show("status", status(found, found.settings()), as_json)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the project is made.")] = Path("demo"),
+    per_class: Annotated[int, typer.Option("--per-class", help="Charts of each kind.", min=10, max=10000)] = 300,
+    as_json: JsonOption = False,
+) -> None:
+    """Do the whole walk on drawn charts, offline, in minutes."""
+    from fieldguide.demo import demo
+
+    _walk(lambda **how: demo(folder, per_class, **how), as_json)

@@ -1,0 +1,90 @@
+"""The edge of the program: every error becomes two lines and an exit code, never a traceback.
+
+Exit codes: 0 done, 2 a command or option that does not exist, 130 interrupted, others as in `errors.py`.
+"""
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from fieldguide.errors import FieldguideError, translate_os_errors
+
+__all__ = ["main"]
+
+_INTERRUPTED = 130
+_INTERRUPTED_HINT = "run the same command again: it goes on where it stopped"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Nothing; runs one command and exits.
+
+    Raises:
+        SystemExit: always, with the command's exit code.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given or bool(os.environ.get("FIELDGUIDE_DEBUG"))
+    given = [argument for argument in given if argument != "--debug"]
+    try:
+        with translate_os_errors("working"):
+            code = _run(given)
+    except KeyboardInterrupt:
+        code = _tell("stopped", _INTERRUPTED_HINT, _INTERRUPTED, "--json" in given)
+    except BrokenPipeError:  # the reader of our output has gone, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
+    except FieldguideError as error:
+        if debug:
+            traceback.print_exc()
+        code = _tell(error.message, error.hint, error.exit_code, "--json" in given)
+    except Exception as error:  # the outermost edge: whatever is left is a fault of ours
+        if debug:
+            traceback.print_exc()
+        message = f"{type(error).__name__}: {error}"
+        code = _tell(message, "this is a fault in Fieldguide: run it again with --debug and report it", 1, False)
+    sys.exit(code)
+
+
+def _run(given: list[str]) -> int:
+    """The exit code of one command.
+
+    Raises:
+        FieldguideError: what the command raises.
+        KeyboardInterrupt: on Ctrl-C.
+    """
+    from typer.main import get_command
+
+    from fieldguide.cli.commands import app
+
+    try:
+        return int(get_command(app).main(given, "fieldguide", standalone_mode=False) or 0)
+    except Exception as error:
+        if type(error).__name__ == "Abort":
+            raise KeyboardInterrupt from error
+        # typer carries its own copy of click, whose errors have no public name: they are known by what they offer
+        explain = getattr(error, "format_message", None)
+        if explain is None:
+            raise
+        return _tell(_one_line(explain()), _usage_hint(given), int(getattr(error, "exit_code", 2)), False)
+
+
+def _usage_hint(given: list[str]) -> str:
+    """Where the right words are."""
+    from fieldguide.cli.commands import command_names
+
+    known = given[0] if given and given[0] in command_names() else ""
+    return f"see: fieldguide {known + ' ' if known else ''}--help"
+
+
+def _one_line(message: str) -> str:
+    return " ".join(message.split()).rstrip(".")
+
+
+def _tell(message: str, hint: str, code: int, as_json: bool) -> int:
+    """The exit code, after the error's two lines, or the one JSON object that a program reads."""
+    if as_json:
+        print(json.dumps({"error": message, "hint": hint, "exit_code": code}), file=sys.stderr)  # noqa: T201
+    else:
+        print(f"fieldguide: {_one_line(message)}\n  {_one_line(hint)}", file=sys.stderr)  # noqa: T201
+    return code

@@ -1,0 +1,179 @@
+"""How each report looks on a terminal; or as JSON, the same for all."""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, is_dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from fieldguide.records import (
+    AddReport,
+    CleanReport,
+    CollectReport,
+    EvaluateReport,
+    NewReport,
+    Prediction,
+    PublishReport,
+    SplitReport,
+    StatusReport,
+    TrainReport,
+)
+
+__all__ = ["show"]
+
+_MAX_ROWS = 60
+
+
+def show(name: str, report: Any, as_json: bool) -> None:
+    """Nothing; the report is on the output stream."""
+    if as_json:
+        json.dump(_plain(report), sys.stdout, ensure_ascii=False, indent=1)
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    _SHOWN[name](console, report)
+
+
+def _plain(value: Any) -> Any:
+    """The report as dictionaries, lists and numbers."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _percent(score: Sequence[float]) -> str:
+    """A score with its interval."""
+    return f"{score[0]:.1%} (95 %: {score[1]:.1%} to {score[2]:.1%})"
+
+
+def _head(console: Console, name: str, text: str) -> None:
+    console.print(f"[bold green]{name:<9}[/] {escape(text)}")
+
+
+def _detail(console: Console, text: str) -> None:
+    console.print(f"          {escape(text)}", style="dim")
+
+
+def _counts(counts: dict[str, int]) -> str:
+    """`12 rose, 9 tulip`, shortened."""
+    said = [f"{count} {name}" for name, count in counts.items()]
+    return ", ".join(said[:8]) + (f" and {len(said) - 8} more" if len(said) > 8 else "")
+
+
+def _show_new(console: Console, report: NewReport) -> None:
+    said = f"with {len(report.class_names)} names" if report.class_names else "that takes the labels it is given"
+    _head(console, "new", f"made {report.folder}, a project {said}")
+    _detail(console, f"next: cd {report.folder}; fieldguide add FOLDER; fieldguide build")
+
+
+def _show_collect(console: Console, report: CollectReport) -> None:
+    _head(console, "collect", f"{sum(report.found.values())} pictures of {len(report.found)} classes from {report.source}")
+    short = {name: count for name, count in report.found.items() if count < report.asked}
+    if short:
+        _detail(console, f"fewer than {report.asked}: {_counts(short)}")
+
+
+def _show_add(console: Console, report: AddReport) -> None:
+    _head(console, "add", f"{sum(report.taken.values())} pictures taken, {report.known} known already, "
+          f"{sum(report.refused.values())} files refused")  # fmt: skip
+    table = Table(box=None, padding=(0, 2, 0, 10), header_style="dim")
+    table.add_column("class")
+    table.add_column("taken", justify="right")
+    for name, count in list(report.taken.items())[:_MAX_ROWS]:
+        table.add_row(escape(name), str(count))
+    if report.taken:
+        console.print(table)
+    if report.given_splits:
+        _detail(console, f"splits kept as given: {_counts(report.given_splits)}")
+    for reason, count in report.refused.items():
+        _detail(console, f"{count} x {reason}: {report.examples[reason][0]}")
+
+
+def _show_clean(console: Console, report: CleanReport) -> None:
+    kept, rejected = sum(report.kept.values()), sum(report.rejected.values())
+    _head(console, "clean", f"{kept} pictures kept, {rejected} rejected, {report.groups} families of copies")
+    if report.rejected:
+        _detail(console, f"rejected: {_counts(report.rejected)}")
+
+
+def _show_split(console: Console, report: SplitReport) -> None:
+    counts = {name: sum(found.values()) for name, found in report.counts.items()}
+    _head(console, "split", f"{_counts(counts)}; {report.groups} groups, none on two sides")
+    if report.moved:
+        _detail(console, f"{report.moved} pictures left the split they came with: a copy sat in another")
+
+
+def _show_train(console: Console, report: TrainReport) -> None:
+    _head(console, "train", f"{_percent(report.cv_accuracy)} in grouped cross-validation of {report.images} pictures")
+    _detail(console, f"{report.learner}, {report.backbone} by {report.runtime}, C {report.strength:g}, "
+            f"temperature {report.temperature:.2f}")  # fmt: skip
+    tried = ", ".join(f"{name} {value:.1%}" for name, value in report.fits.items())
+    _detail(console, f"picture to square: {report.fit}" + (f" (tried {tried})" if tried else ""))
+
+
+def _show_evaluate(console: Console, report: EvaluateReport) -> None:
+    _head(console, "evaluate", f"{_percent(report.accuracy)} on {report.test_images} test pictures")
+    _detail(console, f"grouped cross-validation over everything: {_percent(report.grouped)}")
+    _detail(console, f"a careless split would have said: {_percent(report.careless)}")
+    weak = sorted(report.per_class.items(), key=lambda one: one[1]["f1"])[:3]
+    _detail(console, "weakest: " + ", ".join(f"{name} (F1 {score['f1']:.2f})" for name, score in weak))
+    _detail(console, f"report: {report.report}")
+
+
+def _show_publish(console: Console, report: PublishReport) -> None:
+    _head(console, "publish", f"{report.guide}/, {report.bytes / 1e6:.1f} MB, {report.examples} examples")
+    _detail(console, f"answers as trained on {report.agreement:.1%} of {report.compared} val pictures; "
+            f"largest difference of a probability {report.max_difference:.4f}")  # fmt: skip
+    _detail(console, f"accepts {report.true_accept:.1%} of test pictures, and {report.false_accept:.1%} of those "
+            "of a class it was not told of")  # fmt: skip
+    if not report.examples:
+        _detail(console, "no examples: no picture has a licence that allows it (fieldguide add --licence own)")
+
+
+def _show_predict(console: Console, answers: list[Prediction]) -> None:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("picture", "answer", "", "next"):
+        table.add_column(column, justify="right" if not column else "left", overflow="fold")
+    for answer in answers:
+        table.add_row(*(escape(cell) for cell in _answer_cells(answer)))
+    console.print(table)
+
+
+def _answer_cells(answer: Prediction) -> tuple[str, str, str, str]:
+    """The cells of one picture's row."""
+    if answer.error:
+        return answer.path, "not readable", "", answer.error
+    ranked = [(name, f"{prob:.1%}") for name, prob in answer.probs.items()]
+    if answer.declined:
+        return answer.path, "none of these", "", "nearest: " + ", ".join(f"{name} {prob}" for name, prob in ranked[:2])
+    return answer.path, ranked[0][0], ranked[0][1], ", ".join(f"{name} {prob}" for name, prob in ranked[1:3])
+
+
+def _show_status(console: Console, report: StatusReport) -> None:
+    _head(console, "status", f"{report.name}: {report.images} pictures, {report.kept} kept")
+    styles = {"done": "green", "out of date": "yellow", "not run": "dim"}
+    for stage in report.stages:
+        state = f"[{styles[stage.state]}]{stage.state:<12}[/]"
+        console.print(f"          {stage.stage:<9} {state} {escape(stage.summary)}")
+    _detail(console, f"next: {report.next_command}")
+
+
+_SHOWN: dict[str, Callable[[Console, Any], None]] = {
+    "new": _show_new,
+    "collect": _show_collect,
+    "add": _show_add,
+    "clean": _show_clean,
+    "split": _show_split,
+    "train": _show_train,
+    "evaluate": _show_evaluate,
+    "publish": _show_publish,
+    "predict": _show_predict,
+    "status": _show_status,
+}

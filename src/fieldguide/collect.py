@@ -1,0 +1,111 @@
+"""The stage that gathers pictures of each name from a source, until there are as many as asked for.
+
+The one source so far is `drawn`: charts drawn on this machine. Each drawing is known by its class and number, so an
+interrupted run goes on where it stopped and the final set is the same.
+"""
+
+import hashlib
+from collections import Counter
+from dataclasses import asdict
+from functools import partial
+
+from fieldguide.catalog import Catalog
+from fieldguide.engine import Crash, core_count, map_guarded
+from fieldguide.errors import BadImage, NotReady, SettingsError
+from fieldguide.images import read_header
+from fieldguide.project import Project, decode_limits
+from fieldguide.records import CollectReport, ImageRow, Label, Origin, Progress
+from fieldguide.settings import Settings
+from fieldguide.sources.drawn import CLASS_NAMES, Drawing, draw
+
+__all__ = ["collect", "inputs"]
+
+_BATCH = 32
+_CPU_S = 60.0
+
+
+def inputs(catalog: Catalog, settings: Settings) -> str:
+    """The digest of everything that this stage's result depends on."""
+    said = f"{settings.collect.model_dump_json()} {sorted(settings.classes)} seed {settings.seed}"
+    return hashlib.sha256((said + catalog.digest("origin")).encode()).hexdigest()
+
+
+def collect(project: Project, settings: Settings, *, progress: Progress) -> CollectReport:
+    """How many pictures of each class there are from the source now.
+
+    Raises:
+        SettingsError: no source is chosen, or it has nothing for one of the names.
+        NotReady: a class could not be drawn.
+        DiskFull: no space; what was gathered stays.
+        NoPermission: the project cannot be written.
+    """
+    asked = settings.collect
+    if asked.source == "none":
+        message = "no source of pictures is chosen in [collect] of fieldguide.toml"
+        raise SettingsError(message, 'set source = "drawn" there, or add pictures with: fieldguide add FOLDER')
+    unknown = sorted(set(settings.classes) - set(CLASS_NAMES))
+    if unknown or not settings.classes:
+        said = f"cannot draw {unknown[0]!r}" if unknown else "needs names in [classes]"
+        raise SettingsError(f"the source 'drawn' {said}", f"it draws: {', '.join(CLASS_NAMES)}")
+    with project.catalog() as catalog:
+        known = catalog.locations("drawn")
+        todo = [
+            (name, number)
+            for number in range(asked.per_class)
+            for name in settings.classes
+            if _location(name, number, settings.seed) not in known
+        ]
+        progress.start("drawing charts", len(todo))
+        failed = _draw_all(project, settings, catalog, todo, progress)
+        found = catalog.count_origins("drawn")
+        if failed:
+            name, why = failed.most_common(1)[0][0]
+            message = f"{failed.total()} charts could not be drawn, first {name!r}: {why}"
+            raise NotReady(message, "run the same command again; if it stays, report it")
+        report = CollectReport("drawn", asked.per_class, found)
+        catalog.finish("collect", inputs(catalog, settings), asdict(report), project.now())
+    return report
+
+
+def _location(name: str, number: int, seed: int) -> str:
+    """How a drawing is known."""
+    return f"{name}/{seed + number}"
+
+
+def draw_numbered(item: tuple[str, int], *, seed: int) -> Drawing:
+    """The drawing of a class with that number."""
+    name, number = item
+    return draw(name, seed + number)
+
+
+def _draw_all(
+    project: Project, settings: Settings, catalog: Catalog, todo: list[tuple[str, int]], progress: Progress
+) -> Counter[tuple[str, str]]:
+    """What could not be drawn, and why; the rest is stored."""
+    failed: Counter[tuple[str, str]] = Counter()
+    rows: list[tuple[ImageRow, Origin, Label]] = []
+    limits = decode_limits(settings)
+    work = partial(draw_numbered, seed=settings.seed)
+    for index, drawing in map_guarded(work, todo, workers=core_count(), cpu_s=_CPU_S):
+        name, number = todo[index]
+        progress.advance()
+        if isinstance(drawing, Crash):
+            failed[name, drawing.detail] += 1
+            continue
+        try:
+            header = read_header(drawing.data, limits)
+        except BadImage as error:
+            failed[name, error.detail] += 1
+            continue
+        sha256 = project.store_image(drawing.data, header.format)
+        row = ImageRow(
+            sha256, header.format, len(drawing.data), header.width, header.height, header.mode, header.frames
+        )
+        origin = Origin(sha256, "drawn", _location(name, number, settings.seed), "Fieldguide", "CC0-1.0",
+                        "https://creativecommons.org/publicdomain/zero/1.0/")  # fmt: skip
+        rows.append((row, origin, Label(sha256, name, "query")))
+        if len(rows) == _BATCH:
+            catalog.add_images(rows, project.now())
+            rows = []
+    catalog.add_images(rows, project.now())
+    return failed

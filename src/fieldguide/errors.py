@@ -1,0 +1,197 @@
+"""The errors a person or a program can meet, as one tree.
+
+    FieldguideError                 exit code
+    ├── ProjectMissing                  66   no project in this folder
+    ├── ProjectExists                   73   there is something here already
+    ├── ProjectBusy                     75   another command is writing
+    ├── ProjectTooNew                    3   made by a newer Fieldguide
+    ├── ProjectDamaged                   4   the catalogue cannot be read
+    ├── SettingsError                   78   fieldguide.toml says something impossible
+    ├── NamesError                      64   a list of names that cannot work
+    ├── InputMissing                    67   a path that is not there
+    ├── InputUnusable                   65   a path that is there and holds nothing of use
+    ├── NotReady                         5   an earlier stage has to run first
+    ├── DiskFull                        74   no space left
+    ├── NoPermission                    77   the system says no
+    ├── GuideDamaged                     6   a guide that does not match its manifest
+    ├── ParityError                      7   the published model would answer otherwise
+    ├── PortBusy                        69   something else listens there
+    └── MissingExtra                     9   an optional part is not installed
+    BadImage                             -   one picture's trouble: data, never an exit
+
+*A bad image is data; a bad request is an exception.* `BadImage` is raised by the decoder and caught by the
+stage, which writes it down as a row; it is no `FieldguideError`. Everything else carries a `hint`: what to do.
+"""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = [
+    "BadImage",
+    "DiskFull",
+    "FieldguideError",
+    "GuideDamaged",
+    "InputMissing",
+    "InputUnusable",
+    "MissingExtra",
+    "NamesError",
+    "NoPermission",
+    "NotReady",
+    "ParityError",
+    "PortBusy",
+    "ProjectBusy",
+    "ProjectDamaged",
+    "ProjectExists",
+    "ProjectMissing",
+    "ProjectTooNew",
+    "SettingsError",
+    "translate_os_errors",
+]
+
+
+class FieldguideError(Exception):
+    """Any error that Fieldguide means to raise: what is wrong, and a `hint` on what to do."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __reduce__(self) -> tuple[type["FieldguideError"], tuple[str, str]]:
+        return type(self), (self.message, self.hint)
+
+
+class ProjectMissing(FieldguideError):
+    """The folder holds no project."""
+
+    exit_code = 66
+
+
+class ProjectExists(FieldguideError):
+    """A new project would overwrite something."""
+
+    exit_code = 73
+
+
+class ProjectBusy(FieldguideError):
+    """Another process holds the project's write lock."""
+
+    exit_code = 75
+
+
+class ProjectTooNew(FieldguideError):
+    """The catalogue or settings were written by a newer Fieldguide."""
+
+    exit_code = 3
+
+
+class ProjectDamaged(FieldguideError):
+    """The catalogue is not a database, or not ours, or contradicts the folder."""
+
+    exit_code = 4
+
+
+class SettingsError(FieldguideError):
+    """`fieldguide.toml` cannot be read or says something impossible."""
+
+    exit_code = 78
+
+
+class NamesError(FieldguideError):
+    """A list of class names that cannot make a classifier."""
+
+    exit_code = 64
+
+
+class InputMissing(FieldguideError):
+    """A path that does not exist."""
+
+    exit_code = 67
+
+
+class InputUnusable(FieldguideError):
+    """A path that exists and holds nothing that can be used."""
+
+    exit_code = 65
+
+
+class NotReady(FieldguideError):
+    """A stage was asked for before what it needs exists."""
+
+    exit_code = 5
+
+
+class DiskFull(FieldguideError):
+    """No space left on the device."""
+
+    exit_code = 74
+
+
+class NoPermission(FieldguideError):
+    """The operating system refuses to read or write a path."""
+
+    exit_code = 77
+
+
+class GuideDamaged(FieldguideError):
+    """A guide that is incomplete, altered, unsafe or of a newer form."""
+
+    exit_code = 6
+
+
+class ParityError(FieldguideError):
+    """The exported model does not answer as the trained one does."""
+
+    exit_code = 7
+
+
+class PortBusy(FieldguideError):
+    """The address to serve on is taken."""
+
+    exit_code = 69
+
+
+class MissingExtra(FieldguideError):
+    """An optional dependency is not installed."""
+
+    exit_code = 9
+
+
+class BadImage(Exception):
+    """Why bytes did not become pixels: `reason` is one short word, `detail` a sentence for a person."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+    def __reduce__(self) -> tuple[type["BadImage"], tuple[str, str]]:
+        return type(self), (self.reason, self.detail)
+
+
+@contextmanager
+def translate_os_errors(doing: str) -> Iterator[None]:
+    """Nothing; inside the block an `OSError` about space or rights becomes one of ours.
+
+    Args:
+        doing: what was going on, for the message, such as "writing plants/catalog.db".
+
+    Raises:
+        DiskFull: on ENOSPC, EDQUOT or EFBIG.
+        NoPermission: on EACCES, EPERM or EROFS.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            hint = "free some space and run the same command again: it goes on where it stopped"
+            raise DiskFull(f"no space left while {doing}", hint) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            where = error.filename or "the path"
+            raise NoPermission(
+                f"no permission while {doing}", f"check who owns {where} and its mode"
+            ) from error
+        raise

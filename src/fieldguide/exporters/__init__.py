@@ -1,0 +1,1 @@
+"""Exporters: each writes what was learnt in one published form."""

@@ -1,0 +1,106 @@
+"""The published model: pixels in, calibrated probabilities, features and familiarity out, as one ONNX graph.
+
+Knows nothing about projects or how the numbers were learnt; adds nodes behind a backbone that is ONNX already.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldguide.calibration import Familiarity
+from fieldguide.errors import MissingExtra
+
+__all__ = ["OPSET", "LinearHead", "export_model"]
+
+OPSET = 17
+
+
+@dataclass(frozen=True)
+class LinearHead:
+    """Logits = features @ weights + bias, temperature folded in; (d, classes) and (classes,)."""
+
+    weights: NDArray[np.float64]
+    bias: NDArray[np.float64]
+
+
+def export_model(backbone: bytes, head: LinearHead, familiarity: Familiarity, size: int) -> bytes:
+    """The bytes of `model.onnx`.
+
+    Its input is `image` (n, size, size, 3) uint8 RGB; its outputs are `probs` (n, classes) float32, `features`
+    (n, d) float32 and `familiarity` (n,) float32, at most 0.
+
+    Args:
+        backbone: ONNX, `image` (n, h, w, 3) uint8 to `features` (n, d) float32.
+        head: what gives the logits.
+        familiarity: what says how near a picture is to what was learnt.
+        size: side of the square, pixels.
+
+    Raises:
+        MissingExtra: onnx is not installed.
+    """
+    try:
+        import onnx
+        from onnx import TensorProto, helper
+    except ImportError as error:
+        raise MissingExtra("publishing needs the extra [train]", "pip install 'fieldguide[train]'") from error
+    model = onnx.load_model_from_string(backbone)
+    graph = model.graph
+    nodes = _Nodes(graph)
+    nodes.add_head(head)
+    nodes.add_familiarity(familiarity)
+    del graph.input[:], graph.output[:]
+    graph.input.append(helper.make_tensor_value_info("image", TensorProto.UINT8, ["n", size, size, 3]))
+    shapes = {"probs": ["n", head.bias.size], "features": ["n", head.weights.shape[0]], "familiarity": ["n"]}
+    for name, shape in shapes.items():
+        graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+    del graph.value_info[:]
+    graph.name = "guide"
+    model.producer_name = "fieldguide"
+    model.doc_string = ""
+    onnx.checker.check_model(model, full_check=True)
+    data: bytes = model.SerializeToString()
+    return data
+
+
+class _Nodes:
+    """Adds nodes and constants to a graph."""
+
+    def __init__(self, graph: Any) -> None:
+        from onnx import helper, numpy_helper
+
+        self._graph = graph
+        self._helper = helper
+        self._from_array = numpy_helper.from_array
+
+    def _constant(self, name: str, values: NDArray[Any]) -> str:
+        self._graph.initializer.append(self._from_array(np.ascontiguousarray(values), name))
+        return name
+
+    def _node(self, kind: str, inputs: list[str], output: str, **settings: Any) -> str:
+        self._graph.node.append(self._helper.make_node(kind, inputs, [output], name=f"guide/{output}", **settings))
+        return output
+
+    def add_head(self, head: LinearHead) -> None:
+        """Nothing; `probs` is computed from `features`."""
+        weights = self._constant("head.weights", head.weights.astype(np.float32))
+        bias = self._constant("head.bias", head.bias.astype(np.float32))
+        logits = self._node("Gemm", ["features", weights, bias], "logits")
+        self._node("Softmax", [logits], "probs", axis=1)
+
+    def add_familiarity(self, known: Familiarity) -> None:
+        """Nothing; `familiarity` is computed from `features`, as `Familiarity.score` does."""
+        whiten = self._constant("known.whiten", known.whiten.astype(np.float32))
+        offset = self._constant("known.offset", (-known.centre @ known.whiten).astype(np.float32))
+        means = self._constant("known.means", (-2.0 * known.means.T).astype(np.float32))
+        lengths = self._constant("known.lengths", (known.means**2).sum(axis=1).astype(np.float32))
+        scale = self._constant("known.scale", np.array(-1.0 / known.means.shape[1], dtype=np.float32))
+        zero = self._constant("known.zero", np.array(0.0, dtype=np.float32))
+        placed = self._node("Gemm", ["features", whiten, offset], "placed")
+        own = self._node("ReduceSumSquare", [placed], "placed_length", axes=[1], keepdims=1)
+        cross = self._node("Gemm", [placed, means, lengths], "placed_cross")
+        gaps = self._node("Add", [cross, own], "gaps")
+        nearest = self._node("ReduceMin", [gaps], "nearest", axes=[1], keepdims=0)
+        at_least_zero = self._node("Max", [nearest, zero], "nearest_clipped")
+        self._node("Mul", [at_least_zero, scale], "familiarity")

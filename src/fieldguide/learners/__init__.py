@@ -1,0 +1,1 @@
+"""Learners: each turns labelled pictures into something that gives probabilities. Only here is torch imported."""

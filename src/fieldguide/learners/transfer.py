@@ -1,0 +1,195 @@
+"""The transfer learner: a linear head on a frozen backbone's features.
+
+Knows nothing about pictures, projects or how features were made: arrays in, a `Head` out. Logistic regression on
+standardised features; the strength is chosen by cross-validation that keeps groups whole, and the same held-out
+logits set the temperature.
+"""
+
+import io
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldguide.calibration import fit_temperature, log_loss, softmax
+
+__all__ = ["Head", "Searched", "fit_head", "group_folds", "held_out_logits", "search_head"]
+
+_MAX_STEPS = 200
+
+
+@dataclass(frozen=True)
+class Head:
+    """A linear classifier over features.
+
+    Attributes:
+        weights: (d, classes) float64, standardising folded in.
+        bias: (classes,) float64.
+        temperature: what the logits are divided by.
+        strength: the inverse regularisation strength C it was fitted with.
+    """
+
+    weights: NDArray[np.float64]
+    bias: NDArray[np.float64]
+    temperature: float
+    strength: float
+
+    def logits(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(n, classes) logits, before the temperature, of (n, d) features."""
+        return np.asarray(features @ self.weights + self.bias)
+
+    def probs(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(n, classes) calibrated probabilities of (n, d) features."""
+        return softmax(self.logits(features) / self.temperature)
+
+    def to_bytes(self) -> bytes:
+        """The head as an .npz file, without pickles."""
+        buffer = io.BytesIO()
+        np.savez(buffer, **{field.name: np.asarray(getattr(self, field.name)) for field in fields(self)})
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Head":
+        """The head in an .npz file.
+
+        Raises:
+            ValueError: the file is cut short or is not a head.
+        """
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as file:
+                numbers = float(file["temperature"]), float(file["strength"])
+                return cls(file["weights"], file["bias"], *numbers)
+        except (KeyError, OSError, EOFError) as error:
+            raise ValueError(f"not a head: {error}") from error
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What cross-validation found.
+
+    Attributes:
+        strength: the C with the lowest held-out log loss.
+        logits: (n, classes) held-out logits at that C.
+    """
+
+    strength: float
+    logits: NDArray[np.float64]
+
+
+def group_folds(
+    labels: NDArray[np.int64], groups: Sequence[str] | None, folds: int, seed: int
+) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Pairs of (train, held-out) indices: stratified, groups whole; `groups` None shuffles single pictures.
+
+    Fewer folds are made where a class has fewer groups than folds, never less than two.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    keys = np.arange(len(labels)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    fewest = min(len(np.unique(keys[labels == one])) for one in np.unique(labels))
+    count = int(max(2, min(folds, fewest)))
+    splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a class with one group is allowed: it is simply never held out well
+        return list(splitter(count, shuffle=True, random_state=seed).split(labels, labels, keys))
+
+
+def search_head(
+    features: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    folds: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]],
+    strengths: Sequence[float],
+) -> Searched:
+    """The best strength and its held-out logits.
+
+    Args:
+        features: (n, d).
+        labels: (n,) classes 0..c-1.
+        folds: pairs of (train, held-out) indices that cover every picture once.
+        strengths: values of C to try.
+    """
+    classes = int(labels.max()) + 1
+    ordered = sorted(strengths)
+    held_out = np.zeros((len(ordered), len(labels), classes))
+    for train, test in folds:
+        for place, (weights, bias) in enumerate(_fit_path(features[train], labels[train], ordered, classes)):
+            held_out[place, test] = features[test] @ weights + bias
+    losses = [_best_loss(logits, labels) for logits in held_out]
+    best = int(np.argmin(losses))
+    return Searched(ordered[best], held_out[best])
+
+
+def _best_loss(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    """The log loss after the temperature that suits these logits best: strength and temperature are told apart."""
+    return log_loss(logits / fit_temperature(logits, labels), labels)
+
+
+def held_out_logits(
+    features: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    folds: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]],
+    strength: float,
+) -> NDArray[np.float64]:
+    """(n, classes) logits, each picture's from a head that never saw its fold."""
+    return search_head(features, labels, folds, [strength]).logits
+
+
+def fit_head(
+    features: NDArray[np.float32], labels: NDArray[np.int64], strength: float, temperature: float
+) -> Head:
+    """The head fitted on all that is given: (n, d) features, (n,) classes 0..c-1."""
+    classes = int(labels.max()) + 1
+    ((weights, bias),) = _fit_path(features, labels, [strength], classes)
+    return Head(weights, bias, temperature, strength)
+
+
+def _fit_path(
+    features: NDArray[np.float32], labels: NDArray[np.int64], strengths: Sequence[float], classes: int
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Weights (d, classes) and bias (classes,) for each strength, ascending; each starts from the one before."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    mean, scale = features.mean(axis=0), features.std(axis=0)
+    scale = np.where(scale > 1e-6, scale, 1.0).astype(np.float32)
+    rows, rotation = _rotate((features - mean) / scale)
+    model = LogisticRegression(max_iter=_MAX_STEPS, warm_start=True, tol=1e-3)
+    found = []
+    for strength in strengths:
+        model.set_params(C=strength)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # 200 steps are enough: log loss is flat there
+            model.fit(rows, labels)
+        found.append(_unfold(model, rotation, mean, scale, classes))
+    return found
+
+
+def _rotate(rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """The rows in as few columns as there are rows, and the (d, n) rotation back; None where that saves nothing.
+
+    A ridge penalty does not see rotations, so the solution is the same and much cheaper when pictures are few.
+    """
+    if len(rows) >= rows.shape[1]:
+        return rows, None
+    left, values, right = np.linalg.svd(rows, full_matrices=False)
+    return np.ascontiguousarray(left * values), np.ascontiguousarray(right.T)
+
+
+def _unfold(
+    model: Any, rotation: NDArray[np.float32] | None, mean: NDArray[np.float32], scale: NDArray[np.float32],
+    classes: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # fmt: skip
+    """Weights and bias over raw features; a class that was absent gets a bias that nothing overcomes."""
+    coefficients, intercept = model.coef_, model.intercept_
+    if len(model.classes_) == 2:  # scikit-learn keeps one row for two classes
+        coefficients, intercept = np.vstack([-coefficients, coefficients]) / 2, np.r_[-intercept, intercept] / 2
+    turned = coefficients.T if rotation is None else rotation @ coefficients.T
+    scaled = turned.astype(np.float64) / scale[:, None]
+    weights = np.zeros((len(mean), classes))
+    bias = np.full(classes, -50.0)
+    weights[:, model.classes_] = scaled
+    bias[model.classes_] = intercept - mean @ scaled
+    return weights, bias

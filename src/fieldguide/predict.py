@@ -1,0 +1,100 @@
+"""The stage that asks a guide about pictures: files and folders in, names and probabilities out."""
+
+import os
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldguide.engine import core_count, map_threads
+from fieldguide.errors import BadImage, InputMissing, InputUnusable, translate_os_errors
+from fieldguide.guide import Guide, open_guide
+from fieldguide.records import Prediction, Progress
+
+__all__ = ["predict"]
+
+_BATCH = 16
+
+
+def predict(guide_folder: Path, paths: Sequence[Path], *, progress: Progress) -> list[Prediction]:
+    """An answer for each file, in order; a file that is no picture gets one whose `error` says why.
+
+    Args:
+        guide_folder: a published guide.
+        paths: files, and folders whose visible files are all taken.
+        progress: told of each picture.
+
+    Raises:
+        InputMissing: there is no guide there, or nothing at a path.
+        InputUnusable: the folders hold no files.
+        GuideDamaged: the guide is altered or unsafe.
+        NoPermission: a folder cannot be read.
+    """
+    files = [file for path in paths for file in _files(path)]
+    if not files:
+        raise InputUnusable(f"{paths[0]} holds no files", "give pictures, or a folder of them")
+    guide = open_guide(guide_folder)
+    progress.start("classifying", len(files))
+    found: list[Prediction] = []
+    loaded = map_threads(partial(_load, guide), files, workers=core_count(), ahead=_BATCH * 3)
+    for batch in _batches(loaded):
+        found += _answer(guide, batch)
+        progress.advance(len(batch))
+    return found
+
+
+def _files(path: Path) -> list[Path]:
+    """The path, or the visible files below it in the order of their paths.
+
+    Raises:
+        InputMissing: there is nothing.
+        NoPermission: the folder cannot be read.
+    """
+    if not path.exists():
+        raise InputMissing(f"there is nothing at {path}", "check the path")
+    if not path.is_dir():
+        return [path]
+    with translate_os_errors(f"reading {path}"):
+        os.scandir(path).close()
+        inside = sorted(file for file in path.rglob("*") if file.is_file())
+    return [file for file in inside if not any(part.startswith(".") for part in file.relative_to(path).parts)]
+
+
+def _load(guide: Guide, path: Path) -> tuple[str, NDArray[np.uint8] | str]:
+    """The file's name, and its square or why there is none."""
+    try:
+        return str(path), guide.load(path.read_bytes())
+    except BadImage as error:
+        return str(path), f"{error.reason}: {error.detail}"
+    except OSError as error:
+        return str(path), f"unreadable: {error.strerror or error}"
+
+
+def _batches(
+    loaded: Iterator[tuple[str, NDArray[np.uint8] | str]],
+) -> Iterator[list[tuple[str, NDArray[np.uint8] | str]]]:
+    """What was loaded, sixteen at a time."""
+    batch = []
+    for one in loaded:
+        batch.append(one)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _answer(guide: Guide, batch: Sequence[tuple[str, NDArray[np.uint8] | str]]) -> list[Prediction]:
+    """The answers for a batch, in its order."""
+    squares = [(path, square) for path, square in batch if not isinstance(square, str)]
+    answers = (
+        iter(guide.answer(np.stack([square for _, square in squares]), [path for path, _ in squares]))
+        if squares
+        else iter(())
+    )
+    return [
+        Prediction(path, "", {}, 0.0, True, square) if isinstance(square, str) else next(answers)
+        for path, square in batch
+    ]

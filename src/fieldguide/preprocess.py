@@ -1,0 +1,92 @@
+"""Pixels to model input: the one definition, for training, serving and the page.
+
+Knows nothing about files or models; normalising is inside the model. The arithmetic, exact to the bit, is
+written down in docs/preprocessing.md; Pillow does it here, and `tests/vectors/resize.json` holds it for other
+languages.
+"""
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from fieldguide.records import Preprocessing
+
+__all__ = ["decode_size", "prepare"]
+
+Pixels = npt.NDArray[np.uint8]
+
+WHITE = 255
+# docs/preprocessing.md has what a scaled decode changes after `prepare`, and what it saves.
+DECODE_FACTOR = 2
+
+
+def prepare(pixels: npt.ArrayLike, preprocessing: Preprocessing) -> Pixels:
+    """The square that a backbone sees, (size, size, 3) uint8 RGB, a fresh array.
+
+    - `squash`: the whole picture, resized to the square whatever its aspect.
+    - `crop`: the middle square of side `s * size / resize_shorter`, s the shorter side, resized to the
+      square: what resizing to `resize_shorter` and cutting the middle shows, without the rounding of sizes.
+    - `pad`: resized so that the longer side is `size` and the shorter `size * shorter / longer`, rounded,
+      halves up, at least 1; then laid on a white square, `floor((size - side) / 2)` from its left and top.
+
+    Resizing is bicubic convolution (R. Keys, 1981, a = -0.5), widened when shrinking so as not to alias.
+
+    Args:
+        pixels: (h, w, 3) uint8 RGB, upright.
+        preprocessing: the record that a guide carries.
+
+    Raises:
+        ValueError: the array has another shape or type, or the record asks for what is not defined.
+    """
+    array = np.asarray(pixels)
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or not array.size:
+        raise ValueError(f"pixels must be (h, w, 3) uint8, not {array.shape} {array.dtype}")
+    if preprocessing.interpolation != "bicubic":
+        raise ValueError(f"interpolation {preprocessing.interpolation!r} is not defined")
+    image = Image.fromarray(np.ascontiguousarray(array))
+    side, whole = preprocessing.size, (0.0, 0.0, float(image.width), float(image.height))
+    if preprocessing.fit == "squash":
+        return np.array(_resize(image, side, side, whole))
+    if preprocessing.fit == "crop":
+        return np.array(_resize(image, side, side, _middle(image.width, image.height, preprocessing)))
+    if preprocessing.fit == "pad":
+        longer = max(image.size)
+        width, height = (max(1, (2 * one * side + longer) // (2 * longer)) for one in image.size)
+        square = np.full((side, side, 3), WHITE, np.uint8)
+        left, top = (side - width) // 2, (side - height) // 2
+        square[top : top + height, left : left + width] = np.asarray(_resize(image, width, height, whole))
+        return square
+    raise ValueError(f"fit {preprocessing.fit!r} is not defined")
+
+
+def decode_size(preprocessing: Preprocessing) -> int:
+    """The `at_least` for `images.decode`: how small a JPEG's shorter side may get while it is decoded.
+
+    Part of the definition: whoever decodes for `prepare` passes it, in training and in serving alike.
+    """
+    return DECODE_FACTOR * (
+        preprocessing.resize_shorter if preprocessing.fit == "crop" else preprocessing.size
+    )
+
+
+def _middle(width: int, height: int, preprocessing: Preprocessing) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of the middle square, in pixels of the picture."""
+    if preprocessing.resize_shorter < preprocessing.size:
+        raise ValueError("resize_shorter must be at least size")
+    extent = min(width, height) * preprocessing.size / preprocessing.resize_shorter
+    left, top = (width - extent) / 2, (height - extent) / 2
+    return left, top, left + extent, top + extent
+
+
+def _resize(
+    image: Image.Image, width: int, height: int, box: tuple[float, float, float, float]
+) -> Image.Image:
+    """The box of the picture at (width, height): across, then down.
+
+    Two calls of one pass each, because Pillow 13 goes down first where that is faster and older ones do not,
+    and the rounding between the passes makes that another picture.
+    """
+    left, top, right, bottom = box
+    how = Image.Resampling.BICUBIC
+    across = image.resize((width, image.height), how, box=(left, 0, right, image.height))
+    return across.resize((width, height), how, box=(0, top, width, bottom))

@@ -1,0 +1,282 @@
+"""The stage that makes the guide: model, card, credits, examples, and the proof that it answers as trained.
+
+The guide appears whole, by a rename, after the proof; when the proof fails, the old guide stays.
+"""
+
+import csv
+import hashlib
+import io
+import json
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldguide.atomic import replace_folder
+from fieldguide.calibration import Familiarity, accept_threshold, fit_familiarity
+from fieldguide.catalog import Catalog
+from fieldguide.dataset import Dataset, load_dataset
+from fieldguide.errors import NotReady, ParityError
+from fieldguide.exporters.onnx import LinearHead, export_model
+from fieldguide.features import Embedder, Runtime, cache_folder
+from fieldguide.guide import SCHEMA_VERSION, open_guide, write_manifest
+from fieldguide.images import decode, thumbnail_jpeg
+from fieldguide.learners.backbones import backbone_model
+from fieldguide.learners.transfer import Head, group_folds
+from fieldguide.project import Project, decode_limits
+from fieldguide.records import Origin, Progress, PublishReport
+from fieldguide.report import render
+from fieldguide.runs import Run, load_run
+from fieldguide.settings import ClassSettings, Settings
+
+__all__ = ["inputs", "publish"]
+
+_THUMBNAIL_SIDE = 320
+_LEFT_OUT = 12
+_LEAST_AGREEMENT = 0.99
+
+
+def inputs(catalog: Catalog, settings: Settings) -> str:
+    """The digest of everything that this stage's result depends on."""
+    evaluated = catalog.finished("evaluate")
+    classes = {name: said.model_dump() for name, said in settings.classes.items()}
+    said = [settings.name, settings.about, classes, settings.publish.model_dump(), _version()]
+    measured = json.dumps(evaluated.report if evaluated else None, sort_keys=True)
+    text = json.dumps(said, sort_keys=True) + measured + catalog.digest("state", "origin")
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _version() -> str:
+    from fieldguide import __version__
+
+    return __version__
+
+
+def publish(project: Project, settings: Settings, *, progress: Progress) -> PublishReport:
+    """What was published, and how closely it answers as the trained model does.
+
+    Raises:
+        NotReady: the last run has not been evaluated.
+        ParityError: the guide would answer otherwise; nothing is published.
+        MissingExtra: the extra [train] is not installed.
+        DiskFull: no space; the old guide stays.
+        NoPermission: the project cannot be written.
+    """
+    with project.catalog() as catalog:
+        wanted = inputs(catalog, settings)
+        done = catalog.finished("publish")
+        if done and done.inputs == wanted and (project.guide_folder / "MANIFEST").is_file():
+            return PublishReport(**done.report)
+        trained, evaluated = catalog.finished("train"), catalog.finished("evaluate")
+        if trained is None or evaluated is None or evaluated.report["run"] != trained.report["run"]:
+            raise NotReady("the last training run has not been evaluated", "run: fieldguide evaluate")
+        run = load_run(project.runs_folder / trained.report["run"])
+        press = _Press.open(project, settings, catalog, run, progress)
+        with replace_folder(project.guide_folder) as folder:
+            report = press.make(folder, evaluated.report)
+        catalog.finish("publish", wanted, asdict(report), project.now())
+    return report
+
+
+@dataclass(frozen=True)
+class _Decline:
+    """What the guide promises about "none of these"; shares in 0..1."""
+
+    threshold: float
+    true_accept: float
+    false_accept: float
+    left_out: int
+
+
+@dataclass(frozen=True)
+class _Press:
+    """What the parts of a guide are made from."""
+
+    project: Project
+    settings: Settings
+    run: Run
+    head: Head
+    data: Dataset
+    features: NDArray[np.float32]
+    origins: dict[str, list[Origin]]
+    model: Path
+    progress: Progress
+
+    @classmethod
+    def open(
+        cls, project: Project, settings: Settings, catalog: Catalog, run: Run, progress: Progress
+    ) -> "_Press":
+        """The press with features and origins at hand."""
+        data = load_dataset(catalog)
+        model = backbone_model(run.backbone, run.preprocessing, cache_folder())
+        runtime: Runtime = "openvino" if run.runtime == "openvino" else "onnxruntime"
+        batch_size = settings.features.batch_size
+        embedder = Embedder(project, model, run.preprocessing, runtime, decode_limits(settings), batch_size)
+        features = embedder.embed(data.images, progress)
+        origins: dict[str, list[Origin]] = defaultdict(list)
+        for origin in catalog.origins():
+            origins[origin.sha256].append(origin)
+        return cls(project, settings, run, Head.from_bytes(run.learnt), data, features, origins, model, progress)
+
+    def make(self, folder: Path, scores: dict[str, Any]) -> PublishReport:
+        """The report on a guide that now lies whole in `folder`.
+
+        Raises:
+            ParityError: the guide answers otherwise than the trained model.
+        """
+        self.progress.start("measuring what is familiar", None)
+        known = self.data.splits != "test"
+        familiarity = fit_familiarity(self.features[known], self.data.labels[known])
+        decline = self._measure_decline(familiarity, known)
+        linear = LinearHead(self.head.weights / self.head.temperature, self.head.bias / self.head.temperature)
+        size = self.run.preprocessing.size
+        model = export_model(self.model.read_bytes(), linear, familiarity, size)
+        (folder / "model.onnx").write_bytes(model)
+        examples = self._write_examples(folder)
+        (folder / "CREDITS.csv").write_text(self._credits(), encoding="utf-8")
+        about = self._about(scores, decline, examples)
+        parity = self._prove(folder, about)
+        about["parity"] = parity
+        _write_json(folder / "guide.json", about)
+        (folder / "README.md").write_text(render("card.md", about), encoding="utf-8")
+        write_manifest(folder)
+        size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        return PublishReport(
+            guide=self.project.guide_folder.name,
+            bytes=size_bytes,
+            agreement=parity["agreement"],
+            max_difference=parity["max_difference"],
+            compared=parity["compared"],
+            threshold=decline.threshold,
+            true_accept=decline.true_accept,
+            false_accept=decline.false_accept,
+            examples=sum(len(found) for found in examples.values()),
+        )
+
+    def _measure_decline(self, familiarity: Familiarity, known: NDArray[np.bool_]) -> _Decline:
+        """The threshold from held-out pictures, and what it does to test pictures and to left-out classes."""
+        features, labels = self.features[known], self.data.labels[known]
+        groups = [group for group, one in zip(self.data.groups, known, strict=True) if one]
+        held_out = np.zeros(len(labels))
+        for train, rest in group_folds(labels, groups, self.settings.train.folds, self.settings.seed):
+            held_out[rest] = fit_familiarity(features[train], labels[train]).score(features[rest])
+        threshold = accept_threshold(held_out, self.settings.publish.true_accept)
+        classes = np.unique(labels)
+        chosen = classes[:: max(1, -(-len(classes) // _LEFT_OUT))] if len(classes) > 2 else classes[:0]
+        accepted, asked = 0, 0
+        for one in chosen:
+            without = labels != one
+            scores = fit_familiarity(features[without], labels[without]).score(features[~without])
+            accepted, asked = accepted + int(np.sum(scores >= threshold)), asked + len(scores)
+        true_accept = float(np.mean(familiarity.score(self.features[~known]) >= threshold))
+        return _Decline(threshold, true_accept, accepted / asked if asked else 1.0, len(chosen))
+
+    def _write_examples(self, folder: Path) -> dict[str, list[dict[str, str]]]:
+        """What the guide says of each example, by class; the thumbnails are written, metadata stripped.
+
+        Only pictures under a licence that allows it are shown; the clearest ones first.
+        """
+        (folder / "examples").mkdir()
+        probs = self.head.probs(self.features)
+        sure = probs[np.arange(len(probs)), self.data.labels]
+        items = list(self.data.images.items())
+        found: dict[str, list[dict[str, str]]] = {name: [] for name in self.run.class_names}
+        for index in np.argsort(-sure, kind="stable"):
+            class_name = self.run.class_names[self.data.labels[index]]
+            sha256, suffix = items[index]
+            origin = self._shown_origin(sha256)
+            if origin is None or len(found[class_name]) >= self.settings.publish.examples:
+                continue
+            pixels = decode(
+                self.project.read_image(sha256, suffix), decode_limits(self.settings), at_least=_THUMBNAIL_SIDE
+            )
+            name = f"examples/{sha256[:16]}.jpg"
+            (folder / name).write_bytes(thumbnail_jpeg(pixels, _THUMBNAIL_SIDE))
+            credit = {"author": origin.author, "licence": origin.licence, "source": origin.location}
+            found[class_name].append({"file": name, **credit})
+        return found
+
+    def _shown_origin(self, sha256: str) -> Origin | None:
+        """The origin whose licence allows the image to be shown, or None."""
+        allowed = self.settings.publish.example_licences
+        return next((origin for origin in self.origins[sha256] if origin.licence in allowed), None)
+
+    def _credits(self) -> str:
+        """CREDITS.csv: a line per origin of each picture that the guide was made from."""
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(["sha256", "class_name", "source", "location", "author", "licence", "licence_url"])
+        for place, sha256 in enumerate(self.data.images):
+            class_name = self.run.class_names[self.data.labels[place]]
+            for one in self.origins[sha256]:
+                row = [class_name, one.source, one.location, one.author, one.licence or "unknown", one.licence_url]
+                table.writerow([sha256, *(_as_text(cell) for cell in row)])
+        return text.getvalue()
+
+    def _about(self, scores: dict[str, Any], decline: _Decline, examples: dict[str, Any]) -> dict[str, Any]:
+        """What guide.json says, without the proof of parity."""
+        counts = {name: int(np.sum(self.data.splits == name)) for name in ("train", "val", "test")}
+        fingerprint = hashlib.sha256("".join(self.data.images).encode()).hexdigest()
+        licences = {origin.licence for name in self.data.images for origin in self.origins[name]}
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "name": self.settings.name,
+            "about": self.settings.about,
+            "classes": [self._class(name, examples[name]) for name in self.run.class_names],
+            "preprocessing": asdict(self.run.preprocessing),
+            "decline": asdict(decline),
+            "scores": {key: value for key, value in scores.items() if key not in ("report", "run")},
+            "data": {
+                "images": len(self.data.labels), **counts, "fingerprint": fingerprint,
+                "sources": sorted({origin.source for name in self.data.images for origin in self.origins[name]}),
+            },
+            "licence": "cc0-1.0" if licences == {"CC0-1.0"} else "other",
+            "backbone": self.run.backbone,
+            "learner": self.run.learner,
+            "run": self.run.name,
+            "tool_version": _version(),
+        }  # fmt: skip
+
+    def _class(self, name: str, examples: list[dict[str, str]]) -> dict[str, Any]:
+        """What guide.json says of one class."""
+        said = self.settings.classes.get(name, ClassSettings())
+        return {"name": name, "about": said.about, "links": list(said.links), "examples": examples}
+
+    def _prove(self, folder: Path, about: dict[str, Any]) -> dict[str, Any]:
+        """How closely the guide, asked with the original files, answers as the trained model on val pictures.
+
+        Raises:
+            ParityError: not closely enough.
+        """
+        _write_json(folder / "guide.json", about)
+        write_manifest(folder)
+        guide = open_guide(folder)
+        places = np.flatnonzero(self.data.splits == "val")
+        wanted = self.head.probs(self.features[places])
+        items = list(self.data.images.items())
+        answered = np.zeros_like(wanted)
+        limits = decode_limits(self.settings)
+        self.progress.start("proving parity", len(places))
+        for row, place in enumerate(places):
+            answer = guide.classify(self.project.read_image(*items[place]), limits=limits)
+            answered[row] = [answer.probs[name] for name in self.run.class_names]
+            self.progress.advance()
+        difference = float(np.abs(answered - wanted).max())
+        agreement = float(np.mean(answered.argmax(axis=1) == wanted.argmax(axis=1)))
+        if difference > self.settings.publish.tolerance or agreement < min(_LEAST_AGREEMENT, 1 - 1 / len(places)):
+            message = f"the guide differs by up to {difference:.3f} and agrees on {agreement:.1%} of val pictures"
+            hint = 'set runtime = "onnxruntime" under [features] in fieldguide.toml, then: fieldguide build'
+            raise ParityError(message, hint)
+        return {"compared": len(places), "agreement": agreement, "max_difference": difference}
+
+
+def _write_json(path: Path, about: dict[str, Any]) -> None:
+    path.write_text(json.dumps(about, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def _as_text(cell: str) -> str:
+    """The cell, marked as text where a spreadsheet would take it for a formula."""
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

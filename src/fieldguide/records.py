@@ -1,0 +1,337 @@
+"""What passes between the rooms: small frozen records.
+
+Knows nothing about files, databases or models. Importing it pulls in nothing outside the standard library,
+so that a guide can be opened with very little installed.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+__all__ = [
+    "AddReport",
+    "CleanReport",
+    "CollectReport",
+    "EvaluateReport",
+    "Fit",
+    "Grouping",
+    "ImageRow",
+    "ImageState",
+    "Label",
+    "NewReport",
+    "Origin",
+    "Prediction",
+    "Preprocessing",
+    "Progress",
+    "PublishReport",
+    "SilentProgress",
+    "Split",
+    "SplitReport",
+    "StageStatus",
+    "StatusReport",
+    "TrainReport",
+    "Verdict",
+]
+
+Split = Literal["train", "val", "test"]
+Fit = Literal["crop", "squash", "pad"]
+
+
+class Progress(Protocol):
+    """Where a stage says how far it is. A stage never prints."""
+
+    def start(self, what: str, total: int | None) -> None:
+        """Nothing; a new piece of work begins, of `total` steps where that is known."""
+
+    def advance(self, steps: int = 1) -> None:
+        """Nothing; that many more steps are done."""
+
+
+class SilentProgress:
+    """A `Progress` that tells nobody."""
+
+    def start(self, what: str, total: int | None) -> None:
+        """Nothing."""
+
+    def advance(self, steps: int = 1) -> None:
+        """Nothing."""
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How upright sRGB pixels become the square that a backbone sees.
+
+    Attributes:
+        size: side of the square, pixels.
+        fit: `crop` keeps the middle, `squash` ignores the aspect, `pad` puts the whole picture on a border.
+        resize_shorter: for `crop`, the shorter side before cropping, pixels; at least `size`.
+        interpolation: the filter; only "bicubic" (Keys, a = -0.5, widened when shrinking) is defined.
+        mean: subtracted inside the model graph, in units of 0..1 per RGB channel.
+        std: divided by inside the model graph, in units of 0..1 per RGB channel.
+    """
+
+    size: int = 224
+    fit: Fit = "squash"
+    resize_shorter: int = 256
+    interpolation: Literal["bicubic"] = "bicubic"
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+
+
+@dataclass(frozen=True)
+class ImageRow:
+    """One original, as its header tells it; width and height are those stored, before turning upright."""
+
+    sha256: str
+    format: str
+    bytes: int
+    width: int
+    height: int
+    mode: str
+    frames: int
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an image came from and under what terms; one image may have many.
+
+    Attributes:
+        source: "folder", "archive", "table", "drawn", or the name of a provider.
+        location: a path inside what was added, or a page's address.
+        licence: SPDX identifier, or "" when unknown.
+        given_split: the split that the source's own folders put it in, or "".
+    """
+
+    sha256: str
+    source: str
+    location: str
+    author: str = ""
+    licence: str = ""
+    licence_url: str = ""
+    given_split: str = ""
+
+
+@dataclass(frozen=True)
+class Label:
+    """A class name given to an image, and who gave it."""
+
+    sha256: str
+    class_name: str
+    by: Literal["query", "folder", "person", "model"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one check says of one image."""
+
+    sha256: str
+    check: str
+    verdict: Literal["keep", "reject", "suspect"]
+    reason: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Images with one `group_id` never sit on both sides of a split."""
+
+    sha256: str
+    group_id: str
+    why: str
+
+
+@dataclass(frozen=True)
+class ImageState:
+    """What the catalogue as a whole says of one image.
+
+    Attributes:
+        state: `unchecked` until every check has spoken, then `kept` or `rejected`.
+        class_name: its label; "" when it has none or several.
+        group_id: its own hash where it is alone.
+        split: "" until split.
+    """
+
+    sha256: str
+    format: str
+    class_name: str
+    state: Literal["unchecked", "kept", "rejected"]
+    group_id: str
+    split: str
+    given_split: str
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A guide's answer for one picture.
+
+    Attributes:
+        path: the file, or "" for bytes.
+        class_name: the most probable class, or "" when the guide declines.
+        probs: class name to probability, most probable first, summing to 1.
+        familiarity: how near the picture is to what was learnt; at most 0, higher is nearer.
+        declined: the familiarity is under the guide's threshold: "none of these".
+        error: why the picture could not be read, or "".
+    """
+
+    path: str
+    class_name: str
+    probs: dict[str, float]
+    familiarity: float
+    declined: bool
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class NewReport:
+    """What `new` made."""
+
+    folder: str
+    class_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CollectReport:
+    """What `collect` gathered, by class."""
+
+    source: str
+    asked: int
+    found: dict[str, int]
+
+
+@dataclass(frozen=True)
+class AddReport:
+    """What `add` took and what it did not.
+
+    Attributes:
+        taken: new images per class name.
+        known: files that hold an image which was already here.
+        refused: reason to how many files.
+        examples: reason to the first few paths.
+        given_splits: images per split that the source's own folders gave.
+    """
+
+    path: str
+    taken: dict[str, int]
+    known: int
+    refused: dict[str, int]
+    examples: dict[str, tuple[str, ...]]
+    given_splits: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CleanReport:
+    """What `clean` kept per class, rejected per reason, and how many groups of copies it found."""
+
+    kept: dict[str, int]
+    rejected: dict[str, int]
+    groups: int
+
+
+@dataclass(frozen=True)
+class SplitReport:
+    """Images per split and class.
+
+    Attributes:
+        counts: split to class name to images.
+        groups: how many groups of copies (mostly of one) were divided.
+        moved: images taken out of the split that their source gave, because a copy sat in another.
+        rules: the settings that, when changed, make the split anew.
+    """
+
+    counts: dict[str, dict[str, int]]
+    groups: int
+    moved: int
+    rules: str
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """One training run.
+
+    Attributes:
+        run: its folder's name under `runs/`.
+        fit: how pictures are fitted to the square, as chosen.
+        strength: the inverse regularisation strength C, as chosen.
+        temperature: what the logits are divided by.
+        cv_accuracy: grouped cross-validation inside train + val, with its 95 % interval.
+        fits: accuracy of each way of fitting that was tried.
+        runtime: what computed the features.
+    """
+
+    run: str
+    learner: str
+    backbone: str
+    fit: str
+    strength: float
+    temperature: float
+    cv_accuracy: tuple[float, float, float]
+    val_accuracy: tuple[float, float, float]
+    fits: dict[str, float]
+    runtime: str
+    images: int
+    classes: int
+
+
+@dataclass(frozen=True)
+class EvaluateReport:
+    """The honest number, and what a careless one would have been.
+
+    Attributes:
+        accuracy: on the test split, with its 95 % Wilson interval.
+        grouped: accuracy of grouped cross-validation over everything kept, with its interval.
+        careless: the same over shuffled folds with the copies left in, with its interval.
+        per_class: class name to precision, recall, F1 and support on the test split.
+        report: path of report.html.
+    """
+
+    run: str
+    accuracy: tuple[float, float, float]
+    macro_f1: float
+    ece: float
+    grouped: tuple[float, float, float]
+    careless: tuple[float, float, float]
+    per_class: dict[str, dict[str, float]]
+    test_images: int
+    report: str
+
+
+@dataclass(frozen=True)
+class PublishReport:
+    """A finished guide.
+
+    Attributes:
+        agreement: share of pictures with the same first answer from the source and from the guide.
+        max_difference: the largest difference of any probability between the two.
+        false_accept: measured share of pictures of left-out classes that would have been accepted.
+    """
+
+    guide: str
+    bytes: int
+    agreement: float
+    max_difference: float
+    compared: int
+    threshold: float
+    true_accept: float
+    false_accept: float
+    examples: int
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """Whether a stage is done, out of date or not yet run, and a line on what it found."""
+
+    stage: str
+    state: Literal["done", "out of date", "not run"]
+    summary: str
+
+
+@dataclass(frozen=True)
+class StatusReport:
+    """Where a project stands and the command to type next."""
+
+    folder: str
+    name: str
+    images: int
+    kept: int
+    stages: tuple[StageStatus, ...]
+    next_command: str
+    details: dict[str, Any] = field(default_factory=dict)

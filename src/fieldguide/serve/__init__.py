@@ -1,0 +1,74 @@
+"""The stage that serves a guide on this computer: an API and a plain page to try it.
+
+Knows nothing about projects. Listens on 127.0.0.1 unless told otherwise, keeps no picture, and never takes more
+than it can hold.
+"""
+
+import errno
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from fieldguide.errors import NoPermission, PortBusy, SettingsError
+from fieldguide.guide import open_guide
+from fieldguide.serve.app import make_app
+from fieldguide.settings import ServeSettings
+
+__all__ = ["make_app", "serve"]
+
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def serve(guide_folder: Path, settings: ServeSettings, *, ready: Callable[[str], None]) -> None:
+    """Nothing; answers until it is interrupted.
+
+    Args:
+        guide_folder: a published guide.
+        settings: address, port and limits.
+        ready: told the address of the page once the port is open.
+
+    Raises:
+        InputMissing: there is no guide there.
+        GuideDamaged: it is altered or unsafe.
+        PortBusy: something else listens on that port.
+        NoPermission: the port may not be opened.
+        SettingsError: there is no such address here.
+    """
+    import uvicorn
+
+    guide = open_guide(guide_folder)
+    listener = _listen(settings.host, settings.port)
+    host, port = listener.getsockname()[:2]
+    hosts = (*_LOOPBACK, settings.host) if settings.host not in ("0.0.0.0", "::") else ("*",)
+    app = make_app(guide, settings, hosts)
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=5,
+        timeout_graceful_shutdown=10,
+    )  # fmt: skip
+    ready(f"http://{f'[{host}]' if ':' in host else host}:{port}/")
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """An open listening socket.
+
+    Raises:
+        PortBusy: something else listens there.
+        NoPermission: the port may not be opened.
+        SettingsError: there is no such address here.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            message = f"port {port} of {host} is in use"
+            raise PortBusy(message, "end what listens there, or give --port 0 for a free one") from error
+        if error.errno in (errno.EACCES, errno.EPERM):
+            raise NoPermission(f"port {port} may not be opened", "give --port 8000 or another above 1023") from error
+        raise SettingsError(f"cannot listen on {host}: {error.strerror}", "give --host 127.0.0.1") from error
+    return listener

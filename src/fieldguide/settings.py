@@ -1,0 +1,283 @@
+"""One settings model per stage: type, default, bounds, help; and `fieldguide.toml`, where a person sets them.
+
+Knows nothing about what the stages do with their settings.
+"""
+
+import difflib
+import json
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from fieldguide.errors import SettingsError, translate_os_errors
+from fieldguide.records import Fit
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "ClassSettings",
+    "CleanSettings",
+    "CollectSettings",
+    "EvaluateSettings",
+    "FeaturesSettings",
+    "ImagesSettings",
+    "PublishSettings",
+    "ServeSettings",
+    "Settings",
+    "SplitSettings",
+    "TrainSettings",
+    "load_settings",
+    "render_settings",
+]
+
+SCHEMA_VERSION = 1
+ImageFormat = Literal["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"]
+
+
+class _Section(BaseModel):
+    """A table of fieldguide.toml: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ClassSettings(_Section):
+    """What the guide says about one class."""
+
+    about: str = Field("", max_length=2000, description="a sentence or two, shown with an answer")
+    links: tuple[str, ...] = Field((), max_length=20, description="https addresses to read more")
+
+
+class ImagesSettings(_Section):
+    """What counts as a picture."""
+
+    formats: tuple[ImageFormat, ...] = Field(
+        ("JPEG", "PNG", "WEBP", "GIF", "BMP"), min_length=1, description="formats taken; others are refused"
+    )
+    max_bytes: int = Field(50_000_000, ge=1_000, le=1_000_000_000, description="largest file, bytes")
+    max_pixels: int = Field(50_000_000, ge=1_000, le=500_000_000, description="largest picture, width x height")
+    max_scans: int = Field(100, ge=1, le=10_000, description="most scans in a progressive JPEG")
+
+
+class CollectSettings(_Section):
+    """Where pictures come from when they are not added by hand."""
+
+    source: Literal["none", "drawn"] = Field("none", description="drawn: charts drawn on this machine")
+    per_class: int = Field(300, ge=1, le=100_000, description="pictures of each class")
+
+
+class CleanSettings(_Section):
+    """Which pictures are kept."""
+
+    min_side: int = Field(64, ge=1, le=10_000, description="shortest side a picture may have, pixels")
+    copy_distance: int = Field(
+        8, ge=0, le=16, description="bits by which the dHash of near-copies may differ, of 64"
+    )
+    copy_likeness: float = Field(
+        0.98, ge=0.5, le=1.0, description="correlation of the grey thumbnails that confirms a near-copy"
+    )
+
+
+class SplitSettings(_Section):
+    """How pictures are divided; the rest is for training."""
+
+    val: float = Field(0.15, ge=0.02, le=0.45, description="share for validation: chooses settings")
+    test: float = Field(0.2, ge=0.02, le=0.45, description="share for the test: looked at once, chooses nothing")
+
+
+class FeaturesSettings(_Section):
+    """How the backbone is run."""
+
+    runtime: Literal["auto", "onnxruntime", "openvino"] = Field(
+        "auto", description="auto: the faster of those installed, measured once on this machine"
+    )
+    batch_size: int = Field(32, ge=1, le=1024, description="pictures per call of the backbone")
+
+
+class TrainSettings(_Section):
+    """What is learnt."""
+
+    learner: Literal["transfer"] = Field("transfer", description="transfer: a frozen backbone and a linear head")
+    backbone: Literal["efficientnet_lite0"] = Field("efficientnet_lite0", description="where features come from")
+    size: int = Field(224, ge=64, le=640, multiple_of=32, description="side of the square it sees, pixels")
+    fit: Literal["auto", "crop", "squash", "pad"] = Field(
+        "auto", description="how a picture is fitted to the square; auto: chosen by validation"
+    )
+    strengths: tuple[float, ...] = Field(
+        (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1), min_length=1, max_length=20,
+        description="inverse regularisation strengths C to choose from by grouped cross-validation",
+    )  # fmt: skip
+    folds: int = Field(5, ge=2, le=20, description="folds of that cross-validation")
+
+    def fits(self) -> tuple[Fit, ...]:
+        """The ways of fitting to try, in order of preference when equal."""
+        return ("squash", "crop", "pad") if self.fit == "auto" else (self.fit,)
+
+
+class EvaluateSettings(_Section):
+    """What the report holds."""
+
+    folds: int = Field(5, ge=2, le=20, description="folds of the cross-validation over everything kept")
+    mistakes: int = Field(24, ge=0, le=500, description="most confident mistakes to show")
+
+
+class PublishSettings(_Section):
+    """What the guide holds and promises."""
+
+    examples: int = Field(4, ge=0, le=50, description="example pictures per class")
+    example_licences: tuple[str, ...] = Field(
+        ("CC0-1.0", "CC-BY-4.0", "CC-BY-3.0", "CC-BY-2.0", "CC-BY-SA-4.0", "CC-BY-SA-3.0", "PDM-1.0", "own"),
+        description="licences under which a picture may be shown as an example",
+    )
+    true_accept: float = Field(
+        0.95, gt=0.5, le=1.0, description="share of known pictures that must not be declined"
+    )
+    tolerance: float = Field(
+        0.1, gt=0.0, le=0.5, description="largest difference of a probability between training and guide"
+    )
+
+
+class ServeSettings(_Section):
+    """How a guide is served."""
+
+    host: str = Field("127.0.0.1", description="address to listen on; anything else is open to the network")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    max_bytes: int = Field(10_000_000, ge=1_000, le=100_000_000, description="largest upload, bytes")
+    max_pixels: int = Field(25_000_000, ge=1_000, le=100_000_000, description="largest picture, width x height")
+
+
+class Settings(_Section):
+    """Everything that `fieldguide.toml` can say."""
+
+    schema_version: int = Field(SCHEMA_VERSION, ge=1, description="form of this file")
+    name: str = Field("guide", min_length=1, max_length=200, description="what the guide is called")
+    about: str = Field("", max_length=2000, description="one paragraph on what it tells apart")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="the one source of all randomness")
+    classes: dict[str, ClassSettings] = Field(
+        default_factory=dict, description="the names; empty: whatever labels are added"
+    )
+    images: ImagesSettings = ImagesSettings()
+    collect: CollectSettings = CollectSettings()
+    clean: CleanSettings = CleanSettings()
+    split: SplitSettings = SplitSettings()
+    features: FeaturesSettings = FeaturesSettings()
+    train: TrainSettings = TrainSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+    publish: PublishSettings = PublishSettings()
+    serve: ServeSettings = ServeSettings()
+
+
+def load_settings(path: Path) -> Settings:
+    """The settings in a `fieldguide.toml`.
+
+    Raises:
+        SettingsError: not TOML, an unknown key (the nearest is named), a value out of bounds (the bounds are
+            named), or a file of a newer form.
+        NoPermission: the file cannot be read.
+    """
+    try:
+        with translate_os_errors(f"reading {path}"):
+            raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not valid TOML: {error}", "mend the line it names") from error
+    version = raw.get("schema_version", SCHEMA_VERSION)
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        message = f"{path} has schema_version {version}; this Fieldguide knows {SCHEMA_VERSION}"
+        raise SettingsError(message, "install a newer Fieldguide")
+    return parse_settings(raw, path)
+
+
+def parse_settings(raw: dict[str, Any], path: Path) -> Settings:
+    """Settings from parsed TOML; every fault is named at once.
+
+    Raises:
+        SettingsError: as for `load_settings`.
+    """
+    try:
+        return Settings.model_validate(raw)
+    except ValidationError as error:
+        faults = [_explain(fault) for fault in error.errors(include_url=False)]
+        raise SettingsError(f"{path}: {'; '.join(faults)}", f"mend {path.name} and run again") from error
+
+
+def _explain(fault: ErrorDetails) -> str:
+    """One fault as a person would say it."""
+    location = [str(part) for part in fault["loc"]]
+    where = ".".join(location)
+    if fault["type"] == "extra_forbidden":
+        known = _keys_at(location[:-1])
+        nearest = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.4)
+        advice = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(sorted(known))}"
+        return f"unknown key {where!r}, {advice}"
+    got = fault["input"]
+    shown = json.dumps(got, default=str)
+    return f"{where} = {shown if len(shown) < 60 else shown[:57] + '...'}: {_bounds(fault)}"
+
+
+def _bounds(fault: ErrorDetails) -> str:
+    """What the value must be, with both bounds where there are two."""
+    model: Any = Settings
+    field = None
+    for part in fault["loc"]:
+        field = getattr(model, "model_fields", {}).get(part)
+        if field is None:
+            break
+        model = field.annotation
+    limits = [repr(rule).partition("(")[2].rstrip(")") for rule in (field.metadata if field else [])]
+    extra = f" (allowed: {', '.join(limits)})" if limits else ""
+    return fault["msg"][:1].lower() + fault["msg"][1:] + extra
+
+
+def _keys_at(location: Sequence[str]) -> list[str]:
+    """The keys that the model at that place knows."""
+    model: Any = Settings
+    for part in location:
+        if model is Settings and part == "classes":
+            return list(ClassSettings.model_fields)
+        field = model.model_fields.get(part)
+        model = field.annotation if field else Settings
+    return list(model.model_fields)
+
+
+def render_settings(settings: Settings, changed: dict[str, dict[str, Any]] | None = None) -> str:
+    """The text of a `fieldguide.toml`: classes in full, every other key as a comment with its default.
+
+    Args:
+        settings: the name, about and classes to write.
+        changed: section to key to value, written as live lines instead of comments.
+    """
+    lines = [
+        "# Everything a person edits is here. A line with # before it shows the default.",
+        f"schema_version = {SCHEMA_VERSION}",
+        f"name = {_toml(settings.name)}",
+        f"about = {_toml(settings.about)}",
+        f"seed = {settings.seed}",
+        "",
+        "[classes]" + ("" if settings.classes else "  # empty: whatever labels are added"),
+    ]
+    for name, about in settings.classes.items():
+        said = ", ".join(f"{key} = {_toml(value)}" for key, value in about.model_dump().items() if value)
+        lines.append(f"{_toml(name)} = {{{said}}}")
+    for section, field in Settings.model_fields.items():
+        if isinstance(field.default, _Section):
+            lines += ["", f"[{section}]"]
+            lines += _section_lines(field.default, (changed or {}).get(section, {}))
+    return "\n".join(lines) + "\n"
+
+
+def _section_lines(section: _Section, changed: dict[str, Any]) -> list[str]:
+    """A line per key: live where changed, else a comment with the default; the help behind it."""
+    lines = []
+    for key, field in type(section).model_fields.items():
+        value, mark = (changed[key], "") if key in changed else (getattr(section, key), "# ")
+        lines.append(f"{mark}{key} = {_toml(value)}  # {field.description}")
+    return lines
+
+
+def _toml(value: Any) -> str:
+    """A value in TOML; strings as basic strings, which share JSON's escapes."""
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,1 @@
+"""Sources of pictures: each gathers candidates for a class name. They meet in the catalogue."""

@@ -1,0 +1,38 @@
+"""Small random choices: the words in which every drawing says what it leaves to chance.
+
+Knows nothing about charts, libraries or pictures.
+"""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+
+__all__ = ["Rng", "between", "chance", "pick", "whole"]
+
+Rng = np.random.Generator
+
+_T = TypeVar("_T")
+
+
+def pick(rng: Rng, options: Sequence[_T], weights: Sequence[float] | None = None) -> _T:
+    """One of the options, each as likely as the others or as its weight says."""
+    if weights is None:
+        return options[int(rng.integers(len(options)))]
+    shares = np.asarray(weights, dtype=float)
+    return options[int(rng.choice(len(options), p=shares / shares.sum()))]
+
+
+def chance(rng: Rng, probability: float) -> bool:
+    """True with this probability."""
+    return bool(rng.random() < probability)
+
+
+def between(rng: Rng, low: float, high: float) -> float:
+    """A number from low up to high, each equally likely."""
+    return float(rng.uniform(low, high))
+
+
+def whole(rng: Rng, low: int, high: int) -> int:
+    """A whole number from low to high, both included."""
+    return int(rng.integers(low, high + 1))

@@ -1,0 +1,81 @@
+"""One drawing from a class name and a seed: choose a library and a look, draw, finish, encode.
+
+Knows nothing about how any chart is drawn: that is a table of painters per class.
+"""
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from fieldguide.sources.drawn import (
+    mpl_bars,
+    mpl_map,
+    mpl_points,
+    mpl_round,
+    svg_bars,
+    svg_chord,
+    svg_map,
+    svg_points,
+    svg_round,
+    vega_charts,
+)
+from fieldguide.sources.drawn.about import CLASS_NAMES
+from fieldguide.sources.drawn.dice import Rng, pick
+from fieldguide.sources.drawn.finish import encode, finish
+from fieldguide.sources.drawn.look import Look, make_look
+
+__all__ = ["Drawing", "draw"]
+
+_VERSION = 1
+_SQUARE = ("chord", "doughnut", "pie", "radar")
+
+Painter = Callable[[Rng, Look], Image.Image]
+
+# class name: (library, painter, weight)
+_PAINTERS: dict[str, list[tuple[str, Painter, float]]] = {
+    "area": [("svg", svg_bars.area, 3), ("matplotlib", mpl_bars.area, 2), ("vega-lite", vega_charts.area, 2)],
+    "box": [("svg", svg_points.box, 3), ("matplotlib", mpl_points.box, 2), ("vega-lite", vega_charts.box, 2)],
+    "bubble": [("svg", svg_points.bubble, 3), ("matplotlib", mpl_points.bubble, 2), ("vega-lite", vega_charts.bubble, 2)],
+    "chord": [("svg", svg_chord.chord, 3), ("matplotlib", mpl_map.chord, 2)],
+    "choropleth": [("svg", svg_map.choropleth, 3), ("matplotlib", mpl_map.choropleth, 2), ("vega-lite", vega_charts.choropleth, 2)],
+    "demographic pyramid": [("svg", svg_bars.pyramid, 3), ("matplotlib", mpl_bars.pyramid, 2), ("vega-lite", vega_charts.pyramid, 2)],
+    "doughnut": [("svg", svg_round.doughnut, 3), ("matplotlib", mpl_round.doughnut, 2), ("vega-lite", vega_charts.doughnut, 2)],
+    "horizontal bar": [("svg", svg_bars.horizontal_bar, 3), ("matplotlib", mpl_bars.horizontal_bar, 2), ("vega-lite", vega_charts.horizontal_bar, 2)],
+    "line": [("svg", svg_bars.line, 3), ("matplotlib", mpl_bars.line, 2), ("vega-lite", vega_charts.line, 2)],
+    "pie": [("svg", svg_round.pie, 3), ("matplotlib", mpl_round.pie, 2), ("vega-lite", vega_charts.pie, 2)],
+    "scatter": [("svg", svg_points.scatter, 3), ("matplotlib", mpl_points.scatter, 2), ("vega-lite", vega_charts.scatter, 2)],
+    "radar": [("svg", svg_round.radar, 3), ("matplotlib", mpl_round.radar, 2)],
+    "vertical bar": [("svg", svg_bars.vertical_bar, 3), ("matplotlib", mpl_bars.vertical_bar, 2), ("vega-lite", vega_charts.vertical_bar, 2)],
+    "violin": [("svg", svg_points.violin, 3), ("matplotlib", mpl_points.violin, 2), ("vega-lite", vega_charts.violin, 2)],
+}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One drawn picture: file bytes, their suffix, the library that drew it, short words on its style."""
+
+    data: bytes
+    suffix: str
+    library: str
+    style: str
+
+
+def draw(class_name: str, seed: int) -> Drawing:
+    """A picture of a chart of this type; the same name and seed give the same bytes.
+
+    Raises:
+        ValueError: the class name is none of `CLASS_NAMES`; the message names the nearest.
+    """
+    if class_name not in CLASS_NAMES:
+        near = difflib.get_close_matches(str(class_name), CLASS_NAMES, 1, 0.0)
+        raise ValueError(f"unknown chart type {class_name!r}; the nearest is {near[0]!r}")
+    rng = np.random.default_rng([seed, CLASS_NAMES.index(class_name), _VERSION])
+    choices = _PAINTERS[class_name]
+    library, painter, _ = pick(rng, choices, [weight for *_, weight in choices])
+    look = make_look(rng, square=class_name in _SQUARE)
+    picture, word = finish(rng, painter(rng, look))
+    data, suffix = encode(rng, picture)
+    return Drawing(data, suffix, library, f"{look.name}, {word}")

@@ -1,0 +1,143 @@
+"""The stage that divides pictures into train, val and test so that no copy sits on both sides.
+
+The core, `assign`, knows only rows: groups stay whole, each class is divided in the shares asked for, what was
+assigned stays where it was, and the order of the rows does not matter.
+"""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+
+from fieldguide.catalog import Catalog
+from fieldguide.errors import NotReady
+from fieldguide.project import Project
+from fieldguide.records import ImageState, Progress, SplitReport
+from fieldguide.settings import Settings
+
+__all__ = ["assign", "inputs", "split"]
+
+_TRUST = ("train", "val", "test")  # a group seen in training can never be tested on: the first one wins
+
+
+def inputs(catalog: Catalog, settings: Settings) -> str:
+    """The digest of everything that this stage's result depends on."""
+    return hashlib.sha256((_rules(settings) + catalog.digest("state")).encode()).hexdigest()
+
+
+def _rules(settings: Settings) -> str:
+    """The settings that, when changed, make every assignment anew."""
+    return f"{settings.split.model_dump_json()} seed {settings.seed}"
+
+
+def split(project: Project, settings: Settings, *, progress: Progress) -> SplitReport:
+    """Images per split and class.
+
+    Raises:
+        NotReady: `clean` has not run, fewer than two classes are left, or a class has fewer than three groups.
+        DiskFull: no space.
+        NoPermission: the project cannot be written.
+    """
+    with project.catalog() as catalog:
+        wanted = inputs(catalog, settings)
+        done = catalog.finished("split")
+        if done and done.inputs == wanted:
+            return SplitReport(**done.report)
+        progress.start("splitting", None)
+        states = catalog.states()
+        kept = [state for state in states if state.state == "kept"]
+        _check_ready(states, kept, settings)
+        before = catalog.splits() if done and done.report.get("rules") == _rules(settings) else {}
+        splits, moved = assign(kept, before, {"val": settings.split.val, "test": settings.split.test}, settings.seed)
+        catalog.replace_splits({**before, **splits})
+        report = _report(kept, splits, moved, _rules(settings))
+        catalog.finish("split", inputs(catalog, settings), asdict(report), project.now())
+    return report
+
+
+def _check_ready(states: list[ImageState], kept: list[ImageState], settings: Settings) -> None:
+    """Nothing; there is enough to divide.
+
+    Raises:
+        NotReady: there is not; the message says what is missing.
+    """
+    if any(state.state == "unchecked" for state in states) or not states:
+        raise NotReady("some pictures have not been checked", "run: fieldguide clean")
+    groups: dict[str, set[str]] = {name: set() for name in settings.classes}
+    for state in kept:
+        groups.setdefault(state.class_name, set()).add(state.group_id)
+    hint = "add more pictures of it with: fieldguide add FOLDER, or take its name out of fieldguide.toml"
+    short = {name: len(found) for name, found in groups.items() if len(found) < 3}
+    if short:
+        said = ", ".join(f"{name!r} has {count}" for name, count in sorted(short.items()))
+        raise NotReady(f"each class needs at least 3 different pictures that are kept: {said}", hint)
+    if len(groups) < 2:
+        raise NotReady(f"a classifier needs at least two classes; there is only {min(groups)!r}", hint)
+
+
+def assign(
+    rows: Iterable[ImageState], before: Mapping[str, str], shares: Mapping[str, float], seed: int
+) -> tuple[dict[str, str], int]:
+    """The split of each image, and how many left the split that their source gave because a copy sat in another.
+
+    Args:
+        rows: the images to divide.
+        before: splits assigned earlier, which stay.
+        shares: wanted shares of "val" and "test", by class; the rest is "train".
+        seed: decides, together with the images' hashes, who goes where.
+    """
+    groups: dict[str, list[ImageState]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: row.sha256):
+        groups[row.group_id].append(row)
+    given = {row.given_split for members in groups.values() for row in members} - {""}
+    chosen: dict[str, str] = {}
+    for group_id, members in groups.items():
+        said = {before[row.sha256] for row in members if row.sha256 in before}
+        said = said or {row.given_split for row in members} - {""}
+        # a source that gives no val (or no test) leaves it to be taken from its train pictures
+        fixed = next((name for name in _TRUST if name in said), "")
+        if fixed and (fixed != "train" or before or {"val", "test"} <= given):
+            chosen[group_id] = fixed
+    _fill(groups, chosen, {name: 0.0 if name in given else share for name, share in shares.items()}, seed)
+    splits = {row.sha256: chosen[row.group_id] for members in groups.values() for row in members}
+    moved = sum(
+        1 for members in groups.values() for row in members
+        if row.given_split not in ("", "train", splits[row.sha256])
+    )  # fmt: skip
+    return splits, moved
+
+
+def _fill(
+    groups: Mapping[str, list[ImageState]], chosen: dict[str, str], shares: Mapping[str, float], seed: int
+) -> None:
+    """Nothing; every group that is not in `chosen` is put where its class lacks most, in an order set by hashes."""
+    totals = Counter(row.class_name for members in groups.values() for row in members)
+    have: Counter[tuple[str, str]] = Counter()
+    for group_id, name in chosen.items():
+        have.update((row.class_name, name) for row in groups[group_id])
+    free = sorted((group_id for group_id in groups if group_id not in chosen), key=lambda one: _key(one, seed))
+    for group_id in free:
+        members = groups[group_id]
+        class_name = Counter(row.class_name for row in members).most_common(1)[0][0]
+        for name in ("test", "val"):
+            wanted = max(1, round(shares[name] * totals[class_name])) if shares[name] else 0
+            lacking = wanted - have[class_name, name]
+            if lacking > 0 and (len(members) <= lacking or len(members) == 1):
+                break
+        else:
+            name = "train"
+        chosen[group_id] = name
+        have.update((row.class_name, name) for row in members)
+
+
+def _key(group_id: str, seed: int) -> str:
+    """The place of a group in the queue: random, and the same in every run."""
+    return hashlib.sha256(f"{seed} {group_id}".encode()).hexdigest()
+
+
+def _report(kept: list[ImageState], splits: Mapping[str, str], moved: int, rules: str) -> SplitReport:
+    counts: dict[str, dict[str, int]] = {name: {} for name in _TRUST}
+    for row in kept:
+        per_class = counts[splits[row.sha256]]
+        per_class[row.class_name] = per_class.get(row.class_name, 0) + 1
+    return SplitReport(counts, len({row.group_id for row in kept}), moved, rules)

@@ -1,0 +1,168 @@
+"""The stage that learns: features once, the way of fitting and the strength chosen by validation, a head fitted.
+
+The test split is never read here.
+"""
+
+import csv
+import hashlib
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldguide.catalog import Catalog
+from fieldguide.dataset import Dataset, load_dataset
+from fieldguide.features import Embedder, cache_folder, choose_runtime
+from fieldguide.learners.backbones import backbone_model
+from fieldguide.learners.transfer import Head, Searched, fit_head, group_folds, held_out_logits, search_head
+from fieldguide.calibration import fit_temperature, softmax
+from fieldguide.metrics import accuracy
+from fieldguide.project import Project, decode_limits
+from fieldguide.records import Fit, Preprocessing, Progress, TrainReport
+from fieldguide.runs import Run, save_run
+from fieldguide.settings import Settings
+
+__all__ = ["inputs", "train"]
+
+_TRIAL_IMAGES = 1500
+_TRIAL_STRENGTH = 0.01
+Table = tuple[NDArray[np.float32], Dataset]
+
+
+def inputs(catalog: Catalog, settings: Settings) -> str:
+    """The digest of everything that this stage's result depends on."""
+    said = f"{settings.train.model_dump_json()} {settings.features.model_dump_json()} seed {settings.seed}"
+    return hashlib.sha256((said + catalog.digest("state")).encode()).hexdigest()
+
+
+def train(project: Project, settings: Settings, *, progress: Progress) -> TrainReport:
+    """What was learnt, with its cross-validated and its validation accuracy.
+
+    Raises:
+        NotReady: the pictures are not split.
+        MissingExtra: the extra [train], or OpenVINO where it is asked for, is not installed.
+        DiskFull: no space; features computed before stay.
+        NoPermission: the project or the cache cannot be written.
+    """
+    with project.catalog() as catalog:
+        wanted = inputs(catalog, settings)
+        done = catalog.finished("train")
+        if done and done.inputs == wanted and (project.runs_folder / done.report["run"]).is_dir():
+            return TrainReport(**done.report)
+        data = load_dataset(catalog).where("train", "val")
+        bench = _Bench.open(project, settings, progress)
+        fits = bench.try_fits(data)
+        fit = max(fits, key=lambda name: fits[name])
+        run, tables = bench.learn(data, fit, fits)
+        save_run(project.runs_folder / run.name, run, tables)
+        catalog.add_run(run.name, run.learner, wanted, project.now())
+        catalog.finish("train", wanted, run.report, project.now())
+    return TrainReport(**run.report)
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """What the steps of training share."""
+
+    project: Project
+    settings: Settings
+    progress: Progress
+    embedder: Embedder
+
+    @classmethod
+    def open(cls, project: Project, settings: Settings, progress: Progress) -> "_Bench":
+        """The bench with the backbone converted and the runtime chosen.
+
+        Raises:
+            MissingExtra: something optional is not installed.
+        """
+        chosen = settings.train
+        preprocessing = Preprocessing(size=chosen.size, resize_shorter=round(chosen.size / 0.875))
+        progress.start(f"preparing {chosen.backbone}", None)
+        model = backbone_model(chosen.backbone, preprocessing, cache_folder())
+        runtime = choose_runtime(model, chosen.size, settings.features.runtime)
+        limits = decode_limits(settings)
+        embedder = Embedder(project, model, preprocessing, runtime, limits, settings.features.batch_size)
+        return cls(project, settings, progress, embedder)
+
+    def fitted(self, fit: Fit) -> Embedder:
+        """The embedder with another way of fitting."""
+        from dataclasses import replace
+
+        return replace(self.embedder, preprocessing=replace(self.embedder.preprocessing, fit=fit))
+
+    def try_fits(self, data: Dataset) -> dict[Fit, float]:
+        """The grouped cross-validated accuracy of each way of fitting, on at most 1,500 pictures."""
+        ways = self.settings.train.fits()
+        if len(ways) == 1:
+            return {ways[0]: 0.0}
+        order = sorted(range(len(data.labels)), key=lambda index: _shuffled(list(data.images)[index]))
+        sample = data.take(sorted(order[:_TRIAL_IMAGES])) if len(order) > _TRIAL_IMAGES else data
+        folds = self._folds(sample)
+        scores: dict[Fit, float] = {}
+        for fit in ways:
+            features = self.fitted(fit).embed(sample.images, self.progress)
+            logits = held_out_logits(features, sample.labels, folds, _TRIAL_STRENGTH)
+            scores[fit] = accuracy(sample.labels, logits.argmax(axis=1))[0]
+        return scores
+
+    def _folds(self, data: Dataset) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        return group_folds(data.labels, data.groups, self.settings.train.folds, self.settings.seed)
+
+    def learn(self, data: Dataset, fit: Fit, fits: dict[Fit, float]) -> tuple[Run, dict[str, str]]:
+        """The run, and its table of held-out predictions."""
+        embedder = self.fitted(fit)
+        features = embedder.embed(data.images, self.progress)
+        self.progress.start("fitting the head", None)
+        searched = search_head(features, data.labels, self._folds(data), self.settings.train.strengths)
+        temperature = fit_temperature(searched.logits, data.labels)
+        head = fit_head(features, data.labels, searched.strength, temperature)
+        name = f"{self.project.clock():%Y%m%d-%H%M%S}-{self.settings.train.learner}"
+        report = TrainReport(
+            run=name,
+            learner=self.settings.train.learner,
+            backbone=self.settings.train.backbone,
+            fit=fit,
+            strength=searched.strength,
+            temperature=temperature,
+            cv_accuracy=accuracy(data.labels, searched.logits.argmax(axis=1)),
+            val_accuracy=_score_val(features, data, searched.strength),
+            fits={key: value for key, value in fits.items() if len(fits) > 1},
+            runtime=embedder.runtime,
+            images=len(data.labels),
+            classes=len(data.class_names),
+        )
+        said = asdict(report)
+        run = Run(
+            name, report.learner, report.backbone, embedder.preprocessing, embedder.runtime, data.class_names, said,
+            head.to_bytes(),
+        )  # fmt: skip
+        return run, {"predictions.csv": _predictions(data, searched, temperature)}
+
+
+def _shuffled(sha256: str) -> str:
+    """A place in an order that has nothing to do with the pictures' own."""
+    return hashlib.sha256(sha256.encode()).hexdigest()
+
+
+def _score_val(features: NDArray[np.float32], data: Dataset, strength: float) -> tuple[float, float, float]:
+    """The accuracy on val of a head that saw only train, with its interval."""
+    seen = data.splits == "train"
+    head: Head = fit_head(features[seen], data.labels[seen], strength, 1.0)
+    return accuracy(data.labels[~seen], head.logits(features[~seen]).argmax(axis=1))
+
+
+def _predictions(data: Dataset, searched: Searched, temperature: float) -> str:
+    """A CSV of what cross-validation answered for each picture of train and val."""
+    probs = softmax(searched.logits / temperature)
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["sha256", "split", "class_name", "answer", "prob"])
+    rows: Sequence[str] = list(data.images)
+    for index, sha256 in enumerate(rows):
+        answer = int(probs[index].argmax())
+        names = data.class_names[data.labels[index]], data.class_names[answer]
+        table.writerow([sha256, data.splits[index], *names, f"{probs[index, answer]:.6f}"])
+    return text.getvalue()
