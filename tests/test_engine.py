@@ -48,6 +48,8 @@ def misbehave(what: object) -> object:
             raise BadImage("damaged", "as raised")
         case "unpicklable":
             return threading.Lock()
+        case "interrupt":
+            os.kill(os.getpid(), signal.SIGINT)
         case "leave":
             raise SystemExit(3)
     return what
@@ -113,7 +115,7 @@ def test_too_much_processor_time(what: str) -> None:
     start = time.monotonic()
     results = dict(map_guarded(misbehave, [what, 1, 2], workers=1, cpu_s=0.4))
     assert time.monotonic() - start < 30
-    assert isinstance(results[0], Crash) and results[0].reason == "too_slow"
+    assert results[0] == Crash("too_slow", "stopped at its limit of processor time")
     assert (results[1], results[2]) == (1, 2)
 
 
@@ -134,6 +136,10 @@ def test_too_long_without_using_the_processor() -> None:
     results = dict(map_guarded(misbehave, ["sleep", 1], workers=1, cpu_s=0.1))
     assert 5 < time.monotonic() - start < 60
     assert results[0] == Crash("too_slow", "stopped at its limit of time") and results[1] == 1
+
+
+def test_ctrl_c_is_for_the_parent_alone() -> None:
+    assert dict(map_guarded(misbehave, ["interrupt", 1], workers=1)) == {0: "interrupt", 1: 1}
 
 
 def test_too_much_memory() -> None:
@@ -315,9 +321,7 @@ def test_core_count_is_what_this_process_may_use() -> None:
     assert 1 <= core_count() <= len(os.sched_getaffinity(0))
 
 
-@pytest.mark.parametrize(
-    ("text", "cores"), [("150000 100000", 2), ("max 100000", 1_000_000), ("1 100000", 1)]
-)
+@pytest.mark.parametrize(("text", "cores"), [("150000 100000", 2), ("max 100000", 1_000_000), ("1 100000", 1)])
 def test_core_count_honours_control_groups(tmp_path: Path, text: str, cores: int) -> None:
     (tmp_path / "cpu.max").write_text(text + "\n")
     assert engine._granted_cores(tmp_path) == cores

@@ -3,7 +3,6 @@
 import io
 import struct
 import threading
-import time
 import zlib
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import ExifTags, Image, ImageCms, ImageFile
+from PIL import ExifTags, GifImagePlugin, Image, ImageCms, ImageFile
 
 from fieldguide.engine import map_threads
 from fieldguide.errors import BadImage
@@ -78,9 +77,7 @@ def test_reads_each_format(kind: str, suffix: str, options: dict[str, Any]) -> N
     assert psnr(pixels, np.asarray(photo())) > (38 if kind in ("JPEG", "AVIF") else 98)
 
 
-@pytest.mark.parametrize(
-    "kind", ["TIFF", "AVIF", "PPM", "ICO", "TGA", "JPEG2000", "QOI", "DDS", "SGI", "PCX", "EPS"]
-)
+@pytest.mark.parametrize("kind", ["TIFF", "AVIF", "PPM", "ICO", "TGA", "JPEG2000", "QOI", "DDS", "SGI", "PCX", "EPS"])
 def test_refuses_formats_that_were_not_named(kind: str) -> None:
     data = saved(photo(), kind)
     assert refused(data, Limits()) == "unsupported_format"
@@ -113,15 +110,15 @@ def test_an_animation_is_its_first_frame() -> None:
         assert (decode(data) == (255, 0, 0)).all()
 
 
-def test_the_frames_of_a_long_gif_are_not_walked() -> None:
+def test_the_frames_of_a_long_gif_are_not_walked(monkeypatch: pytest.MonkeyPatch) -> None:
     still, next_one = Image.new("RGB", (500, 500), "red"), Image.new("RGB", (500, 500), "blue")
     one = saved(still, "GIF", save_all=True, append_images=[next_one], duration=40)
     body = one[one.rindex(b"!\xf9") : -1]
     data = one[:-1] + body * 20_000 + b";"
-    start = time.process_time()
-    assert read_header(data).frames > 10_000
-    decode(data)
-    assert time.process_time() - start < 2
+    monkeypatch.delattr(GifImagePlugin.GifImageFile, "n_frames")
+    monkeypatch.delattr(GifImagePlugin.GifImageFile, "seek")
+    assert read_header(data).frames == 20_002
+    assert (decode(data) == (255, 0, 0)).all()
 
 
 def test_an_mpo_is_a_jpeg() -> None:
@@ -135,9 +132,7 @@ def test_what_is_wrong_with_an_animation_does_not_matter() -> None:
     bad = chunk(b"acTL", struct.pack(">II", 0, 0))
     assert decode(png(1, 1, 8, 2, rows, bad, bad)).tolist() == [[[255, 0, 0]]]
     early = chunk(b"fdAT", bytes(8))
-    assert decode(png(1, 1, 8, 2, rows, chunk(b"acTL", struct.pack(">II", 2, 0)), early)).tolist() == [
-        [[255, 0, 0]]
-    ]
+    assert decode(png(1, 1, 8, 2, rows, chunk(b"acTL", struct.pack(">II", 2, 0)), early)).tolist() == [[[255, 0, 0]]]
 
 
 # ---- upright
@@ -286,9 +281,7 @@ def test_a_profile_of_another_kind_is_ignored() -> None:
 
 
 def test_changes_nothing_global_and_works_in_threads() -> None:
-    files = [
-        saved(photo(300, 200), kind) for kind in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
-    ] * 8
+    files = [saved(photo(300, 200), kind) for kind in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")] * 8
     alone = [decode(data, ALL) for data in files]
     before = (ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS, threading.active_count())
     together = list(map_threads(lambda data: decode(data, ALL), files, workers=6))
@@ -299,9 +292,7 @@ def test_changes_nothing_global_and_works_in_threads() -> None:
 # ---- scaled
 
 
-@pytest.mark.parametrize(
-    ("at_least", "scale"), [(None, 1), (601, 1), (600, 1), (300, 2), (299, 2), (75, 8), (1, 8)]
-)
+@pytest.mark.parametrize(("at_least", "scale"), [(None, 1), (601, 1), (600, 1), (300, 2), (299, 2), (75, 8), (1, 8)])
 def test_a_jpeg_is_decoded_smaller_but_not_too_small(at_least: int | None, scale: int) -> None:
     data = saved(
         photo(801, 600),

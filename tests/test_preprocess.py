@@ -141,9 +141,7 @@ def test_each_fit_shows_what_it_says() -> None:
     pixels[:, :50, 0] = 200
     pixels[:, 150:, 2] = 200
     size = 40
-    squash, crop, pad = (
-        prepare(pixels, Preprocessing(size=size, resize_shorter=size, fit=fit)) for fit in FITS
-    )
+    squash, crop, pad = (prepare(pixels, Preprocessing(size=size, resize_shorter=size, fit=fit)) for fit in FITS)
     assert squash[20, 2, 0] == 200 and squash[20, -3, 2] == 200
     assert crop[:, 2:-2].max() == 0
     assert (pad[:10] == 255).all() and (pad[-10:] == 255).all() and pad[20, 2, 0] == 200

@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from fieldguide.errors import DiskFull, NoPermission, ProjectDamaged, ProjectTooNew
+from fieldguide.errors import DiskFull, NoPermission, ProjectBusy, ProjectDamaged, ProjectTooNew
 from fieldguide.records import Grouping, ImageRow, ImageState, Label, Origin, Verdict
 
 __all__ = ["MIGRATIONS", "Catalog", "Finished"]
@@ -125,6 +125,7 @@ class Catalog:
             DiskFull: SQLITE_FULL or a short write.
             NoPermission: the file cannot be opened or written.
             ProjectDamaged: anything that says the file is not sound.
+            ProjectBusy: another program keeps it locked for over 30 seconds.
         """
         try:
             yield
@@ -138,6 +139,11 @@ class Catalog:
             if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
                 hint = "put back a backup of catalog.db, or make a new project and add the images/ folder again"
                 raise ProjectDamaged(f"{self.path} is damaged: {error}", hint) from error
+            if str(error).startswith(("no such table", "no such column")):
+                hint = "put back a backup of catalog.db, or make a new project"
+                raise ProjectDamaged(f"{self.path} is no catalogue of a project: {error}", hint) from error
+            if name.startswith("SQLITE_BUSY"):
+                raise ProjectBusy(f"{self.path} is open in another program", "close it there") from error
             raise
 
     @contextmanager
@@ -212,7 +218,7 @@ class Catalog:
         """Images of one source by class name."""
         sql = """SELECT class_name, count(DISTINCT label.sha256) FROM label JOIN origin USING (sha256)
                  WHERE source = ? GROUP BY class_name"""
-        return dict(self._rows(sql, (source,)))  # type: ignore[arg-type]
+        return dict(self._rows(sql, (source,)))
 
     def locations(self, source: str) -> set[str]:
         """Where the images of one source came from."""
@@ -262,7 +268,7 @@ class Catalog:
 
     def splits(self) -> dict[str, str]:
         """The split of each image that has one."""
-        return dict(self._rows("SELECT sha256, split FROM split"))  # type: ignore[arg-type]
+        return dict(self._rows("SELECT sha256, split FROM split"))
 
     def add_run(self, name: str, learner: str, inputs: str, made_at: str) -> None:
         """Nothing; a finished training run is known."""

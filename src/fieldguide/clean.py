@@ -94,9 +94,7 @@ def _write(catalog: Catalog, looks: Iterable[FileLook], made_with: str) -> None:
     )
 
 
-def _check_copies(
-    settings: Settings, catalog: Catalog, images: dict[str, ImageRow], progress: Progress
-) -> None:
+def _check_copies(settings: Settings, catalog: Catalog, images: dict[str, ImageRow], progress: Progress) -> None:
     """Nothing; every image that passed the check "files" has a verdict of the check "duplicates"."""
     progress.start("looking for copies", None)
     passed = {name for name, (verdict, _) in catalog.verdicts("files").items() if verdict.verdict == "keep"}

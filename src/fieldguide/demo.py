@@ -15,9 +15,7 @@ __all__ = ["demo"]
 _ABOUT = "Tells what kind of chart a picture shows. It has only ever seen charts drawn by a program."
 
 
-def demo(
-    folder: Path, per_class: int, *, progress: Progress, done: Callable[[str, Any], None]
-) -> dict[str, Any]:
+def demo(folder: Path, per_class: int, *, progress: Progress, done: Callable[[str, Any], None]) -> dict[str, Any]:
     """The report of every stage of a project of 14 kinds of chart; run again, it goes on where it stopped.
 
     Args:

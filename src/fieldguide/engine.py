@@ -123,9 +123,6 @@ def map_guarded(
             worker.end()
 
 
-# ---------------------------------------------------------------------------------------- the parent's side
-
-
 @dataclass
 class _Job:
     """What is to be done, and the items that a dead worker left behind."""
@@ -150,16 +147,14 @@ class _Worker:
     doing: deque[tuple[int, Any]] = field(default_factory=deque)
     up: bool = False
 
-    def end(self) -> int:
-        """The exit code; the process is gone and reaped."""
+    def end(self) -> None:
+        """Nothing; the process is gone and reaped."""
         self.connection.close()
         self.process.kill()
-        return self.process.wait()
+        self.process.wait()
 
 
-_START = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from fieldguide import engine; engine._work()"
-)
+_START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from fieldguide import engine; engine._work()"
 
 
 def _start(packed: tuple[bytes, float, int]) -> _Worker:
@@ -168,43 +163,30 @@ def _start(packed: tuple[bytes, float, int]) -> _Worker:
     with theirs:
         paths = json.dumps([path for path in sys.path if isinstance(path, str)])
         # Not multiprocessing's own start: that imports the caller's main program again in each worker.
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _START, paths, str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-    worker = _Worker(process, ours)
-    try:
+        command = [sys.executable, "-P", "-c", _START, paths, str(theirs.fileno())]
+        none = subprocess.DEVNULL
+        process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=none, stdout=none, stderr=none)
+    with suppress(OSError):
         ours.send(packed)
-    except OSError:
-        raise RuntimeError(f"a worker process could not be started (exit code {worker.end()})") from None
-    return worker
+    return _Worker(process, ours)
 
 
 def _give_work(job: _Job, crew: list[_Worker], workers: int) -> None:
     """Nothing; every idle worker has a chunk, new ones are started for more, those with nothing to do end."""
-    for worker in [worker for worker in crew if not worker.doing]:
-        _hand(job, crew, worker)
-    while len(crew) < workers and (items := job.next_items()):
-        job.left.extendleft(reversed(items))
-        worker = _start(job.packed)
-        crew.append(worker)
-        _hand(job, crew, worker)
-
-
-def _hand(job: _Job, crew: list[_Worker], worker: _Worker) -> None:
-    """Nothing; the worker has the next chunk, or is gone where there is none."""
-    worker.doing.extend(job.next_items())
-    if not worker.doing:
+    idle = [worker for worker in crew if not worker.doing]
+    while (idle or len(crew) < workers) and (items := job.next_items()):
+        if not idle:
+            idle.append(_start(job.packed))
+            crew.append(idle[0])
+        worker = idle.pop()
+        worker.doing.extend(items)
+        # Never to a busy worker: both sides could then wait for the other to read. If it has died, the end of
+        # its pipe says so at the next wait.
+        with suppress(OSError):
+            worker.connection.send(items)
+    for worker in idle:
         crew.remove(worker)
         worker.end()
-        return
-    # Never to a busy worker: both sides could then wait for the other to read. If it has died, the end of its
-    # pipe says so at the next wait.
-    with suppress(OSError):
-        worker.connection.send(list(worker.doing))
 
 
 def _take(job: _Job, crew: list[_Worker], worker: _Worker) -> Iterator[tuple[int, Any]]:
@@ -242,8 +224,6 @@ def _crash(code: int) -> Crash:
     name = signal.Signals(-code).name if -code in set(signal.Signals) else f"exit code {code}"
     return Crash("crashed", f"the process ended with {name}")
 
-
-# ---------------------------------------------------------------------------------------- the worker's side
 
 _OUT_OF_MEMORY = 77
 

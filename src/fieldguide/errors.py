@@ -182,6 +182,7 @@ def translate_os_errors(doing: str) -> Iterator[None]:
     Raises:
         DiskFull: on ENOSPC, EDQUOT or EFBIG.
         NoPermission: on EACCES, EPERM or EROFS.
+        InputUnusable: on ENAMETOOLONG, ENOTDIR or ELOOP: no such path can be.
     """
     try:
         yield
@@ -191,7 +192,9 @@ def translate_os_errors(doing: str) -> Iterator[None]:
             raise DiskFull(f"no space left while {doing}", hint) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             where = error.filename or "the path"
-            raise NoPermission(
-                f"no permission while {doing}", f"check who owns {where} and its mode"
-            ) from error
+            raise NoPermission(f"no permission while {doing}", f"check who owns {where} and its mode") from error
+        if error.errno in (errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP):
+            where = str(error.filename or "a path")
+            shown = where if len(where) <= 80 else f"{where[:77]}..."
+            raise InputUnusable(f"{shown} cannot be a path: {error.strerror}", "check the path") from error
         raise

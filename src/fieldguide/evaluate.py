@@ -18,7 +18,7 @@ from fieldguide.calibration import softmax
 from fieldguide.catalog import Catalog
 from fieldguide.dataset import Dataset, load_copies, load_dataset
 from fieldguide.errors import NotReady
-from fieldguide.features import Embedder, cache_folder
+from fieldguide.features import Embedder, Runtime, cache_folder
 from fieldguide.images import decode, thumbnail_jpeg
 from fieldguide.learners.backbones import backbone_model
 from fieldguide.learners.transfer import Head, group_folds, held_out_logits
@@ -85,9 +85,7 @@ class _Exam:
     copies: int
 
     @classmethod
-    def sit(
-        cls, project: Project, settings: Settings, catalog: Catalog, run: Run, progress: Progress
-    ) -> "_Exam":
+    def sit(cls, project: Project, settings: Settings, catalog: Catalog, run: Run, progress: Progress) -> "_Exam":
         """The exam with every answer given."""
         data = load_dataset(catalog)
         if data.class_names != run.class_names:
@@ -118,9 +116,7 @@ class _Exam:
     @property
     def confusion(self) -> NDArray[np.int64]:
         """(classes, classes) on the test split."""
-        return confusion_matrix(
-            self.data.labels[self.test], self.probs.argmax(axis=1), len(self.run.class_names)
-        )
+        return confusion_matrix(self.data.labels[self.test], self.probs.argmax(axis=1), len(self.run.class_names))
 
     @property
     def cv_confusion(self) -> NDArray[np.int64]:
@@ -195,6 +191,5 @@ class _Exam:
 def _embedder(project: Project, settings: Settings, run: Run) -> Embedder:
     """What gives the features that the run was trained on."""
     model = backbone_model(run.backbone, run.preprocessing, cache_folder())
-    runtime = "openvino" if run.runtime == "openvino" else "onnxruntime"
+    runtime: Runtime = "openvino" if run.runtime == "openvino" else "onnxruntime"
     return Embedder(project, model, run.preprocessing, runtime, decode_limits(settings), settings.features.batch_size)
-

@@ -48,10 +48,8 @@ _SHARD = 512
 
 def cache_folder() -> Path:
     """Where this machine keeps what it can make again: converted backbones and the choice of runtime."""
-    base = os.environ.get("FIELDGUIDE_CACHE") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "fieldguide"
-    )
-    return Path(base)
+    given = os.environ.get("FIELDGUIDE_CACHE")
+    return Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fieldguide"
 
 
 def open_runner(model: Path, runtime: Runtime) -> Runner:

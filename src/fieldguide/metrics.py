@@ -32,9 +32,7 @@ def accuracy(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> tuple[f
     return (right / len(labels) if len(labels) else 0.0), low, high
 
 
-def confusion_matrix(
-    labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: int
-) -> NDArray[np.int64]:
+def confusion_matrix(labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
     """Counts, (classes, classes): row = true class, column = answer."""
     counts = np.zeros((classes, classes), dtype=np.int64)
     np.add.at(counts, (labels, predicted), 1)

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from fieldguide.errors import InputMissing, NamesError, translate_os_errors
 
-__all__ = ["check_name", "check_names", "match_key", "read_names"]
+__all__ = ["check_name", "check_names", "match_key", "read_names", "readable"]
 
 MAX_NAME_CHARS = 120
 _ABOUT_COLUMNS = ("about", "link")
-_INVISIBLE = ("Cc", "Cf", "Zl", "Zp")
+_INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 _JOINERS = "\u200c\u200d"  # Persian and Indic spelling and some emoji need them
 
 
@@ -104,6 +104,11 @@ def check_name(raw: str) -> str:
     if "/" in name or "\\" in name:
         raise NamesError(f"the name {name!r} holds a slash", "write it without")
     return name
+
+
+def readable(path: str) -> str:
+    """The path as text that can be stored and shown: bytes that are not UTF-8 become U+FFFD."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def match_key(name: str) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from fieldguide.atomic import write_text
-from fieldguide.errors import NamesError, ProjectExists, translate_os_errors
+from fieldguide.errors import NamesError, NoPermission, ProjectExists, translate_os_errors
+from fieldguide.names import readable
 from fieldguide.project import SETTINGS_FILE, Project
 from fieldguide.records import NewReport
 from fieldguide.settings import ClassSettings, Settings, render_settings
@@ -32,6 +33,7 @@ def new(
     Raises:
         ProjectExists: the folder holds something, or is a file.
         NamesError: what is said about a name cannot be stored.
+        InputUnusable: no folder can have that path.
         NoPermission: the folder cannot be made.
         DiskFull: no space.
     """
@@ -41,16 +43,19 @@ def new(
         if folder.is_dir() and any(folder.iterdir()):
             held = "a project" if (folder / SETTINGS_FILE).exists() else "files"
             raise ProjectExists(f"{folder} already holds {held}", "give a new folder, or an empty one")
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError as error:  # file systems that belong to the kernel answer so
+            raise NoPermission(f"{folder} cannot be made there", "choose another place") from error
     try:
         classes = {name: ClassSettings.model_validate(said) for name, said in names.items()}
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         message = f"what is said about a name cannot be used: {fault['loc']} {fault['msg']}"
         raise NamesError(message, "mend that column of the list") from error
-    settings = Settings(name=folder.resolve().name or "guide", about=about, classes=classes)
+    settings = Settings(name=readable(folder.resolve().name)[:200] or "guide", about=about, classes=classes)
     project = Project(folder)
     with project.catalog():
         pass
     write_text(project.settings_file, render_settings(settings, changed))
-    return NewReport(str(folder), tuple(names))
+    return NewReport(readable(str(folder)), tuple(names))

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from fieldguide.engine import core_count, map_threads
 from fieldguide.errors import BadImage, InputMissing, InputUnusable, translate_os_errors
 from fieldguide.guide import Guide, open_guide
+from fieldguide.images import Limits
+from fieldguide.names import readable
 from fieldguide.records import Prediction, Progress
 
 __all__ = ["predict"]
@@ -64,12 +66,28 @@ def _files(path: Path) -> list[Path]:
 
 def _load(guide: Guide, path: Path) -> tuple[str, NDArray[np.uint8] | str]:
     """The file's name, and its square or why there is none."""
+    name = readable(str(path))
     try:
-        return str(path), guide.load(path.read_bytes())
+        return name, guide.load(_read(path))
     except BadImage as error:
-        return str(path), f"{error.reason}: {error.detail}"
+        return name, f"{error.reason}: {error.detail}"
     except OSError as error:
-        return str(path), f"unreadable: {error.strerror or error}"
+        return name, f"unreadable: {error.strerror or error}"
+
+
+def _read(path: Path) -> bytes:
+    """The file's bytes; pipes and devices, which may never end, are not read.
+
+    Raises:
+        BadImage: it is no ordinary file, or too large for a picture.
+        OSError: it cannot be read.
+    """
+    if not path.is_file():
+        raise BadImage("not_an_image", "no ordinary file")
+    size, most = path.stat().st_size, Limits().max_bytes
+    if size > most:
+        raise BadImage("too_many_bytes", f"{size:,} bytes; {most:,} are the most")
+    return path.read_bytes()
 
 
 def _batches(

@@ -64,9 +64,7 @@ def decode_size(preprocessing: Preprocessing) -> int:
 
     Part of the definition: whoever decodes for `prepare` passes it, in training and in serving alike.
     """
-    return DECODE_FACTOR * (
-        preprocessing.resize_shorter if preprocessing.fit == "crop" else preprocessing.size
-    )
+    return DECODE_FACTOR * (preprocessing.resize_shorter if preprocessing.fit == "crop" else preprocessing.size)
 
 
 def _middle(width: int, height: int, preprocessing: Preprocessing) -> tuple[float, float, float, float]:
@@ -78,9 +76,7 @@ def _middle(width: int, height: int, preprocessing: Preprocessing) -> tuple[floa
     return left, top, left + extent, top + extent
 
 
-def _resize(
-    image: Image.Image, width: int, height: int, box: tuple[float, float, float, float]
-) -> Image.Image:
+def _resize(image: Image.Image, width: int, height: int, box: tuple[float, float, float, float]) -> Image.Image:
     """The box of the picture at (width, height): across, then down.
 
     Two calls of one pass each, because Pillow 13 goes down first where that is faster and older ones do not,

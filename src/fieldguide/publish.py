@@ -25,7 +25,7 @@ from fieldguide.features import Embedder, Runtime, cache_folder
 from fieldguide.guide import SCHEMA_VERSION, open_guide, write_manifest
 from fieldguide.images import decode, thumbnail_jpeg
 from fieldguide.learners.backbones import backbone_model
-from fieldguide.learners.transfer import Head, group_folds
+from fieldguide.learners.transfer import Head, group_folds, root
 from fieldguide.project import Project, decode_limits
 from fieldguide.records import Origin, Progress, PublishReport
 from fieldguide.report import render
@@ -87,7 +87,7 @@ class _Decline:
 
     threshold: float
     true_accept: float
-    false_accept: float
+    false_accept: float | None
     left_out: int
 
 
@@ -106,9 +106,7 @@ class _Press:
     progress: Progress
 
     @classmethod
-    def open(
-        cls, project: Project, settings: Settings, catalog: Catalog, run: Run, progress: Progress
-    ) -> "_Press":
+    def open(cls, project: Project, settings: Settings, catalog: Catalog, run: Run, progress: Progress) -> "_Press":
         """The press with features and origins at hand."""
         data = load_dataset(catalog)
         model = backbone_model(run.backbone, run.preprocessing, cache_folder())
@@ -129,7 +127,7 @@ class _Press:
         """
         self.progress.start("measuring what is familiar", None)
         known = self.data.splits != "test"
-        familiarity = fit_familiarity(self.features[known], self.data.labels[known])
+        familiarity = fit_familiarity(root(self.features[known]), self.data.labels[known])
         decline = self._measure_decline(familiarity, known)
         linear = LinearHead(self.head.weights / self.head.temperature, self.head.bias / self.head.temperature)
         size = self.run.preprocessing.size
@@ -158,7 +156,7 @@ class _Press:
 
     def _measure_decline(self, familiarity: Familiarity, known: NDArray[np.bool_]) -> _Decline:
         """The threshold from held-out pictures, and what it does to test pictures and to left-out classes."""
-        features, labels = self.features[known], self.data.labels[known]
+        features, labels = root(self.features[known]), self.data.labels[known]
         groups = [group for group, one in zip(self.data.groups, known, strict=True) if one]
         held_out = np.zeros(len(labels))
         for train, rest in group_folds(labels, groups, self.settings.train.folds, self.settings.seed):
@@ -171,8 +169,8 @@ class _Press:
             without = labels != one
             scores = fit_familiarity(features[without], labels[without]).score(features[~without])
             accepted, asked = accepted + int(np.sum(scores >= threshold)), asked + len(scores)
-        true_accept = float(np.mean(familiarity.score(self.features[~known]) >= threshold))
-        return _Decline(threshold, true_accept, accepted / asked if asked else 1.0, len(chosen))
+        true_accept = float(np.mean(familiarity.score(root(self.features[~known])) >= threshold))
+        return _Decline(threshold, true_accept, accepted / asked if asked else None, len(chosen))
 
     def _write_examples(self, folder: Path) -> dict[str, list[dict[str, str]]]:
         """What the guide says of each example, by class; the thumbnails are written, metadata stripped.

@@ -301,7 +301,8 @@ class PublishReport:
     Attributes:
         agreement: share of pictures with the same first answer from the source and from the guide.
         max_difference: the largest difference of any probability between the two.
-        false_accept: measured share of pictures of left-out classes that would have been accepted.
+        false_accept: measured share of pictures of left-out classes that would have been accepted; None where there
+            are too few classes to leave one out.
     """
 
     guide: str
@@ -311,7 +312,7 @@ class PublishReport:
     compared: int
     threshold: float
     true_accept: float
-    false_accept: float
+    false_accept: float | None
     examples: int
 
 

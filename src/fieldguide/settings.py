@@ -72,9 +72,7 @@ class CleanSettings(_Section):
     """Which pictures are kept."""
 
     min_side: int = Field(64, ge=1, le=10_000, description="shortest side a picture may have, pixels")
-    copy_distance: int = Field(
-        8, ge=0, le=16, description="bits by which the dHash of near-copies may differ, of 64"
-    )
+    copy_distance: int = Field(8, ge=0, le=16, description="bits by which the dHash of near-copies may differ, of 64")
     copy_likeness: float = Field(
         0.98, ge=0.5, le=1.0, description="correlation of the grey thumbnails that confirms a near-copy"
     )
@@ -106,7 +104,7 @@ class TrainSettings(_Section):
         "auto", description="how a picture is fitted to the square; auto: chosen by validation"
     )
     strengths: tuple[float, ...] = Field(
-        (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1), min_length=1, max_length=20,
+        (0.003, 0.01, 0.03, 0.1, 0.3, 1.0), min_length=1, max_length=20,
         description="inverse regularisation strengths C to choose from by grouped cross-validation",
     )  # fmt: skip
     folds: int = Field(5, ge=2, le=20, description="folds of that cross-validation")
@@ -131,9 +129,7 @@ class PublishSettings(_Section):
         ("CC0-1.0", "CC-BY-4.0", "CC-BY-3.0", "CC-BY-2.0", "CC-BY-SA-4.0", "CC-BY-SA-3.0", "PDM-1.0", "own"),
         description="licences under which a picture may be shown as an example",
     )
-    true_accept: float = Field(
-        0.95, gt=0.5, le=1.0, description="share of known pictures that must not be declined"
-    )
+    true_accept: float = Field(0.95, gt=0.5, le=1.0, description="share of known pictures that must not be declined")
     tolerance: float = Field(
         0.1, gt=0.0, le=0.5, description="largest difference of a probability between training and guide"
     )

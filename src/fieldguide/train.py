@@ -7,17 +7,17 @@ import csv
 import hashlib
 import io
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fieldguide.calibration import fit_temperature, softmax
 from fieldguide.catalog import Catalog
 from fieldguide.dataset import Dataset, load_dataset
 from fieldguide.features import Embedder, cache_folder, choose_runtime
 from fieldguide.learners.backbones import backbone_model
 from fieldguide.learners.transfer import Head, Searched, fit_head, group_folds, held_out_logits, search_head
-from fieldguide.calibration import fit_temperature, softmax
 from fieldguide.metrics import accuracy
 from fieldguide.project import Project, decode_limits
 from fieldguide.records import Fit, Preprocessing, Progress, TrainReport
@@ -27,8 +27,7 @@ from fieldguide.settings import Settings
 __all__ = ["inputs", "train"]
 
 _TRIAL_IMAGES = 1500
-_TRIAL_STRENGTH = 0.01
-Table = tuple[NDArray[np.float32], Dataset]
+_TRIAL_STRENGTH = 0.03
 
 
 def inputs(catalog: Catalog, settings: Settings) -> str:
@@ -89,8 +88,6 @@ class _Bench:
 
     def fitted(self, fit: Fit) -> Embedder:
         """The embedder with another way of fitting."""
-        from dataclasses import replace
-
         return replace(self.embedder, preprocessing=replace(self.embedder.preprocessing, fit=fit))
 
     def try_fits(self, data: Dataset) -> dict[Fit, float]:

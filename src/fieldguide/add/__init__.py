@@ -21,7 +21,7 @@ from fieldguide.errors import (
     translate_os_errors,
 )
 from fieldguide.images import read_header
-from fieldguide.names import check_name, match_key
+from fieldguide.names import check_name, match_key, readable
 from fieldguide.project import Project, decode_limits
 from fieldguide.records import AddReport, ImageRow, Label, Origin, Progress
 from fieldguide.settings import Settings
@@ -92,7 +92,7 @@ def add(
         source, found = _open(path, settings, terms)
         used = sorted(set().union(*catalog.labels().values()))
         taker = _Taker(project, settings, terms, source, tally, catalog.hashes(), used)
-        progress.start(f"adding {path.name or path}", len(found))
+        progress.start(f"adding {readable(path.name or str(path))}", len(found))
         for first in range(0, len(found), _BATCH):
             batch = found[first : first + _BATCH]
             rows = [row for item in batch if (row := taker.take(item)) is not None]
@@ -100,7 +100,7 @@ def add(
             progress.advance(len(batch))
     examples = {reason: tuple(paths) for reason, paths in tally.examples.items()}
     report = AddReport(
-        str(path), dict(sorted(tally.taken.items())), tally.known, dict(tally.refused.most_common()), examples,
+        readable(str(path)), dict(sorted(tally.taken.items())), tally.known, dict(tally.refused.most_common()), examples,
         dict(tally.splits),
     )  # fmt: skip
     if not report.taken and not report.known:
@@ -168,9 +168,7 @@ class _Taker:
             self.tally.refuse(error.reason, f"{found.location}: {error.detail}")
             return None
         sha256 = self.project.store_image(data, header.format)
-        row = ImageRow(
-            sha256, header.format, len(data), header.width, header.height, header.mode, header.frames
-        )
+        row = ImageRow(sha256, header.format, len(data), header.width, header.height, header.mode, header.frames)
         terms = self.terms
         origin = Origin(
             sha256, self.source, found.location, terms.author, terms.licence, terms.licence_url, found.given_split
@@ -214,8 +212,8 @@ class _Taker:
     def _read(self, found: Found) -> bytes | None:
         """The bytes; None when they cannot be read or are too many."""
         limit = self.limits.max_bytes
-        if found.bytes > limit:
-            self.tally.refuse("too_many_bytes", f"{found.location}: {found.bytes:,} bytes; {limit:,} are the most")
+        if found.size_bytes > limit:
+            self.tally.refuse("too_many_bytes", f"{found.location}: {found.size_bytes:,} bytes; {limit:,} are the most")
             return None
         try:
             return found.read()
@@ -234,4 +232,3 @@ def _nothing_taken(path: Path, report: AddReport) -> InputUnusable:
     }
     hint = hints.get(reason, "give pictures that open elsewhere; [images] in fieldguide.toml says what is taken")
     return InputUnusable(f"no picture of {path} can be used ({count} x {reason}): {example}", hint)
-

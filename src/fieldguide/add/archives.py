@@ -4,6 +4,8 @@ Paths inside an archive are only words to read a class from; links and nested ar
 Knows nothing about projects; opens no picture.
 """
 
+import lzma
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -13,12 +15,18 @@ from pathlib import Path, PurePosixPath
 
 from fieldguide.add.folders import Found, is_visible, place, unwrap
 from fieldguide.errors import InputUnusable
+from fieldguide.names import readable
 
 __all__ = ["is_archive", "read_archive"]
 
 MAX_MEMBERS = 200_000
 MAX_TOTAL_BYTES = 10_000_000_000
 MAX_RATIO = 200
+# what zipfile and tarfile raise on directories of members that make no sense
+_DAMAGE = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, IndexError, ValueError,
+    NotImplementedError, OverflowError,
+)  # fmt: skip
 
 
 def is_archive(path: Path) -> bool:
@@ -35,7 +43,7 @@ def read_archive(path: Path, names: Sequence[str], class_name: str) -> list[Foun
     """
     try:
         members = _zip_members(path) if zipfile.is_zipfile(path) else _tar_members(path)
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError) as error:
+    except _DAMAGE as error:
         raise InputUnusable(f"{path} is damaged: {error}", "make or download the archive again") from error
     _check_sizes(path, members)
     visible = [member for member in members if all(is_visible(part) for part in PurePosixPath(member.location).parts)]
@@ -43,7 +51,7 @@ def read_archive(path: Path, names: Sequence[str], class_name: str) -> list[Foun
     found = []
     for member in visible:
         label, split = place(member.location[len(top) :], names, class_name)
-        found.append(Found(member.location, label, split, member.bytes, member.read))
+        found.append(Found(member.location, label, split, member.size_bytes, member.read))
     return found
 
 
@@ -53,7 +61,7 @@ def _check_sizes(path: Path, members: Sequence[Found]) -> None:
     Raises:
         InputUnusable: it is not.
     """
-    total = sum(member.bytes for member in members)
+    total = sum(member.size_bytes for member in members)
     hint = "unpack it yourself if you trust it, and add the folder"
     if len(members) > MAX_MEMBERS:
         raise InputUnusable(f"{path} holds {len(members):,} files; {MAX_MEMBERS:,} are the most", hint)
@@ -67,7 +75,7 @@ def _zip_members(path: Path) -> list[Found]:
     return [
         Found(info.filename.replace("\\", "/"), "", "", info.file_size, partial(_read_zip, archive, info))
         for info in archive.infolist()[: MAX_MEMBERS + 1]
-        if not info.is_dir()
+        if info.filename and not info.is_dir()
     ]
 
 
@@ -91,7 +99,7 @@ def _tar_members(path: Path) -> list[Found]:
     total = 0
     for member in archive:
         if member.isreg():
-            found.append(Found(member.name, "", "", member.size, partial(_read_tar, archive, member)))
+            found.append(Found(readable(member.name), "", "", member.size, partial(_read_tar, archive, member)))
             total += member.size
         if len(found) > MAX_MEMBERS or total > MAX_TOTAL_BYTES:
             break  # refused by its sizes; reading on would only inflate more

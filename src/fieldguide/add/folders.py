@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from fieldguide.names import match_key
+from fieldguide.names import match_key, readable
 
-__all__ = ["SPLIT_FOLDERS", "Found", "is_visible", "place", "read_folder", "unwrap"]
+__all__ = ["SPLIT_FOLDERS", "Found", "is_visible", "place", "read_folder", "refuse", "unwrap"]
 
 SPLIT_FOLDERS = {
     "train": "train", "training": "train",
@@ -29,14 +29,14 @@ class Found:
         location: its path inside what was added, with forward slashes.
         label: the class that its place names, or "".
         given_split: "train", "val", "test" or "".
-        bytes: its size.
+        size_bytes: its size.
         read: gives the bytes; may raise OSError.
     """
 
     location: str
     label: str
     given_split: str
-    bytes: int
+    size_bytes: int
     read: Callable[[], bytes]
 
 
@@ -52,7 +52,7 @@ def read_folder(folder: Path, names: Sequence[str], class_name: str) -> list[Fou
         for base, folders, files in os.walk(folder, onerror=_raise)
         for file in _visible(folders, files)
     )
-    located = [(path.as_posix(), path) for path in paths]
+    located = [(readable(path.as_posix()), path) for path in paths]
     tops = unwrap([location for location, _ in located])
     found = []
     for location, path in located:
@@ -61,7 +61,7 @@ def read_folder(folder: Path, names: Sequence[str], class_name: str) -> list[Fou
         if full.is_file():
             found.append(Found(location, label, split, full.stat().st_size, full.read_bytes))
         else:  # a dangling link, a socket, a pipe: reading it must not hang
-            found.append(Found(location, label, split, 0, partial(_refuse, location)))
+            found.append(Found(location, label, split, 0, partial(refuse, location)))
     return found
 
 
@@ -69,7 +69,12 @@ def _raise(error: OSError) -> None:
     raise error
 
 
-def _refuse(location: str) -> bytes:
+def refuse(location: str) -> bytes:
+    """Never anything: reads of what is no ordinary file end here.
+
+    Raises:
+        OSError: always.
+    """
     raise OSError(f"{location} is no ordinary file")
 
 

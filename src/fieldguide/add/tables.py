@@ -5,9 +5,10 @@ Knows nothing about projects; opens no picture.
 
 import csv
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
-from fieldguide.add.folders import SPLIT_FOLDERS, Found
+from fieldguide.add.folders import SPLIT_FOLDERS, Found, refuse
 from fieldguide.errors import InputUnusable, MissingExtra
 
 __all__ = ["is_table", "read_table"]
@@ -83,6 +84,9 @@ def _found(table: Path, row: Mapping[str, str]) -> Found:
     """One row as a picture; a missing file shows when it is read."""
     location = row["path"].strip()
     file = table.parent / location
-    size = file.stat().st_size if file.is_file() else 0
+    ordinary = file.is_file()
+    size = file.stat().st_size if ordinary else 0
     split = SPLIT_FOLDERS.get(row.get("split", "").strip().casefold(), "")
-    return Found(location, row["label"].strip(), split, size, file.read_bytes)
+    # a pipe or a device may never end; what is missing says so itself when it is read
+    read = file.read_bytes if ordinary or not file.exists() else partial(refuse, location)
+    return Found(location, row["label"].strip(), split, size, read)

@@ -68,9 +68,7 @@ def _run_stage(name: str, stage: Callable[..., Any], folder: Path, as_json: bool
 @app.command()
 def new(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make.")],
-    names: Annotated[
-        str, typer.Option("--names", help="Names with commas between, or a CSV file of them.")
-    ] = "",
+    names: Annotated[str, typer.Option("--names", help="Names with commas between, or a CSV file of them.")] = "",
     source: Annotated[str, typer.Option("--source", help="Where `collect` looks: none or drawn.")] = "none",
     as_json: JsonOption = False,
 ) -> None:

@@ -74,7 +74,9 @@ def _show_new(console: Console, report: NewReport) -> None:
 
 
 def _show_collect(console: Console, report: CollectReport) -> None:
-    _head(console, "collect", f"{sum(report.found.values())} pictures of {len(report.found)} classes from {report.source}")
+    _head(
+        console, "collect", f"{sum(report.found.values())} pictures of {len(report.found)} classes from {report.source}"
+    )
     short = {name: count for name, count in report.found.items() if count < report.asked}
     if short:
         _detail(console, f"fewer than {report.asked}: {_counts(short)}")
@@ -131,8 +133,8 @@ def _show_publish(console: Console, report: PublishReport) -> None:
     _head(console, "publish", f"{report.guide}/, {report.bytes / 1e6:.1f} MB, {report.examples} examples")
     _detail(console, f"answers as trained on {report.agreement:.1%} of {report.compared} val pictures; "
             f"largest difference of a probability {report.max_difference:.4f}")  # fmt: skip
-    _detail(console, f"accepts {report.true_accept:.1%} of test pictures, and {report.false_accept:.1%} of those "
-            "of a class it was not told of")  # fmt: skip
+    unknown = "not measured: too few classes" if report.false_accept is None else f"{report.false_accept:.1%}"
+    _detail(console, f"accepts {report.true_accept:.1%} of test pictures; of a class it was not told of: {unknown}")
     if not report.examples:
         _detail(console, "no examples: no picture has a licence that allows it (fieldguide add --licence own)")
 

@@ -19,7 +19,7 @@ OPSET = 17
 
 @dataclass(frozen=True)
 class LinearHead:
-    """Logits = features @ weights + bias, temperature folded in; (d, classes) and (classes,)."""
+    """Logits = sqrt(features) @ weights + bias, temperature folded in; (d, classes) and (classes,)."""
 
     weights: NDArray[np.float64]
     bias: NDArray[np.float64]
@@ -33,8 +33,8 @@ def export_model(backbone: bytes, head: LinearHead, familiarity: Familiarity, si
 
     Args:
         backbone: ONNX, `image` (n, h, w, 3) uint8 to `features` (n, d) float32.
-        head: what gives the logits.
-        familiarity: what says how near a picture is to what was learnt.
+        head: what gives the logits, from the roots of the features.
+        familiarity: what says how near a picture is to what was learnt, from the same roots.
         size: side of the square, pixels.
 
     Raises:
@@ -48,6 +48,7 @@ def export_model(backbone: bytes, head: LinearHead, familiarity: Familiarity, si
     model = onnx.load_model_from_string(backbone)
     graph = model.graph
     nodes = _Nodes(graph)
+    nodes.add_roots()
     nodes.add_head(head)
     nodes.add_familiarity(familiarity)
     del graph.input[:], graph.output[:]
@@ -82,22 +83,27 @@ class _Nodes:
         self._graph.node.append(self._helper.make_node(kind, inputs, [output], name=f"guide/{output}", **settings))
         return output
 
+    def add_roots(self) -> None:
+        """Nothing; `roots` is computed from `features`."""
+        self._node("Relu", ["features"], "positive")
+        self._node("Sqrt", ["positive"], "roots")
+
     def add_head(self, head: LinearHead) -> None:
-        """Nothing; `probs` is computed from `features`."""
+        """Nothing; `probs` is computed from `roots`."""
         weights = self._constant("head.weights", head.weights.astype(np.float32))
         bias = self._constant("head.bias", head.bias.astype(np.float32))
-        logits = self._node("Gemm", ["features", weights, bias], "logits")
+        logits = self._node("Gemm", ["roots", weights, bias], "logits")
         self._node("Softmax", [logits], "probs", axis=1)
 
     def add_familiarity(self, known: Familiarity) -> None:
-        """Nothing; `familiarity` is computed from `features`, as `Familiarity.score` does."""
+        """Nothing; `familiarity` is computed from `roots`, as `Familiarity.score` does."""
         whiten = self._constant("known.whiten", known.whiten.astype(np.float32))
         offset = self._constant("known.offset", (-known.centre @ known.whiten).astype(np.float32))
         means = self._constant("known.means", (-2.0 * known.means.T).astype(np.float32))
         lengths = self._constant("known.lengths", (known.means**2).sum(axis=1).astype(np.float32))
         scale = self._constant("known.scale", np.array(-1.0 / known.means.shape[1], dtype=np.float32))
         zero = self._constant("known.zero", np.array(0.0, dtype=np.float32))
-        placed = self._node("Gemm", ["features", whiten, offset], "placed")
+        placed = self._node("Gemm", ["roots", whiten, offset], "placed")
         own = self._node("ReduceSumSquare", [placed], "placed_length", axes=[1], keepdims=1)
         cross = self._node("Gemm", [placed, means, lengths], "placed_cross")
         gaps = self._node("Add", [cross, own], "gaps")

@@ -73,7 +73,7 @@ def _convert(name: str, weights: Path, preprocessing: Preprocessing) -> bytes:
         raise MissingExtra("training needs the extra [train]", "pip install 'fieldguide[train]'") from error
     model = _with_pixels(_load(name, weights), preprocessing)
     sample = torch.zeros((2, 224, 224, 3), dtype=torch.uint8)
-    buffer = io.BytesIO()
+    buffer: Any = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter warns of its own successor
         torch.onnx.export(
@@ -81,8 +81,9 @@ def _convert(name: str, weights: Path, preprocessing: Preprocessing) -> bytes:
             input_names=["image"], output_names=["features"],
             dynamic_axes={"image": {0: "n", 1: "height", 2: "width"}, "features": {0: "n"}},
         )  # fmt: skip
-    _check(model, buffer.getvalue())
-    return buffer.getvalue()
+    data: bytes = buffer.getvalue()
+    _check(model, data)
+    return data
 
 
 def _load(name: str, weights: Path) -> Any:
@@ -110,7 +111,7 @@ def _with_pixels(backbone: Any, preprocessing: Preprocessing) -> Any:
     """The backbone up to its pooled features, taking uint8 pixels and normalising them itself."""
     import torch
 
-    class PixelBackbone(torch.nn.Module):  # type: ignore[misc]
+    class PixelBackbone(torch.nn.Module):
         """Pixels in, pooled features out."""
 
         def __init__(self) -> None:

@@ -30,10 +30,12 @@ def declare_torchvision_operators() -> bool:
     if _declared or not extensions:
         return bool(_declared)
     try:
-        torch.ops.load_library(str(extensions[0]))
+        torch.ops.load_library(str(extensions[0]))  # type: ignore[no-untyped-call]
     except OSError:
-        library = torch.library.Library("torchvision", "DEF")
+        library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
         for name in _SCHEMAS:
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+            library.define(  # type: ignore[no-untyped-call]
+                f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+            )
         _declared.append(library)
     return bool(_declared)

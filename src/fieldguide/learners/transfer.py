@@ -1,29 +1,39 @@
 """The transfer learner: a linear head on a frozen backbone's features.
 
 Knows nothing about pictures, projects or how features were made: arrays in, a `Head` out. Logistic regression on
-standardised features; the strength is chosen by cross-validation that keeps groups whole, and the same held-out
-logits set the temperature.
+the standardised square roots of the features; the strength is chosen by cross-validation that keeps groups whole, and
+the same held-out logits set the temperature.
 """
 
 import io
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fieldguide.calibration import fit_temperature, log_loss, softmax
+from fieldguide.engine import core_count, map_threads
 
-__all__ = ["Head", "Searched", "fit_head", "group_folds", "held_out_logits", "search_head"]
+__all__ = ["Head", "Searched", "fit_head", "group_folds", "held_out_logits", "root", "search_head"]
 
 _MAX_STEPS = 200
 
 
+def root(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The square roots of (n, d) features, 0 for the few below 0.
+
+    Pooled activations are skewed: their roots are nearer to what a linear model takes for granted, which is worth about
+    a point of accuracy (Perronnin, Sánchez and Mensink, "Improving the Fisher Kernel", ECCV 2010, section 3.1).
+    """
+    return np.sqrt(np.maximum(features, 0.0), dtype=np.float32)
+
+
 @dataclass(frozen=True)
 class Head:
-    """A linear classifier over features.
+    """A linear classifier over the roots of features.
 
     Attributes:
         weights: (d, classes) float64, standardising folded in.
@@ -39,7 +49,7 @@ class Head:
 
     def logits(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """(n, classes) logits, before the temperature, of (n, d) features."""
-        return np.asarray(features @ self.weights + self.bias)
+        return np.asarray(root(features) @ self.weights + self.bias)
 
     def probs(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """(n, classes) calibrated probabilities of (n, d) features."""
@@ -48,7 +58,9 @@ class Head:
     def to_bytes(self) -> bytes:
         """The head as an .npz file, without pickles."""
         buffer = io.BytesIO()
-        np.savez(buffer, **{field.name: np.asarray(getattr(self, field.name)) for field in fields(self)})
+        np.savez(
+            buffer, weights=self.weights, bias=self.bias, temperature=self.temperature, strength=self.strength
+        )
         return buffer.getvalue()
 
     @classmethod
@@ -93,7 +105,9 @@ def group_folds(
     count = int(max(2, min(folds, fewest)))
     splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a class with one group is allowed: it is simply never held out well
+        warnings.simplefilter(
+            "ignore", UserWarning
+        )  # a class with one group is allowed: it is simply never held out well
         return list(splitter(count, shuffle=True, random_state=seed).split(labels, labels, keys))
 
 
@@ -111,12 +125,21 @@ def search_head(
         folds: pairs of (train, held-out) indices that cover every picture once.
         strengths: values of C to try.
     """
+    from threadpoolctl import threadpool_limits
+
     classes = int(labels.max()) + 1
     ordered = sorted(strengths)
+    rows = root(features)
     held_out = np.zeros((len(ordered), len(labels), classes))
-    for train, test in folds:
-        for place, (weights, bias) in enumerate(_fit_path(features[train], labels[train], ordered, classes)):
-            held_out[place, test] = features[test] @ weights + bias
+
+    def hold_out(fold: tuple[NDArray[np.intp], NDArray[np.intp]]) -> None:
+        train, test = fold
+        for place, (weights, bias) in enumerate(_fit_path(rows[train], labels[train], ordered, classes)):
+            held_out[place, test] = rows[test] @ weights + bias
+
+    # the matrices are small: one thread for each fold is several times faster than all threads for every product
+    with threadpool_limits(1):
+        list(map_threads(hold_out, folds, workers=core_count()))
     losses = [_best_loss(logits, labels) for logits in held_out]
     best = int(np.argmin(losses))
     return Searched(ordered[best], held_out[best])
@@ -137,25 +160,23 @@ def held_out_logits(
     return search_head(features, labels, folds, [strength]).logits
 
 
-def fit_head(
-    features: NDArray[np.float32], labels: NDArray[np.int64], strength: float, temperature: float
-) -> Head:
+def fit_head(features: NDArray[np.float32], labels: NDArray[np.int64], strength: float, temperature: float) -> Head:
     """The head fitted on all that is given: (n, d) features, (n,) classes 0..c-1."""
     classes = int(labels.max()) + 1
-    ((weights, bias),) = _fit_path(features, labels, [strength], classes)
+    ((weights, bias),) = _fit_path(root(features), labels, [strength], classes)
     return Head(weights, bias, temperature, strength)
 
 
 def _fit_path(
-    features: NDArray[np.float32], labels: NDArray[np.int64], strengths: Sequence[float], classes: int
+    roots: NDArray[np.float32], labels: NDArray[np.int64], strengths: Sequence[float], classes: int
 ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Weights (d, classes) and bias (classes,) for each strength, ascending; each starts from the one before."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
-    mean, scale = features.mean(axis=0), features.std(axis=0)
+    mean, scale = roots.mean(axis=0), roots.std(axis=0)
     scale = np.where(scale > 1e-6, scale, 1.0).astype(np.float32)
-    rows, rotation = _rotate((features - mean) / scale)
+    rows, rotation = _rotate((roots - mean) / scale)
     model = LogisticRegression(max_iter=_MAX_STEPS, warm_start=True, tol=1e-3)
     found = []
     for strength in strengths:
@@ -182,7 +203,7 @@ def _unfold(
     model: Any, rotation: NDArray[np.float32] | None, mean: NDArray[np.float32], scale: NDArray[np.float32],
     classes: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # fmt: skip
-    """Weights and bias over raw features; a class that was absent gets a bias that nothing overcomes."""
+    """Weights and bias over unscaled rows; a class that was absent gets a bias that nothing overcomes."""
     coefficients, intercept = model.coef_, model.intercept_
     if len(model.classes_) == 2:  # scikit-learn keeps one row for two classes
         coefficients, intercept = np.vstack([-coefficients, coefficients]) / 2, np.r_[-intercept, intercept] / 2

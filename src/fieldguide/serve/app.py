@@ -222,8 +222,8 @@ def _from_json(body: bytes) -> bytes:
     """
     try:
         text = json.loads(body)["image"]
-        _, comma, rest = text.partition(",") if text.startswith("data:") else ("", "", text)
-        return base64.b64decode(rest, validate=True)
+        encoded = text.partition(",")[2] if text.startswith("data:") else text
+        return base64.b64decode(encoded, validate=True)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error) as error:
         raise _Problem(422, "broken_json", 'send {"image": "base64 of the picture"}') from error
 

@@ -13,6 +13,7 @@ __all__ = [
     "age_labels",
     "amounts",
     "axis_title",
+    "bubble_sizes",
     "categories",
     "cloud",
     "flows",
@@ -27,28 +28,28 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
-_WORD_LISTS = [
-    "Apples Pears Plums Cherries Grapes Melons Bananas Oranges Kiwis Figs Dates Limes".split(),
-    "North South East West Centre Coast Islands Highlands Valley Delta Plains Lakes".split(),
-    "Alpha Beta Gamma Delta Epsilon Zeta Eta Theta Iota Kappa Lambda Mu".split(),
-    "Sales Support Design Research Finance Legal Media Press Travel Stores Events Board".split(),
-    "Oak Birch Pine Maple Spruce Willow Cedar Elm Ash Beech Poplar Larch".split(),
-    "Speed Price Safety Comfort Range Design Service Quality Space Power Noise Style".split(),
-    "Germany France Spain Italy Poland Sweden Norway Greece Austria Portugal Ireland Finland".split(),
-    "China India Brazil Japan Mexico Nigeria Egypt Vietnam Turkey Iran Kenya Peru".split(),
-    "Mon Tue Wed Thu Fri Sat Sun Holiday".split(),
-    "Chrome Safari Edge Firefox Opera Others Mobile Desktop Tablet Console".split(),
-    "Coal Gas Oil Nuclear Hydro Wind Solar Biomass Geothermal Tidal Peat Waste".split(),
-    "Setosa Versicolor Virginica Adelie Gentoo Chinstrap Control Treated Placebo".split(),
-    "Group 1,Group 2,Group 3,Group 4,Group 5,Group 6,Group 7,Group 8,Group 9,Group 10".split(","),
-    "Very satisfied,Satisfied,Neutral,Dissatisfied,Very dissatisfied,No answer,Refused".split(","),
-    "Running water,Public transport,School meals,Road repair,Night shelters,Parks and gardens".split(","),
-    "A B C D E F G H I J K L M N O P".split(),
-    "Январь Февраль Март Апрель Май Июнь Июль Август".split(),
-    "Αθήνα Πάτρα Βόλος Χανιά Λάρισα Κέρκυρα Ρόδος".split(),
-    "Köln Zürich Málaga Besançon Århus Łódź Győr Tromsø".split(),
-]
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_WORDS = """\
+Apples, Pears, Plums, Cherries, Grapes, Melons, Bananas, Oranges, Kiwis, Figs, Dates, Limes
+North, South, East, West, Centre, Coast, Islands, Highlands, Valley, Delta, Plains, Lakes
+Alpha, Beta, Gamma, Delta, Epsilon, Zeta, Eta, Theta, Iota, Kappa, Lambda, Mu
+Sales, Support, Design, Research, Finance, Legal, Media, Press, Travel, Stores, Events, Board
+Oak, Birch, Pine, Maple, Spruce, Willow, Cedar, Elm, Ash, Beech, Poplar, Larch
+Speed, Price, Safety, Comfort, Range, Design, Service, Quality, Space, Power, Noise, Style
+Germany, France, Spain, Italy, Poland, Sweden, Norway, Greece, Austria, Portugal, Ireland, Finland
+China, India, Brazil, Japan, Mexico, Nigeria, Egypt, Vietnam, Turkey, Iran, Kenya, Peru
+Mon, Tue, Wed, Thu, Fri, Sat, Sun, Holiday
+Chrome, Safari, Edge, Firefox, Opera, Others, Mobile, Desktop, Tablet, Console
+Coal, Gas, Oil, Nuclear, Hydro, Wind, Solar, Biomass, Geothermal, Tidal, Peat, Waste
+Setosa, Versicolor, Virginica, Adelie, Gentoo, Chinstrap, Control, Treated, Placebo
+Group 1, Group 2, Group 3, Group 4, Group 5, Group 6, Group 7, Group 8, Group 9, Group 10
+Very satisfied, Satisfied, Neutral, Dissatisfied, Very dissatisfied, No answer, Refused
+Running water, Public transport, School meals, Road repair, Night shelters, Parks and gardens
+A, B, C, D, E, F, G, H, I, J, K, L, M, N, O, P
+Январь, Февраль, Март, Апрель, Май, Июнь, Июль, Август
+Αθήνα, Πάτρα, Βόλος, Χανιά, Λάρισα, Κέρκυρα, Ρόδος
+Köln, Zürich, Málaga, Besançon, Århus, Łódź, Győr, Tromsø"""
+_WORD_LISTS = [line.split(", ") for line in _WORDS.splitlines()]
 _TITLES = [
     "Sales by region", "Revenue over time", "Monthly visitors", "Survey results", "Energy use by source",
     "Share of the market", "Distribution of scores", "Average rainfall", "Population by age and sex",
@@ -80,7 +81,7 @@ def categories(rng: Rng, count: int) -> list[str]:
     kind = rng.random()
     if kind < 0.15 and count <= 12:
         start = whole(rng, 0, 12 - count)
-        return _MONTHS[start : start + count]
+        return list(_MONTHS[start : start + count])
     if kind < 0.3 or count > 16:
         start = whole(rng, 1950, 2024 - min(count, 60))
         return [str(start + i) for i in range(count)]
@@ -147,7 +148,7 @@ def amounts(rng: Rng, count: int) -> Floats:
     elif kind == "rising":
         values = np.linspace(0.3, 1, count) ** between(rng, 0.5, 3) * (1 + rng.normal(0, 0.08, count))
     elif kind == "hump":
-        values = np.exp(-np.linspace(-2, 2, count) ** 2 * between(rng, 0.3, 1.2)) + rng.random(count) * 0.1
+        values = np.exp(-(np.linspace(-2, 2, count) ** 2) * between(rng, 0.3, 1.2)) + rng.random(count) * 0.1
     elif kind == "near":
         values = rng.normal(1, 0.15, count)
     else:
@@ -189,7 +190,7 @@ def samples(rng: Rng, groups: int) -> list[Floats]:
 
 def cloud(rng: Rng, count: int) -> tuple[Floats, Floats]:
     """`(count,)` x and y of a cloud of points: related, unrelated, clustered, curved or skewed."""
-    kind = pick(rng, ["line", "none", "clusters", "curve", "skewed", "ring", "fan"])
+    kind = pick(rng, ["line", "none", "clusters", "curve", "skewed", "ring", "fan"], [3, 3, 3, 2, 2, 0.5, 2])
     x = rng.uniform(0, 1, count) if chance(rng, 0.5) else rng.normal(0.5, 0.2, count)
     if kind == "line":
         y = x * pick(rng, [-1.0, 1.0]) + rng.normal(0, between(rng, 0.04, 0.4), count)
@@ -211,6 +212,17 @@ def cloud(rng: Rng, count: int) -> tuple[Floats, Floats]:
     lift = between(rng, 0.2, 2)
     scale = 10.0 ** rng.integers(0, 4, 2)
     return np.asarray((x + lift) * scale[0]), np.asarray((y + lift) * scale[1])
+
+
+def bubble_sizes(rng: Rng, count: int) -> Floats:
+    """`(count,)` areas of bubbles as shares of the largest, which is 1: most of them small, alike, or even."""
+    kind = pick(rng, ["small", "alike", "even"], [5, 3, 2])
+    sizes = {"small": rng.beta(0.6, 1.7, count), "alike": rng.beta(2, 2, count), "even": rng.uniform(0.05, 1, count)}[
+        kind
+    ]
+    sizes = np.maximum(sizes, 0.012)
+    sizes[0] = 1.0
+    return np.asarray(sizes / sizes.max())
 
 
 def flows(rng: Rng, count: int) -> Floats:

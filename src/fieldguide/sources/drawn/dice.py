@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-__all__ = ["Rng", "between", "chance", "pick", "whole"]
+__all__ = ["Rng", "between", "chance", "pick", "spread", "whole"]
 
 Rng = np.random.Generator
 
@@ -36,3 +36,8 @@ def between(rng: Rng, low: float, high: float) -> float:
 def whole(rng: Rng, low: int, high: int) -> int:
     """A whole number from low to high, both included."""
     return int(rng.integers(low, high + 1))
+
+
+def spread(rng: Rng, low: float, high: float) -> float:
+    """A number from low up to high (both above 0), each order of size equally likely."""
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))

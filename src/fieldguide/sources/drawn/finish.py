@@ -19,8 +19,10 @@ _LANCZOS = Image.Resampling.LANCZOS
 def finish(rng: Rng, drawn: Image.Image) -> tuple[Image.Image, str]:
     """The RGB picture after its travels, and a word on them ("clean" for most); takes RGBA, all opaque."""
     picture = drawn.convert("RGB")
-    paper = hex_of(*(level / 255 for level in drawn.getpixel((1, 1))[:3]))
+    paper = hex_of(*(np.asarray(picture)[1, 1] / 255).tolist())
     word = pick(rng, ["clean", "tight", "margin", "page", "window", "print"], [6, 3, 1.5, 0.8, 0.6, 0.5])
+    if chance(rng, 0.06):
+        _add_note(rng, picture)
     if word == "tight":
         picture = _crop_tight(rng, picture, paper)
     elif word == "margin":
@@ -66,6 +68,15 @@ def _add_text_lines(rng: Rng, page: Image.Image, box: tuple[int, int, int, int])
             x += long + 4
 
 
+def _add_note(rng: Rng, picture: Image.Image) -> None:
+    """A box of small text somewhere over the chart, as a pointer resting on a mark brings up."""
+    wide, tall = min(whole(rng, 50, 120), picture.width // 2), min(whole(rng, 24, 50), picture.height // 2)
+    x, y = whole(rng, 0, picture.width - wide), whole(rng, 0, picture.height - tall)
+    pen = ImageDraw.Draw(picture)
+    pen.rectangle((x, y, x + wide, y + tall), fill=pick(rng, ["#ffffff", "#f8f8f8", "#333333"]), outline="#999999")
+    _add_text_lines(rng, picture, (x + 6, y + 6, x + wide - 6, y + tall - 2))
+
+
 def _set_in_page(rng: Rng, picture: Image.Image) -> Image.Image:
     edge = whole(rng, 10, 30)
     above, below = (whole(rng, 0, picture.height // 4) for _ in range(2))
@@ -99,7 +110,7 @@ def _print(rng: Rng, picture: Image.Image) -> Image.Image:
         picture = ImageOps.grayscale(picture).convert("RGB")
     if chance(rng, 0.6):
         picture = picture.rotate(between(rng, -1.8, 1.8), Image.Resampling.BICUBIC, expand=False, fillcolor="#f4f4f0")
-    levels = np.asarray(picture, dtype=np.float32)
+    levels = np.asarray(picture, dtype=np.float64)
     levels = levels * between(rng, 0.8, 0.97) + between(rng, 0, 20) + rng.normal(0, between(rng, 1, 7), levels.shape)
     return Image.fromarray(np.clip(levels, 0, 255).astype(np.uint8))
 

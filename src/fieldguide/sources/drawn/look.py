@@ -145,6 +145,12 @@ def _palette(rng: Rng) -> tuple[str, ...]:
     return tuple(mix(base, "#ffffff", 0.08 * i) for i in (0, 5, 3, 7, 1, 8, 4, 2, 6, 0))
 
 
+def _seen_on(ground: str, ink: str, colour: str) -> str:
+    """The colour, moved towards the ink when it could hardly be seen on the ground."""
+    apart = max(abs(a - b) for a, b in zip(_rgb(ground), _rgb(colour), strict=True))
+    return colour if apart > 0.22 else mix(colour, ink, 0.35)
+
+
 def _size(rng: Rng, square: bool) -> tuple[int, int]:
     long = whole(rng, 260, 700)
     shape = between(rng, 0.85, 1.0) if square else between(rng, 0.45, 1.0)
@@ -169,7 +175,7 @@ def make_look(rng: Rng, square: bool = False) -> Look:
         plot=plot,
         ink=ink,
         faint=faint,
-        colours=_palette(rng),
+        colours=tuple(_seen_on(plot, ink, colour) for colour in _palette(rng)),
         letters=pick(rng, ["sans", "serif", "mono", "dejavu"], [8, 1.5, 0.7, 2]),
         text_px=between(rng, 9, 15) * (1 if chance(rng, 0.85) else 1.4),
         title=title(rng) if titled else "",

@@ -122,6 +122,9 @@ def _plot_lines(rng: Rng, axes: Any) -> None:
         axes.set_yscale("log")
     if chance(rng, 0.25):
         axes.grid(True)
+    if chance(rng, 0.06):
+        axes.spines[["left", "bottom"]].set_position("center")
+        axes.spines[["right", "top"]].set_visible(False)
     add_words(rng, axes, categories(rng, rows) if rows > 1 else ())
 
 

@@ -38,15 +38,15 @@ def colour_map(rng: Rng) -> str:
     return pick(rng, _MAPS)
 
 
-def _settings(rng: Rng, look: Look) -> dict[str, Any]:
+def _settings(rng: Rng, look: Look) -> dict[Any, Any]:
     import matplotlib.style
     from cycler import cycler
 
-    found: dict[str, Any] = {}
+    found: dict[Any, Any] = {}
     if chance(rng, 0.62):
         style = pick(rng, _STYLES, _STYLE_WEIGHTS)
         if style != "default":
-            found.update(matplotlib.style.library[style])
+            found.update(dict(matplotlib.style.library[style].items()))
     else:
         found.update(_look_settings(look))
     if chance(rng, 0.4):
@@ -81,21 +81,24 @@ def _look_settings(look: Look) -> dict[str, Any]:
 
 def make_picture(rng: Rng, look: Look, plot: Plot, projection: str | None = None) -> Image.Image:
     """The figure as RGBA, with `plot` called on its axes (on each of them where it has several)."""
-    from matplotlib import rc_context
+    from matplotlib import rc_context, rcdefaults, rcParams
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     dpi = 80
-    with rc_context(_settings(rng, look)):
+    with rc_context():
+        # From the library's own defaults, so that nobody's matplotlibrc changes a drawing.
+        rcdefaults()
+        rcParams.update(_settings(rng, look))
         figure = Figure(figsize=(look.width / dpi, look.height / dpi), dpi=dpi)
-        rows, columns = pick(rng, [(1, 1), (1, 2), (2, 1), (2, 2), (2, 3)], [90, 3, 1.5, 2, 0.7])
+        rows, columns = pick(rng, [(1, 1), (1, 2), (2, 1), (2, 2), (2, 3)], [92, 3, 1.5, 1.5, 0.3])
         for i in range(rows * columns):
             axes = figure.add_subplot(rows, columns, i + 1, projection=projection)
             plot(axes)
         low = between(rng, 0.11, 0.2)
         spread = {"wspace": 0.3, "hspace": 0.35} if rows * columns > 1 else {}
         figure.subplots_adjust(left=between(rng, 0.11, 0.17), bottom=low, right=0.95, top=0.89, **spread)
-        canvas = FigureCanvasAgg(figure)
+        canvas: Any = FigureCanvasAgg(figure)
         canvas.draw()
         return Image.frombuffer("RGBA", canvas.get_width_height(), bytes(canvas.buffer_rgba()), "raw", "RGBA", 0, 1)
 

@@ -26,10 +26,12 @@ def choropleth(rng: Rng, look: Look) -> Image.Image:
 def _plot_map(rng: Rng, axes: Any) -> None:
     from matplotlib.collections import PolyCollection
 
-    name, regions = choose_regions(rng)
+    _, regions = choose_regions(rng)
     rings = [(ring, i) for i, region in enumerate(regions) for ring in region]
     middles = np.array([np.concatenate(region).mean(axis=0) for region in regions])
-    values = (middles @ rng.normal(0, 1, 2)) / (middles.std() + 1e-9) * between(rng, 0, 0.5) + rng.normal(0, 1, len(regions))
+    values = (middles @ rng.normal(0, 1, 2)) / (middles.std() + 1e-9) * between(rng, 0, 0.5) + rng.normal(
+        0, 1, len(regions)
+    )
     edge = pick(rng, ["white", "black", "0.6", "face"])
     thin = between(rng, 0.2, 1.0) * (0.4 if len(regions) > 500 else 1)
     drawn = PolyCollection([ring for ring, _ in rings], array=values[[i for _, i in rings]], cmap=colour_map(rng),
@@ -40,7 +42,9 @@ def _plot_map(rng: Rng, axes: Any) -> None:
     if chance(rng, 0.7):
         axes.axis("off")
     if chance(rng, 0.55):
-        axes.figure.colorbar(drawn, ax=axes, orientation=pick(rng, ["vertical", "horizontal"]), shrink=between(rng, 0.4, 0.9))
+        axes.figure.colorbar(
+            drawn, ax=axes, orientation=pick(rng, ["vertical", "horizontal"]), shrink=between(rng, 0.4, 0.9)
+        )
     if chance(rng, 0.5):
         axes.set_title(title(rng))
 
@@ -96,7 +100,7 @@ def _add_link(axes: Any, first: Any, second: Any, style: dict[str, Any], thin: b
         path = Path([ends[0], (0, 0), ends[1]], [Path.MOVETO, Path.CURVE3, Path.CURVE3])
         axes.add_patch(PathPatch(path, fill=False, linewidth=1.5, **style))
         return
-    one, two = (_circle(np.linspace(*span, 24), 0.98) for span in (first, second))
+    one, two = (_circle(np.linspace(span[0], span[1], 24), 0.98) for span in (first, second))
     points = [*one, (0, 0), two[0], *two[1:], (0, 0), one[0]]
     codes = [Path.MOVETO] + [Path.LINETO] * 23 + [Path.CURVE3] * 2 + [Path.LINETO] * 23 + [Path.CURVE3] * 2
     axes.add_patch(PathPatch(Path(points, codes), linewidth=0.3, **style))

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from fieldguide.sources.drawn.data import Floats, categories, cloud, samples
-from fieldguide.sources.drawn.dice import Rng, between, chance, pick, whole
+from fieldguide.sources.drawn.data import Floats, bubble_sizes, categories, cloud, samples
+from fieldguide.sources.drawn.dice import Rng, between, chance, pick, spread, whole
 from fieldguide.sources.drawn.look import Look
 from fieldguide.sources.drawn.mpl_frame import add_words, colour_map, make_picture
-from fieldguide.sources.drawn.svg_points import density
 
 __all__ = ["box", "bubble", "scatter", "violin"]
 
@@ -26,11 +25,15 @@ def _plot_points(rng: Rng, axes: Any) -> None:
     groups = 1 if chance(rng, 0.55) else whole(rng, 2, 5)
     size, clear = between(rng, 6, 60), pick(rng, [1.0, 0.8, 0.5])
     marks = pick(rng, [["o"], ["o"], ["o", "^", "s", "D", "x"], ["x"], ["+"], ["."]])
-    edge = {"edgecolors": pick(rng, ["white", "black"]), "linewidths": 0.5} if marks == ["o"] and chance(rng, 0.3) else {}
+    edge = (
+        {"edgecolors": pick(rng, ["white", "black"]), "linewidths": 0.5} if marks == ["o"] and chance(rng, 0.3) else {}
+    )
     hollow = {"facecolors": "none", "edgecolors": "C0"} if marks == ["o"] and groups == 1 and chance(rng, 0.15) else {}
+    count = whole(rng, 30, 300) // groups + 8
+    x, y = cloud(rng, count)
     for g in range(groups):
-        x, y = cloud(rng, whole(rng, 30, 300) // groups + 8) if g == 0 else (x + np.ptp(x) * rng.normal(0, 0.4),
-                                                                             rng.permutation(y))  # fmt: skip
+        if g:
+            x, y = x + np.ptp(x) * rng.normal(0, 0.3), y * between(rng, 0.7, 1.2)
         if groups == 1 and not hollow and chance(rng, 0.3):
             drawn = axes.scatter(x, y, size, c=rng.random(len(x)) + y / y.max(), cmap=colour_map(rng), alpha=clear)
             if chance(rng, 0.6):
@@ -52,12 +55,11 @@ def bubble(rng: Rng, look: Look) -> Image.Image:
 
 
 def _plot_bubbles(rng: Rng, axes: Any) -> None:
-    count = whole(rng, 6, 25) if chance(rng, 0.55) else whole(rng, 26, 120)
+    count = whole(rng, 6, 25) if chance(rng, 0.5) else whole(rng, 26, 180)
     x, y = cloud(rng, count)
     box = axes.get_window_extent()
-    largest = min(box.width, box.height) * between(rng, 0.1, 0.32) * 72 / axes.figure.dpi
-    sizes = largest**2 * np.maximum(rng.beta(0.6, 1.8, count), 0.01)
-    sizes[0] = largest**2
+    largest = min(box.width, box.height) * spread(rng, 0.05, 0.38) * 72 / axes.figure.dpi
+    sizes = largest**2 * bubble_sizes(rng, count)
     style: dict[str, Any] = {"alpha": between(rng, 0.4, 0.9)}
     style |= {"edgecolors": pick(rng, ["white", "black", "grey"])} if chance(rng, 0.5) else {}
     kind = pick(rng, ["map", "groups", "one", "each"])
@@ -127,9 +129,7 @@ def _add_jitter(rng: Rng, axes: Any, groups: list[Floats], across: bool, share: 
 
 
 def violin(rng: Rng, look: Look) -> Image.Image:
-    """A picture of violins: whole, halves, split by two groups, with boxes or points inside, or in ridges."""
-    if chance(rng, 0.04):
-        return make_picture(rng, look, lambda axes: _plot_ridges(rng, axes))
+    """A picture of violins: whole, halves, split by two groups, with boxes or points inside."""
     return make_picture(rng, look, lambda axes: _plot_violins(rng, axes))
 
 
@@ -139,7 +139,7 @@ def _plot_violins(rng: Rng, axes: Any) -> None:
     across = chance(rng, 0.2)
     split = chance(rng, 0.15)
     inner = pick(rng, ["box", "box", "extrema", "median", "points", ""])
-    seaborn_like = chance(rng, 0.5)
+    seaborn_like, white = chance(rng, 0.5), chance(rng, 0.1)
     one, clear = chance(rng, 0.4), pick(rng, [0.3, 0.6, 1.0, 1.0])
     for side in ("low", "high") if split else ("both",):
         shown = axes.violinplot(
@@ -155,7 +155,9 @@ def _plot_violins(rng: Rng, axes: Any) -> None:
         for i, body in enumerate(shown["bodies"]):
             body.set_facecolor(f"C{1 if side == 'high' else 0}" if split else f"C{0 if one else i}")
             body.set_alpha(clear)
-            if seaborn_like:
+            if white:
+                body.set_facecolor("white")
+            if seaborn_like or white:
                 body.set_edgecolor("0.2")
                 body.set_linewidth(1.2)
     for i, values in enumerate(groups if inner == "box" else []):
@@ -166,15 +168,4 @@ def _plot_violins(rng: Rng, axes: Any) -> None:
         axes.scatter(*spots, s=12, color="white", zorder=3)
     _add_jitter(rng, axes, groups, across, share=1.0 if inner == "points" else 0.0)
     (axes.set_yticks if across else axes.set_xticks)(range(count), categories(rng, count))
-    add_words(rng, axes)
-
-
-def _plot_ridges(rng: Rng, axes: Any) -> None:
-    groups = samples(rng, whole(rng, 4, 9))
-    everything = np.concatenate(groups)
-    at = np.linspace(everything.min(), everything.max(), 120)
-    for i, values in enumerate(groups[::-1]):
-        row = len(groups) - i
-        axes.fill_between(at, row, row + density(values, at) * 1.6, color=f"C{i}", zorder=i)
-        axes.plot(at, row + density(values, at) * 1.6, color="white", zorder=i)
     add_words(rng, axes)

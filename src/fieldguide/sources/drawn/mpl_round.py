@@ -31,7 +31,7 @@ def _plot_pie(rng: Rng, axes: Any, hole: float) -> None:
     count = whole(rng, 2, 9)
     parts, names = shares(rng, count), categories(rng, count)
     labelled, counted = chance(rng, 0.6), chance(rng, 0.5)
-    edge = {"edgecolor": pick(rng, ["white", "black"])} if chance(rng, 0.5) else {}
+    edge: dict[str, Any] = {"edgecolor": pick(rng, ["white", "black"])} if chance(rng, 0.5) else {}
     style: dict[str, Any] = {"startangle": pick(rng, [0, 90, whole(rng, 0, 360)]), "counterclock": chance(rng, 0.6)}
     if chance(rng, 0.3):
         style["colors"] = _map_colours(rng, count)

@@ -39,7 +39,7 @@ def choose_regions(rng: Rng) -> tuple[str, list[Region]]:
     kind = pick(
         rng,
         ["world", "us_states", "us_counties", "continent", "window", "some states", "made up"],
-        [3, 3, 2, 2.2, 0.8, 1.4, 2],
+        [3, 3, 1.2, 2.2, 0.8, 1.4, 2],
     )
     if kind == "made up":
         return kind, _made_up(rng)

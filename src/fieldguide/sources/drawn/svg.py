@@ -5,6 +5,7 @@ which brings its own sans font; the other letters are those that matplotlib brin
 """
 
 import io
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from PIL import Image
 
 from fieldguide.sources.drawn.look import Look
 
-__all__ = ["FONTS", "Sheet", "load_fonts", "rasterise", "smooth_path", "straight_path"]
+__all__ = ["FONTS", "Sheet", "prepare", "rasterise", "smooth_path", "straight_path"]
 
 FONTS = {"sans": "Liberation Sans", "serif": "DejaVu Serif", "mono": "DejaVu Sans Mono", "dejavu": "DejaVu Sans"}
 
@@ -22,19 +23,34 @@ Points = list[tuple[float, float]]
 
 
 @cache
-def load_fonts() -> None:
-    """Tell vl-convert where the letters lie that matplotlib brings; once per process is enough."""
+def _first_process() -> int:
+    return os.getpid()
+
+
+@cache
+def _load_fonts() -> None:
     import matplotlib
     import vl_convert
 
     vl_convert.register_font_directory(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf"))
 
 
+def prepare() -> None:
+    """Make vl-convert ready to draw here, with the letters that matplotlib brings.
+
+    Raises:
+        RuntimeError: this process was forked from one that had drawn already, in which vl-convert would wait forever.
+    """
+    if _first_process() != os.getpid():
+        raise RuntimeError("cannot draw in a process forked after drawing; start worker processes with 'spawn'")
+    _load_fonts()
+
+
 def rasterise(svg: str, scale: float = 1.0) -> Image.Image:
     """The SVG text as an RGBA picture."""
     import vl_convert
 
-    load_fonts()
+    prepare()
     return Image.open(io.BytesIO(vl_convert.svg_to_png(svg, scale=scale))).convert("RGBA")
 
 

@@ -3,11 +3,19 @@
 Knows nothing about files or how the picture is finished.
 """
 
+from itertools import pairwise
+
 import numpy as np
 from PIL import Image
 
 from fieldguide.sources.drawn.data import (
-    Floats, age_labels, amounts, categories, many_series, population, short_number,
+    Floats,
+    age_labels,
+    amounts,
+    categories,
+    many_series,
+    population,
+    short_number,
 )  # fmt: skip
 from fieldguide.sources.drawn.dice import Rng, between, chance, pick, whole
 from fieldguide.sources.drawn.look import Look, mix
@@ -155,7 +163,7 @@ def line(rng: Rng, look: Look) -> Image.Image:
         colour = look.colours[r % len(look.colours)]
         points = [(frame.x(i), frame.y(v)) for i, v in enumerate(values[r])]
         if form == "steps":
-            corners = [((b[0]), a[1]) for a, b in zip(points, points[1:], strict=False)]
+            corners = [((b[0]), a[1]) for a, b in pairwise(points)]
             points = [p for pair in zip(points, [*corners, points[-1]], strict=True) for p in pair]
         data = smooth_path(points) if form == "smooth" else straight_path(points)
         sheet.path(data, stroke=colour, stroke_width=wide, stroke_linejoin="round", stroke_dasharray=dash)

@@ -85,7 +85,9 @@ def _add_ribbons(sheet: Sheet, rng: Rng, place: Place, labels: str) -> None:
     names = _names(rng, count)
     for i, (start, end) in enumerate(turns.tolist()):
         colour = look.colours[i % len(look.colours)]
-        sheet.path(ring_piece(centre, (ring, radius), (start, end)), fill=colour, stroke=None if edge == "own" else edge)
+        sheet.path(
+            ring_piece(centre, (ring, radius), (start, end)), fill=colour, stroke=None if edge == "own" else edge
+        )
         if labels == "ticks":
             for t in np.arange(start, end, 0.09):
                 sheet.line(*around(centre, radius, t), *around(centre, radius * 1.03, t), stroke=look.ink)

@@ -40,7 +40,7 @@ def map_colours(rng: Rng, regions: list[Region]) -> tuple[list[str], list[str]]:
 
 def choropleth(rng: Rng, look: Look) -> Image.Image:
     """A picture of a map whose regions are shaded by a figure, with or without key, borders, sea and labels."""
-    name, regions = choose_regions(rng)
+    _, regions = choose_regions(rng)
     key = pick(rng, ["", "bar", "steps", "column"])
     everything = np.concatenate([ring for region in regions for ring in region])
     low, high = everything.min(axis=0), everything.max(axis=0)

@@ -8,8 +8,8 @@ import math
 import numpy as np
 from PIL import Image
 
-from fieldguide.sources.drawn.data import Floats, categories, cloud, samples
-from fieldguide.sources.drawn.dice import Rng, between, chance, pick, whole
+from fieldguide.sources.drawn.data import Floats, bubble_sizes, categories, cloud, samples
+from fieldguide.sources.drawn.dice import Rng, between, chance, pick, spread, whole
 from fieldguide.sources.drawn.look import Look, mix, ramp
 from fieldguide.sources.drawn.svg import Sheet, smooth_path
 from fieldguide.sources.drawn.svg_frame import Axis, Frame, add_frame, add_headings
@@ -80,14 +80,13 @@ def bubble(rng: Rng, look: Look) -> Image.Image:
     sheet = Sheet(look)
     if kind == "table":
         return _bubble_table(rng, sheet)
-    count = whole(rng, 6, 22) if chance(rng, 0.6) else whole(rng, 23, 120)
+    count = whole(rng, 6, 22) if chance(rng, 0.5) else whole(rng, 23, 180)
     x, y = cloud(rng, count)
     groups = pick(rng, [1, 3, 5, count])
     names = categories(rng, groups) if 1 < groups <= 5 else []
     frame = add_frame(sheet, rng, Axis(*_range(x, 0.18)), Axis(*_range(y, 0.18)), names)
-    largest = min(frame.right - frame.left, frame.bottom - frame.top) * between(rng, 0.06, 0.2)
-    radii = largest * np.sqrt(np.maximum(rng.beta(0.6, 1.6, count), 0.015))
-    radii[0] = largest
+    largest = min(frame.right - frame.left, frame.bottom - frame.top) * spread(rng, 0.025, 0.2)
+    radii = largest * np.sqrt(bubble_sizes(rng, count))
     clear = between(rng, 0.4, 0.95)
     edge = pick(rng, [None, look.paper, look.ink, "own"])
     labels = categories(rng, min(count, 10)) if chance(rng, 0.35) else []
@@ -218,6 +217,8 @@ def violin(rng: Rng, look: Look) -> Image.Image:
     one, clear = chance(rng, 0.35), pick(rng, [1.0, 0.8, 0.5])
     edge = pick(rng, [None, look.ink, "own"])
     narrow = between(rng, 0.7, 1.4)
+    if chance(rng, 0.2):
+        edge, clear = pick(rng, [look.ink, "own"]), pick(rng, [0.0, 0.0, 0.15])
     for i, values in enumerate(groups):
         at = np.linspace(values.min(), values.max(), 60)
         wide = density(values, at, narrow) * half

@@ -4,6 +4,7 @@ Knows nothing about files or how the picture is finished.
 """
 
 import math
+from itertools import pairwise
 
 import numpy as np
 from PIL import Image
@@ -110,7 +111,7 @@ def _add_pie_aslant(
     depth = radius * between(rng, 0.12, 0.3)
     edges = np.concatenate([[0.0], np.cumsum(parts)]) * 2 * math.pi + between(rng, 0, 3)
     for lower in (True, False):
-        for i, (start, end) in enumerate(zip(edges, edges[1:], strict=False)):
+        for i, (start, end) in enumerate(pairwise(edges)):
             colour = look.colours[i % len(look.colours)]
             turns = np.linspace(start, end, 40).tolist()
             outer = [around(centre, radius, t, flat) for t in turns]
@@ -196,13 +197,17 @@ def radar(rng: Rng, look: Look) -> Image.Image:
         else:
             sheet.polygon([around(centre, far, t) for t in turns], fill=fill, stroke=grey, stroke_width=wide)
         if chance(rng, 0.6):
-            sheet.text(centre[0] - 4, centre[1] - far + 4, str(ring * 20), look.text_px * 0.75, anchor="end", opacity=0.7)
+            sheet.text(
+                centre[0] - 4, centre[1] - far + 4, str(ring * 20), look.text_px * 0.75, anchor="end", opacity=0.7
+            )
     for turn, word in zip(turns, spokes, strict=True):
         sheet.line(*centre, *around(centre, radius, turn), stroke=grey, stroke_width=wide)
         x, y = around(centre, radius * 1.09, turn)
         side = math.sin(turn)
-        sheet.text(x, y + 3, word, look.text_px * 0.9, anchor="middle" if abs(side) < 0.3 else ("start" if side > 0 else "end"))
-    fill = between(rng, 0.15, 0.6) if chance(rng, 0.7) else 0.0
+        sheet.text(
+            x, y + 3, word, look.text_px * 0.9, anchor="middle" if abs(side) < 0.3 else ("start" if side > 0 else "end")
+        )
+    clear = between(rng, 0.15, 0.6) if chance(rng, 0.7) else 0.0
     dots = between(rng, 2, 5) if chance(rng, 0.5) else 0.0
     bend = chance(rng, 0.12)
     for row in range(rows):
@@ -210,7 +215,7 @@ def radar(rng: Rng, look: Look) -> Image.Image:
         values = np.clip(rng.normal(0.62, 0.2, count), 0.12, 1.0)
         points = [around(centre, radius * v, t) for v, t in zip(values.tolist(), turns, strict=True)]
         data = (smooth_path if bend else straight_path)([*points, points[0]]) + "Z"
-        sheet.path(data, fill=colour, fill_opacity=fill, stroke=colour, stroke_width=between(rng, 1.2, 3))
+        sheet.path(data, fill=colour, fill_opacity=clear, stroke=colour, stroke_width=between(rng, 1.2, 3))
         for point in points if dots else []:
             sheet.circle(*point, dots, fill=colour)
     return sheet.image()

@@ -11,7 +11,7 @@ from PIL import Image
 from fieldguide.sources.drawn.data import axis_title, title
 from fieldguide.sources.drawn.dice import Rng, between, chance, pick
 from fieldguide.sources.drawn.look import Look
-from fieldguide.sources.drawn.svg import FONTS, load_fonts
+from fieldguide.sources.drawn.svg import FONTS, prepare
 
 __all__ = ["Spec", "add_axes", "scheme", "vega_picture"]
 
@@ -19,8 +19,10 @@ Spec = dict[str, Any]
 
 _THEMES = ["excel", "ggplot2", "quartz", "vox", "fivethirtyeight", "dark", "latimes", "urbaninstitute",
            "googlecharts", "powerbi", "carbonwhite", "carbong10", "carbong90"]  # fmt: skip
-_SCHEMES = ["blues", "greens", "reds", "oranges", "purples", "viridis", "plasma", "inferno", "bluegreen", "yellowgreenblue",
-            "yelloworangered", "redblue", "redyellowgreen", "purplegreen", "blueorange", "teals", "goldred", "turbo"]  # fmt: skip
+_SCHEMES = [
+    "blues", "greens", "reds", "oranges", "purples", "viridis", "plasma", "inferno", "bluegreen", "yellowgreenblue",
+    "yelloworangered", "redblue", "redyellowgreen", "purplegreen", "blueorange", "teals", "goldred", "turbo",
+]  # fmt: skip
 
 
 def scheme(rng: Rng) -> str:
@@ -63,27 +65,28 @@ def vega_picture(rng: Rng, look: Look, chart: Spec) -> Image.Image:
     """The chart as an opaque RGBA picture; width, height, title, theme and legend place are added here."""
     import vl_convert
 
-    load_fonts()
+    prepare()
     room = between(rng, 0.6, 0.85)
     chart = {"width": round(look.width * room), "height": round(look.height * room), **chart}
     if look.title:
         chart["title"] = title(rng)
-    plain = {"font": FONTS[look.letters]}
+    plain: Spec = {"font": FONTS[look.letters]}
     kind = pick(rng, ["look", "theme", "default"], [5, 3, 2])
-    theme = pick(rng, _THEMES) if kind == "theme" else None
-    config = {**_config(rng, look), **plain} if kind == "look" else plain
+    theme: Any = pick(rng, _THEMES) if kind == "theme" else None
+    config: Spec = {**_config(rng, look), **plain} if kind == "look" else plain
     if theme:
-        fonts = {part: {"labelFont": FONTS["sans"], "titleFont": FONTS["sans"]} for part in ("axis", "legend", "header")}
+        fonts = {
+            part: {"labelFont": FONTS["sans"], "titleFont": FONTS["sans"]} for part in ("axis", "legend", "header")
+        }
         config = {**plain, **fonts, "title": {"font": FONTS["sans"], "subtitleFont": FONTS["sans"]}}
     if kind == "default" and chance(rng, 0.5):
         config["range"] = {"category": list(look.colours)}
-    legend = dict(config.get("legend", {}))
+    legend: Spec = {**config.get("legend", {})}
     legend["orient"] = {"": "right", "inside": "top-right"}.get(look.legend, look.legend)
     if not look.legend:
         legend["disable"] = True
     spec = {**chart, "padding": round(between(rng, 2, 16)), "config": {**config, "legend": legend}}
-    options = {"theme": theme} if theme else {}
-    data = vl_convert.vegalite_to_png(spec, scale=1.0, **options)
+    data: bytes = vl_convert.vegalite_to_png(spec, scale=1.0, theme=theme)
     drawn = Image.open(io.BytesIO(data)).convert("RGBA")
     ground = Image.new("RGBA", drawn.size, "#ffffff")
     ground.alpha_composite(drawn)

@@ -7,9 +7,18 @@ import numpy as np
 from PIL import Image
 
 from fieldguide.sources.drawn.data import (
-    age_labels, amounts, categories, cloud, many_series, population, samples, shares,
+    Floats,
+    age_labels,
+    amounts,
+    bubble_sizes,
+    categories,
+    cloud,
+    many_series,
+    population,
+    samples,
+    shares,
 )  # fmt: skip
-from fieldguide.sources.drawn.dice import Rng, between, chance, pick, whole
+from fieldguide.sources.drawn.dice import Rng, between, chance, pick, spread, whole
 from fieldguide.sources.drawn.look import Look
 from fieldguide.sources.drawn.shapes import choose_regions
 from fieldguide.sources.drawn.vega import Spec, add_axes, scheme, vega_picture
@@ -76,16 +85,17 @@ def _bars(rng: Rng, upright: bool) -> Spec:
 def _series_values(rng: Rng, rows: int, count: int, floor: float | None) -> list[Spec]:
     values, names = many_series(rng, rows, count, floor), categories(rng, rows)
     start = pick(rng, [0, 1950, 2000])
-    return [
-        {"x": i + start, "y": float(values[r, i]), "c": names[r]} for r in range(rows) for i in range(count)
-    ]
+    return [{"x": i + start, "y": float(values[r, i]), "c": names[r]} for r in range(rows) for i in range(count)]
 
 
 def area(rng: Rng, look: Look) -> Image.Image:
     """A picture of filled areas: one, stacked, all of 100 %, a stream, overlapping, or one per row."""
     count, rows = whole(rng, 6, 60), pick(rng, [1, 2, 3, 5, 8], [4, 2, 3, 2, 1])
     stack = pick(rng, ["zero", "zero", "normalize", "center", None])
-    mark: Spec = {"type": "area", "interpolate": pick(rng, ["linear", "linear", "monotone", "step-after"], [4, 3, 3, 0.5])}
+    mark: Spec = {
+        "type": "area",
+        "interpolate": pick(rng, ["linear", "linear", "monotone", "step-after"], [4, 3, 3, 0.5]),
+    }
     mark |= {"opacity": between(rng, 0.4, 0.7)} if stack is None or chance(rng, 0.2) else {"opacity": 1}
     mark |= {"line": True} if chance(rng, 0.3) else {}
     across = add_axes(rng, {"field": "x", "type": "quantitative", "scale": {"zero": False, "nice": False}})
@@ -118,10 +128,8 @@ def line(rng: Rng, look: Look) -> Image.Image:
 def _point_values(rng: Rng, count: int, groups: int) -> list[Spec]:
     x, y = cloud(rng, count)
     names = categories(rng, groups)
-    own, size = rng.integers(0, groups, count), rng.beta(0.6, 1.7, count)
-    return [
-        {"x": float(x[i]), "y": float(y[i]), "c": names[own[i]], "s": float(size[i])} for i in range(count)
-    ]
+    own, size = rng.integers(0, groups, count), bubble_sizes(rng, count)
+    return [{"x": float(x[i]), "y": float(y[i]), "c": names[own[i]], "s": float(size[i])} for i in range(count)]
 
 
 def _point_channels(rng: Rng) -> Spec:
@@ -150,9 +158,13 @@ def bubble(rng: Rng, look: Look) -> Image.Image:
     """A picture of circles whose size shows a third figure."""
     groups = 1 if chance(rng, 0.3) else whole(rng, 2, 6)
     mark: Spec = {"type": pick(rng, ["circle", "circle", "point"]), "opacity": between(rng, 0.4, 0.95)}
-    mark |= {"stroke": pick(rng, ["white", "black", look.ink]), "strokeWidth": 1} if chance(rng, 0.4) else {}
+    mark |= (
+        {"stroke": pick(rng, ["white", "black", look.ink]), "strokeWidth": 1}
+        if mark["type"] == "circle" and chance(rng, 0.5)
+        else {}
+    )
     encoding = _point_channels(rng)
-    largest = (min(look.width, look.height) * between(rng, 0.08, 0.28)) ** 2
+    largest = (min(look.width, look.height) * spread(rng, 0.05, 0.36)) ** 2
     encoding["size"] = {"field": "s", "type": "quantitative", "title": None,
                         "scale": {"range": [largest * 0.004, largest]}}  # fmt: skip
     if groups > 1:
@@ -165,9 +177,7 @@ def bubble(rng: Rng, look: Look) -> Image.Image:
 
 def _sample_values(rng: Rng, count: int) -> list[Spec]:
     names = categories(rng, count)
-    return [
-        {"a": names[g], "v": float(v)} for g, found in enumerate(samples(rng, count)) for v in found.tolist()
-    ]
+    return [{"a": names[g], "v": float(v)} for g, found in enumerate(samples(rng, count)) for v in found.tolist()]
 
 
 def box(rng: Rng, look: Look) -> Image.Image:
@@ -228,7 +238,11 @@ def _arcs(rng: Rng, look: Look, hole: float) -> Spec:
     side = round(min(look.width, look.height) * 0.85)
     radius = side / 2 * between(rng, 0.7, 1.0)
     mark: Spec = {"type": "arc", "outerRadius": radius, "innerRadius": radius * hole}
-    mark |= {"stroke": pick(rng, ["white", "black", look.paper]), "strokeWidth": whole(rng, 1, 3)} if chance(rng, 0.5) else {}
+    mark |= (
+        {"stroke": pick(rng, ["white", "black", look.paper]), "strokeWidth": whole(rng, 1, 3)}
+        if chance(rng, 0.5)
+        else {}
+    )
     mark |= {"padAngle": 0.04} if chance(rng, 0.2) else {}
     mark |= {"cornerRadius": 6} if hole and chance(rng, 0.2) else {}
     layers: list[Spec] = [{"mark": mark}]
@@ -279,17 +293,22 @@ def pyramid(rng: Rng, look: Look) -> Image.Image:
     return vega_picture(rng, look, {"data": {"values": values}, "hconcat": parts, "spacing": 0})
 
 
+def _closed(ring: Floats) -> list[list[float]]:
+    """The ring as GeoJSON wants it, its first point repeated at the end."""
+    return [*np.round(ring, 4).tolist(), np.round(ring[0], 4).tolist()]
+
+
 def choropleth(rng: Rng, look: Look) -> Image.Image:
     """A picture of a map whose regions are shaded by a figure."""
-    name, regions = choose_regions(rng)
+    _, regions = choose_regions(rng)
     while len(regions) > 400:
-        name, regions = choose_regions(rng)
+        _, regions = choose_regions(rng)
     values = rng.normal(0, 1, len(regions))
     shapes = [
         {
             "type": "Feature",
             "properties": {"v": float(value)},
-            "geometry": {"type": "MultiPolygon", "coordinates": [[np.round(ring, 4).tolist()] for ring in region]},
+            "geometry": {"type": "MultiPolygon", "coordinates": [[_closed(ring)] for ring in region]},
         }
         for region, value in zip(regions, values, strict=True)
     ]

@@ -1,0 +1,130 @@
+"""The house: floors, sizes, where torch may be imported, exported names. Mend the code, not these lists."""
+
+import ast
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCE = ROOT / "src" / "fieldguide"
+
+# A room imports only from lower floors. Rooms on one floor do not import each other; inside a package they may.
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("__init__", "errors"),
+    ("records", "names", "atomic"),
+    ("settings", "images", "preprocess", "engine", "modelscan", "report"),
+    ("catalog",),
+    ("project", "dataset", "runs", "metrics", "calibration", "guide"),
+    ("sources", "checks", "learners", "exporters", "features"),
+    ("new", "add", "collect", "clean", "split", "train", "evaluate", "publish", "predict", "serve"),
+    ("build",),
+    ("status", "demo"),
+    ("cli",),
+    ("__main__",),
+)
+TRAINING_LIBRARIES = {"torch", "torchvision", "timm", "sklearn", "onnx", "optuna", "tensorboard"}
+TRAINING_ROOMS = ("learners", "exporters", "tune")
+MAX_MODULE_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 400, 60, 6
+
+
+def modules() -> list[Path]:
+    return sorted(SOURCE.rglob("*.py"))
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def floor_of(room: str) -> int:
+    found = [number for number, rooms in enumerate(FLOORS) if room in rooms]
+    assert found, f"the room {room!r} has no floor in tests/test_house.py"
+    return found[0]
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path} has a relative import"
+            if node.module == "fieldguide":
+                yield from (f"fieldguide.{alias.name}" for alias in node.names if alias.name != "__version__")
+            else:
+                yield node.module
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(SOURCE).as_posix()
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_imports_only_from_lower_floors(path: Path) -> None:
+    room = room_of(path)
+    for name in imports(path):
+        if not name.startswith("fieldguide."):
+            continue
+        other = name.split(".")[1]
+        assert other == room or floor_of(other) < floor_of(room), f"{name_of(path)} imports {name}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_training_libraries_stay_in_their_rooms(path: Path) -> None:
+    used = {name.split(".")[0] for name in imports(path)} & TRAINING_LIBRARIES
+    assert not used or room_of(path) in TRAINING_ROOMS, f"{name_of(path)} imports {used}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_sizes(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count("\n") <= MAX_MODULE_LINES, f"{name_of(path)} is too long"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            assert lines <= MAX_FUNCTION_LINES, f"{name_of(path)}: {node.name} has {lines} lines"
+            arguments = [one.arg for one in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+            given = [name for name in arguments if name not in ("self", "cls")]
+            # a command's parameters are its options: the command line is where they are written down
+            assert len(given) <= MAX_PARAMETERS or name_of(path) == "cli/commands.py", f"{name_of(path)}: {node.name}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_exported_names_are_real_and_sorted(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree), f"{name_of(path)} does not say what it is"
+    if path.name == "__main__.py":
+        return
+    dotted = ".".join(("fieldguide", *path.relative_to(SOURCE).with_suffix("").parts)).removesuffix(".__init__")
+    module = importlib.import_module(dotted)
+    exported = getattr(module, "__all__", [])
+    assert exported or (path.name == "__init__.py" and len(tree.body) == 1), f"{name_of(path)} has no __all__"
+    assert all(hasattr(module, name) for name in exported), f"{name_of(path)} exports what it has not"
+    # ruff's order: SHOUTED, then Classes, then functions
+    assert list(exported) == sorted(exported, key=lambda name: (not name.isupper(), not name[0].isupper(), name))
+
+
+def test_no_rooms_without_a_purpose() -> None:
+    names = {part.casefold() for path in modules() for part in path.relative_to(SOURCE).with_suffix("").parts}
+    assert not {name for name in names if name.strip("_") in ("utils", "util", "helpers", "helper", "manager", "misc")}
+    for number, rooms in enumerate(FLOORS):
+        for room in rooms:
+            there = (SOURCE / f"{room}.py").exists() or (SOURCE / room / "__init__.py").exists()
+            assert there, f"floor {number} names {room!r}, which is gone"
+
+
+def test_every_test_file_names_its_room() -> None:
+    rooms = {part for path in modules() for part in path.relative_to(SOURCE).with_suffix("").parts}
+    beside = {"bad_input", "docs", "hostile", "house", "kill"}
+    for path in (ROOT / "tests").glob("test_*.py"):
+        assert path.stem.removeprefix("test_") in rooms | beside, f"{path.name} belongs to no room"
+
+
+def test_one_stage_one_module_one_command_one_page_one_test_file() -> None:
+    from fieldguide.cli.commands import command_names
+
+    for name in command_names():
+        room = importlib.import_module(f"fieldguide.{name}")
+        assert callable(getattr(room, name)), f"fieldguide.{name} has no function {name}"
+        assert (ROOT / "docs" / f"{name}.md").is_file(), f"docs/{name}.md is missing"
+        assert (ROOT / "tests" / f"test_{name}.py").is_file(), f"tests/test_{name}.py is missing"

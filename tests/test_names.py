@@ -1,0 +1,119 @@
+"""Class names: what is taken, what is refused and why, and which names are one."""
+
+import unicodedata
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fieldguide.errors import InputMissing, NamesError
+from fieldguide.names import MAX_NAME_CHARS, check_name, check_names, match_key, read_names
+
+
+def test_names_with_commas_between() -> None:
+    assert read_names(" cat, dog ,Hauskatze") == {"cat": {}, "dog": {}, "Hauskatze": {}}
+
+
+@pytest.mark.parametrize("heading", ["name,about,link\n", "Name, About ,LINK\n"])
+def test_a_csv_with_a_heading(tmp_path: Path, heading: str) -> None:
+    file = tmp_path / "names.csv"
+    file.write_text(heading + '\ncat,"It purrs, mostly.",https://a.example https://b.example\ndog,,\nbird\n')
+    assert read_names(str(file)) == {
+        "cat": {"about": "It purrs, mostly.", "links": ["https://a.example", "https://b.example"]},
+        "dog": {},
+        "bird": {},
+    }
+
+
+def test_the_column_of_names_need_not_be_the_first(tmp_path: Path) -> None:
+    file = tmp_path / "names.csv"
+    file.write_text("about,name\nIt purrs.,cat\nIt barks.,dog\n")
+    assert read_names(str(file)) == {"cat": {"about": "It purrs."}, "dog": {"about": "It barks."}}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".txt", ".CSV"])
+def test_a_list_without_a_heading_as_editors_save_it(tmp_path: Path, suffix: str) -> None:
+    file = tmp_path / f"names{suffix}"
+    file.write_bytes("\ufeffKäfer\r\n\r\nAmsel\r\n".encode())
+    assert list(read_names(str(file))) == ["Käfer", "Amsel"]
+
+
+def test_a_file_that_is_not_there_or_not_text(tmp_path: Path) -> None:
+    with pytest.raises(InputMissing, match="absent"):
+        read_names(str(tmp_path / "absent.csv"))
+    file = tmp_path / "names.csv"
+    file.write_bytes("Käfer\nAmsel\n".encode("latin-1"))
+    with pytest.raises(NamesError, match="UTF-8"):
+        read_names(str(file))
+    file.write_bytes(b"\n \n")
+    with pytest.raises(NamesError, match="empty"):
+        read_names(str(file))
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ("cat", "at least two names; got only 'cat'"),
+        ("cat,", "a name is empty"),
+        ("cat,,dog", "a name is empty"),
+        ("cat,Cat", "'cat' and 'Cat' would be one class"),
+        ("sea lion,sea_lion", "would be one class"),
+        ("sea  lion,Sea-Lion", "would be one class"),
+        ("cat,do/g", "slash"),
+        ("cat,do\\g", "slash"),
+        ("cat,do\x00g", "invisible"),
+        ("cat,do\u202eg", "invisible"),
+        ("cat,do\u200bg", "invisible"),
+        ("cat," + "x" * (MAX_NAME_CHARS + 1), "121 characters; 120"),
+    ],
+)
+def test_names_that_cannot_work(names: str, said: str) -> None:
+    with pytest.raises(NamesError, match=said) as caught:
+        read_names(names)
+    assert caught.value.hint
+
+
+def test_names_of_every_script_are_taken() -> None:
+    names = ["x" * MAX_NAME_CHARS, "Ärger", "猫", "می\u200cخواهم", "C++", "Dr. No", "a: b", "50 %", "'quoted'", "🐈"]
+    assert check_names(names) == names
+
+
+def test_bytes_that_are_no_text_make_no_name() -> None:
+    with pytest.raises(NamesError, match="invisible"):
+        check_name("K\udce4fer")
+
+
+def test_one_spelling_in_unicode() -> None:
+    assert check_name("  Ka\u0308fer ") == "Käfer"
+    with pytest.raises(NamesError, match="one class"):
+        check_names(["Ka\u0308fer", "Käfer"])
+
+
+@given(st.text(max_size=150))
+def test_a_checked_name_stays_as_it_is(raw: str) -> None:
+    try:
+        name = check_name(raw)
+    except NamesError as error:
+        assert error.hint
+        return
+    assert check_name(name) == name
+    assert name == name.strip() == unicodedata.normalize("NFC", name)
+    assert 0 < len(name) <= MAX_NAME_CHARS
+    name.encode("utf-8")
+
+
+@given(st.lists(st.text("abB_- cß", min_size=1, max_size=6), min_size=2, max_size=5))
+def test_checked_names_are_all_different_to_a_person(names: list[str]) -> None:
+    try:
+        checked = check_names(names)
+    except NamesError:
+        return
+    assert len({match_key(name) for name in checked}) == len(names)
+
+
+@given(st.text("abcXYZ", min_size=1, max_size=8), st.text("abcXYZ", min_size=1, max_size=8))
+def test_case_spaces_and_dashes_do_not_tell_names_apart(first: str, second: str) -> None:
+    spellings = [f"{first} {second}", f" {first}  {second} ", f"{first}_{second}", f"{first}-{second}".upper()]
+    assert len({match_key(one) for one in spellings}) == 1
+    assert (match_key(first) == match_key(second)) == (first.lower() == second.lower())

@@ -1,0 +1,141 @@
+"""fieldguide.toml: defaults, faults named with the nearest key and the bounds, and a round trip of the template."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from fieldguide.errors import NoPermission, SettingsError
+from fieldguide.settings import SCHEMA_VERSION, ClassSettings, Settings, load_settings, parse_settings, render_settings
+
+
+def load(tmp_path: Path, text: str) -> Settings:
+    file = tmp_path / "fieldguide.toml"
+    file.write_text(text, encoding="utf-8")
+    return load_settings(file)
+
+
+def fault(tmp_path: Path, text: str) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, text)
+    assert caught.value.hint
+    return caught.value.message
+
+
+def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
+    assert load(tmp_path, "") == Settings()
+
+
+def test_what_is_written_counts(tmp_path: Path) -> None:
+    settings = load(
+        tmp_path, 'seed = 7\n[classes]\ncat = {about = "It purrs."}\n[split]\ntest = 0.3\n[train]\nfit = "pad"\n'
+    )
+    assert (settings.seed, settings.split.test, settings.train.fits()) == (7, 0.3, ("pad",))
+    assert settings.classes == {"cat": ClassSettings(about="It purrs.")}
+    assert Settings().train.fits() == ("squash", "crop", "pad")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[trian]\nsize = 224\n", "did you mean 'train'"),
+        ("[train]\nstrenghts = [1.0]\n", "unknown key 'train.strenghts', did you mean 'strengths'"),
+        ('[classes]\ncat = {abuot = "x"}\n', "did you mean 'about'"),
+        ("[split]\nzzz = 1\n", "known: test, val"),
+        ("seeed = 1\n", "did you mean 'seed'"),
+    ],
+)
+def test_an_unknown_key_names_the_nearest(tmp_path: Path, text: str, said: str) -> None:
+    assert said in fault(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[split]\ntest = 0.9\n", "split.test = 0.9: input should be less than or equal to 0.45"),
+        ("[split]\ntest = nan\n", "split.test"),
+        ("[train]\nsize = 100\n", "multiple of 32"),
+        ('[train]\nfit = "stretch"\n', "'auto', 'crop', 'squash' or 'pad'"),
+        ('[images]\nformats = ["SVG"]\n', "images.formats.0"),
+        ("[images]\nformats = []\n", "at least 1"),
+        ("[serve]\nport = 70000\n", "65535"),
+        ('seed = "x"\n', 'seed = "x"'),
+        ("[train]\nstrengths = []\n", "at least 1"),
+    ],
+)
+def test_a_value_out_of_bounds_names_them(tmp_path: Path, text: str, said: str) -> None:
+    assert said in fault(tmp_path, text)
+
+
+def test_both_bounds_are_named(tmp_path: Path) -> None:
+    message = fault(tmp_path, "[split]\ntest = 0.9\n")
+    assert "0.02" in message
+    assert "0.45" in message
+
+
+@pytest.mark.parametrize("value", ["0.0", "-1.0"])
+def test_a_strength_must_be_positive(tmp_path: Path, value: str) -> None:
+    assert "train.strengths" in fault(tmp_path, f"[train]\nstrengths = [{value}]\n")
+
+
+def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
+    message = fault(tmp_path, "seed = -1\n[split]\ntest = 0.9\n[clean]\nmin_sid = 3\n")
+    assert all(part in message for part in ("seed", "split.test", "min_sid"))
+
+
+def test_what_is_no_toml_names_the_line(tmp_path: Path) -> None:
+    assert "line 2" in fault(tmp_path, "seed = 1\nname = \n")
+    (tmp_path / "fieldguide.toml").write_bytes(b'name = "K\xe4fer"\n')
+    with pytest.raises(SettingsError, match="not valid TOML"):
+        load_settings(tmp_path / "fieldguide.toml")
+
+
+def test_a_file_of_a_newer_form_is_left_alone(tmp_path: Path) -> None:
+    message = fault(tmp_path, f"schema_version = {SCHEMA_VERSION + 1}\n[something_new]\nx = 1\n")
+    assert f"knows {SCHEMA_VERSION}" in message
+    assert "something_new" not in message
+
+
+def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path, **_: object) -> str:
+        raise PermissionError(13, "no", str(self))
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(NoPermission):
+        load_settings(tmp_path / "fieldguide.toml")
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().seed = 3  # type: ignore[misc]
+
+
+def test_the_template_shows_every_key_with_its_default() -> None:
+    text = render_settings(Settings())
+    live = "\n".join(line.removeprefix("# ") if " = " in line else line for line in text.splitlines()[1:])
+    assert parse_settings(tomllib.loads(live), Path("x")) == Settings()
+    for section in Settings.model_fields.values():
+        for field in getattr(section.annotation, "model_fields", {}).values():
+            assert field.description
+            assert field.description in text
+
+
+def test_changed_keys_are_live(tmp_path: Path) -> None:
+    changed: dict[str, dict[str, Any]] = {"train": {"fit": "pad", "strengths": [0.5, 1.0]}, "split": {"test": 0.3}}
+    settings = load(tmp_path, render_settings(Settings(), changed))
+    assert (settings.train.fit, settings.train.strengths, settings.split.test) == ("pad", (0.5, 1.0), 0.3)
+    assert settings.split.val == Settings().split.val
+
+
+_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+
+
+@given(_text.filter(bool), _text, st.dictionaries(_text, st.tuples(_text, st.lists(_text, max_size=3)), max_size=3))
+def test_any_text_survives_the_file(name: str, about: str, classes: dict[str, tuple[str, list[str]]]) -> None:
+    said = {key: ClassSettings(about=text, links=tuple(links)) for key, (text, links) in classes.items()}
+    settings = Settings(name=name, about=about, classes=said)
+    assert parse_settings(tomllib.loads(render_settings(settings)), Path("x")) == settings
