@@ -22,6 +22,7 @@ demo: $(READY)   ## draw 14 kinds of chart, learn them, publish a guide, ask it:
 	@echo "Try your own charts:  $(BIN)/fieldguide predict -C demo CHART.png   or   $(BIN)/fieldguide serve -C demo"
 
 test: $(READY)   ## every test
+	tests/install_browser
 	$(BIN)/python -m pytest
 
 e2e: $(READY)    ## only the tests that need a real browser
@@ -34,6 +35,7 @@ check: $(READY)  ## lint and types
 	$(BIN)/mypy
 
 fix: $(READY)    ## format, and mend what can be mended
+	$(BIN)/python docs/generate.py
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

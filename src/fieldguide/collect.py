@@ -22,6 +22,7 @@ __all__ = ["collect", "inputs"]
 
 _BATCH = 32
 _CPU_S = 60.0
+_MEMORY_BYTES = 2**42  # of address space: V8, inside vl-convert, sets aside far more than it uses
 
 
 def inputs(catalog: Catalog, settings: Settings) -> str:
@@ -86,7 +87,7 @@ def _draw_all(
     rows: list[tuple[ImageRow, Origin, Label]] = []
     limits = decode_limits(settings)
     work = partial(draw_numbered, seed=settings.seed)
-    for index, drawing in map_guarded(work, todo, workers=core_count(), cpu_s=_CPU_S):
+    for index, drawing in map_guarded(work, todo, workers=core_count(), cpu_s=_CPU_S, memory_bytes=_MEMORY_BYTES):
         name, number = todo[index]
         progress.advance()
         if isinstance(drawing, Crash):

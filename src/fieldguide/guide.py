@@ -100,7 +100,7 @@ def open_guide(folder: Path, threads: int = 0) -> Guide:
         hint = "give a folder made by: fieldguide publish"
         raise InputMissing(f"there is no guide in {folder}", hint)
     with translate_os_errors(f"reading {folder}"):
-        _check_manifest(folder)
+        listed = _check_manifest(folder)
         about = _read_about(folder / "guide.json")
         model = (folder / "model.onnx").read_bytes()
     check_model(model)
@@ -109,9 +109,11 @@ def open_guide(folder: Path, threads: int = 0) -> Guide:
         fitted = about["preprocessing"]
         preprocessing = Preprocessing(**{**fitted, "mean": tuple(fitted["mean"]), "std": tuple(fitted["std"])})
         threshold = float(about["decline"]["threshold"])
+        _check_said(about, listed)
+        _check_preprocessing(preprocessing, threshold)
         session = _session(model, threads)
         _check_shapes(session, preprocessing.size, len(names))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise GuideDamaged(f"{folder / 'guide.json'} is not what a guide says of itself: {error}", _HINT) from error
     return Guide(folder, about, names, preprocessing, threshold, session)
 
@@ -127,13 +129,50 @@ def _read_about(path: Path) -> dict[str, Any]:
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
         version = int(about["schema_version"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise GuideDamaged(f"{path} cannot be read: {error}", _HINT) from error
     if version > SCHEMA_VERSION:
         raise GuideDamaged(
             f"{path} has form {version}; this Fieldguide knows {SCHEMA_VERSION}", "install a newer Fieldguide"
         )
     return dict(about)
+
+
+def _check_said(about: Mapping[str, Any], listed: set[str]) -> None:
+    """Nothing; what the page and the API will show is there, and every example is a file of the manifest.
+
+    Raises:
+        KeyError: something is missing.
+        TypeError: something is of the wrong type.
+        ValueError: a name is empty or twice there, or an example is no file of the guide.
+    """
+    names = [one["name"] for one in about["classes"]]
+    texts = [about["name"], about["about"], *names, *(one["about"] for one in about["classes"])]
+    texts += [link for one in about["classes"] for link in one["links"]]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("a name, text or link is no text")
+    if not names or len(set(names)) < len(names) or not all(names):
+        raise ValueError("a class has no name, or two have the same")
+    for example in (example for one in about["classes"] for example in one["examples"]):
+        if example["file"] not in listed:
+            raise ValueError(f"the example {example['file']!r} is not in the manifest")
+    if len([float(part) for part in about["scores"]["accuracy"]]) != 3:
+        raise ValueError("the accuracy has no interval")
+
+
+def _check_preprocessing(fitted: Preprocessing, threshold: float) -> None:
+    """Nothing; the numbers are such that a picture can be fitted, and the threshold is one.
+
+    Raises:
+        ValueError: they are not.
+    """
+    sizes = (fitted.size, fitted.resize_shorter)
+    if any(type(size) is not int for size in sizes) or not 1 <= fitted.size <= fitted.resize_shorter <= 4096:
+        raise ValueError(f"the sizes are {sizes}")
+    if fitted.fit not in ("crop", "squash", "pad") or fitted.interpolation != "bicubic":
+        raise ValueError(f"pictures cannot be fitted by {fitted.fit!r} and {fitted.interpolation!r}")
+    if threshold != threshold:
+        raise ValueError("the threshold is no number")
 
 
 def _session(model: bytes, threads: int) -> Any:
@@ -177,8 +216,8 @@ def write_manifest(folder: Path) -> None:
     (folder / "MANIFEST").write_text("".join(lines), encoding="utf-8")
 
 
-def _check_manifest(folder: Path) -> None:
-    """Nothing; every file listed is there, inside the folder, and unaltered.
+def _check_manifest(folder: Path) -> set[str]:
+    """The names of the files listed; every one is there, inside the folder, and unaltered.
 
     Raises:
         GuideDamaged: one is not.
@@ -197,6 +236,7 @@ def _check_manifest(folder: Path) -> None:
     missing = {"guide.json", "model.onnx"} - listed
     if missing:
         raise GuideDamaged(f"the manifest of {folder} does not list {min(missing)}", _HINT)
+    return listed
 
 
 def _digest(path: Path) -> str:

@@ -89,16 +89,20 @@ def assign(
     groups: dict[str, list[ImageState]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: row.sha256):
         groups[row.group_id].append(row)
-    given = {row.given_split for members in groups.values() for row in members} - {""}
+    given: dict[str, set[str]] = defaultdict(set)  # by class: what no source divides is divided here
+    for members in groups.values():
+        for row in members:
+            given[row.class_name].add(row.given_split)
     chosen: dict[str, str] = {}
     for group_id, members in groups.items():
         said = {before[row.sha256] for row in members if row.sha256 in before}
         said = said or {row.given_split for row in members} - {""}
         # a source that gives no val (or no test) leaves it to be taken from its train pictures
         fixed = next((name for name in _TRUST if name in said), "")
-        if fixed and (fixed != "train" or before or {"val", "test"} <= given):
+        if fixed and (fixed != "train" or before or {"val", "test"} <= given[_class_of(members)]):
             chosen[group_id] = fixed
-    _fill(groups, chosen, {name: 0.0 if name in given else share for name, share in shares.items()}, seed)
+    wanted = {one: {name: 0.0 if name in given[one] else share for name, share in shares.items()} for one in given}
+    _fill(groups, chosen, wanted, seed)
     splits = {row.sha256: chosen[row.group_id] for members in groups.values() for row in members}
     moved = sum(
         1 for members in groups.values() for row in members
@@ -108,7 +112,7 @@ def assign(
 
 
 def _fill(
-    groups: Mapping[str, list[ImageState]], chosen: dict[str, str], shares: Mapping[str, float], seed: int
+    groups: Mapping[str, list[ImageState]], chosen: dict[str, str], wanted: Mapping[str, Mapping[str, float]], seed: int
 ) -> None:
     """Nothing; every group that is not in `chosen` is put where its class lacks most, in an order set by hashes."""
     totals = Counter(row.class_name for members in groups.values() for row in members)
@@ -118,16 +122,21 @@ def _fill(
     free = sorted((group_id for group_id in groups if group_id not in chosen), key=lambda one: _key(one, seed))
     for group_id in free:
         members = groups[group_id]
-        class_name = Counter(row.class_name for row in members).most_common(1)[0][0]
+        class_name = _class_of(members)
         for name in ("test", "val"):
-            wanted = max(1, round(shares[name] * totals[class_name])) if shares[name] else 0
-            lacking = wanted - have[class_name, name]
+            share = wanted[class_name][name]
+            lacking = (max(1, round(share * totals[class_name])) if share else 0) - have[class_name, name]
             if lacking > 0 and (len(members) <= lacking or len(members) == 1):
                 break
         else:
             name = "train"
         chosen[group_id] = name
         have.update((row.class_name, name) for row in members)
+
+
+def _class_of(members: list[ImageState]) -> str:
+    """The commonest class of a group."""
+    return Counter(row.class_name for row in members).most_common(1)[0][0]
 
 
 def _key(group_id: str, seed: int) -> str:

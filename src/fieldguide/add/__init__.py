@@ -6,6 +6,7 @@ Knows nothing about what the pictures show.
 
 import difflib
 from collections import Counter, defaultdict
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -88,8 +89,8 @@ def add(
     """
     terms = terms or Terms()
     tally = _Tally()
-    with translate_os_errors(f"adding {path}"), project.catalog() as catalog:
-        source, found = _open(path, settings, terms)
+    with translate_os_errors(f"adding {path}"), project.catalog() as catalog, ExitStack() as opened:
+        source, found = _open(path, settings, terms, opened)
         used = sorted(set().union(*catalog.labels().values()))
         taker = _Taker(project, settings, terms, source, tally, catalog.hashes(), used)
         progress.start(f"adding {readable(path.name or str(path))}", len(found))
@@ -100,15 +101,15 @@ def add(
             progress.advance(len(batch))
     examples = {reason: tuple(paths) for reason, paths in tally.examples.items()}
     report = AddReport(
-        readable(str(path)), dict(sorted(tally.taken.items())), tally.known, dict(tally.refused.most_common()), examples,
-        dict(tally.splits),
+        readable(str(path)), dict(sorted(tally.taken.items())), tally.known, dict(tally.refused.most_common()),
+        examples, dict(tally.splits),
     )  # fmt: skip
     if not report.taken and not report.known:
         raise _nothing_taken(path, report)
     return report
 
 
-def _open(path: Path, settings: Settings, terms: Terms) -> tuple[str, list[Found]]:
+def _open(path: Path, settings: Settings, terms: Terms, opened: ExitStack) -> tuple[str, list[Found]]:
     """The kind of source and what it holds.
 
     Raises:
@@ -122,9 +123,9 @@ def _open(path: Path, settings: Settings, terms: Terms) -> tuple[str, list[Found
     if path.is_dir():
         source, found = "folder", read_folder(path, names, terms.class_name)
     elif is_table(path):
-        source, found = "table", read_table(path)
+        source, found = "table", read_table(path, terms.class_name)
     elif is_archive(path):
-        source, found = "archive", read_archive(path, names, terms.class_name)
+        source, found = "archive", read_archive(path, names, terms.class_name, opened)
     else:
         hint = "give a folder with a folder per class, a .csv or .parquet of path,label, or a .zip or .tar"
         raise InputUnusable(f"{path} is a file that holds no folders of pictures", hint)

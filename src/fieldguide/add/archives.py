@@ -10,6 +10,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -31,23 +32,32 @@ _DAMAGE = (
 
 def is_archive(path: Path) -> bool:
     """Whether the file is a zip or a tar, by its content."""
-    return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
+    try:
+        return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
+    except _DAMAGE:  # packed, and damaged at its beginning
+        return True
 
 
-def read_archive(path: Path, names: Sequence[str], class_name: str) -> list[Found]:
+def read_archive(path: Path, names: Sequence[str], class_name: str, opened: ExitStack) -> list[Found]:
     """Every file in an archive with its class and split, in the archive's order.
+
+    Args:
+        path: the archive.
+        names: those of the project.
+        class_name: what every picture shows, or "".
+        opened: closes the archive when its members have been read.
 
     Raises:
         InputUnusable: it is damaged, holds over 200,000 members or 10 GB, or inflates more than 200 times.
         OSError: it cannot be read.
     """
     try:
-        members = _zip_members(path) if zipfile.is_zipfile(path) else _tar_members(path)
+        members = _zip_members(path, opened) if zipfile.is_zipfile(path) else _tar_members(path, opened)
     except _DAMAGE as error:
         raise InputUnusable(f"{path} is damaged: {error}", "make or download the archive again") from error
     _check_sizes(path, members)
     visible = [member for member in members if all(is_visible(part) for part in PurePosixPath(member.location).parts)]
-    top = unwrap([member.location for member in visible])
+    top = unwrap([member.location for member in visible], names)
     found = []
     for member in visible:
         label, split = place(member.location[len(top) :], names, class_name)
@@ -69,9 +79,9 @@ def _check_sizes(path: Path, members: Sequence[Found]) -> None:
         raise InputUnusable(f"{path} would inflate to {total:,} bytes", hint)
 
 
-def _zip_members(path: Path) -> list[Found]:
+def _zip_members(path: Path, opened: ExitStack) -> list[Found]:
     """The ordinary files in a zip; links count as text and are refused later as no picture."""
-    archive = zipfile.ZipFile(path)
+    archive = opened.enter_context(zipfile.ZipFile(path))
     return [
         Found(info.filename.replace("\\", "/"), "", "", info.file_size, partial(_read_zip, archive, info))
         for info in archive.infolist()[: MAX_MEMBERS + 1]
@@ -88,13 +98,13 @@ def _read_zip(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     try:
         with archive.open(info) as file:
             return file.read(info.file_size)
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as error:
+    except (*_DAMAGE, RuntimeError) as error:
         raise OSError(f"cannot be unpacked: {error}") from error
 
 
-def _tar_members(path: Path) -> list[Found]:
+def _tar_members(path: Path, opened: ExitStack) -> list[Found]:
     """The ordinary files in a tar; links and devices are left out."""
-    archive = tarfile.open(path)  # noqa: SIM115 - stays open while its members are read
+    archive = opened.enter_context(tarfile.open(path))  # noqa: SIM115
     found = []
     total = 0
     for member in archive:
@@ -115,5 +125,5 @@ def _read_tar(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     try:
         file = archive.extractfile(member)
         return file.read(member.size) if file else b""
-    except (tarfile.TarError, zlib.error, EOFError) as error:
+    except _DAMAGE as error:
         raise OSError(f"cannot be unpacked: {error}") from error

@@ -53,7 +53,7 @@ def read_folder(folder: Path, names: Sequence[str], class_name: str) -> list[Fou
         for file in _visible(folders, files)
     )
     located = [(readable(path.as_posix()), path) for path in paths]
-    tops = unwrap([location for location, _ in located])
+    tops = unwrap([location for location, _ in located], names)
     found = []
     for location, path in located:
         label, split = place(location[len(tops) :], names, class_name)
@@ -89,16 +89,17 @@ def is_visible(name: str) -> bool:
     return not name.startswith(".") and name.casefold() not in _NOT_PICTURES
 
 
-def unwrap(locations: Sequence[str]) -> str:
+def unwrap(locations: Sequence[str], names: Sequence[str]) -> str:
     """The folder, with its slash, that wraps everything without being a class itself; "" when there is none.
 
     A folder wraps when it is the only one at its depth and holds folders, as archives and downloads often have.
     """
+    kept = {*SPLIT_FOLDERS, *map(match_key, names)}
     prefix = ""
     while True:
         rest = [PurePosixPath(location[len(prefix) :]).parts for location in locations]
         tops = {parts[0] for parts in rest if parts}
-        if len(tops) != 1 or any(len(parts) < 3 for parts in rest) or match_key(min(tops)) in SPLIT_FOLDERS:
+        if len(tops) != 1 or any(len(parts) < 3 for parts in rest) or match_key(min(tops)) in kept:
             return prefix
         prefix += min(tops) + "/"
 
@@ -110,12 +111,14 @@ def place(location: str, names: Sequence[str], class_name: str) -> tuple[str, st
     folder that is one of them. Without folders the file's own name may begin with one of the names.
     """
     folders = list(PurePosixPath(location).parts[:-1])
+    keys = {match_key(name) for name in names}
     split = SPLIT_FOLDERS.get(match_key(folders[0]), "") if folders else ""
+    if len(folders) == 1 and match_key(folders[0]) in keys:
+        split = ""  # a class may be called "train"
     if split:
         folders = folders[1:]
     if class_name:
         return class_name, split
-    keys = {match_key(name) for name in names}
     named = next((folder for folder in folders if match_key(folder) in keys), "")
     if named or folders:
         return named or folders[0], split

@@ -19,7 +19,7 @@ def is_table(path: Path) -> bool:
     return path.suffix.lower() in (".csv", ".parquet")
 
 
-def read_table(path: Path) -> list[Found]:
+def read_table(path: Path, class_name: str) -> list[Found]:
     """The pictures that a table names, in its order; paths are relative to the table's folder.
 
     Raises:
@@ -28,7 +28,7 @@ def read_table(path: Path) -> list[Found]:
         OSError: the table cannot be read.
     """
     rows = _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path)
-    return [_found(path, row) for row in rows]
+    return [_found(path, row, class_name) for row in rows]
 
 
 def _csv(path: Path) -> list[Mapping[str, str]]:
@@ -54,16 +54,17 @@ def _parquet(path: Path) -> list[Mapping[str, str]]:
         MissingExtra: pyarrow is not installed.
     """
     try:
-        from pyarrow import ArrowInvalid, parquet
+        from pyarrow import ArrowException, parquet
     except ImportError as error:
         raise MissingExtra("reading Parquet needs pyarrow", "pip install 'fieldguide[parquet]'") from error
-    try:
-        schema = parquet.read_schema(path)
-        _check_columns(path, schema.names)
-        wanted = [name for name in ("path", "label", "split") if name in schema.names]
-        rows = parquet.read_table(path, columns=wanted).to_pylist()
-    except ArrowInvalid as error:
-        raise InputUnusable(f"{path} is not a Parquet file", "check the file") from error
+    with path.open("rb") as file:
+        try:
+            schema = parquet.read_schema(file)
+            _check_columns(path, schema.names)
+            wanted = [name for name in ("path", "label", "split") if name in schema.names]
+            rows = parquet.read_table(file, columns=wanted).to_pylist()
+        except (ArrowException, OSError, ValueError) as error:  # which of them depends on where it is damaged
+            raise InputUnusable(f"{path} is not a sound Parquet file", "check the file") from error
     return [{key: "" if value is None else str(value) for key, value in row.items()} for row in rows]
 
 
@@ -80,13 +81,17 @@ def _check_columns(path: Path, columns: Iterable[str]) -> None:
         )
 
 
-def _found(table: Path, row: Mapping[str, str]) -> Found:
+def _found(table: Path, row: Mapping[str, str], class_name: str) -> Found:
     """One row as a picture; a missing file shows when it is read."""
     location = row["path"].strip()
     file = table.parent / location
-    ordinary = file.is_file()
-    size = file.stat().st_size if ordinary else 0
+    try:
+        ordinary = file.is_file()
+        size = file.stat().st_size if ordinary else 0
+        missing = "\0" not in location and not file.exists()
+    except OSError:  # a path that no file can have
+        ordinary, size, missing = False, 0, False
     split = SPLIT_FOLDERS.get(row.get("split", "").strip().casefold(), "")
     # a pipe or a device may never end; what is missing says so itself when it is read
-    read = file.read_bytes if ordinary or not file.exists() else partial(refuse, location)
-    return Found(location, row["label"].strip(), split, size, read)
+    read = file.read_bytes if ordinary or missing else partial(refuse, location)
+    return Found(location, class_name or row["label"].strip(), split, size, read)

@@ -57,7 +57,7 @@ def find_copies(prints: Fingerprints, distance: int, likeness: float) -> list[tu
 
 def _standardised(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Thumbnails as (n, pixels) float32 rows of mean 0 and length 1; flat ones become a row of equal values."""
-    rows = grey.reshape(len(grey), -1).astype(np.float32)
+    rows = grey.reshape(len(grey), grey.shape[1] * grey.shape[2]).astype(np.float32)
     rows -= rows.mean(axis=1, keepdims=True)
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     flat = 1.0 / np.sqrt(max(rows.shape[1], 1))

@@ -9,13 +9,16 @@ import base64
 import binascii
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from http import HTTPStatus
 from importlib.resources import files
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
-from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect
 
 from fieldguide.engine import core_count
 from fieldguide.errors import BadImage
@@ -57,18 +60,27 @@ def make_app(guide: Guide, settings: ServeSettings, hosts: Sequence[str]) -> Fas
     from fieldguide import __version__
 
     app = FastAPI(title=str(guide.about["name"]), version=__version__, docs_url=None, redoc_url=None)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False)
-    app.middleware("http")(_add_headers)
+    app.middleware("http")(partial(_guard, hosts=hosts))
     app.add_exception_handler(_Problem, _show_problem)
+    app.add_exception_handler(HTTPException, _show_refusal)
     _add_pages(app, guide)
     _add_api(app, guide, settings)
     return app
 
 
-async def _add_headers(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
-    response = await call(request)
+async def _guard(request: Request, call: Callable[[Request], Awaitable[Response]], hosts: Sequence[str]) -> Response:
+    """The answer with its headers; none but a problem for a host that is not ours."""
+    if "*" in hosts or _host_name(request.headers.get("host", "")) in hosts:
+        response = await call(request)
+    else:
+        response = await _show_problem(request, _Problem(400, "foreign_host", "this server has another name"))
     response.headers.update(_HEADERS)
     return response
+
+
+def _host_name(host: str) -> str:
+    """The name in a Host header, without its port and without the brackets of IPv6."""
+    return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
 
 
 async def _show_problem(_: Request, problem: Exception) -> Response:
@@ -77,6 +89,15 @@ async def _show_problem(_: Request, problem: Exception) -> Response:
     body = {"title": problem.code, "status": problem.status, "code": problem.code, "detail": problem.detail}
     headers = {"Retry-After": "1"} if problem.status == 503 else {}
     return JSONResponse(body, problem.status, headers, media_type="application/problem+json")
+
+
+async def _show_refusal(request: Request, error: Exception) -> Response:
+    """What the framework itself refuses, in the same form."""
+    assert isinstance(error, HTTPException)
+    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+    response = await _show_problem(request, _Problem(error.status_code, code, error.detail))
+    response.headers.update(error.headers or {})
+    return response
 
 
 def _add_pages(app: FastAPI, guide: Guide) -> None:
@@ -164,6 +185,8 @@ async def _read_picture(request: Request, max_bytes: int) -> bytes:
     try:
         async with asyncio.timeout(_READ_TIMEOUT_S):
             body = await _read_body(request, room)
+    except ClientDisconnect as error:
+        raise _Problem(400, "cut_off", "the picture did not arrive whole") from error
     except TimeoutError as error:
         raise _Problem(408, "too_slow", f"the picture did not arrive within {_READ_TIMEOUT_S:.0f} s") from error
     if kind == "multipart/form-data":
@@ -210,7 +233,7 @@ async def _from_form(request: Request, body: bytes) -> bytes:
             if file is None or isinstance(file, str):
                 raise _Problem(422, "no_file", "send the picture as the form's field 'file'")
             return await file.read()
-    except (MultiPartException, KeyError, ValueError) as error:
+    except (MultiPartException, HTTPException, KeyError, ValueError) as error:
         raise _Problem(400, "broken_form", "the form cannot be read") from error
 
 
