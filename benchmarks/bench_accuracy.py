@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from common import describe_machine, fieldguide, shared_data
 from PIL import Image
 
+from common import describe_machine, fieldguide, shared_data
 from fieldguide.features import cache_folder, open_runner
 from fieldguide.learners.backbones import backbone_model
 from fieldguide.metrics import wilson_interval

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import describe_machine, fieldguide, shared_data
 
+from common import describe_machine, fieldguide, shared_data
 from fieldguide.demo import demo
 from fieldguide.metrics import accuracy, confusion_matrix, per_class_scores
 from fieldguide.names import match_key
@@ -59,11 +59,13 @@ def main(per_class: int) -> None:
     print(describe_machine())
     with tempfile.TemporaryDirectory() as base:
         seconds = timed_demo(Path(base) / "demo", per_class)
-        print(" ".join(f"{name} {value:.1f}" for name, value in seconds.items()), f"total {sum(seconds.values()):.1f} s")
+        print(
+            " ".join(f"{name} {value:.1f}" for name, value in seconds.items()), f"total {sum(seconds.values()):.1f} s"
+        )
         report = json.loads(fieldguide("status", "-C", Path(base) / "demo", "--json"))
         print("; ".join(f"{stage['stage']}: {stage['summary']}" for stage in report["stages"]))
         score(Path(base) / "demo")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 300)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 250)

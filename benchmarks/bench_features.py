@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import describe_machine, shared_data
 from numpy.typing import NDArray
 from PIL import Image
 
+from common import describe_machine, shared_data
 from fieldguide.features import Runtime, cache_folder, extract, open_runner
 from fieldguide.images import Limits
 from fieldguide.learners import backbones

@@ -33,8 +33,14 @@ def run(*arguments: str | Path, **how: Any) -> subprocess.CompletedProcess[str]:
 
 def start(*arguments: str | Path, **how: Any) -> subprocess.Popen[str]:
     """The running program, its output and errors readable; whoever starts it ends it."""
-    how = {"env": environment(), "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, **how}
-    return subprocess.Popen(words(*arguments), stderr=subprocess.PIPE, text=True, encoding="utf-8", **how)
+    how = {
+        "env": environment(),
+        "stdin": subprocess.DEVNULL,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        **how,
+    }
+    return subprocess.Popen(words(*arguments), text=True, encoding="utf-8", **how)
 
 
 def ran(*arguments: str | Path, **how: Any) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Pictures
 
+from conftest import Pictures
 from fieldguide.project import Project
 
 pytestmark = pytest.mark.browser

@@ -106,15 +106,10 @@ def test_the_later_reports_are_json(built: Project) -> None:
 def test_collect_is_json(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="drawing needs the extra [drawn]")
     place = tmp_path / "place"
-    ran("new", place, "--names", "bar chart,pie chart", "--source", "drawn")
     from fieldguide.sources.drawn import CLASS_NAMES
 
-    settings = place / "fieldguide.toml"
-    text = settings.read_text()
-    for old, name in zip(("bar chart", "pie chart"), CLASS_NAMES, strict=False):
-        text = text.replace(json.dumps(old), json.dumps(name))
-    settings.write_text(text)
-    set_key(settings, "collect", "per_class = 2")
+    ran("new", place, "--names", ",".join(CLASS_NAMES[:2]), "--source", "drawn")
+    set_key(place / "fieldguide.toml", "collect", "per_class = 2")
     found = read_json("collect", "-C", place)
     assert found == {"source": "drawn", "asked": 2, "found": dict.fromkeys(sorted(CLASS_NAMES[:2]), 2)}
 

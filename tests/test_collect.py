@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Clock
 
+from conftest import Clock
 from fieldguide.collect import collect
 from fieldguide.errors import SettingsError
 from fieldguide.new import new

@@ -4,9 +4,9 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
+from conftest import Pictures
 from fieldguide import errors
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,7 +40,7 @@ def test_make_targets_are_in_the_readme() -> None:
     assert "make test" in text
 
 
-def test_the_walk_in_the_readme_runs(tmp_path: Path, pictures: Callable[..., Path]) -> None:
+def test_the_walk_in_the_readme_runs(tmp_path: Path, pictures: Pictures) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8").partition("<!-- run by tests/test_docs.py -->")[2]
     commands = text.split("```")[1].strip().splitlines()
     assert commands[-1].startswith("fieldguide serve")  # it would not end: tests/test_serve.py runs it

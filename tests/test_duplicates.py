@@ -62,7 +62,9 @@ def test_pairs_are_those_of_the_slow_reference(seed: int, distance: int, likenes
     for _ in range(10):
         one, other = dice.integers(0, 12, 2)
         noisy = np.clip(grey[one] + dice.integers(-60, 61, (8, 8)) * dice.choice([0.2, 1.0]), 0, 255).astype(np.uint8)
-        near = hashes[one] ^ np.uint64(sum(1 << bit for bit in set(dice.integers(0, 64, dice.integers(0, 14)).tolist())))
+        near = hashes[one] ^ np.uint64(
+            sum(1 << bit for bit in set(dice.integers(0, 64, dice.integers(0, 14)).tolist()))
+        )
         if dice.random() < 0.5:
             grey[other], hashes[other] = noisy, near
         else:
@@ -118,7 +120,9 @@ def test_a_changed_copy_is_found(change: str) -> None:
 
 
 def test_different_pictures_are_not_copies() -> None:
-    assert copies([draw_picture(name, number) for name in ("circle", "square", "stripes") for number in range(20)]) == []
+    assert (
+        copies([draw_picture(name, number) for name in ("circle", "square", "stripes") for number in range(20)]) == []
+    )
 
 
 def on_white(draw: Callable[[ImageDraw.ImageDraw], None]) -> Image.Image:

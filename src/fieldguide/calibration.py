@@ -79,22 +79,31 @@ class Familiarity:
 
 def fit_familiarity(features: NDArray[np.float32], labels: NDArray[np.int64]) -> Familiarity:
     """What familiarity is measured with, from (n, d) features and (n,) classes 0..c-1, each with a picture."""
-    wide = features.astype(np.float64)
-    centre = wide.mean(axis=0)
-    wide = wide - centre
-    dimensions = int(min(_MAX_DIMENSIONS, max(2, len(wide) // 8), wide.shape[1]))
-    values, vectors = np.linalg.eigh(wide.T @ wide / len(wide))
-    directions = vectors[:, np.argsort(values)[::-1][:dimensions]]
+    centre = features.mean(axis=0, dtype=np.float64)
+    wide = features - centre
+    dimensions = int(min(_MAX_DIMENSIONS, max(2, len(wide) // 8), *wide.shape))
+    directions = _leading_directions(wide, dimensions)
     placed = wide @ directions
     present = np.unique(labels)
     means = np.stack([placed[labels == one].mean(axis=0) for one in present])
     within = placed - means[np.searchsorted(present, labels)]
     # shrinking towards the diagonal keeps the inverse sound where pictures are few (Friedman 1989)
     spread = within.T @ within / max(len(within) - len(present), 1)
-    spread = 0.9 * spread + 0.1 * np.diag(np.diag(spread)) + 1e-6 * np.trace(spread) / dimensions * np.eye(dimensions)
+    spread = 0.9 * spread + 0.1 * np.diag(np.diag(spread))
+    spread += (1e-6 * np.trace(spread) / dimensions + 1e-12) * np.eye(dimensions)
     values, vectors = np.linalg.eigh(spread)
     whiten = directions @ vectors / np.sqrt(values)
     return Familiarity(centre, whiten, means @ vectors / np.sqrt(values))
+
+
+def _leading_directions(rows: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """The principal directions, (d, count), of centred (n, d) rows."""
+    from scipy.linalg import eigh
+
+    if len(rows) < rows.shape[1]:
+        return np.asarray(np.linalg.svd(rows, full_matrices=False)[2][:count].T)
+    top = [rows.shape[1] - count, rows.shape[1] - 1]
+    return np.asarray(eigh(rows.T @ rows, subset_by_index=top)[1][:, ::-1])
 
 
 def accept_threshold(scores: NDArray[np.float64], true_accept: float) -> float:

@@ -51,7 +51,9 @@ MIGRATIONS: tuple[str, ...] = (
                  ELSE 'unchecked' END AS state,
             coalesce((SELECT group_id FROM grouping g WHERE g.sha256 = image.sha256), image.sha256) AS group_id,
             coalesce((SELECT split FROM split s WHERE s.sha256 = image.sha256), '') AS split,
-            coalesce((SELECT max(given_split) FROM origin o WHERE o.sha256 = image.sha256), '') AS given_split
+            (SELECT CASE WHEN sum(given_split = 'train') THEN 'train' WHEN sum(given_split = 'val') THEN 'val'
+                         WHEN sum(given_split = 'test') THEN 'test' ELSE '' END
+             FROM origin o WHERE o.sha256 = image.sha256) AS given_split
         FROM image;
     """,
 )

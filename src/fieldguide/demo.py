@@ -32,7 +32,11 @@ def demo(folder: Path, per_class: int, *, progress: Progress, done: Callable[[st
         names: dict[str, dict[str, object]] = {
             name: {"about": about, "links": list(links)} for name, (about, links) in ABOUT.items()
         }
-        changed = {"collect": {"source": "drawn", "per_class": per_class}}
+        changed = {
+            "collect": {"source": "drawn", "per_class": per_class},
+            # thin lines want a larger square, and a cropped chart loses its axes
+            "train": {"size": 288, "fit": "squash"},
+        }
         done("new", new(folder, names, about=_ABOUT, changed=changed))
     project = Project(folder)
     with project.lock("demo"):

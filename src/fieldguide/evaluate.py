@@ -37,7 +37,7 @@ _THUMBNAIL_SIDE = 260
 def inputs(catalog: Catalog, settings: Settings) -> str:
     """The digest of everything that this stage's result depends on."""
     trained = catalog.finished("train")
-    said = f"{settings.evaluate.model_dump_json()} {trained.report['run'] if trained else ''}"
+    said = f"{settings.evaluate.model_dump_json()} {trained.inputs if trained else ''} {trained and trained.report}"
     return hashlib.sha256((said + catalog.digest("state")).encode()).hexdigest()
 
 

@@ -12,11 +12,13 @@ import json
 import os
 import platform
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -212,12 +214,15 @@ class FeatureStore:
         return cls(base / name)
 
     def load(self) -> dict[str, NDArray[np.float32]]:
-        """Every embedding, (d,) float32, by image."""
+        """Every embedding, (d,) float32, by image; a damaged shard counts as missing and is computed again."""
         found: dict[str, NDArray[np.float32]] = {}
         for path in sorted(self.folder.glob("*.npz")):
-            with np.load(path, allow_pickle=False) as shard:
-                names = [str(name) for name in shard["sha256"]]
-                found.update(zip(names, shard["features"], strict=True))
+            try:
+                with path.open("rb") as file, np.load(file, allow_pickle=False) as shard:
+                    names = [str(name) for name in shard["sha256"]]
+                    found.update(zip(names, shard["features"], strict=True))
+            except (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, BadZipFile, zlib.error):
+                continue
         return found
 
     def write(self, names: Sequence[str], features: NDArray[np.float32]) -> None:

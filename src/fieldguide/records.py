@@ -233,13 +233,13 @@ class SplitReport:
     Attributes:
         counts: split to class name to images.
         groups: how many groups of copies (mostly of one) were divided.
-        moved: images taken out of the split that their source gave, because a copy sat in another.
+        leaks: pictures that their source had put, as copies, on two sides of its own split; here they are on one.
         rules: the settings that, when changed, make the split anew.
     """
 
     counts: dict[str, dict[str, int]]
     groups: int
-    moved: int
+    leaks: int
     rules: str
 
 

@@ -8,7 +8,7 @@ import json
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -99,11 +99,11 @@ class TrainSettings(_Section):
 
     learner: Literal["transfer"] = Field("transfer", description="transfer: a frozen backbone and a linear head")
     backbone: Literal["efficientnet_lite0"] = Field("efficientnet_lite0", description="where features come from")
-    size: int = Field(224, ge=64, le=640, multiple_of=32, description="side of the square it sees, pixels")
+    size: int = Field(256, ge=64, le=640, multiple_of=32, description="side of the square it sees, pixels")
     fit: Literal["auto", "crop", "squash", "pad"] = Field(
         "auto", description="how a picture is fitted to the square; auto: chosen by validation"
     )
-    strengths: tuple[float, ...] = Field(
+    strengths: tuple[Annotated[float, Field(gt=0, le=1e6)], ...] = Field(
         (0.003, 0.01, 0.03, 0.1, 0.3, 1.0), min_length=1, max_length=20,
         description="inverse regularisation strengths C to choose from by grouped cross-validation",
     )  # fmt: skip

@@ -12,10 +12,10 @@ from dataclasses import asdict
 from fieldguide.catalog import Catalog
 from fieldguide.errors import NotReady
 from fieldguide.project import Project
-from fieldguide.records import ImageState, Progress, SplitReport
+from fieldguide.records import ImageState, Origin, Progress, SplitReport
 from fieldguide.settings import Settings
 
-__all__ = ["assign", "inputs", "split"]
+__all__ = ["assign", "count_leaks", "inputs", "split"]
 
 _TRUST = ("train", "val", "test")  # a group seen in training can never be tested on: the first one wins
 
@@ -48,9 +48,10 @@ def split(project: Project, settings: Settings, *, progress: Progress) -> SplitR
         kept = [state for state in states if state.state == "kept"]
         _check_ready(states, kept, settings)
         before = catalog.splits() if done and done.report.get("rules") == _rules(settings) else {}
-        splits, moved = assign(kept, before, {"val": settings.split.val, "test": settings.split.test}, settings.seed)
+        splits = assign(kept, before, {"val": settings.split.val, "test": settings.split.test}, settings.seed)
         catalog.replace_splits({**before, **splits})
-        report = _report(kept, splits, moved, _rules(settings))
+        leaks = count_leaks(states, catalog.origins())
+        report = _report(kept, splits, leaks, _rules(settings))
         catalog.finish("split", inputs(catalog, settings), asdict(report), project.now())
     return report
 
@@ -77,8 +78,8 @@ def _check_ready(states: list[ImageState], kept: list[ImageState], settings: Set
 
 def assign(
     rows: Iterable[ImageState], before: Mapping[str, str], shares: Mapping[str, float], seed: int
-) -> tuple[dict[str, str], int]:
-    """The split of each image, and how many left the split that their source gave because a copy sat in another.
+) -> dict[str, str]:
+    """The split of each image.
 
     Args:
         rows: the images to divide.
@@ -103,12 +104,17 @@ def assign(
             chosen[group_id] = fixed
     wanted = {one: {name: 0.0 if name in given[one] else share for name, share in shares.items()} for one in given}
     _fill(groups, chosen, wanted, seed)
-    splits = {row.sha256: chosen[row.group_id] for members in groups.values() for row in members}
-    moved = sum(
-        1 for members in groups.values() for row in members
-        if row.given_split not in ("", "train", splits[row.sha256])
-    )  # fmt: skip
-    return splits, moved
+    return {row.sha256: chosen[row.group_id] for members in groups.values() for row in members}
+
+
+def count_leaks(states: Iterable[ImageState], origins: Iterable[Origin]) -> int:
+    """How many pictures, with their copies, the source itself had put on two sides of its split."""
+    group_of = {state.sha256: state.group_id for state in states}
+    given: dict[str, set[str]] = defaultdict(set)
+    for origin in origins:
+        if origin.given_split:
+            given[group_of[origin.sha256]].add(origin.given_split)
+    return sum(len(splits) > 1 for splits in given.values())
 
 
 def _fill(
@@ -144,9 +150,9 @@ def _key(group_id: str, seed: int) -> str:
     return hashlib.sha256(f"{seed} {group_id}".encode()).hexdigest()
 
 
-def _report(kept: list[ImageState], splits: Mapping[str, str], moved: int, rules: str) -> SplitReport:
+def _report(kept: list[ImageState], splits: Mapping[str, str], leaks: int, rules: str) -> SplitReport:
     counts: dict[str, dict[str, int]] = {name: {} for name in _TRUST}
     for row in kept:
         per_class = counts[splits[row.sha256]]
         per_class[row.class_name] = per_class.get(row.class_name, 0) + 1
-    return SplitReport(counts, len({row.group_id for row in kept}), moved, rules)
+    return SplitReport(counts, len({row.group_id for row in kept}), leaks, rules)

@@ -108,6 +108,12 @@ class _Bench:
     def _folds(self, data: Dataset) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         return group_folds(data.labels, data.groups, self.settings.train.folds, self.settings.seed)
 
+    def _new_name(self) -> str:
+        """A name for the run that no other has, from the time and the learner."""
+        name = f"{self.project.clock():%Y%m%d-%H%M%S}-{self.settings.train.learner}"
+        taken = len(list(self.project.runs_folder.glob(f"{name}*")))
+        return f"{name}-{taken + 1}" if taken else name
+
     def learn(self, data: Dataset, fit: Fit, fits: dict[Fit, float]) -> tuple[Run, dict[str, str]]:
         """The run, and its table of held-out predictions."""
         embedder = self.fitted(fit)
@@ -116,7 +122,7 @@ class _Bench:
         searched = search_head(features, data.labels, self._folds(data), self.settings.train.strengths)
         temperature = fit_temperature(searched.logits, data.labels)
         head = fit_head(features, data.labels, searched.strength, temperature)
-        name = f"{self.project.clock():%Y%m%d-%H%M%S}-{self.settings.train.learner}"
+        name = self._new_name()
         report = TrainReport(
             run=name,
             learner=self.settings.train.learner,

@@ -54,6 +54,8 @@ def read_folder(folder: Path, names: Sequence[str], class_name: str) -> list[Fou
     )
     located = [(readable(path.as_posix()), path) for path in paths]
     tops = unwrap([location for location, _ in located], names)
+    if not class_name and all("/" not in location for location, _ in located):
+        class_name = _own_class(folder, names)
     found = []
     for location, path in located:
         label, split = place(location[len(tops) :], names, class_name)
@@ -63,6 +65,11 @@ def read_folder(folder: Path, names: Sequence[str], class_name: str) -> list[Fou
         else:  # a dangling link, a socket, a pipe: reading it must not hang
             found.append(Found(location, label, split, 0, partial(refuse, location)))
     return found
+
+
+def _own_class(folder: Path, names: Sequence[str]) -> str:
+    """The folder's own name where it is one of the names, else ""."""
+    return next((name for name in names if match_key(name) == match_key(folder.resolve().name)), "")
 
 
 def _raise(error: OSError) -> None:

@@ -240,7 +240,7 @@ def status(project: ProjectOption = Path(), as_json: JsonOption = False) -> None
 @app.command()
 def demo(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the project is made.")] = Path("demo"),
-    per_class: Annotated[int, typer.Option("--per-class", help="Charts of each kind.", min=10, max=10000)] = 300,
+    per_class: Annotated[int, typer.Option("--per-class", help="Charts of each kind.", min=10, max=10000)] = 250,
     as_json: JsonOption = False,
 ) -> None:
     """Do the whole walk on drawn charts, offline, in minutes."""

@@ -108,8 +108,10 @@ def _show_clean(console: Console, report: CleanReport) -> None:
 def _show_split(console: Console, report: SplitReport) -> None:
     counts = {name: sum(found.values()) for name, found in report.counts.items()}
     _head(console, "split", f"{_counts(counts)}; {report.groups} groups, none on two sides")
-    if report.moved:
-        _detail(console, f"{report.moved} pictures left the split they came with: a copy sat in another")
+    if report.leaks:
+        _detail(
+            console, f"{report.leaks} pictures came on two sides of their own split, as copies; now they are on one"
+        )
 
 
 def _show_train(console: Console, report: TrainReport) -> None:

@@ -7,9 +7,12 @@ the same held-out logits set the temperature.
 
 import io
 import warnings
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,9 +61,7 @@ class Head:
     def to_bytes(self) -> bytes:
         """The head as an .npz file, without pickles."""
         buffer = io.BytesIO()
-        np.savez(
-            buffer, weights=self.weights, bias=self.bias, temperature=self.temperature, strength=self.strength
-        )
+        np.savez(buffer, weights=self.weights, bias=self.bias, temperature=self.temperature, strength=self.strength)
         return buffer.getvalue()
 
     @classmethod
@@ -74,7 +75,7 @@ class Head:
             with np.load(io.BytesIO(data), allow_pickle=False) as file:
                 numbers = float(file["temperature"]), float(file["strength"])
                 return cls(file["weights"], file["bias"], *numbers)
-        except (KeyError, OSError, EOFError) as error:
+        except (KeyError, OSError, EOFError, BadZipFile, zlib.error) as error:
             raise ValueError(f"not a head: {error}") from error
 
 
@@ -138,7 +139,7 @@ def search_head(
             held_out[place, test] = rows[test] @ weights + bias
 
     # the matrices are small: one thread for each fold is several times faster than all threads for every product
-    with threadpool_limits(1):
+    with threadpool_limits(1), _patient():
         list(map_threads(hold_out, folds, workers=core_count()))
     losses = [_best_loss(logits, labels) for logits in held_out]
     best = int(np.argmin(losses))
@@ -163,15 +164,28 @@ def held_out_logits(
 def fit_head(features: NDArray[np.float32], labels: NDArray[np.int64], strength: float, temperature: float) -> Head:
     """The head fitted on all that is given: (n, d) features, (n,) classes 0..c-1."""
     classes = int(labels.max()) + 1
-    ((weights, bias),) = _fit_path(root(features), labels, [strength], classes)
+    with _patient():
+        ((weights, bias),) = _fit_path(root(features), labels, [strength], classes)
     return Head(weights, bias, temperature, strength)
+
+
+@contextmanager
+def _patient() -> Iterator[None]:
+    """Nothing; inside the block nobody is warned that 200 steps were not enough: the log loss is flat there.
+
+    Filters belong to the whole process, so this stands around the threads, not inside them.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
 
 
 def _fit_path(
     roots: NDArray[np.float32], labels: NDArray[np.int64], strengths: Sequence[float], classes: int
 ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Weights (d, classes) and bias (classes,) for each strength, ascending; each starts from the one before."""
-    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     mean, scale = roots.mean(axis=0), roots.std(axis=0)
@@ -181,9 +195,7 @@ def _fit_path(
     found = []
     for strength in strengths:
         model.set_params(C=strength)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # 200 steps are enough: log loss is flat there
-            model.fit(rows, labels)
+        model.fit(rows, labels)
         found.append(_unfold(model, rotation, mean, scale, classes))
     return found
 

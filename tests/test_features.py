@@ -1,0 +1,293 @@
+"""Embeddings: kept on disk, only what is missing is computed, and which runtime computes them."""
+
+import importlib.util
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from conftest import CLASS_NAMES, picture_bytes
+from fieldguide import features
+from fieldguide.errors import BadImage, DiskFull, MissingExtra
+from fieldguide.features import Embedder, FeatureStore, cache_folder, choose_runtime, extract, load_square, open_runner
+from fieldguide.images import Limits
+from fieldguide.project import Project
+from fieldguide.records import Preprocessing, SilentProgress
+
+SQUARE = Preprocessing(size=64, resize_shorter=73)
+WIDE = 4
+
+
+class Backbone:
+    """Counts pictures; its features are the mean of each quarter."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+        self.fails_after = 10**9
+
+    def __call__(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        assert batch.dtype == np.uint8
+        assert batch.shape[1:] == (64, 64, 3)
+        self.seen += len(batch)
+        if self.seen > self.fails_after:
+            raise KeyboardInterrupt
+        quarters = batch.reshape(len(batch), 2, 32, 2, 32, 3).mean(axis=(2, 4, 5)).reshape(-1, WIDE)
+        return np.asarray(quarters, dtype=np.float32)
+
+
+@pytest.fixture
+def backbone(monkeypatch: pytest.MonkeyPatch) -> Backbone:
+    made = Backbone()
+    monkeypatch.setattr(features, "open_runner", lambda model, runtime: made)
+    return made
+
+
+@pytest.fixture
+def embedder(project: Project) -> Embedder:
+    return Embedder(project, Path("model-1.onnx"), SQUARE, "onnxruntime", Limits(), 2)
+
+
+@pytest.fixture
+def images(project: Project) -> dict[str, str]:
+    found = {}
+    for name in CLASS_NAMES:
+        for number in range(3):
+            kind = "PNG" if number % 2 else "JPEG"
+            found[project.store_image(picture_bytes(name, number), kind)] = kind
+    return found
+
+
+def shards(embedder: Embedder) -> list[Path]:
+    return sorted(embedder.project.features_folder.rglob("*.npz"))
+
+
+def test_embeddings_are_in_the_order_asked_for(embedder: Embedder, images: dict[str, str], backbone: Backbone) -> None:
+    found = embedder.embed(images, SilentProgress())
+    assert found.shape == (9, WIDE)
+    assert found.dtype == np.float32
+    assert backbone.seen == 9
+    for place, (name, kind) in enumerate(images.items()):
+        square = load_square(embedder.project.image_path(name, kind), SQUARE, Limits())
+        assert found[place] == pytest.approx(Backbone()(square[None])[0])
+    backwards = dict(reversed(images.items()))
+    assert np.array_equal(embedder.embed(backwards, SilentProgress()), found[::-1])
+    assert backbone.seen == 9, "the second time nothing is computed"
+
+
+def test_only_what_is_missing_is_computed(embedder: Embedder, images: dict[str, str], backbone: Backbone) -> None:
+    some = dict(list(images.items())[:4])
+    embedder.embed(some, SilentProgress())
+    found = embedder.embed(images, SilentProgress())
+    assert backbone.seen == 9
+    fresh = Backbone()
+    assert found == pytest.approx(np.concatenate([one for one in extract(
+        [embedder.project.image_path(*item) for item in images.items()], SQUARE, Limits(), fresh, 4)]))  # fmt: skip
+
+
+def test_an_interrupted_pass_keeps_its_shards(
+    embedder: Embedder, images: dict[str, str], backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features, "_SHARD", 2)
+    backbone.fails_after = 5
+    with pytest.raises(KeyboardInterrupt):
+        embedder.embed(images, SilentProgress())
+    assert len(shards(embedder)) == 2
+    backbone.fails_after, backbone.seen = 10**9, 0
+    embedder.embed(images, SilentProgress())
+    assert backbone.seen == 5
+
+
+@pytest.mark.parametrize("damage", ["cut short", "empty", "noise", "other arrays"])
+def test_a_damaged_shard_is_computed_again(
+    embedder: Embedder, images: dict[str, str], backbone: Backbone, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    monkeypatch.setattr(features, "_SHARD", 3)
+    wanted = embedder.embed(images, SilentProgress())
+    shard = shards(embedder)[1]
+    data = shard.read_bytes()
+    if damage == "other arrays":
+        np.savez(shard, other=np.ones(3))
+    else:
+        shard.write_bytes({"cut short": data[: len(data) // 2], "empty": b"", "noise": b"\xff" * 99}[damage])
+    backbone.seen = 0
+    assert np.array_equal(embedder.embed(images, SilentProgress()), wanted)
+    assert backbone.seen == 3
+    backbone.seen = 0
+    embedder.embed(images, SilentProgress())
+    assert backbone.seen == 0, "the damaged shard was replaced"
+
+
+def test_unfinished_files_are_no_shards(embedder: Embedder, images: dict[str, str], backbone: Backbone) -> None:
+    embedder.embed(images, SilentProgress())
+    (shards(embedder)[0].parent / ".abc.tmp").write_bytes(b"half")
+    embedder.embed(images, SilentProgress())
+    assert backbone.seen == 9
+
+
+def test_a_shard_cannot_run_code(embedder: Embedder, images: dict[str, str], backbone: Backbone) -> None:
+    embedder.embed(images, SilentProgress())
+
+    class Evil:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return pytest.fail, ("code was run",)
+
+    np.savez(shards(embedder)[0], sha256=np.array(list(images)), features=np.array([Evil()] * 9, dtype=object))
+    assert embedder.embed(images, SilentProgress()).dtype == np.float32
+    assert backbone.seen == 18
+
+
+def test_another_way_of_seeing_has_another_store(tmp_path: Path) -> None:
+    def at(model: str, preprocessing: Preprocessing, runtime: str) -> Path:
+        return FeatureStore.at(tmp_path, Path(model), preprocessing, runtime).folder
+
+    ways = [
+        at("a-1.onnx", SQUARE, "onnxruntime"),
+        at("a-2.onnx", SQUARE, "onnxruntime"),
+        at("a-1.onnx", replace(SQUARE, fit="pad"), "onnxruntime"),
+        at("a-1.onnx", replace(SQUARE, size=96), "onnxruntime"),
+        at("a-1.onnx", SQUARE, "openvino"),
+    ]
+    assert len(set(ways)) == len(ways)
+    assert at("/elsewhere/a-1.onnx", SQUARE, "onnxruntime") == ways[0]
+    assert all(path.parent == tmp_path and path.name.startswith("a-") for path in ways)
+
+
+def test_pixels_do_not_depend_on_where_they_are_asked_for(project: Project) -> None:
+    path = project.root / "x.jpg"
+    path.write_bytes(picture_bytes("circle", 0, 200))
+    square = load_square(path, SQUARE, Limits())
+    assert square.shape == (64, 64, 3)
+    assert square.dtype == np.uint8
+    assert np.array_equal(next(extract([path], SQUARE, Limits(), lambda batch: batch[0].astype(np.float32), 1)), square)
+
+
+def test_trouble_passes_on(
+    embedder: Embedder, images: dict[str, str], backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = embedder.project.store_image(b"no picture", "PNG")
+    with pytest.raises(BadImage):
+        embedder.embed({bad: "PNG"}, SilentProgress())
+
+    def full(path: Path, data: bytes) -> None:
+        raise DiskFull("no space", "free some")
+
+    monkeypatch.setattr(features, "write_bytes", full)
+    with pytest.raises(DiskFull):
+        embedder.embed(images, SilentProgress())
+
+
+# ---- the runtime
+
+
+@pytest.fixture
+def speeds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, float]:
+    """What each runtime will be measured at; both seem installed, the cache is empty."""
+    told = {"onnxruntime": 10.0, "openvino": 50.0}
+    monkeypatch.setenv("FIELDGUIDE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(features, "open_runner", lambda model, runtime: runtime)
+    monkeypatch.setattr(features, "_images_per_s", lambda run, sample: told[run])
+    monkeypatch.setattr(features, "_machine", lambda: "this machine")
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: found("json" if name == "openvino" else name, *rest)
+    )
+    return told
+
+
+MODEL = Path("model-1.onnx")
+
+
+def test_the_faster_one_is_chosen_once_and_remembered(speeds: dict[str, float], tmp_path: Path) -> None:
+    assert choose_runtime(MODEL, 64, "auto") == "openvino"
+    assert list(json.loads((tmp_path / "cache" / "runtime.json").read_text()).values()) == ["openvino"]
+    speeds["onnxruntime"] = 99.0
+    assert choose_runtime(MODEL, 64, "auto") == "openvino", "a choice is stable, so that features stay"
+    assert choose_runtime(MODEL, 128, "auto") == "onnxruntime"
+    assert choose_runtime(Path("model-2.onnx"), 64, "auto") == "onnxruntime"
+    assert choose_runtime(MODEL, 64, "auto") == "openvino"
+
+
+def test_the_choice_can_be_made_by_a_person(speeds: dict[str, float], tmp_path: Path) -> None:
+    assert choose_runtime(MODEL, 64, "onnxruntime") == "onnxruntime"
+    assert choose_runtime(MODEL, 64, "openvino") == "openvino"
+    assert not (tmp_path / "cache").exists(), "nothing is measured"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", '{"x": 1}'])
+def test_a_damaged_memory_is_measured_anew(speeds: dict[str, float], tmp_path: Path, text: str) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "runtime.json").write_text(text)
+    assert choose_runtime(MODEL, 64, "auto") == "openvino"
+    assert "openvino" in (tmp_path / "cache" / "runtime.json").read_text()
+
+
+def test_without_openvino(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "openvino" else found(name, *rest)
+    )
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.setenv("FIELDGUIDE_CACHE", str(tmp_path / "cache"))
+    assert choose_runtime(MODEL, 64, "auto") == "onnxruntime"
+    assert not (tmp_path / "cache").exists()
+    for ask in (lambda: choose_runtime(MODEL, 64, "openvino"), lambda: open_runner(MODEL, "openvino")):
+        with pytest.raises(MissingExtra) as caught:
+            ask()
+        assert "fieldguide[openvino]" in caught.value.hint
+
+
+def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FIELDGUIDE_CACHE", str(tmp_path / "a"))
+    assert cache_folder() == tmp_path / "a"
+    monkeypatch.delenv("FIELDGUIDE_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "b"))
+    assert cache_folder() == tmp_path / "b" / "fieldguide"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "c"))
+    assert cache_folder() == tmp_path / "c" / ".cache" / "fieldguide"
+
+
+def small_model(path: Path, runtimes: Sequence[str] = ()) -> Path:
+    """A model of the right form: the mean colour."""
+    onnx = pytest.importorskip("onnx", reason="building models needs the extra [train]")
+    make, kinds = onnx.helper, onnx.TensorProto
+    nodes = [
+        make.make_node("Cast", ["image"], ["float"], to=kinds.FLOAT),
+        make.make_node("ReduceMean", ["float"], ["features"], axes=[1, 2], keepdims=0),
+    ]
+    image = make.make_tensor_value_info("image", kinds.UINT8, ["n", "h", "w", 3])
+    features_out = make.make_tensor_value_info("features", kinds.FLOAT, ["n", 3])
+    graph = make.make_graph(nodes, "g", [image], [features_out])
+    made = make.make_model(graph, opset_imports=[make.make_opsetid("", 17)], ir_version=8)
+    path.write_bytes(made.SerializeToString())
+    return path
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_each_runtime_runs_the_same_model(tmp_path: Path, runtime: features.Runtime) -> None:
+    pytest.importorskip(runtime, reason="an optional runtime")
+    run = open_runner(small_model(tmp_path / "model.onnx"), runtime)
+    batch = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    first = run(batch)
+    assert first.shape == (3, 3)
+    assert first.dtype == np.float32
+    assert first == pytest.approx(batch.mean(axis=(1, 2)), rel=0.01)
+    kept = first.copy()
+    run(batch[::-1].copy())
+    assert np.array_equal(first, kept), "an answer is not overwritten by the next"
+
+
+def test_a_project_carried_elsewhere_keeps_its_features(
+    embedder: Embedder, images: dict[str, str], backbone: Backbone, tmp_path: Path
+) -> None:
+    found = embedder.embed(images, SilentProgress())
+    shutil.move(embedder.project.root, tmp_path / "moved")
+    moved = replace(embedder, project=Project(tmp_path / "moved"), model=Path("/other/cache/model-1.onnx"))
+    assert np.array_equal(moved.embed(images, SilentProgress()), found)
+    assert backbone.seen == 9
