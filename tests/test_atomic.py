@@ -104,6 +104,7 @@ def test_the_old_folder_comes_back_when_the_last_rename_fails(tmp_path: Path, mo
         return rename(self, to)
 
     monkeypatch.setattr(Path, "rename", fail)
+    monkeypatch.setattr("fieldguide.atomic._exchange", lambda one, other: False)
     with pytest.raises(NoPermission), replace_folder(target) as fresh:
         (fresh / "new").write_text("new")
     assert listing(tmp_path) == {"guide", "guide/old"}

@@ -1,15 +1,17 @@
 """fieldguide.toml: defaults, faults named with the nearest key and the bounds, and a round trip of the template."""
 
 import tomllib
+import unicodedata
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from fieldguide.errors import NoPermission, SettingsError
+from fieldguide.errors import NamesError, NoPermission, ProjectTooNew, SettingsError
+from fieldguide.names import match_key
 from fieldguide.settings import SCHEMA_VERSION, ClassSettings, Settings, load_settings, parse_settings, render_settings
 
 
@@ -95,9 +97,19 @@ def test_what_is_no_toml_names_the_line(tmp_path: Path) -> None:
 
 
 def test_a_file_of_a_newer_form_is_left_alone(tmp_path: Path) -> None:
-    message = fault(tmp_path, f"schema_version = {SCHEMA_VERSION + 1}\n[something_new]\nx = 1\n")
-    assert f"knows {SCHEMA_VERSION}" in message
-    assert "something_new" not in message
+    text = f"schema_version = {SCHEMA_VERSION + 1}\n[something_new]\nx = 1\n"
+    with pytest.raises(ProjectTooNew, match=f"knows {SCHEMA_VERSION}$"):
+        load(tmp_path, text)
+
+
+def test_numbers_are_not_truths(tmp_path: Path) -> None:
+    assert "true or false" in fault(tmp_path, "[features]\nbatch_size = true\n")
+
+
+@pytest.mark.parametrize("names", [["Rose", "rose"], ["a/b"], ["x" * 121], [""]])
+def test_names_in_the_file_are_held_to_the_same_rules(tmp_path: Path, names: list[str]) -> None:
+    with pytest.raises(NamesError):
+        load(tmp_path, "[classes]\n" + "".join(f'"{name}" = {{}}\n' for name in names))
 
 
 def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,10 +144,15 @@ def test_changed_keys_are_live(tmp_path: Path) -> None:
 
 
 _text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+_names = st.text("abcé ж中\"'#=[]{}🌹", min_size=1, max_size=20).map(str.strip).filter(bool)
 
 
-@given(_text.filter(bool), _text, st.dictionaries(_text, st.tuples(_text, st.lists(_text, max_size=3)), max_size=3))
+@given(_text.filter(bool), _text, st.dictionaries(_names, st.tuples(_text, st.lists(_text, max_size=3)), max_size=3))
 def test_any_text_survives_the_file(name: str, about: str, classes: dict[str, tuple[str, list[str]]]) -> None:
-    said = {key: ClassSettings(about=text, links=tuple(links)) for key, (text, links) in classes.items()}
+    assume(len({match_key(key) for key in classes}) == len(classes))
+    said = {
+        unicodedata.normalize("NFC", key): ClassSettings(about=text, links=tuple(links))
+        for key, (text, links) in classes.items()
+    }
     settings = Settings(name=name, about=about, classes=said)
     assert parse_settings(tomllib.loads(render_settings(settings)), Path("x")) == settings

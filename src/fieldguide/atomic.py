@@ -4,6 +4,7 @@ Write beside the place, flush to the disk, rename, flush the folder: a kill at a
 or the new one. Names that begin with "." and end with ".tmp" are unfinished and never data.
 """
 
+import ctypes
 import os
 import shutil
 import tempfile
@@ -13,7 +14,10 @@ from pathlib import Path
 
 from fieldguide.errors import translate_os_errors
 
-__all__ = ["replace_folder", "write_bytes", "write_text"]
+__all__ = ["replace_folder", "sweep", "write_bytes", "write_text"]
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -66,16 +70,36 @@ def replace_folder(path: Path) -> Iterator[Path]:
             fresh.chmod(0o755)
             for file in fresh.rglob("*"):
                 _flush(file)
-            if path.exists():
+            if path.exists() and not _exchange(fresh, path):
                 path.rename(old)
-            fresh.rename(path)
+            if not path.exists():
+                fresh.rename(path)
         except BaseException:
             if old.exists() and not path.exists():
                 old.rename(path)
             shutil.rmtree(fresh, ignore_errors=True)
             raise
         _flush_folder(path.parent)
-        shutil.rmtree(old, ignore_errors=True)
+        for left in (old, fresh):  # after an exchange the old folder has the new one's first name
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Whether two folders have changed names in a single step, renameat2(2); not every system and disk can."""
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):
+        return False
+    return bool(rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0)
+
+
+def sweep(folder: Path) -> None:
+    """Nothing; what a kill left unfinished below the folder is gone. Only whoever may write there calls this."""
+    for path in list(folder.rglob(".*.tmp")):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _flush(path: Path) -> None:

@@ -37,7 +37,7 @@ def demo(folder: Path, per_class: int, *, progress: Progress, done: Callable[[st
             # thin lines want a larger square, and a cropped chart loses its axes
             "train": {"size": 288, "fit": "squash"},
         }
-        done("new", new(folder, names, about=_ABOUT, changed=changed))
+        done("new", new(folder, names, name="Chart types", about=_ABOUT, changed=changed))
     project = Project(folder)
     with project.lock("demo"):
         return build(project, project.settings(), progress=progress, done=done)

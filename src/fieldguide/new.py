@@ -19,6 +19,7 @@ def new(
     folder: Path,
     names: dict[str, dict[str, object]],
     *,
+    name: str = "",
     about: str = "",
     changed: dict[str, dict[str, Any]] | None = None,
 ) -> NewReport:
@@ -27,6 +28,7 @@ def new(
     Args:
         folder: the folder to make; it may exist if it is empty.
         names: class names with what is said about each (`about`, `links`); empty takes the labels that are added.
+        name: what the guide is called; else the folder's name.
         about: a sentence on what the guide tells apart.
         changed: settings that differ from their defaults, section to key to value.
 
@@ -48,14 +50,15 @@ def new(
         except FileNotFoundError as error:  # file systems that belong to the kernel answer so
             raise NoPermission(f"{folder} cannot be made there", "choose another place") from error
     try:
-        classes = {name: ClassSettings.model_validate(said) for name, said in names.items()}
+        classes = {one: ClassSettings.model_validate(said) for one, said in names.items()}
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         message = f"what is said about a name cannot be used: {fault['loc']} {fault['msg']}"
         raise NamesError(message, "mend that column of the list") from error
-    settings = Settings(name=readable(folder.resolve().name)[:200] or "guide", about=about, classes=classes)
+    called = name or readable(folder.resolve().name)[:200] or "guide"
+    settings = Settings(name=called, about=about, classes=classes)
     project = Project(folder)
+    write_text(project.settings_file, render_settings(settings, changed))
     with project.catalog():
         pass
-    write_text(project.settings_file, render_settings(settings, changed))
     return NewReport(readable(str(folder)), tuple(names))

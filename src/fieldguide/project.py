@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from fieldguide.atomic import write_bytes
+from fieldguide.atomic import sweep, write_bytes
 from fieldguide.catalog import Catalog
-from fieldguide.errors import InputMissing, ProjectBusy, ProjectMissing, translate_os_errors
+from fieldguide.errors import InputMissing, ProjectBusy, ProjectDamaged, ProjectMissing, translate_os_errors
 from fieldguide.images import Limits
 from fieldguide.settings import Settings, load_settings
 
@@ -75,11 +75,15 @@ class Project:
 
         Raises:
             ProjectTooNew: made by a newer Fieldguide.
-            ProjectDamaged: not a sound database.
+            ProjectDamaged: not a sound database, or gone while the pictures are still there.
             NoPermission: it cannot be opened.
             DiskFull: it cannot be made.
         """
-        return Catalog(self.root / "catalog.db")
+        path = self.root / "catalog.db"
+        if not (path.exists() and path.stat().st_size) and next((self.root / "images").glob("??/*"), None):
+            hint = f"put back {path.name}, or make a new project and add the pictures of {self.root / 'images'} again"
+            raise ProjectDamaged(f"{path} is gone, but its pictures are here", hint)
+        return Catalog(path)
 
     def image_path(self, sha256: str, suffix: str) -> Path:
         """Where the original with that hash lies; `suffix` is its format in lower case."""
@@ -138,6 +142,7 @@ class Project:
                 holder = {"command": command, "pid": os.getpid(), "host": socket.gethostname()}
                 file.write(json.dumps(holder))
                 file.flush()
+            sweep(self.root)
             yield
 
 

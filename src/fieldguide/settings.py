@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
-from fieldguide.errors import SettingsError, translate_os_errors
+from fieldguide.errors import ProjectTooNew, SettingsError, translate_os_errors
+from fieldguide.names import check_name, check_names
 from fieldguide.records import Fit
 
 __all__ = [
@@ -41,6 +42,14 @@ class _Section(BaseModel):
     """A table of fieldguide.toml: unknown keys are errors, values never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_truth(cls, value: object) -> object:
+        """The value; `true` is no number, though Python takes it for 1."""
+        if isinstance(value, bool):
+            raise ValueError("must not be true or false")
+        return value
 
 
 class ClassSettings(_Section):
@@ -164,13 +173,25 @@ class Settings(_Section):
     publish: PublishSettings = PublishSettings()
     serve: ServeSettings = ServeSettings()
 
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _check_names(cls, value: object) -> object:
+        """The classes; their names are held to the same rules as those given to `new`."""
+        if isinstance(value, dict) and len(value) > 1:
+            check_names(str(name) for name in value)
+        elif isinstance(value, dict):
+            [check_name(str(name)) for name in value]
+        return value
+
 
 def load_settings(path: Path) -> Settings:
     """The settings in a `fieldguide.toml`.
 
     Raises:
         SettingsError: not TOML, an unknown key (the nearest is named), a value out of bounds (the bounds are
-            named), or a file of a newer form.
+            named).
+        ProjectTooNew: a file of a newer form.
+        NamesError: two names that would be one class, or one that cannot be.
         NoPermission: the file cannot be read.
     """
     try:
@@ -181,7 +202,7 @@ def load_settings(path: Path) -> Settings:
     version = raw.get("schema_version", SCHEMA_VERSION)
     if isinstance(version, int) and version > SCHEMA_VERSION:
         message = f"{path} has schema_version {version}; this Fieldguide knows {SCHEMA_VERSION}"
-        raise SettingsError(message, "install a newer Fieldguide")
+        raise ProjectTooNew(message, "install a newer Fieldguide to work on this project")
     return parse_settings(raw, path)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -179,10 +180,9 @@ def serve(
     settings = load_settings(file).serve if guide is None and file.is_file() else ServeSettings()
     given = {"host": host, "port": port}
     settings = settings.model_copy(update={key: value for key, value in given.items() if value is not None})
-    # a second Ctrl-C would otherwise print a traceback from inside the server
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # the server ends in order, then raises its signal again
     with contextlib.suppress(KeyboardInterrupt):
         serve(folder, settings, ready=lambda address: typer.echo(f"{address}  (Ctrl-C ends it)", err=True))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _guide_folder(guide: Path | None, folder: Path) -> Path:

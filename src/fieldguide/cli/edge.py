@@ -3,9 +3,12 @@
 Exit codes: 0 done, 2 a command or option that does not exist, 130 interrupted, others as in `errors.py`.
 """
 
+import io
 import json
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 
@@ -17,6 +20,16 @@ _INTERRUPTED = 130
 _INTERRUPTED_HINT = "run the same command again: it goes on where it stopped"
 
 
+class _Interrupt:
+    """Remembers that the person pressed Ctrl-C: libraries that are loading then raise errors of their own."""
+
+    asked = False
+
+    def __call__(self, *_: object) -> None:
+        self.asked = True
+        raise KeyboardInterrupt
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Nothing; runs one command and exits.
 
@@ -26,24 +39,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given or bool(os.environ.get("FIELDGUIDE_DEBUG"))
     given = [argument for argument in given if argument != "--debug"]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a name must not end the work
+    interrupt = _Interrupt()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, interrupt)
     try:
         with translate_os_errors("working"):
             code = _run(given)
-    except KeyboardInterrupt:
-        code = _tell("stopped", _INTERRUPTED_HINT, _INTERRUPTED, "--json" in given)
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
-    except FieldguideError as error:
+    except (Exception, KeyboardInterrupt) as error:  # the outermost edge of the program
         if debug:
             traceback.print_exc()
-        code = _tell(error.message, error.hint, error.exit_code, "--json" in given)
-    except Exception as error:  # the outermost edge: whatever is left is a fault of ours
-        if debug:
-            traceback.print_exc()
-        message = f"{type(error).__name__}: {error}"
-        code = _tell(message, "this is a fault in Fieldguide: run it again with --debug and report it", 1, False)
+        code = _explain(error, interrupt.asked, "--json" in given)
     sys.exit(code)
+
+
+def _explain(error: BaseException, interrupted: bool, as_json: bool) -> int:
+    """The exit code of an error, after its two lines."""
+    if isinstance(error, FieldguideError):
+        return _tell(error.message, error.hint, error.exit_code, as_json)
+    if interrupted or isinstance(error, KeyboardInterrupt):
+        return _tell("stopped", _INTERRUPTED_HINT, _INTERRUPTED, as_json)
+    message = f"{type(error).__name__}: {error}"
+    return _tell(message, "this is a fault in Fieldguide: run it again with --debug and report it", 1, as_json)
 
 
 def _run(given: list[str]) -> int:
@@ -58,7 +80,7 @@ def _run(given: list[str]) -> int:
     from fieldguide.cli.commands import app
 
     try:
-        return int(get_command(app).main(given, "fieldguide", standalone_mode=False) or 0)
+        code = int(get_command(app).main(given, "fieldguide", standalone_mode=False) or 0)
     except Exception as error:
         if type(error).__name__ == "Abort":
             raise KeyboardInterrupt from error
@@ -67,6 +89,9 @@ def _run(given: list[str]) -> int:
         if explain is None:
             raise
         return _tell(_one_line(explain()), _usage_hint(given), int(getattr(error, "exit_code", 2)), False)
+    if code == _INTERRUPTED:  # typer makes an exit of Ctrl-C
+        raise KeyboardInterrupt
+    return code
 
 
 def _usage_hint(given: list[str]) -> str:

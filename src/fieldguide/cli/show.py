@@ -31,7 +31,8 @@ _MAX_ROWS = 60
 def show(name: str, report: Any, as_json: bool) -> None:
     """Nothing; the report is on the output stream."""
     if as_json:
-        json.dump(_plain(report), sys.stdout, ensure_ascii=False, indent=1)
+        wide = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+        json.dump(_plain(report), sys.stdout, ensure_ascii=not wide, indent=1)
         sys.stdout.write("\n")
         sys.stdout.flush()
         return
@@ -109,9 +110,7 @@ def _show_split(console: Console, report: SplitReport) -> None:
     counts = {name: sum(found.values()) for name, found in report.counts.items()}
     _head(console, "split", f"{_counts(counts)}; {report.groups} groups, none on two sides")
     if report.leaks:
-        _detail(
-            console, f"{report.leaks} pictures came on two sides of their own split, as copies; now they are on one"
-        )
+        _detail(console, f"{report.leaks} pictures came as copies on two sides of their own split; now they are on one")
 
 
 def _show_train(console: Console, report: TrainReport) -> None:
