@@ -95,7 +95,8 @@ class _Bench:
         ways = self.settings.train.fits()
         if len(ways) == 1:
             return {ways[0]: 0.0}
-        order = sorted(range(len(data.labels)), key=lambda index: _shuffled(list(data.images)[index]))
+        names = list(data.images)
+        order = sorted(range(len(names)), key=lambda index: _shuffled(names[index]))
         sample = data.take(sorted(order[:_TRIAL_IMAGES])) if len(order) > _TRIAL_IMAGES else data
         folds = self._folds(sample)
         scores: dict[Fit, float] = {}

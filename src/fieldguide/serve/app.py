@@ -31,6 +31,7 @@ from fieldguide.settings import ServeSettings
 __all__ = ["make_app"]
 
 _QUEUE = 32
+_MAX_SCANS = 30  # honest progressive JPEGs have up to 14; each scan costs a pass over all pixels
 _READ_TIMEOUT_S = 30.0
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
@@ -130,7 +131,7 @@ def _add_pages(app: FastAPI, guide: Guide) -> None:
 
 def _add_api(app: FastAPI, guide: Guide, settings: ServeSettings) -> None:
     """Nothing; the API has its addresses."""
-    limits = Limits(max_bytes=settings.max_bytes, max_pixels=settings.max_pixels)
+    limits = Limits(max_bytes=settings.max_bytes, max_pixels=settings.max_pixels, max_scans=_MAX_SCANS)
     slots = asyncio.Semaphore(core_count())
     waiting = 0
 
