@@ -8,7 +8,7 @@ import hashlib
 import io
 import json
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from fieldguide.dataset import Dataset, load_dataset
 from fieldguide.errors import NotReady, ParityError
 from fieldguide.exporters.onnx import LinearHead, export_model
 from fieldguide.features import Embedder, Runtime, cache_folder
-from fieldguide.guide import SCHEMA_VERSION, open_guide, write_manifest
+from fieldguide.guide import SCHEMA_VERSION, Guide, open_guide, write_manifest
 from fieldguide.images import decode, thumbnail_jpeg
 from fieldguide.learners.backbones import backbone_model
 from fieldguide.learners.transfer import Head, group_folds, root
@@ -102,7 +102,7 @@ class _Press:
     data: Dataset
     features: NDArray[np.float32]
     origins: dict[str, list[Origin]]
-    model: Path
+    embedder: Embedder
     progress: Progress
 
     @classmethod
@@ -117,7 +117,7 @@ class _Press:
         origins: dict[str, list[Origin]] = defaultdict(list)
         for origin in catalog.origins():
             origins[origin.sha256].append(origin)
-        return cls(project, settings, run, Head.from_bytes(run.learnt), data, features, origins, model, progress)
+        return cls(project, settings, run, Head.from_bytes(run.learnt), data, features, origins, embedder, progress)
 
     def make(self, folder: Path, scores: dict[str, Any]) -> PublishReport:
         """The report on a guide that now lies whole in `folder`.
@@ -131,7 +131,7 @@ class _Press:
         decline = self._measure_decline(familiarity, known)
         linear = LinearHead(self.head.weights / self.head.temperature, self.head.bias / self.head.temperature)
         size = self.run.preprocessing.size
-        model = export_model(self.model.read_bytes(), linear, familiarity, size)
+        model = export_model(self.embedder.model.read_bytes(), linear, familiarity, size)
         (folder / "model.onnx").write_bytes(model)
         examples = self._write_examples(folder)
         (folder / "CREDITS.csv").write_text(self._credits(), encoding="utf-8")
@@ -147,6 +147,7 @@ class _Press:
             bytes=size_bytes,
             agreement=parity["agreement"],
             max_difference=parity["max_difference"],
+            drift=parity["drift"],
             compared=parity["compared"],
             threshold=decline.threshold,
             true_accept=decline.true_accept,
@@ -246,29 +247,45 @@ class _Press:
     def _prove(self, folder: Path, about: dict[str, Any]) -> dict[str, Any]:
         """How closely the guide, asked with the original files, answers as the trained model on val pictures.
 
+        Two things are told apart. In the same arithmetic, float32, the guide must give the trained model's
+        probabilities: `max_difference`. And its first answers must be those of the features that were trained on,
+        which a runtime may have computed in bfloat16: `agreement`, and as the largest change `drift`.
+
         Raises:
             ParityError: not closely enough.
         """
         _write_json(folder / "guide.json", about)
         write_manifest(folder)
         guide = open_guide(folder)
-        places = np.flatnonzero(self.data.splits == "val")
-        wanted = self.head.probs(self.features[places])
-        items = list(self.data.images.items())
-        answered = np.zeros_like(wanted)
-        limits = decode_limits(self.settings)
-        self.progress.start("proving parity", len(places))
-        for row, place in enumerate(places):
-            answer = guide.classify(self.project.read_image(*items[place]), limits=limits)
-            answered[row] = [answer.probs[name] for name in self.run.class_names]
-            self.progress.advance()
-        difference = float(np.abs(answered - wanted).max())
-        agreement = float(np.mean(answered.argmax(axis=1) == wanted.argmax(axis=1)))
-        if difference > self.settings.publish.tolerance or agreement < min(_LEAST_AGREEMENT, 1 - 1 / len(places)):
-            message = f"the guide differs by up to {difference:.3f} and agrees on {agreement:.1%} of val pictures"
+        val = np.flatnonzero(self.data.splits == "val")
+        answered = self._ask(guide, val)
+        exact = replace(self.embedder, runtime="onnxruntime").embed(self.data.take(val).images, self.progress)
+        difference = float(np.abs(answered - self.head.probs(exact)).max())
+        trained = self.head.probs(self.features[val])
+        agreement = float(np.mean(answered.argmax(axis=1) == trained.argmax(axis=1)))
+        drift = float(np.abs(answered - trained).max())
+        if difference > self.settings.publish.tolerance:
+            message = f"the guide's probabilities differ from the trained model's by up to {difference:.3g}"
+            raise ParityError(message, "delete features/ and runs/, then: fieldguide build; if it stays, report it")
+        if agreement < min(_LEAST_AGREEMENT, 1 - 1 / len(val)):
+            message = (
+                f"the guide agrees with the features that were trained on for only {agreement:.1%} of val pictures"
+            )
             hint = 'set runtime = "onnxruntime" under [features] in fieldguide.toml, then: fieldguide build'
             raise ParityError(message, hint)
-        return {"compared": len(places), "agreement": agreement, "max_difference": difference}
+        return {"compared": len(val), "agreement": agreement, "max_difference": difference, "drift": drift}
+
+    def _ask(self, guide: Guide, places: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The guide's probabilities, (n, classes), for the original files of the pictures at these places."""
+        self.progress.start("proving parity", len(places))
+        items = list(self.data.images.items())
+        limits = decode_limits(self.settings)
+        rows = []
+        for place in places:
+            probs = guide.classify(self.project.read_image(*items[place]), limits=limits).probs
+            rows.append([probs[name] for name in self.run.class_names])
+            self.progress.advance()
+        return np.array(rows)
 
 
 def _write_json(path: Path, about: dict[str, Any]) -> None:

@@ -299,8 +299,10 @@ class PublishReport:
     """A finished guide.
 
     Attributes:
-        agreement: share of pictures with the same first answer from the source and from the guide.
-        max_difference: the largest difference of any probability between the two.
+        agreement: share of val pictures with the same first answer from the features trained on and from the guide.
+        max_difference: the largest difference of any probability between the trained model and the guide, both in
+            float32.
+        drift: the largest difference of any probability that the training runtime's precision makes.
         false_accept: measured share of pictures of left-out classes that would have been accepted; None where there
             are too few classes to leave one out.
     """
@@ -309,6 +311,7 @@ class PublishReport:
     bytes: int
     agreement: float
     max_difference: float
+    drift: float
     compared: int
     threshold: float
     true_accept: float

@@ -140,7 +140,7 @@ class PublishSettings(_Section):
     )
     true_accept: float = Field(0.95, gt=0.5, le=1.0, description="share of known pictures that must not be declined")
     tolerance: float = Field(
-        0.1, gt=0.0, le=0.5, description="largest difference of a probability between training and guide"
+        0.001, gt=0.0, le=0.5, description="largest difference of a probability between trained model and guide"
     )
 
 

@@ -133,7 +133,7 @@ def _show_evaluate(console: Console, report: EvaluateReport) -> None:
 def _show_publish(console: Console, report: PublishReport) -> None:
     _head(console, "publish", f"{report.guide}/, {report.bytes / 1e6:.1f} MB, {report.examples} examples")
     _detail(console, f"answers as trained on {report.agreement:.1%} of {report.compared} val pictures; "
-            f"largest difference of a probability {report.max_difference:.4f}")  # fmt: skip
+            f"probabilities differ by at most {report.max_difference:.1g}")  # fmt: skip
     unknown = "not measured: too few classes" if report.false_accept is None else f"{report.false_accept:.1%}"
     _detail(console, f"accepts {report.true_accept:.1%} of test pictures; of a class it was not told of: {unknown}")
     if not report.examples:
