@@ -18,8 +18,8 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)   ## draw 14 kinds of chart, learn them, publish a guide, ask it: offline, in minutes
 	$(BIN)/fieldguide demo demo
-	$(BIN)/fieldguide predict --guide demo/guide demo/guide/examples | head -n 16
-	@echo "Try your own charts:  $(BIN)/fieldguide predict -C demo CHART.png   or   $(BIN)/fieldguide serve -C demo"
+	@echo "The report: demo/runs/*/report.html. Your own charts: $(BIN)/fieldguide predict -C demo CHART.png"
+	@echo "A page to try it: $(BIN)/fieldguide serve -C demo"
 
 test: $(READY)   ## every test
 	tests/install_browser

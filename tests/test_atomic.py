@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fieldguide.atomic import replace_folder, write_bytes, write_text
+from fieldguide.atomic import replace_folder, sweep, write_bytes, write_text
 from fieldguide.errors import DiskFull, NoPermission
 
 
@@ -114,3 +114,19 @@ def test_a_folder_that_was_never_there_is_not_left_half_made(tmp_path: Path) -> 
     with pytest.raises(ValueError, match="x"), replace_folder(tmp_path / "guide"):
         raise ValueError("x")
     assert listing(tmp_path) == set()
+
+
+def test_sweeping_touches_nothing_that_others_made(tmp_path: Path) -> None:
+    (tmp_path / ".notes.tmp").write_text("mine")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / ".draft.tmp").mkdir()
+    (tmp_path / ".fieldguide-abc.tmp").write_text("half")
+    sweep(tmp_path)
+    assert listing(tmp_path) == {".notes.tmp", "mine", "mine/.draft.tmp"}
+
+
+def test_sweeping_puts_back_a_folder_that_was_on_its_way(tmp_path: Path) -> None:
+    (tmp_path / ".fieldguide-old-guide.tmp").mkdir()
+    (tmp_path / ".fieldguide-old-guide.tmp" / "model").write_text("old")
+    sweep(tmp_path)
+    assert listing(tmp_path) == {"guide", "guide/model"}

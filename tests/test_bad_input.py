@@ -300,7 +300,7 @@ def test_stages_that_come_too_early(place: Path, filled_project: Project) -> Non
     check_two_lines(run("split", "-C", place), 5, "fieldguide clean")
     check_two_lines(run("train", "-C", place), 5, "not split")
     check_two_lines(run("evaluate", "-C", place), 5, "fieldguide train")
-    check_two_lines(run("publish", "-C", place), 5, "fieldguide evaluate")
+    check_two_lines(run("publish", "-C", place), 5, "fieldguide train")
     check_two_lines(run("collect", "-C", place), 78, "no source")
     check_two_lines(run("new", place.parent / "x", "--source", "web"), 78, "drawn")
 

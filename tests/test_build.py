@@ -52,7 +52,7 @@ def states(project: Project) -> dict[str, str]:
 
 def looks(project: Project) -> int:
     with project.catalog() as catalog:
-        return catalog.count_looks()
+        return catalog.count_looks("evaluate")
 
 
 @contextmanager

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageOps
 
+from command import set_key
 from conftest import CLASS_NAMES, Pictures, draw_picture, encode, make_project, picture_bytes
 from fieldguide.add import add
+from fieldguide.catalog import Catalog
 from fieldguide.clean import clean, inputs
 from fieldguide.errors import NotReady
 from fieldguide.project import Project
@@ -171,3 +173,41 @@ def test_the_order_of_adding_does_not_matter(tmp_path: Path) -> None:
         run(project)
         kept |= {where for where, state in by_location(project).items() if state.state == "kept"}
     assert kept == {"circle/150.png"}
+
+
+def test_pictures_that_look_alike_are_kept_together(project: Project, tmp_path: Path, pictures: Pictures) -> None:
+    folder = pictures(tmp_path / "photos", per_class=3)
+    scene = draw_picture("circle", 50)
+    (folder / "circle" / "scene-1.png").write_bytes(encode(scene))
+    other = scene.copy()
+    other.paste((30, 30, 30), (0, 0, scene.width // 4, scene.height // 5))  # something came into the picture
+    (folder / "circle" / "scene-2.png").write_bytes(encode(other))
+    set_key(project.settings_file, "clean", "alike = 0.6")
+    set_key(project.settings_file, "clean", "copy_likeness = 0.999")
+    add(project, project.settings(), folder, progress=SilentProgress())
+    report = clean(project, project.settings(), progress=SilentProgress())
+    assert "near_copy" not in report.rejected
+    with project.catalog() as catalog:
+        groups = [{origin.location for origin in catalog.origins() if origin.sha256 in members}
+                  for members in families(catalog)]  # fmt: skip
+    assert {"circle/scene-1.png", "circle/scene-2.png"} in groups
+
+
+def families(catalog: Catalog) -> list[set[str]]:
+    """The groups of two or more."""
+    groups: dict[str, set[str]] = {}
+    for state in catalog.states():
+        groups.setdefault(state.group_id, set()).add(state.sha256)
+    return [members for members in groups.values() if len(members) > 1]
+
+
+def test_a_passing_trouble_is_looked_at_again(filled_project: Project) -> None:
+    project = filled_project
+    with project.catalog() as catalog:
+        row = next(iter(catalog.images().values()))
+    path = project.image_path(row.sha256, row.format)
+    away = path.with_name("away")
+    path.rename(away)
+    assert clean(project, project.settings(), progress=SilentProgress()).rejected == {"unreadable": 1}
+    away.rename(path)
+    assert clean(project, project.settings(), progress=SilentProgress()).rejected == {}

@@ -87,7 +87,7 @@ def test_the_first_reports_are_json(tmp_path: Path, pictures: Pictures) -> None:
     split = read_json("split", "-C", place)
     assert {sum(split["counts"][name].values()) for name in ("train", "val", "test")} == {3}
     status = read_json("status", "-C", place)
-    assert (status["images"], status["kept"], status["next_command"]) == (9, 9, "fieldguide build")
+    assert (status["images"], status["kept"], status["next_command"]) == (9, 9, f"fieldguide build -C {place}")
     assert [stage["state"] for stage in status["stages"]] == ["done", "done", "not run", "not run", "not run"]
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageOps
 
 from conftest import draw_picture, encode, pixels_of
-from fieldguide.checks.duplicates import Fingerprints, find_copies, judge_copies
+from fieldguide.checks.duplicates import Fingerprints, find_copies, group_alike, judge_copies
 from fieldguide.images import dhash, grey_thumbnail
 from fieldguide.settings import CleanSettings
 
@@ -164,7 +164,8 @@ def judged(
     pairs: list[tuple[int, int]], labels: dict[str, set[str]], areas: dict[str, int] | None = None
 ) -> tuple[dict[str, str], dict[str, str]]:
     names = sorted(labels)
-    verdicts, groups = judge_copies(pairs, names, labels, areas or dict.fromkeys(names, 1))
+    verdicts = judge_copies(pairs, names, labels, areas or dict.fromkeys(names, 1))
+    groups = group_alike(pairs, names)
     assert [verdict.sha256 for verdict in verdicts] == names
     assert all((verdict.verdict == "keep") == (verdict.reason == "") for verdict in verdicts)
     said = {verdict.sha256: verdict.reason.partition(":")[0] for verdict in verdicts}
@@ -187,7 +188,7 @@ def test_copies_with_two_labels_are_all_rejected() -> None:
     said, groups = judged([(0, 1), (1, 2)], labels)
     assert said == {"a": "two_labels", "b": "two_labels", "c": "two_labels", "d": ""}
     assert len(set(groups.values())) == 1
-    verdicts, _ = judge_copies([(0, 2)], sorted(labels), labels, dict.fromkeys("abcd", 1))
+    verdicts = judge_copies([(0, 2)], sorted(labels), labels, dict.fromkeys("abcd", 1))
     assert "cat, dog" in verdicts[0].reason
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from conftest import CLASS_NAMES, picture_bytes
 from fieldguide import features
-from fieldguide.errors import BadImage, DiskFull, MissingExtra
+from fieldguide.errors import DiskFull, InputMissing, MissingExtra, ProjectDamaged
 from fieldguide.features import Embedder, FeatureStore, cache_folder, choose_runtime, extract, load_square, open_runner
 from fieldguide.images import Limits
 from fieldguide.project import Project
@@ -171,8 +171,11 @@ def test_trouble_passes_on(
     embedder: Embedder, images: dict[str, str], backbone: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad = embedder.project.store_image(b"no picture", "PNG")
-    with pytest.raises(BadImage):
+    with pytest.raises(ProjectDamaged):
         embedder.embed({bad: "PNG"}, SilentProgress())
+
+    with pytest.raises(InputMissing):
+        embedder.embed({"0" * 64: "PNG"}, SilentProgress())
 
     def full(path: Path, data: bytes) -> None:
         raise DiskFull("no space", "free some")

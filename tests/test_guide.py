@@ -15,7 +15,7 @@ from PIL import Image
 
 from command import check_two_lines, environment, run
 from conftest import draw_picture, picture_bytes
-from fieldguide.errors import GuideDamaged, InputMissing
+from fieldguide.errors import BadImage, GuideDamaged, InputMissing
 from fieldguide.guide import Guide, open_guide, write_manifest
 from fieldguide.learners.transfer import Head
 from fieldguide.runs import load_run
@@ -297,10 +297,10 @@ def test_the_eight_orientations_give_one_answer(kind: str, guide: Guide) -> None
         assert max(abs(answer.probs[name] - answers[0].probs[name]) for name in guide.class_names) <= room
 
 
-def test_a_bad_picture_is_an_answer(guide: Guide) -> None:
+def test_a_bad_picture_is_a_reason(guide: Guide) -> None:
     for data in (b"", b"<html></html>", picture_bytes("circle", 1)[:-40], bytes(5000)):
-        answer = guide.classify_or_say(data, "x.png")
-        assert answer.error and answer.declined and not answer.class_name and answer.path == "x.png"
+        with pytest.raises(BadImage):
+            guide.classify(data)
 
 
 # ---- little is needed

@@ -12,7 +12,8 @@ from fieldguide.runs import Run, load_run, save_run
 RUN = Run(
     name="20240101-000000-transfer", learner="transfer", backbone="efficientnet_lite0",
     preprocessing=Preprocessing(size=96, fit="pad", mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6)), runtime="onnxruntime",
-    class_names=("Käfer", "猫"), report={"cv_accuracy": [0.5, 0.25, 0.75], "run": "x"}, learnt=b"\0\1bytes",
+    class_names=("Käfer", "猫"),
+    data="d" * 64, model="m" * 64, report={"cv_accuracy": [0.5, 0.25, 0.75], "run": "x"}, learnt=b"\0\1bytes",
 )  # fmt: skip
 
 

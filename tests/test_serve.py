@@ -107,10 +107,10 @@ def test_what_is_no_picture(data: bytes, status: int, code: str, client: TestCli
 
 
 def test_too_many_pixels_are_refused_by_the_header(client: TestClient) -> None:
-    for side, status in ((1000, 200), (1001, 422)):
+    for side, status in ((1000, 200), (1001, 413)):
         reply = client.post("/v1/classify", content=encode(Image.new("L", (side, 1000))))
         assert reply.status_code == status
-    check_problem(reply, 422, "too_many_pixels")
+    check_problem(reply, 413, "too_many_pixels")
 
 
 def test_too_many_bytes_stated_or_not(client: TestClient) -> None:
@@ -283,7 +283,7 @@ def test_a_class_name_is_never_markup(built_once: Path) -> None:
     about["classes"] = [{**one, "name": f"{evil}{place}"} for place, one in enumerate(guide.about["classes"])]
     changed = type(guide)(
         guide.folder, about, tuple(one["name"] for one in about["classes"]), guide.preprocessing, guide.threshold,
-        guide.session,
+        guide.formats, guide.session,
     )  # fmt: skip
     with TestClient(make_app(changed, SETTINGS, HOSTS), base_url=ADDRESS) as client:
         page = client.get("/").text

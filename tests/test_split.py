@@ -3,11 +3,15 @@
 import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import Pictures
+from fieldguide.add import add
+from fieldguide.clean import clean
 from fieldguide.errors import NotReady
 from fieldguide.project import Project
 from fieldguide.records import Grouping, ImageRow, ImageState, Label, Origin, SilentProgress, Split, Verdict
@@ -263,3 +267,22 @@ def test_leaks_of_a_given_split_are_counted() -> None:
     ]
     assert count_leaks(rows, origins) == 1
     assert count_leaks(rows, origins[1:]) == 0
+
+
+def test_pictures_of_a_given_train_folder_that_come_later_are_divided_as_well() -> None:
+    first = [state(number, number, "a", "train") for number in range(40)]
+    splits = assign(first, {}, SHARES, 0)
+    later = [state(100 + number, 100 + number, "b", "train") for number in range(40)]
+    after = assign([*first, *later], splits, SHARES, 0)
+    assert {name: after[name] for name in splits} == splits
+    assert Counter(after[row.sha256] for row in later)["test"] == 8
+
+
+def test_a_class_that_came_only_as_test_is_explained(project: Project, tmp_path: Path, pictures: Pictures) -> None:
+    for part in ("train", "test"):
+        names = ["circle", "square"] if part == "train" else ["circle", "square", "triangle"]
+        pictures(tmp_path / "tree" / part, names, 6, first=0 if part == "train" else 50)
+    add(project, project.settings(), tmp_path / "tree", progress=SilentProgress())
+    clean(project, project.settings(), progress=SilentProgress())
+    with pytest.raises(NotReady, match="'triangle' has no picture to train on"):
+        split(project, project.settings(), progress=SilentProgress())

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from fieldguide.calibration import log_loss, softmax
+from fieldguide.calibration import log_losses, softmax
 from fieldguide.learners.transfer import Head, fit_head, group_folds, held_out_logits, root, search_head
 
 linear = pytest.importorskip("sklearn.linear_model", reason="learning needs the extra [train]")
@@ -127,7 +127,7 @@ def test_the_strength_with_the_least_held_out_loss_is_chosen() -> None:
     assert found.strength in strengths
     temperatures = np.exp(np.linspace(np.log(0.05), np.log(20), 300))
     logits = {one: held_out_logits(features, noisy, folds, one) for one in strengths}
-    losses = {one: min(log_loss(logits[one] / t, noisy) for t in temperatures) for one in strengths}
+    losses = {one: min(log_losses(logits[one] / t, noisy).mean() for t in temperatures) for one in strengths}
     assert losses[found.strength] <= min(losses.values()) + 0.01
 
 

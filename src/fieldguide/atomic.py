@@ -1,7 +1,7 @@
 """Files that are there whole or not at all.
 
 Write beside the place, flush to the disk, rename, flush the folder: a kill at any moment leaves the old file
-or the new one. Names that begin with "." and end with ".tmp" are unfinished and never data.
+or the new one. Names that begin with ".fieldguide-" and end with ".tmp" are unfinished and never data.
 """
 
 import ctypes
@@ -16,6 +16,8 @@ from fieldguide.errors import translate_os_errors
 
 __all__ = ["replace_folder", "sweep", "write_bytes", "write_text"]
 
+_PREFIX, _SUFFIX = ".fieldguide-", ".tmp"
+_OLD = f"{_PREFIX}old-"
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
@@ -29,7 +31,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     """
     with translate_os_errors(f"writing {path}"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=_PREFIX, suffix=_SUFFIX, dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
@@ -63,8 +65,8 @@ def replace_folder(path: Path) -> Iterator[Path]:
     """
     with translate_os_errors(f"writing {path}"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{path.name}-", suffix=".tmp", dir=path.parent))
-        old = fresh.with_name(fresh.name.replace(".tmp", "-old.tmp"))
+        fresh = Path(tempfile.mkdtemp(prefix=_PREFIX, suffix=_SUFFIX, dir=path.parent))
+        old = path.with_name(f"{_OLD}{path.name}{_SUFFIX}")
         try:
             yield fresh
             fresh.chmod(0o755)
@@ -94,9 +96,15 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 def sweep(folder: Path) -> None:
-    """Nothing; what a kill left unfinished below the folder is gone. Only whoever may write there calls this."""
-    for path in list(folder.rglob(".*.tmp")):
-        if path.is_dir():
+    """Nothing; what a kill left unfinished below the folder is gone, or put back where it was in the middle of a swap.
+
+    Only names that this module makes are touched, and only whoever may write there calls this.
+    """
+    for path in list(folder.rglob(f"{_PREFIX}*{_SUFFIX}")):
+        target = path.with_name(path.name.removeprefix(_OLD).removesuffix(_SUFFIX))
+        if path.name.startswith(_OLD) and not target.exists():
+            path.rename(target)
+        elif path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)

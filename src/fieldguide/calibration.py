@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Familiarity", "accept_threshold", "fit_familiarity", "fit_temperature", "softmax"]
+__all__ = ["Familiarity", "accept_threshold", "fit_familiarity", "fit_temperature", "log_losses", "softmax"]
 
-_MAX_DIMENSIONS = 64
 _GOLDEN = (np.sqrt(5.0) - 1) / 2
 
 
@@ -20,8 +19,8 @@ def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
 
-def log_loss(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """The mean cross-entropy, nats, against the true classes, smoothed by one imagined mistake.
+def log_losses(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Each picture's cross-entropy, nats, against its true class, smoothed by one imagined mistake among all.
 
     Without it, pictures that are all told apart would ask for endless sureness (Platt, "Probabilistic outputs for
     support vector machines", 1999, uses the same targets, (n + 1) / (n + 2)).
@@ -30,7 +29,7 @@ def log_loss(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
     total = np.log(np.exp(logits - top).sum(axis=1)) + top[:, 0]
     true = logits[np.arange(len(labels)), labels]
     doubt = 1.0 / (len(labels) + 2)
-    return float(np.mean(total - (1 - doubt) * true - doubt * logits.mean(axis=1)))
+    return np.asarray(total - (1 - doubt) * true - doubt * logits.mean(axis=1))
 
 
 def fit_temperature(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
@@ -45,7 +44,7 @@ def fit_temperature(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> f
     low, high = np.log(0.05), np.log(20.0)
     while high - low > 1e-4:
         left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-        if log_loss(logits / np.exp(left), labels) < log_loss(logits / np.exp(right), labels):
+        if log_losses(logits / np.exp(left), labels).mean() < log_losses(logits / np.exp(right), labels).mean():
             high = right
         else:
             low = left
@@ -54,56 +53,27 @@ def fit_temperature(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> f
 
 @dataclass(frozen=True)
 class Familiarity:
-    """How near a picture is to what was learnt: minus the squared distance to the nearest class mean.
+    """How near a picture is to what was learnt: the cosine to the nearest class mean, less 1.
 
-    Distances are measured after whitening with the classes' common covariance, per dimension, so that 0 is a class
-    mean and about -1 is usual. Lee et al., "A Simple Unified Framework for Detecting Out-of-Distribution Samples",
-    NeurIPS 2018, on the last features, within their leading directions.
+    It has nothing to fit but the means, so pictures that were learnt are hardly more familiar than others of their
+    class, and few are enough. On roots of features the cosine is Bhattacharyya's coefficient (1943).
 
     Attributes:
-        centre: (d,) subtracted first.
-        whiten: (d, k) then multiplied with.
-        means: (classes, k) class means after that.
+        means: (classes, d) class means of length 1.
     """
 
-    centre: NDArray[np.float64]
-    whiten: NDArray[np.float64]
     means: NDArray[np.float64]
 
-    def score(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """(n,) values of at most 0, higher is more familiar, for (n, d) features."""
-        placed = (features - self.centre) @ self.whiten
-        gaps = (placed**2).sum(axis=1, keepdims=True) - 2 * placed @ self.means.T + (self.means**2).sum(axis=1)
-        return np.asarray(-np.maximum(gaps.min(axis=1), 0.0) / self.means.shape[1])
+    def score(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        """(n,) values from -2 to 0, higher is more familiar, for (n, d) roots of features."""
+        lengths = np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+        return np.asarray((rows / lengths @ self.means.T).max(axis=1) - 1.0)
 
 
-def fit_familiarity(features: NDArray[np.float32], labels: NDArray[np.int64]) -> Familiarity:
-    """What familiarity is measured with, from (n, d) features and (n,) classes 0..c-1, each with a picture."""
-    centre = features.mean(axis=0, dtype=np.float64)
-    wide = features - centre
-    dimensions = int(min(_MAX_DIMENSIONS, max(2, len(wide) // 8), *wide.shape))
-    directions = _leading_directions(wide, dimensions)
-    placed = wide @ directions
-    present = np.unique(labels)
-    means = np.stack([placed[labels == one].mean(axis=0) for one in present])
-    within = placed - means[np.searchsorted(present, labels)]
-    # shrinking towards the diagonal keeps the inverse sound where pictures are few (Friedman 1989)
-    spread = within.T @ within / max(len(within) - len(present), 1)
-    spread = 0.9 * spread + 0.1 * np.diag(np.diag(spread))
-    spread += (1e-6 * np.trace(spread) / dimensions + 1e-12) * np.eye(dimensions)
-    values, vectors = np.linalg.eigh(spread)
-    whiten = directions @ vectors / np.sqrt(values)
-    return Familiarity(centre, whiten, means @ vectors / np.sqrt(values))
-
-
-def _leading_directions(rows: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """The principal directions, (d, count), of centred (n, d) rows."""
-    from scipy.linalg import eigh
-
-    if len(rows) < rows.shape[1]:
-        return np.asarray(np.linalg.svd(rows, full_matrices=False)[2][:count].T)
-    top = [rows.shape[1] - count, rows.shape[1] - 1]
-    return np.asarray(eigh(rows.T @ rows, subset_by_index=top)[1][:, ::-1])
+def fit_familiarity(rows: NDArray[np.float32], labels: NDArray[np.int64]) -> Familiarity:
+    """What familiarity is measured with, from (n, d) roots of features and (n,) classes."""
+    means = np.stack([rows[labels == one].mean(axis=0, dtype=np.float64) for one in np.unique(labels)])
+    return Familiarity(means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12))
 
 
 def accept_threshold(scores: NDArray[np.float64], true_accept: float) -> float:

@@ -10,11 +10,14 @@ import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fieldguide.errors import DiskFull, NoPermission, ProjectBusy, ProjectDamaged, ProjectTooNew
 from fieldguide.records import Grouping, ImageRow, ImageState, Label, Origin, Verdict
+
+Report = TypeVar("Report")
 
 __all__ = ["MIGRATIONS", "Catalog", "Finished"]
 
@@ -59,12 +62,26 @@ MIGRATIONS: tuple[str, ...] = (
 )
 
 
-class Finished:
-    """The row that says a stage is done: `inputs` is the digest of what it was done with."""
+# terms that are given later are taken over; what was known is never emptied
+_UPSERT_ORIGIN = """
+    INSERT INTO origin VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+        author = CASE WHEN excluded.author = '' THEN author ELSE excluded.author END,
+        licence = CASE WHEN excluded.licence = '' THEN licence ELSE excluded.licence END,
+        licence_url = CASE WHEN excluded.licence_url = '' THEN licence_url ELSE excluded.licence_url END
+"""
 
-    def __init__(self, inputs: str, report: dict[str, Any]) -> None:
-        self.inputs = inputs
-        self.report = report
+
+@dataclass(frozen=True)
+class Finished:
+    """The row that says a stage is done.
+
+    Attributes:
+        inputs: the digest of what it was done with.
+        report: what it found.
+    """
+
+    inputs: str
+    report: dict[str, Any]
 
 
 class Catalog:
@@ -158,6 +175,9 @@ class Catalog:
             ProjectDamaged: the file is not sound.
         """
         with self._translated():
+            if self._db.in_transaction:  # part of a larger one
+                yield
+                return
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -181,7 +201,7 @@ class Catalog:
                      image.frames, added_at),
                 )  # fmt: skip
                 self._db.execute(
-                    "INSERT OR IGNORE INTO origin VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    _UPSERT_ORIGIN,
                     (origin.sha256, origin.source, origin.location, origin.author, origin.licence,
                      origin.licence_url, origin.given_split),
                 )  # fmt: skip
@@ -282,9 +302,9 @@ class Catalog:
         with self.transaction():
             self._db.execute("INSERT INTO look VALUES (?, ?, ?)", (run, by, at))
 
-    def count_looks(self) -> int:
-        """How often the test split has been opened."""
-        return int(self._rows("SELECT count(*) FROM look")[0][0])
+    def count_looks(self, by: str = "%") -> int:
+        """How often the test split has been opened, by a stage or by all."""
+        return int(self._rows("SELECT count(*) FROM look WHERE by LIKE ?", (by,))[0][0])
 
     def finish(self, stage: str, inputs: str, report: dict[str, Any], at: str) -> None:
         """Nothing; the stage is done with these inputs. Written last."""
@@ -296,6 +316,16 @@ class Catalog:
         """When and with what a stage was last done; None when never."""
         rows = self._rows("SELECT inputs, report FROM stage WHERE name = ?", (stage,))
         return Finished(rows[0][0], json.loads(rows[0][1])) if rows else None
+
+    def current(self, stage: str, inputs: str, kind: type[Report]) -> Report | None:
+        """The stage's report where it is done with these inputs; None where it is not, or reported in another form."""
+        done = self.finished(stage)
+        if done is None or done.inputs != inputs:
+            return None
+        try:
+            return kind(**done.report)
+        except TypeError:  # written by a version whose report had other fields
+            return None
 
     def digest(self, *tables: str) -> str:
         """A hash of the rows of some tables, the same whatever the order they were written in."""

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from fieldguide.catalog import Catalog
-from fieldguide.checks.duplicates import Fingerprints, find_copies, judge_copies
+from fieldguide.checks.duplicates import Fingerprints, find_copies, group_alike, judge_copies
 from fieldguide.checks.files import GREY_SIDE, FileLook, look_at_file
 from fieldguide.engine import Crash, core_count, map_guarded
 from fieldguide.errors import NotReady
@@ -20,11 +20,13 @@ from fieldguide.settings import Settings
 __all__ = ["clean", "inputs"]
 
 _BATCH = 64
+_WIDER = 2
+_PASSING = ("unreadable", "crashed", "too_slow", "too_much_memory")  # trouble of the machine, perhaps not of the file
 
 
 def inputs(catalog: Catalog, settings: Settings) -> str:
     """The digest of everything that this stage's result depends on."""
-    said = settings.clean.model_dump_json() + settings.images.model_dump_json()
+    said = settings.clean.model_dump_json() + settings.images.model_dump_json() + str(sorted(settings.classes))
     return hashlib.sha256((said + catalog.digest("image", "label")).encode()).hexdigest()
 
 
@@ -41,17 +43,28 @@ def clean(project: Project, settings: Settings, *, progress: Progress) -> CleanR
     """
     with project.catalog() as catalog:
         wanted = inputs(catalog, settings)
-        done = catalog.finished("clean")
-        if done and done.inputs == wanted:
-            return CleanReport(**done.report)
+        done = catalog.current("clean", wanted, CleanReport)
+        if done and not _passing(catalog):
+            return done
         images = catalog.images()
         if not images:
             raise NotReady("there are no pictures yet", "add some with: fieldguide add FOLDER")
         _check_files(project, settings, catalog, images, progress)
         _check_copies(settings, catalog, images, progress)
+        _check_names(settings, catalog)
         report = _report(catalog)
         catalog.finish("clean", wanted, asdict(report), project.now())
     return report
+
+
+def _is_passing(verdict: Verdict) -> bool:
+    """Whether another look may find otherwise."""
+    return verdict.reason.partition(":")[0] in _PASSING
+
+
+def _passing(catalog: Catalog) -> bool:
+    """Whether some file is worth another look though nothing has changed."""
+    return any(_is_passing(verdict) for verdict, _ in catalog.verdicts("files").values())
 
 
 def _check_files(
@@ -63,7 +76,7 @@ def _check_files(
     todo = [
         (row.sha256, str(project.image_path(row.sha256, row.format)), min(row.width, row.height))
         for row in images.values()
-        if row.sha256 not in known or known[row.sha256][1] != made_with
+        if row.sha256 not in known or known[row.sha256][1] != made_with or _is_passing(known[row.sha256][0])
     ]
     look = partial(look_at_file, limits=decode_limits(settings), min_side=settings.clean.min_side)
     progress.start("looking at files", len(todo))
@@ -105,10 +118,23 @@ def _check_copies(settings: Settings, catalog: Catalog, images: dict[str, ImageR
         np.array([int.from_bytes(row[2], "big") for row in rows], dtype=np.uint64),
         np.frombuffer(b"".join(row[3] for row in rows), dtype=np.uint8).reshape(-1, GREY_SIDE, GREY_SIDE),
     )
-    pairs = find_copies(prints, settings.clean.copy_distance, settings.clean.copy_likeness)
+    chosen = settings.clean
+    alike = find_copies(prints, chosen.copy_distance + _WIDER, min(chosen.alike, chosen.copy_likeness))
+    pairs = find_copies(prints, chosen.copy_distance, chosen.copy_likeness)
     areas = {name: row.width * row.height for name, row in images.items()}
-    verdicts, groups = judge_copies(pairs, prints.sha256, catalog.labels(), areas)
+    verdicts = judge_copies(pairs, prints.sha256, catalog.labels(), areas)
+    groups = group_alike({*alike, *pairs}, prints.sha256)
     catalog.replace_copies(verdicts, groups, settings.clean.model_dump_json())
+
+
+def _check_names(settings: Settings, catalog: Catalog) -> None:
+    """Nothing; pictures whose class is not, or no longer, among the names are rejected."""
+    verdicts = []
+    for sha256, names in catalog.labels().items():
+        other = bool(settings.classes) and not names & set(settings.classes)
+        reason = f"other_class: {min(names)} is not among the names" if other else ""
+        verdicts.append(Verdict(sha256, "names", "reject" if other else "keep", reason, 0.0))
+    catalog.set_verdicts(verdicts, str(sorted(settings.classes)))
 
 
 def _report(catalog: Catalog) -> CleanReport:
@@ -116,7 +142,7 @@ def _report(catalog: Catalog) -> CleanReport:
     states = catalog.states()
     kept = Counter(state.class_name for state in states if state.state == "kept")
     rejected: Counter[str] = Counter()
-    for check in ("files", "duplicates"):
+    for check in ("files", "duplicates", "names"):
         said = (verdict for verdict, _ in catalog.verdicts(check).values() if verdict.verdict == "reject")
         rejected.update(verdict.reason.partition(":")[0] for verdict in said)
     groups = Counter(state.group_id for state in states)

@@ -5,13 +5,14 @@ interrupted run goes on where it stopped and the final set is the same.
 """
 
 import hashlib
+import importlib.util
 from collections import Counter
 from dataclasses import asdict
 from functools import partial
 
 from fieldguide.catalog import Catalog
 from fieldguide.engine import Crash, core_count, map_guarded
-from fieldguide.errors import BadImage, NotReady, SettingsError
+from fieldguide.errors import BadImage, MissingExtra, NotReady, SettingsError
 from fieldguide.images import read_header
 from fieldguide.project import Project, decode_limits
 from fieldguide.records import CollectReport, ImageRow, Label, Origin, Progress
@@ -37,6 +38,7 @@ def collect(project: Project, settings: Settings, *, progress: Progress) -> Coll
     Raises:
         SettingsError: no source is chosen, or it has nothing for one of the names.
         NotReady: a class could not be drawn.
+        MissingExtra: the extra [drawn] is not installed.
         DiskFull: no space; what was gathered stays.
         NoPermission: the project cannot be written.
     """
@@ -48,6 +50,9 @@ def collect(project: Project, settings: Settings, *, progress: Progress) -> Coll
     if unknown or not settings.classes:
         said = f"cannot draw {unknown[0]!r}" if unknown else "needs names in [classes]"
         raise SettingsError(f"the source 'drawn' {said}", f"it draws: {', '.join(CLASS_NAMES)}")
+    missing = [name for name in ("matplotlib", "scipy", "vl_convert") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingExtra(f"drawing charts needs {', '.join(missing)}", "pip install 'fieldguide[drawn]'")
     with project.catalog() as catalog:
         known = catalog.locations("drawn")
         todo = [

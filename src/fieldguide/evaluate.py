@@ -7,6 +7,7 @@ claimed: shuffled pictures with the near-copies left in.
 import base64
 import hashlib
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,8 +18,7 @@ from fieldguide.atomic import write_text
 from fieldguide.calibration import softmax
 from fieldguide.catalog import Catalog
 from fieldguide.dataset import Dataset, load_copies, load_dataset
-from fieldguide.errors import NotReady
-from fieldguide.features import Embedder, Runtime, cache_folder
+from fieldguide.features import Embedder, cache_folder
 from fieldguide.images import decode, thumbnail_jpeg
 from fieldguide.learners.backbones import backbone_model
 from fieldguide.learners.transfer import Head, group_folds, held_out_logits
@@ -26,7 +26,7 @@ from fieldguide.metrics import accuracy, calibration_error, confusion_matrix, pe
 from fieldguide.project import Project, decode_limits
 from fieldguide.records import EvaluateReport, Progress
 from fieldguide.report import render
-from fieldguide.runs import Run, load_run
+from fieldguide.runs import Run, latest_run
 from fieldguide.settings import Settings
 
 __all__ = ["evaluate", "inputs"]
@@ -37,28 +37,25 @@ _THUMBNAIL_SIDE = 260
 def inputs(catalog: Catalog, settings: Settings) -> str:
     """The digest of everything that this stage's result depends on."""
     trained = catalog.finished("train")
-    said = f"{settings.evaluate.model_dump_json()} {trained.inputs if trained else ''} {trained and trained.report}"
-    return hashlib.sha256((said + catalog.digest("state")).encode()).hexdigest()
+    said = [settings.evaluate.model_dump_json(), settings.name, settings.about, repr(trained), catalog.digest("state")]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
 def evaluate(project: Project, settings: Settings, *, progress: Progress) -> EvaluateReport:
     """The honest number with its interval, and where its report lies.
 
     Raises:
-        NotReady: nothing has been trained.
+        NotReady: nothing has been trained, or the pictures have changed since.
         MissingExtra: the extra [train] is not installed.
         DiskFull: no space.
         NoPermission: the project cannot be written.
     """
     with project.catalog() as catalog:
         wanted = inputs(catalog, settings)
-        done = catalog.finished("evaluate")
-        if done and done.inputs == wanted and (project.root / done.report["report"]).is_file():
-            return EvaluateReport(**done.report)
-        trained = catalog.finished("train")
-        if trained is None:
-            raise NotReady("nothing has been trained yet", "run: fieldguide train")
-        run = load_run(project.runs_folder / trained.report["run"])
+        done = catalog.current("evaluate", wanted, EvaluateReport)
+        if done and (project.root / done.report).is_file():
+            return done
+        run = latest_run(catalog, project.runs_folder)
         catalog.add_look(run.name, "evaluate", project.now())
         exam = _Exam.sit(project, settings, catalog, run, progress)
         progress.start("writing the report", None)
@@ -88,9 +85,8 @@ class _Exam:
     def sit(cls, project: Project, settings: Settings, catalog: Catalog, run: Run, progress: Progress) -> "_Exam":
         """The exam with every answer given."""
         data = load_dataset(catalog)
-        if data.class_names != run.class_names:
-            raise NotReady("the classes have changed since training", "run: fieldguide train")
-        embedder = _embedder(project, settings, run)
+        model = backbone_model(run.backbone, run.preprocessing, cache_folder())
+        embedder = Embedder.for_run(project, settings, run, model)
         features = embedder.embed(data.images, progress)
         head = Head.from_bytes(run.learnt)
         test = np.flatnonzero(data.splits == "test")
@@ -98,12 +94,14 @@ class _Exam:
         folds = group_folds(data.labels, data.groups, settings.evaluate.folds, settings.seed)
         logits = held_out_logits(features, data.labels, folds, head.strength)
         copies, copy_labels = load_copies(catalog, run.class_names)
-        careless = cls._careless(
-            np.concatenate([features, embedder.embed(copies, progress)]) if copies else features,
-            np.concatenate([data.labels, copy_labels]), settings, head.strength,
-        )  # fmt: skip
+        copied = np.concatenate([features, embedder.embed(copies, progress)]) if copies else features
+        files = Counter(origin.sha256 for origin in catalog.origins())
+        times = [files[name] for name in (*data.images, *copies)]
+        labels = np.repeat(np.concatenate([data.labels, copy_labels]), times)
+        careless = cls._careless(np.repeat(copied, times, axis=0), labels, settings, head.strength)
         probs, cv_probs = head.probs(features[test]), softmax(logits / head.temperature)
-        return cls(project, settings, run, data, test, probs, cv_probs, careless, len(copies))
+        extra = len(labels) - len(data.labels)
+        return cls(project, settings, run, data, test, probs, cv_probs, careless, extra)
 
     @staticmethod
     def _careless(
@@ -186,10 +184,3 @@ class _Exam:
         """A small JPEG in base64."""
         pixels = decode(self.project.read_image(sha256, suffix), decode_limits(self.settings), at_least=_THUMBNAIL_SIDE)
         return base64.b64encode(thumbnail_jpeg(pixels, _THUMBNAIL_SIDE)).decode()
-
-
-def _embedder(project: Project, settings: Settings, run: Run) -> Embedder:
-    """What gives the features that the run was trained on."""
-    model = backbone_model(run.backbone, run.preprocessing, cache_folder())
-    runtime: Runtime = "openvino" if run.runtime == "openvino" else "onnxruntime"
-    return Embedder(project, model, run.preprocessing, runtime, decode_limits(settings), settings.features.batch_size)

@@ -25,11 +25,13 @@ from numpy.typing import NDArray
 
 from fieldguide.atomic import write_bytes, write_text
 from fieldguide.engine import core_count, map_threads
-from fieldguide.errors import MissingExtra
+from fieldguide.errors import BadImage, InputMissing, MissingExtra, NotReady, ProjectDamaged
 from fieldguide.images import Limits, decode
 from fieldguide.preprocess import decode_size, prepare
-from fieldguide.project import Project
+from fieldguide.project import Project, decode_limits
 from fieldguide.records import Preprocessing, Progress
+from fieldguide.runs import Run
+from fieldguide.settings import Settings
 
 __all__ = [
     "Embedder",
@@ -39,6 +41,7 @@ __all__ = [
     "cache_folder",
     "choose_runtime",
     "extract",
+    "hash_file",
     "load_square",
     "open_runner",
 ]
@@ -197,6 +200,12 @@ def extract(
         yield run(np.stack(batch))
 
 
+def hash_file(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 @dataclass(frozen=True)
 class FeatureStore:
     """Embeddings of one backbone under one preprocessing and runtime, by the hash of the image.
@@ -258,12 +267,24 @@ class Embedder:
     limits: Limits
     batch_size: int
 
+    @classmethod
+    def for_run(cls, project: Project, settings: Settings, run: Run, model: Path) -> "Embedder":
+        """What gives the features that a run was trained on.
+
+        Raises:
+            NotReady: the backbone is not the one it was trained with.
+        """
+        if hash_file(model) != run.model:
+            raise NotReady("the backbone has changed since training", "run: fieldguide train")
+        runtime: Runtime = "openvino" if run.runtime == "openvino" else "onnxruntime"
+        return cls(project, model, run.preprocessing, runtime, decode_limits(settings), settings.features.batch_size)
+
     def embed(self, images: Mapping[str, str], progress: Progress) -> NDArray[np.float32]:
         """Embeddings, (n, d) float32, of the images given as hash to format, in their order.
 
         Raises:
-            BadImage: a file that is no picture: only checked ones belong here.
-            OSError: a file cannot be read.
+            InputMissing: an original was taken away.
+            ProjectDamaged: an original is no longer the picture that it was.
             DiskFull: no space; the shards written before stay.
             NoPermission: the folder cannot be written.
         """
@@ -284,7 +305,15 @@ class Embedder:
         """The embeddings of one shard."""
         paths = [self.project.image_path(name, suffix) for name, suffix in images.items()]
         batches = []
-        for batch in extract(paths, self.preprocessing, self.limits, run, self.batch_size):
-            batches.append(batch)
-            progress.advance(len(batch))
+        again = "put the originals back or add them again, then: fieldguide build"
+        try:
+            for batch in extract(paths, self.preprocessing, self.limits, run, self.batch_size):
+                batches.append(batch)
+                progress.advance(len(batch))
+        except FileNotFoundError as error:
+            raise InputMissing(f"the original {error.filename} is gone", again) from error
+        except BadImage as error:
+            raise ProjectDamaged(
+                f"an original in {self.project.root / 'images'} has changed: {error}", again
+            ) from error
         return np.concatenate(batches)

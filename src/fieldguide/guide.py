@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldguide.errors import BadImage, GuideDamaged, InputMissing, translate_os_errors
+from fieldguide.errors import GuideDamaged, InputMissing, translate_os_errors
 from fieldguide.images import Limits, decode
-from fieldguide.modelscan import check_model
+from fieldguide.modelscan import check_model, check_size
 from fieldguide.preprocess import decode_size, prepare
 from fieldguide.records import Prediction, Preprocessing
 
-__all__ = ["SCHEMA_VERSION", "Guide", "open_guide", "write_manifest"]
+__all__ = ["SCHEMA_VERSION", "Guide", "is_unaltered", "open_guide", "write_manifest"]
 
 SCHEMA_VERSION = 1
 _HINT = "get the guide again from whoever made it, or make it anew with: fieldguide publish"
@@ -37,6 +37,7 @@ class Guide:
         class_names: in the order of the model's outputs.
         preprocessing: how pictures are fitted to the square.
         threshold: the familiarity under which it declines.
+        formats: the picture formats that it takes.
         session: the onnxruntime session.
     """
 
@@ -45,6 +46,7 @@ class Guide:
     class_names: tuple[str, ...]
     preprocessing: Preprocessing
     threshold: float
+    formats: tuple[str, ...]
     session: Any
 
     def load(self, data: bytes, limits: Limits | None = None) -> NDArray[np.uint8]:
@@ -53,7 +55,7 @@ class Guide:
         Raises:
             BadImage: it is no picture that can be decoded within the limits.
         """
-        pixels = decode(data, limits or Limits(), at_least=decode_size(self.preprocessing))
+        pixels = decode(data, limits or Limits(formats=self.formats), at_least=decode_size(self.preprocessing))
         return prepare(pixels, self.preprocessing)
 
     def answer(self, squares: NDArray[np.uint8], paths: Sequence[str]) -> list[Prediction]:
@@ -68,13 +70,6 @@ class Guide:
             BadImage: it is no picture that can be decoded within the limits.
         """
         return self.answer(self.load(data, limits)[None], [path])[0]
-
-    def classify_or_say(self, data: bytes, path: str = "") -> Prediction:
-        """The answer for one file's bytes, or a prediction whose `error` says why there is none."""
-        try:
-            return self.classify(data, path)
-        except BadImage as error:
-            return Prediction(path, "", {}, 0.0, True, f"{error.reason}: {error.detail}")
 
     def _prediction(self, path: str, probs: NDArray[np.float32], familiarity: float) -> Prediction:
         order = np.argsort(-probs, kind="stable")
@@ -102,6 +97,7 @@ def open_guide(folder: Path, threads: int = 0) -> Guide:
     with translate_os_errors(f"reading {folder}"):
         listed = _check_manifest(folder)
         about = _read_about(folder / "guide.json")
+        check_size((folder / "model.onnx").stat().st_size)
         model = (folder / "model.onnx").read_bytes()
     check_model(model)
     try:
@@ -109,13 +105,22 @@ def open_guide(folder: Path, threads: int = 0) -> Guide:
         fitted = about["preprocessing"]
         preprocessing = Preprocessing(**{**fitted, "mean": tuple(fitted["mean"]), "std": tuple(fitted["std"])})
         threshold = float(about["decline"]["threshold"])
+        formats = tuple(str(one) for one in about["formats"])
         _check_said(about, listed)
         _check_preprocessing(preprocessing, threshold)
         session = _session(model, threads)
         _check_shapes(session, preprocessing.size, len(names))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise GuideDamaged(f"{folder / 'guide.json'} is not what a guide says of itself: {error}", _HINT) from error
-    return Guide(folder, about, names, preprocessing, threshold, session)
+    return Guide(folder, about, names, preprocessing, threshold, formats, session)
+
+
+def is_unaltered(folder: Path) -> bool:
+    """Whether there is a guide whose every file is as it was published."""
+    try:
+        return (folder / "MANIFEST").is_file() and bool(_check_manifest(folder))
+    except GuideDamaged:
+        return False
 
 
 def _read_about(path: Path) -> dict[str, Any]:
@@ -189,6 +194,7 @@ def _session(model: bytes, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except tuple(kinds) as error:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from fieldguide.errors import GuideDamaged
 
-__all__ = ["check_model"]
+__all__ = ["check_model", "check_size"]
 
 MAX_BYTES = 500_000_000
 _DEPTH = 12
@@ -38,12 +38,21 @@ def check_model(data: bytes) -> None:
     Raises:
         GuideDamaged: it does not, is larger than 500 MB, or is no ONNX file.
     """
-    if len(data) > MAX_BYTES:
-        raise GuideDamaged(f"the model has {len(data):,} bytes; {MAX_BYTES:,} are the most", _HINT)
+    check_size(len(data))
     try:
         _check(memoryview(data), "model", 0)
     except (IndexError, UnicodeDecodeError, ValueError) as error:
         raise GuideDamaged(f"the model is not an ONNX file: {error}", _HINT) from error
+
+
+def check_size(size_bytes: int) -> None:
+    """Nothing; the model is no larger than 500 MB.
+
+    Raises:
+        GuideDamaged: it is.
+    """
+    if size_bytes > MAX_BYTES:
+        raise GuideDamaged(f"the model has {size_bytes:,} bytes; {MAX_BYTES:,} are the most", _HINT)
 
 
 def _check(data: memoryview, message: str, depth: int) -> None:

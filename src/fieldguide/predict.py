@@ -37,7 +37,7 @@ def predict(guide_folder: Path, paths: Sequence[Path], *, progress: Progress) ->
     files = [file for path in paths for file in _files(path)]
     if not files:
         raise InputUnusable(f"{paths[0]} holds no files", "give pictures, or a folder of them")
-    guide = open_guide(guide_folder)
+    guide = open_guide(guide_folder, threads=core_count())
     progress.start("classifying", len(files))
     found: list[Prediction] = []
     loaded = map_threads(partial(_load, guide), files, workers=core_count(), ahead=_BATCH * 3)

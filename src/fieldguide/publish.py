@@ -3,9 +3,7 @@
 The guide appears whole, by a rename, after the proof; when the proof fails, the old guide stays.
 """
 
-import csv
 import hashlib
-import io
 import json
 from collections import defaultdict
 from dataclasses import asdict, dataclass, replace
@@ -18,18 +16,19 @@ from numpy.typing import NDArray
 from fieldguide.atomic import replace_folder
 from fieldguide.calibration import Familiarity, accept_threshold, fit_familiarity
 from fieldguide.catalog import Catalog
+from fieldguide.csvtext import write_csv
 from fieldguide.dataset import Dataset, load_dataset
 from fieldguide.errors import NotReady, ParityError
 from fieldguide.exporters.onnx import LinearHead, export_model
-from fieldguide.features import Embedder, Runtime, cache_folder
-from fieldguide.guide import SCHEMA_VERSION, Guide, open_guide, write_manifest
+from fieldguide.features import Embedder, cache_folder
+from fieldguide.guide import SCHEMA_VERSION, Guide, is_unaltered, open_guide, write_manifest
 from fieldguide.images import decode, thumbnail_jpeg
 from fieldguide.learners.backbones import backbone_model
 from fieldguide.learners.transfer import Head, group_folds, root
 from fieldguide.project import Project, decode_limits
 from fieldguide.records import Origin, Progress, PublishReport
 from fieldguide.report import render
-from fieldguide.runs import Run, load_run
+from fieldguide.runs import Run, latest_run
 from fieldguide.settings import ClassSettings, Settings
 
 __all__ = ["inputs", "publish"]
@@ -67,13 +66,14 @@ def publish(project: Project, settings: Settings, *, progress: Progress) -> Publ
     """
     with project.catalog() as catalog:
         wanted = inputs(catalog, settings)
-        done = catalog.finished("publish")
-        if done and done.inputs == wanted and (project.guide_folder / "MANIFEST").is_file():
-            return PublishReport(**done.report)
-        trained, evaluated = catalog.finished("train"), catalog.finished("evaluate")
-        if trained is None or evaluated is None or evaluated.report["run"] != trained.report["run"]:
+        done = catalog.current("publish", wanted, PublishReport)
+        if done and is_unaltered(project.guide_folder):
+            return done
+        run = latest_run(catalog, project.runs_folder)
+        evaluated = catalog.finished("evaluate")
+        if evaluated is None or evaluated.report["run"] != run.name:
             raise NotReady("the last training run has not been evaluated", "run: fieldguide evaluate")
-        run = load_run(project.runs_folder / trained.report["run"])
+        catalog.add_look(run.name, "publish", project.now())  # what is accepted is measured on test pictures
         press = _Press.open(project, settings, catalog, run, progress)
         with replace_folder(project.guide_folder) as folder:
             report = press.make(folder, evaluated.report)
@@ -110,9 +110,7 @@ class _Press:
         """The press with features and origins at hand."""
         data = load_dataset(catalog)
         model = backbone_model(run.backbone, run.preprocessing, cache_folder())
-        runtime: Runtime = "openvino" if run.runtime == "openvino" else "onnxruntime"
-        batch_size = settings.features.batch_size
-        embedder = Embedder(project, model, run.preprocessing, runtime, decode_limits(settings), batch_size)
+        embedder = Embedder.for_run(project, settings, run, model)
         features = embedder.embed(data.images, progress)
         origins: dict[str, list[Origin]] = defaultdict(list)
         for origin in catalog.origins():
@@ -181,44 +179,45 @@ class _Press:
         (folder / "examples").mkdir()
         probs = self.head.probs(self.features)
         sure = probs[np.arange(len(probs)), self.data.labels]
+        sure[self.data.splits == "test"] = -1.0  # the test split chooses nothing, not even what is shown
         items = list(self.data.images.items())
         found: dict[str, list[dict[str, str]]] = {name: [] for name in self.run.class_names}
         for index in np.argsort(-sure, kind="stable"):
             class_name = self.run.class_names[self.data.labels[index]]
             sha256, suffix = items[index]
             origin = self._shown_origin(sha256)
-            if origin is None or len(found[class_name]) >= self.settings.publish.examples:
+            if origin is None or sure[index] < 0 or len(found[class_name]) >= self.settings.publish.examples:
                 continue
             pixels = decode(
                 self.project.read_image(sha256, suffix), decode_limits(self.settings), at_least=_THUMBNAIL_SIDE
             )
             name = f"examples/{sha256[:16]}.jpg"
             (folder / name).write_bytes(thumbnail_jpeg(pixels, _THUMBNAIL_SIDE))
-            credit = {"author": origin.author, "licence": origin.licence, "source": origin.location}
+            credit = {"author": origin.author, "licence": origin.licence, "licence_url": origin.licence_url}
+            credit["source"] = origin.location
             found[class_name].append({"file": name, **credit})
         return found
 
     def _shown_origin(self, sha256: str) -> Origin | None:
         """The origin whose licence allows the image to be shown, or None."""
-        allowed = self.settings.publish.example_licences
-        return next((origin for origin in self.origins[sha256] if origin.licence in allowed), None)
+        allowed = {licence.casefold() for licence in self.settings.publish.example_licences}
+        return next((origin for origin in self.origins[sha256] if origin.licence.casefold() in allowed), None)
 
     def _credits(self) -> str:
         """CREDITS.csv: a line per origin of each picture that the guide was made from."""
-        text = io.StringIO()
-        table = csv.writer(text, lineterminator="\n")
-        table.writerow(["sha256", "class_name", "source", "location", "author", "licence", "licence_url"])
+        rows = []
         for place, sha256 in enumerate(self.data.images):
             class_name = self.run.class_names[self.data.labels[place]]
             for one in self.origins[sha256]:
-                row = [class_name, one.source, one.location, one.author, one.licence or "unknown", one.licence_url]
-                table.writerow([sha256, *(_as_text(cell) for cell in row)])
-        return text.getvalue()
+                terms = [one.author, one.licence or "unknown", one.licence_url]
+                rows.append([sha256, class_name, one.source, one.location, *terms])
+        heading = ["sha256", "class_name", "source", "location", "author", "licence", "licence_url"]
+        return write_csv(heading, rows)
 
     def _about(self, scores: dict[str, Any], decline: _Decline, examples: dict[str, Any]) -> dict[str, Any]:
         """What guide.json says, without the proof of parity."""
         counts = {name: int(np.sum(self.data.splits == name)) for name in ("train", "val", "test")}
-        fingerprint = hashlib.sha256("".join(self.data.images).encode()).hexdigest()
+        fingerprint = self.run.data
         licences = {origin.licence for name in self.data.images for origin in self.origins[name]}
         return {
             "schema_version": SCHEMA_VERSION,
@@ -232,7 +231,9 @@ class _Press:
                 "images": len(self.data.labels), **counts, "fingerprint": fingerprint,
                 "sources": sorted({origin.source for name in self.data.images for origin in self.origins[name]}),
             },
-            "licence": "cc0-1.0" if licences == {"CC0-1.0"} else "other",
+            # the backbone's weights are Apache-2.0: no wider terms can be given for what holds them
+            "licence": "apache-2.0" if licences <= {"CC0-1.0", "own"} else "other",
+            "formats": list(self.settings.images.formats),
             "backbone": self.run.backbone,
             "learner": self.run.learner,
             "run": self.run.name,
@@ -290,8 +291,3 @@ class _Press:
 
 def _write_json(path: Path, about: dict[str, Any]) -> None:
     path.write_text(json.dumps(about, indent=1, ensure_ascii=False), encoding="utf-8")
-
-
-def _as_text(cell: str) -> str:
-    """The cell, marked as text where a spreadsheet would take it for a formula."""
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

@@ -5,7 +5,7 @@ so that a guide can be opened with very little installed.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 __all__ = [
     "AddReport",
@@ -264,7 +264,6 @@ class TrainReport:
     strength: float
     temperature: float
     cv_accuracy: tuple[float, float, float]
-    val_accuracy: tuple[float, float, float]
     fits: dict[str, float]
     runtime: str
     images: int
@@ -338,4 +337,3 @@ class StatusReport:
     kept: int
     stages: tuple[StageStatus, ...]
     next_command: str
-    details: dict[str, Any] = field(default_factory=dict)

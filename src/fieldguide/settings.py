@@ -85,6 +85,9 @@ class CleanSettings(_Section):
     copy_likeness: float = Field(
         0.98, ge=0.5, le=1.0, description="correlation of the grey thumbnails that confirms a near-copy"
     )
+    alike: float = Field(
+        0.95, ge=0.5, le=1.0, description="correlation from which pictures are kept, but on one side of every split"
+    )
 
 
 class SplitSettings(_Section):

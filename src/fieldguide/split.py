@@ -40,19 +40,23 @@ def split(project: Project, settings: Settings, *, progress: Progress) -> SplitR
     """
     with project.catalog() as catalog:
         wanted = inputs(catalog, settings)
-        done = catalog.finished("split")
-        if done and done.inputs == wanted:
-            return SplitReport(**done.report)
+        done = catalog.current("split", wanted, SplitReport)
+        if done:
+            return done
         progress.start("splitting", None)
         states = catalog.states()
         kept = [state for state in states if state.state == "kept"]
         _check_ready(states, kept, settings)
-        before = catalog.splits() if done and done.report.get("rules") == _rules(settings) else {}
+        last = catalog.finished("split")
+        before = catalog.splits() if last and last.report.get("rules") == _rules(settings) else {}
+        before = _remember(states, before)
         splits = assign(kept, before, {"val": settings.split.val, "test": settings.split.test}, settings.seed)
-        catalog.replace_splits({**before, **splits})
+        _check_splits(kept, splits)
         leaks = count_leaks(states, catalog.origins())
         report = _report(kept, splits, leaks, _rules(settings))
-        catalog.finish("split", inputs(catalog, settings), asdict(report), project.now())
+        with catalog.transaction():
+            catalog.replace_splits({**before, **splits})
+            catalog.finish("split", inputs(catalog, settings), asdict(report), project.now())
     return report
 
 
@@ -64,16 +68,19 @@ def _check_ready(states: list[ImageState], kept: list[ImageState], settings: Set
     """
     if any(state.state == "unchecked" for state in states) or not states:
         raise NotReady("some pictures have not been checked", "run: fieldguide clean")
+    if not kept:
+        raise NotReady(f"none of {len(states)} pictures is kept", "run: fieldguide clean, which says why; see [clean]")
     groups: dict[str, set[str]] = {name: set() for name in settings.classes}
     for state in kept:
         groups.setdefault(state.class_name, set()).add(state.group_id)
+    if len(groups) < 2:
+        message = f"a classifier needs at least two classes; there is only {min(groups)!r}"
+        raise NotReady(message, "add pictures of another class with: fieldguide add FOLDER")
     hint = "add more pictures of it with: fieldguide add FOLDER, or take its name out of fieldguide.toml"
     short = {name: len(found) for name, found in groups.items() if len(found) < 3}
     if short:
         said = ", ".join(f"{name!r} has {count}" for name, count in sorted(short.items()))
         raise NotReady(f"each class needs at least 3 different pictures that are kept: {said}", hint)
-    if len(groups) < 2:
-        raise NotReady(f"a classifier needs at least two classes; there is only {min(groups)!r}", hint)
 
 
 def assign(
@@ -96,15 +103,42 @@ def assign(
             given[row.class_name].add(row.given_split)
     chosen: dict[str, str] = {}
     for group_id, members in groups.items():
-        said = {before[row.sha256] for row in members if row.sha256 in before}
-        said = said or {row.given_split for row in members} - {""}
+        known = {before[row.sha256] for row in members if row.sha256 in before}
+        said = known or {row.given_split for row in members} - {""}
         # a source that gives no val (or no test) leaves it to be taken from its train pictures
         fixed = next((name for name in _TRUST if name in said), "")
-        if fixed and (fixed != "train" or before or {"val", "test"} <= given[_class_of(members)]):
+        if fixed and (known or fixed != "train" or {"val", "test"} <= given[_class_of(members)]):
             chosen[group_id] = fixed
     wanted = {one: {name: 0.0 if name in given[one] else share for name, share in shares.items()} for one in given}
     _fill(groups, chosen, wanted, seed)
     return {row.sha256: chosen[row.group_id] for members in groups.values() for row in members}
+
+
+def _remember(states: Iterable[ImageState], before: Mapping[str, str]) -> dict[str, str]:
+    """The earlier splits, extended to every picture of a group that had one: a better copy takes its group's place."""
+    groups: dict[str, list[ImageState]] = defaultdict(list)
+    for state in states:
+        groups[state.group_id].append(state)
+    found = dict(before)
+    for members in groups.values():
+        said = {before[state.sha256] for state in members if state.sha256 in before}
+        for name in _TRUST:
+            if name in said:
+                found.update({state.sha256: name for state in members})
+                break
+    return found
+
+
+def _check_splits(kept: Iterable[ImageState], splits: Mapping[str, str]) -> None:
+    """Nothing; every class can be learnt.
+
+    Raises:
+        NotReady: one has no picture to train on.
+    """
+    trained = {row.class_name for row in kept if splits[row.sha256] == "train"}
+    for name in sorted({row.class_name for row in kept} - trained):
+        hint = "add pictures of it that are not in a test/ or validation/ folder"
+        raise NotReady(f"{name!r} has no picture to train on: all came in another split", hint)
 
 
 def count_leaks(states: Iterable[ImageState], origins: Iterable[Origin]) -> int:

@@ -1,6 +1,9 @@
 """Where a project stands, and the next command to type. Changes nothing."""
 
+import shlex
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from fieldguide.build import Stage, wanted_stages
@@ -22,22 +25,39 @@ def status(project: Project, settings: Settings) -> StatusReport:
     """
     with project.catalog() as catalog:
         states = Counter(state.state for state in catalog.states())
-        stages = tuple(_look(stage, catalog, settings) for stage in wanted_stages(settings))
+        stages = _carry([_look(stage, catalog, settings, project) for stage in wanted_stages(settings)])
     total = states.total()
     unfinished = next((stage.stage for stage in stages if stage.state != "done"), "")
+    command = "build" if unfinished else "serve"
     if not total and settings.collect.source == "none":
-        command = "fieldguide add FOLDER"
-    else:
-        command = "fieldguide build" if unfinished else "fieldguide serve"
+        command = "add FOLDER"
+    where = "" if project.root == Path() else f" -C {shlex.quote(str(project.root))}"
+    command = f"fieldguide {command}{where}"
     return StatusReport(str(project.root), settings.name, total, states["kept"], stages, command)
 
 
-def _look(stage: Stage, catalog: Catalog, settings: Settings) -> StageStatus:
+def _carry(stages: list[StageStatus]) -> tuple[StageStatus, ...]:
+    """The stages; what comes after one that is not done is out of date too."""
+    behind = False
+    found = []
+    for stage in stages:
+        found.append(replace(stage, state="out of date") if behind and stage.state == "done" else stage)
+        behind = behind or stage.state != "done"
+    return tuple(found)
+
+
+def _is_there(name: str, report: dict[str, Any], project: Project) -> bool:
+    """Whether what a stage made still lies in the folder."""
+    made = {"train": "runs/{run}/run.json", "evaluate": "{report}", "publish": "{guide}/MANIFEST"}
+    return name not in made or (project.root / made[name].format(**report)).is_file()
+
+
+def _look(stage: Stage, catalog: Catalog, settings: Settings, project: Project) -> StageStatus:
     """Whether one stage is done."""
     done = catalog.finished(stage.name)
     if done is None:
         return StageStatus(stage.name, "not run", "")
-    current = done.inputs == stage.inputs(catalog, settings)
+    current = done.inputs == stage.inputs(catalog, settings) and _is_there(stage.name, done.report, project)
     return StageStatus(stage.name, "done" if current else "out of date", _summary(stage.name, done.report))
 
 

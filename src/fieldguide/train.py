@@ -3,10 +3,7 @@
 The test split is never read here.
 """
 
-import csv
 import hashlib
-import io
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -14,14 +11,15 @@ from numpy.typing import NDArray
 
 from fieldguide.calibration import fit_temperature, softmax
 from fieldguide.catalog import Catalog
+from fieldguide.csvtext import write_csv
 from fieldguide.dataset import Dataset, load_dataset
-from fieldguide.features import Embedder, cache_folder, choose_runtime
+from fieldguide.features import Embedder, cache_folder, choose_runtime, hash_file
 from fieldguide.learners.backbones import backbone_model
-from fieldguide.learners.transfer import Head, Searched, fit_head, group_folds, held_out_logits, search_head
+from fieldguide.learners.transfer import Searched, fit_head, group_folds, held_out_logits, search_head
 from fieldguide.metrics import accuracy
 from fieldguide.project import Project, decode_limits
 from fieldguide.records import Fit, Preprocessing, Progress, TrainReport
-from fieldguide.runs import Run, save_run
+from fieldguide.runs import Run, is_whole, save_run
 from fieldguide.settings import Settings
 
 __all__ = ["inputs", "train"]
@@ -47,14 +45,14 @@ def train(project: Project, settings: Settings, *, progress: Progress) -> TrainR
     """
     with project.catalog() as catalog:
         wanted = inputs(catalog, settings)
-        done = catalog.finished("train")
-        if done and done.inputs == wanted and (project.runs_folder / done.report["run"]).is_dir():
-            return TrainReport(**done.report)
+        done = catalog.current("train", wanted, TrainReport)
+        if done and is_whole(project.runs_folder / done.run):
+            return done
         data = load_dataset(catalog).where("train", "val")
         bench = _Bench.open(project, settings, progress)
         fits = bench.try_fits(data)
         fit = max(fits, key=lambda name: fits[name])
-        run, tables = bench.learn(data, fit, fits)
+        run, tables = bench.learn(data, fit, fits, catalog.digest("state"))
         save_run(project.runs_folder / run.name, run, tables)
         catalog.add_run(run.name, run.learner, wanted, project.now())
         catalog.finish("train", wanted, run.report, project.now())
@@ -115,8 +113,8 @@ class _Bench:
         taken = len(list(self.project.runs_folder.glob(f"{name}*")))
         return f"{name}-{taken + 1}" if taken else name
 
-    def learn(self, data: Dataset, fit: Fit, fits: dict[Fit, float]) -> tuple[Run, dict[str, str]]:
-        """The run, and its table of held-out predictions."""
+    def learn(self, data: Dataset, fit: Fit, fits: dict[Fit, float], digest: str) -> tuple[Run, dict[str, str]]:
+        """The run, and its table of held-out predictions; `digest` says what the project held."""
         embedder = self.fitted(fit)
         features = embedder.embed(data.images, self.progress)
         self.progress.start("fitting the head", None)
@@ -132,17 +130,23 @@ class _Bench:
             strength=searched.strength,
             temperature=temperature,
             cv_accuracy=accuracy(data.labels, searched.logits.argmax(axis=1)),
-            val_accuracy=_score_val(features, data, searched.strength),
             fits={key: value for key, value in fits.items() if len(fits) > 1},
             runtime=embedder.runtime,
             images=len(data.labels),
             classes=len(data.class_names),
         )
-        said = asdict(report)
         run = Run(
-            name, report.learner, report.backbone, embedder.preprocessing, embedder.runtime, data.class_names, said,
-            head.to_bytes(),
-        )  # fmt: skip
+            name=name,
+            learner=report.learner,
+            backbone=report.backbone,
+            preprocessing=embedder.preprocessing,
+            runtime=embedder.runtime,
+            class_names=data.class_names,
+            data=digest,
+            model=hash_file(embedder.model),
+            report=asdict(report),
+            learnt=head.to_bytes(),
+        )
         return run, {"predictions.csv": _predictions(data, searched, temperature)}
 
 
@@ -151,22 +155,12 @@ def _shuffled(sha256: str) -> str:
     return hashlib.sha256(sha256.encode()).hexdigest()
 
 
-def _score_val(features: NDArray[np.float32], data: Dataset, strength: float) -> tuple[float, float, float]:
-    """The accuracy on val of a head that saw only train, with its interval."""
-    seen = data.splits == "train"
-    head: Head = fit_head(features[seen], data.labels[seen], strength, 1.0)
-    return accuracy(data.labels[~seen], head.logits(features[~seen]).argmax(axis=1))
-
-
 def _predictions(data: Dataset, searched: Searched, temperature: float) -> str:
     """A CSV of what cross-validation answered for each picture of train and val."""
     probs = softmax(searched.logits / temperature)
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["sha256", "split", "class_name", "answer", "prob"])
-    rows: Sequence[str] = list(data.images)
-    for index, sha256 in enumerate(rows):
+    rows: list[list[str]] = []
+    for index, sha256 in enumerate(data.images):
         answer = int(probs[index].argmax())
         names = data.class_names[data.labels[index]], data.class_names[answer]
-        table.writerow([sha256, data.splits[index], *names, f"{probs[index, answer]:.6f}"])
-    return text.getvalue()
+        rows.append([sha256, str(data.splits[index]), *names, f"{probs[index, answer]:.6f}"])
+    return write_csv(["sha256", "split", "class_name", "answer", "prob"], rows)

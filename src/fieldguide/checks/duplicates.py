@@ -6,7 +6,7 @@ share their hash far more often than photographs do.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fieldguide.records import Grouping, Verdict
 
-__all__ = ["Fingerprints", "find_copies", "judge_copies"]
+__all__ = ["Fingerprints", "find_copies", "group_alike", "judge_copies"]
 
 CHECK = "duplicates"
 _BLOCK = 1024
@@ -83,8 +83,8 @@ def judge_copies(
     sha256: Sequence[str],
     labels: Mapping[str, set[str]],
     areas: Mapping[str, int],
-) -> tuple[list[Verdict], list[Grouping]]:
-    """A verdict for every image, and a group for each that has copies.
+) -> list[Verdict]:
+    """A verdict for every image.
 
     Of copies with one label the largest is kept. Copies with different labels are all rejected: at most one label
     is right, and only a person can say which. The same bytes under two labels are judged alike.
@@ -97,10 +97,8 @@ def judge_copies(
     """
     families = _families(pairs, len(sha256))
     verdicts: dict[str, Verdict] = {name: _verdict(name, "keep", "", 0.0) for name in sha256}
-    groups = []
     for family in families:
         members = sorted((sha256[index] for index in family), key=lambda name: (-areas[name], name))
-        groups += [Grouping(name, min(members), "near-copy") for name in members]
         if len(set().union(*(labels.get(name, set()) for name in members))) == 1:
             reason = f"near_copy: of {members[0][:12]}"
             verdicts.update({name: _verdict(name, "reject", reason, 1.0) for name in members[1:]})
@@ -109,7 +107,21 @@ def judge_copies(
     for name in sha256:
         if len(labels.get(name, ())) > 1:
             verdicts[name] = _conflict(name, [name], labels)
-    return list(verdicts.values()), groups
+    return list(verdicts.values())
+
+
+def group_alike(pairs: Iterable[tuple[int, int]], sha256: Sequence[str]) -> list[Grouping]:
+    """A group for each image that looks like another: copies, and shots of one scene, which share a split.
+
+    Args:
+        pairs: images that look alike, as indices into `sha256`.
+        sha256: the images.
+    """
+    groups = []
+    for family in _families(sorted(pairs), len(sha256)):
+        members = [sha256[index] for index in family]
+        groups += [Grouping(name, min(members), "look-alike") for name in members]
+    return groups
 
 
 def _verdict(name: str, verdict: str, reason: str, score: float) -> Verdict:

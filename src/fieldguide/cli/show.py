@@ -1,6 +1,7 @@
 """How each report looks on a terminal; or as JSON, the same for all."""
 
 import json
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, is_dataclass
@@ -71,7 +72,8 @@ def _counts(counts: dict[str, int]) -> str:
 def _show_new(console: Console, report: NewReport) -> None:
     said = f"with {len(report.class_names)} names" if report.class_names else "that takes the labels it is given"
     _head(console, "new", f"made {report.folder}, a project {said}")
-    _detail(console, f"next: cd {report.folder}; fieldguide add FOLDER; fieldguide build")
+    folder = shlex.quote(report.folder)
+    _detail(console, f"next: fieldguide add FOLDER -C {folder}, then: fieldguide build -C {folder}")
 
 
 def _show_collect(console: Console, report: CollectReport) -> None:
@@ -101,7 +103,7 @@ def _show_add(console: Console, report: AddReport) -> None:
 
 def _show_clean(console: Console, report: CleanReport) -> None:
     kept, rejected = sum(report.kept.values()), sum(report.rejected.values())
-    _head(console, "clean", f"{kept} pictures kept, {rejected} rejected, {report.groups} families of copies")
+    _head(console, "clean", f"{kept} pictures kept, {rejected} rejected, {report.groups} groups of look-alikes")
     if report.rejected:
         _detail(console, f"rejected: {_counts(report.rejected)}")
 
@@ -125,8 +127,9 @@ def _show_evaluate(console: Console, report: EvaluateReport) -> None:
     _head(console, "evaluate", f"{_percent(report.accuracy)} on {report.test_images} test pictures")
     _detail(console, f"grouped cross-validation over everything: {_percent(report.grouped)}")
     _detail(console, f"a careless split would have said: {_percent(report.careless)}")
-    weak = sorted(report.per_class.items(), key=lambda one: one[1]["f1"])[:3]
-    _detail(console, "weakest: " + ", ".join(f"{name} (F1 {score['f1']:.2f})" for name, score in weak))
+    weak = sorted(((score["f1"], name) for name, score in report.per_class.items() if score["f1"] < 0.95))[:3]
+    if weak:
+        _detail(console, "weakest: " + ", ".join(f"{name} (F1 {f1:.2f})" for f1, name in weak))
     _detail(console, f"report: {report.report}")
 
 
@@ -134,26 +137,33 @@ def _show_publish(console: Console, report: PublishReport) -> None:
     _head(console, "publish", f"{report.guide}/, {report.bytes / 1e6:.1f} MB, {report.examples} examples")
     _detail(console, f"answers as trained on {report.agreement:.1%} of {report.compared} val pictures; "
             f"probabilities differ by at most {report.max_difference:.1g}")  # fmt: skip
-    unknown = "not measured: too few classes" if report.false_accept is None else f"{report.false_accept:.1%}"
-    _detail(console, f"accepts {report.true_accept:.1%} of test pictures; of a class it was not told of: {unknown}")
+    unknown = "not measured (too few classes)" if report.false_accept is None else f"{report.false_accept:.1%}"
+    _detail(
+        console,
+        f"takes {report.true_accept:.1%} of test pictures for known; of an unknown but similar class: {unknown}",
+    )
     if not report.examples:
         _detail(console, "no examples: no picture has a licence that allows it (fieldguide add --licence own)")
 
 
 def _show_predict(console: Console, answers: list[Prediction]) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("picture", "answer", "", "next"):
+    for column in ("picture", "answer", "", "then, or why"):
         table.add_column(column, justify="right" if not column else "left", overflow="fold")
     for answer in answers:
         table.add_row(*(escape(cell) for cell in _answer_cells(answer)))
-    console.print(table)
+    if console.is_terminal:
+        console.print(table)
+        return
+    for answer in answers:  # a line each, for pipes and files
+        console.print("\t".join(_answer_cells(answer)), markup=False)
 
 
 def _answer_cells(answer: Prediction) -> tuple[str, str, str, str]:
     """The cells of one picture's row."""
     if answer.error:
         return answer.path, "not readable", "", answer.error
-    ranked = [(name, f"{prob:.1%}") for name, prob in answer.probs.items()]
+    ranked = [(name, f"{prob:.1%}") for name, prob in answer.probs.items() if prob >= 0.005]
     if answer.declined:
         return answer.path, "none of these", "", "nearest: " + ", ".join(f"{name} {prob}" for name, prob in ranked[:2])
     return answer.path, ranked[0][0], ranked[0][1], ", ".join(f"{name} {prob}" for name, prob in ranked[1:3])

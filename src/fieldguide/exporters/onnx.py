@@ -29,7 +29,7 @@ def export_model(backbone: bytes, head: LinearHead, familiarity: Familiarity, si
     """The bytes of `model.onnx`.
 
     Its input is `image` (n, size, size, 3) uint8 RGB; its outputs are `probs` (n, classes) float32, `features`
-    (n, d) float32 and `familiarity` (n,) float32, at most 0.
+    (n, d) float32 and `familiarity` (n,) float32, -2 to 0.
 
     Args:
         backbone: ONNX, `image` (n, h, w, 3) uint8 to `features` (n, d) float32.
@@ -97,16 +97,12 @@ class _Nodes:
 
     def add_familiarity(self, known: Familiarity) -> None:
         """Nothing; `familiarity` is computed from `roots`, as `Familiarity.score` does."""
-        whiten = self._constant("known.whiten", known.whiten.astype(np.float32))
-        offset = self._constant("known.offset", (-known.centre @ known.whiten).astype(np.float32))
-        means = self._constant("known.means", (-2.0 * known.means.T).astype(np.float32))
-        lengths = self._constant("known.lengths", (known.means**2).sum(axis=1).astype(np.float32))
-        scale = self._constant("known.scale", np.array(-1.0 / known.means.shape[1], dtype=np.float32))
-        zero = self._constant("known.zero", np.array(0.0, dtype=np.float32))
-        placed = self._node("Gemm", ["roots", whiten, offset], "placed")
-        own = self._node("ReduceSumSquare", [placed], "placed_length", axes=[1], keepdims=1)
-        cross = self._node("Gemm", [placed, means, lengths], "placed_cross")
-        gaps = self._node("Add", [cross, own], "gaps")
-        nearest = self._node("ReduceMin", [gaps], "nearest", axes=[1], keepdims=0)
-        at_least_zero = self._node("Max", [nearest, zero], "nearest_clipped")
-        self._node("Mul", [at_least_zero, scale], "familiarity")
+        means = self._constant("known.means", known.means.T.astype(np.float32))
+        one = self._constant("known.one", np.array(1.0, dtype=np.float32))
+        least = self._constant("known.least", np.array(1e-12, dtype=np.float32))
+        length = self._node("ReduceL2", ["roots"], "roots_length", axes=[1], keepdims=1)
+        safe = self._node("Max", [length, least], "roots_length_safe")
+        unit = self._node("Div", ["roots", safe], "roots_unit")
+        cosines = self._node("MatMul", [unit, means], "cosines")
+        nearest = self._node("ReduceMax", [cosines], "nearest", axes=[1], keepdims=0)
+        self._node("Sub", [nearest, one], "familiarity")

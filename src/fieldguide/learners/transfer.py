@@ -17,7 +17,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldguide.calibration import fit_temperature, log_loss, softmax
+from fieldguide.calibration import fit_temperature, log_losses, softmax
 from fieldguide.engine import core_count, map_threads
 
 __all__ = ["Head", "Searched", "fit_head", "group_folds", "held_out_logits", "root", "search_head"]
@@ -84,7 +84,7 @@ class Searched:
     """What cross-validation found.
 
     Attributes:
-        strength: the C with the lowest held-out log loss.
+        strength: the lowest C whose held-out log loss is within a standard error of the best.
         logits: (n, classes) held-out logits at that C.
     """
 
@@ -141,14 +141,27 @@ def search_head(
     # the matrices are small: one thread for each fold is several times faster than all threads for every product
     with threadpool_limits(1), _patient():
         list(map_threads(hold_out, folds, workers=core_count()))
-    losses = [_best_loss(logits, labels) for logits in held_out]
-    best = int(np.argmin(losses))
-    return Searched(ordered[best], held_out[best])
+    chosen = _choose([_own_losses(logits, labels) for logits in held_out])
+    return Searched(ordered[chosen], held_out[chosen])
 
 
-def _best_loss(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """The log loss after the temperature that suits these logits best: strength and temperature are told apart."""
-    return log_loss(logits / fit_temperature(logits, labels), labels)
+def _own_losses(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Each picture's log loss, after the temperature that suits all best: strength and temperature are told apart."""
+    return log_losses(logits / fit_temperature(logits, labels), labels)
+
+
+def _choose(losses: Sequence[NDArray[np.float64]]) -> int:
+    """The first, and so the simplest, whose mean loss is within one standard error of the lowest.
+
+    Breiman et al., "Classification and Regression Trees", 1984, section 3.4.3, with the error of the paired
+    differences.
+    """
+    best = min(range(len(losses)), key=lambda place: float(losses[place].mean()))
+    for place, one in enumerate(losses):
+        gaps = one - losses[best]
+        if gaps.mean() <= gaps.std() / np.sqrt(len(gaps)):
+            return place
+    return best
 
 
 def held_out_logits(

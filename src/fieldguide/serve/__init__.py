@@ -36,13 +36,13 @@ def serve(guide_folder: Path, settings: ServeSettings, *, ready: Callable[[str],
     """
     import uvicorn
 
-    guide = open_guide(guide_folder)
+    guide = open_guide(guide_folder, threads=1)  # a picture on each core, not one on all
     listener = _listen(settings.host, settings.port)
     host, port = listener.getsockname()[:2]
     hosts = (*_LOOPBACK, settings.host) if settings.host not in ("0.0.0.0", "::") else ("*",)
     app = make_app(guide, settings, hosts)
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=5,
+        app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=5, limit_concurrency=256,
         timeout_graceful_shutdown=10,
     )  # fmt: skip
     ready(f"http://{f'[{host}]' if ':' in host else host}:{port}/")

@@ -31,6 +31,7 @@ from fieldguide.settings import ServeSettings
 __all__ = ["make_app"]
 
 _QUEUE = 32
+_STATUS = {"unsupported_format": 415, "not_an_image": 415, "too_many_bytes": 413, "too_many_pixels": 413}
 _MAX_SCANS = 30  # honest progressive JPEGs have up to 14; each scan costs a pass over all pixels
 _READ_TIMEOUT_S = 30.0
 _HEADERS = {
@@ -131,7 +132,9 @@ def _add_pages(app: FastAPI, guide: Guide) -> None:
 
 def _add_api(app: FastAPI, guide: Guide, settings: ServeSettings) -> None:
     """Nothing; the API has its addresses."""
-    limits = Limits(max_bytes=settings.max_bytes, max_pixels=settings.max_pixels, max_scans=_MAX_SCANS)
+    limits = Limits(
+        max_bytes=settings.max_bytes, max_pixels=settings.max_pixels, max_scans=_MAX_SCANS, formats=guide.formats
+    )
     slots = asyncio.Semaphore(core_count())
     waiting = 0
 
@@ -149,16 +152,15 @@ def _add_api(app: FastAPI, guide: Guide, settings: ServeSettings) -> None:
     async def classify(request: Request) -> dict[str, Any]:
         """The classes of a picture with their probabilities, or that it is none of them."""
         nonlocal waiting
+        data = await _read_picture(request, settings.max_bytes)
         if waiting >= _QUEUE:
             raise _Problem(503, "busy", "too many pictures are waiting; try again in a second")
         waiting += 1
         try:
-            data = await _read_picture(request, settings.max_bytes)
             async with slots:
                 answer = await asyncio.to_thread(guide.classify, data, "", limits)
         except BadImage as error:
-            status = {"unsupported_format": 415, "not_an_image": 415}.get(error.reason, 422)
-            raise _Problem(status, error.reason, error.detail) from error
+            raise _Problem(_STATUS.get(error.reason, 422), error.reason, error.detail) from error
         finally:
             waiting -= 1
         return _as_json(answer)

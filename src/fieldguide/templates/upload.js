@@ -37,7 +37,7 @@ function showAbout(name) {
     const image = element("img");
     image.src = "/" + example.file;
     image.alt = "example of " + name;
-    figure.append(image, element("figcaption", [example.author, example.licence].filter(Boolean).join(", ")));
+    figure.append(image, element("figcaption", [example.author, example.licence, example.source].filter(Boolean).join(", ")));
     return figure;
   }));
   at("examples").hidden = one.examples.length === 0;

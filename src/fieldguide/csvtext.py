@@ -1,0 +1,20 @@
+"""Tables as CSV text that a spreadsheet shows and never runs."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+
+__all__ = ["write_csv"]
+
+
+def write_csv(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """The text of a table; a cell that a spreadsheet would take for a formula is marked as text by a quote."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(heading)
+    table.writerows([_as_text(cell) for cell in row] for row in rows)
+    return text.getvalue()
+
+
+def _as_text(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
