@@ -11,7 +11,7 @@ from fieldguide.csvtext import write_csv
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@x", "\tx", "\rx"])
 def test_formulas_become_text(cell: str) -> None:
     table = io.StringIO(write_csv(["a"], [[cell]]), newline="")
-    assert list(csv.reader(table)) == [["a"], [f"'{cell}"]]
+    assert list(csv.reader(table)) == [["a"], ["'" + cell.replace("\r", " ")]]
 
 
 def test_a_table_comes_back() -> None:

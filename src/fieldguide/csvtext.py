@@ -17,4 +17,6 @@ def write_csv(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _as_text(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+    """The cell; the writer does not quote a lone carriage return, which readers take for the end of a row."""
+    plain = cell.replace("\r", " ")
+    return f"'{plain}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else plain
