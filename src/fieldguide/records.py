@@ -4,6 +4,7 @@ Knows nothing about files, databases or models. Importing it pulls in nothing ou
 so that a guide can be opened with very little installed.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -264,7 +265,7 @@ class TrainReport:
     strength: float
     temperature: float
     cv_accuracy: tuple[float, float, float]
-    fits: dict[str, float]
+    fits: Mapping[str, float]
     runtime: str
     images: int
     classes: int

@@ -20,9 +20,20 @@ from numpy.typing import NDArray
 from fieldguide.calibration import fit_temperature, log_losses, softmax
 from fieldguide.engine import core_count, map_threads
 
-__all__ = ["Head", "Searched", "fit_head", "group_folds", "held_out_logits", "root", "search_head"]
+__all__ = [
+    "Head",
+    "Searched",
+    "choose_within_error",
+    "fit_head",
+    "group_folds",
+    "held_out_logits",
+    "own_losses",
+    "root",
+    "search_head",
+]
 
 _MAX_STEPS = 200
+_SHARE_OF_ERROR = 0.5  # a whole one chooses too strong a penalty where pictures are few
 
 
 def root(features: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -84,7 +95,7 @@ class Searched:
     """What cross-validation found.
 
     Attributes:
-        strength: the lowest C whose held-out log loss is within a standard error of the best.
+        strength: the lowest C whose held-out log loss is within half a standard error of the best.
         logits: (n, classes) held-out logits at that C.
     """
 
@@ -141,17 +152,17 @@ def search_head(
     # the matrices are small: one thread for each fold is several times faster than all threads for every product
     with threadpool_limits(1), _patient():
         list(map_threads(hold_out, folds, workers=core_count()))
-    chosen = _choose([_own_losses(logits, labels) for logits in held_out])
+    chosen = choose_within_error([own_losses(logits, labels) for logits in held_out])
     return Searched(ordered[chosen], held_out[chosen])
 
 
-def _own_losses(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+def own_losses(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
     """Each picture's log loss, after the temperature that suits all best: strength and temperature are told apart."""
     return log_losses(logits / fit_temperature(logits, labels), labels)
 
 
-def _choose(losses: Sequence[NDArray[np.float64]]) -> int:
-    """The first, and so the simplest, whose mean loss is within one standard error of the lowest.
+def choose_within_error(losses: Sequence[NDArray[np.float64]]) -> int:
+    """The first, and so the simplest, whose mean loss is within half a standard error of the lowest.
 
     Breiman et al., "Classification and Regression Trees", 1984, section 3.4.3, with the error of the paired
     differences.
@@ -159,7 +170,7 @@ def _choose(losses: Sequence[NDArray[np.float64]]) -> int:
     best = min(range(len(losses)), key=lambda place: float(losses[place].mean()))
     for place, one in enumerate(losses):
         gaps = one - losses[best]
-        if gaps.mean() <= gaps.std() / np.sqrt(len(gaps)):
+        if gaps.mean() <= _SHARE_OF_ERROR * gaps.std() / np.sqrt(len(gaps)):
             return place
     return best
 
