@@ -13,7 +13,7 @@ SOURCE = ROOT / "src" / "fieldguide"
 # A room imports only from lower floors. Rooms on one floor do not import each other; inside a package they may.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("__init__", "errors"),
-    ("records", "names", "atomic", "csvtext"),
+    ("records", "candidates", "names", "atomic", "csvtext"),
     ("settings", "images", "preprocess", "engine", "modelscan", "report"),
     ("catalog",),
     ("project", "dataset", "runs", "metrics", "calibration", "guide"),

@@ -16,7 +16,14 @@
     ├── GuideDamaged                     6   a guide that does not match its manifest
     ├── ParityError                      7   the published model would answer otherwise
     ├── PortBusy                        69   something else listens there
-    └── MissingExtra                     9   an optional part is not installed
+    ├── MissingExtra                     9   an optional part is not installed
+    ├── NetworkDown                     68   a server cannot be reached
+    └── SourceError                     76   a source of pictures does not answer as it should
+        ├── RateLimited                 76   it asks to wait
+        ├── Blocked                     76   a challenge, a consent page, a refusal
+        ├── LayoutChanged               76   an answer in another form than the one known
+        ├── KeyNeeded                   10   a key is missing or wrong
+        └── BadQuery                    64   it does not accept what is asked
     BadImage                             -   one picture's trouble: data, never an exit
 
 *A bad image is data; a bad request is an exception.* `BadImage` is raised by the decoder and caught by the
@@ -29,13 +36,18 @@ from contextlib import contextmanager
 
 __all__ = [
     "BadImage",
+    "BadQuery",
+    "Blocked",
     "DiskFull",
     "FieldguideError",
     "GuideDamaged",
     "InputMissing",
     "InputUnusable",
+    "KeyNeeded",
+    "LayoutChanged",
     "MissingExtra",
     "NamesError",
+    "NetworkDown",
     "NoPermission",
     "NotReady",
     "ParityError",
@@ -45,7 +57,9 @@ __all__ = [
     "ProjectExists",
     "ProjectMissing",
     "ProjectTooNew",
+    "RateLimited",
     "SettingsError",
+    "SourceError",
     "translate_os_errors",
 ]
 
@@ -158,6 +172,49 @@ class MissingExtra(FieldguideError):
     """An optional dependency is not installed."""
 
     exit_code = 9
+
+
+class NetworkDown(FieldguideError):
+    """No network, no such host, or nobody answers."""
+
+    exit_code = 68
+
+
+class SourceError(FieldguideError):
+    """A source of pictures does not answer as it should; other sources may."""
+
+    exit_code = 76
+
+
+class RateLimited(SourceError):
+    """The source asks to wait: `retry_after_s` seconds, 0 where it does not say how long."""
+
+    def __init__(self, message: str, hint: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(message, hint)
+        self.retry_after_s = retry_after_s
+
+    def __reduce__(self) -> tuple[type["RateLimited"], tuple[str, str, float]]:  # type: ignore[override]
+        return type(self), (self.message, self.hint, self.retry_after_s)
+
+
+class Blocked(SourceError):
+    """The source shows a challenge, a consent page or a refusal instead of results. Nothing is solved or disguised."""
+
+
+class LayoutChanged(SourceError):
+    """The source answered, and nothing known was found in the answer: never "no results"."""
+
+
+class KeyNeeded(SourceError):
+    """The source wants a key and has none, or a wrong one."""
+
+    exit_code = 10
+
+
+class BadQuery(SourceError):
+    """The source does not accept the query or one of its options."""
+
+    exit_code = 64
 
 
 class BadImage(Exception):

@@ -1,0 +1,206 @@
+"""What passes between collecting and the sources of pictures: questions, answers, candidates. Frozen records.
+
+Knows nothing about networks or projects. A source turns a `Query` and a cursor into `Request`s and the `Answer`s to
+them into a `ResultPage`; whoever asks keeps the page and its cursor, so that a search goes on where it stopped.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+__all__ = [
+    "Answer",
+    "Ask",
+    "Candidate",
+    "HostLimit",
+    "Query",
+    "Request",
+    "ResultPage",
+    "SimilarSource",
+    "Source",
+    "SourceFacts",
+]
+
+
+@dataclass(frozen=True)
+class Query:
+    """One search: a text, for a class, at a source.
+
+    Attributes:
+        source: the source's name.
+        class_name: what the pictures will be labelled as.
+        text: what is searched for; for some sources a taxon's name, a file's path or a page's address.
+        options: what else the source understands, from `[collect.options.<source>]`.
+        licences: the policy, so that a source can ask for no more than is wanted.
+        contact: how the person can be reached, for those who want to know who asks.
+    """
+
+    source: str
+    class_name: str
+    text: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    licences: Literal["open", "commercial", "modify", "any"] = "open"
+    contact: str = ""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One question to a server.
+
+    Attributes:
+        url: absolute, http or https, without the parameters.
+        params: added to the address, in order, percent-encoded by the client; a name may come twice.
+        headers: beside those that the client always sends; a key in them is never written down.
+        secret_params: names of parameters (such as `api_key`) whose values are never written down.
+    """
+
+    url: str
+    params: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    secret_params: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server said.
+
+    Attributes:
+        url: the address that answered, after redirects, secrets taken out.
+        status: of HTTP; 200 for what was read from a file.
+        headers: names in lower case.
+        body: decoded from any transfer coding, at most what the client allows.
+    """
+
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+Ask = Callable[[Request], Awaitable[Answer]]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One picture that a source offers; nothing of it has been fetched. Empty where the source does not say.
+
+    Attributes:
+        url: the best address to fetch it from.
+        item_id: the source's own name for it.
+        page_url: where a person can see it and its terms.
+        thumb_url: a small version.
+        licence: as the source says it: an identifier, a number, a URL or a sentence; never interpreted here.
+        licence_url: where the source says its text is.
+        attribution: the line that the source asks to print.
+        width: pixels, 0 where unknown.
+        height: pixels, 0 where unknown.
+        is_thumb: only a small version is offered.
+        similar_url: where the source lists similar pictures, where it does.
+        extra: small facts worth keeping (a museum's colour, a taxon), JSON-able.
+    """
+
+    url: str
+    item_id: str = ""
+    page_url: str = ""
+    thumb_url: str = ""
+    title: str = ""
+    author: str = ""
+    author_url: str = ""
+    licence: str = ""
+    licence_url: str = ""
+    attribution: str = ""
+    width: int = 0
+    height: int = 0
+    is_thumb: bool = False
+    similar_url: str = ""
+    extra: Mapping[str, str | int | float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ResultPage:
+    """One page of a search.
+
+    Attributes:
+        candidates: in the source's order.
+        cursor: what to ask for the next page with; "" when this was the last.
+        answer: the raw answer, kept as evidence; the last of them where several made the page.
+        skipped: reason to how many items held no usable picture, such as {"no_image": 2}.
+    """
+
+    candidates: tuple[Candidate, ...]
+    cursor: str
+    answer: Answer
+    skipped: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class HostLimit:
+    """How gently a host is asked.
+
+    Attributes:
+        spacing_s: shortest time between the starts of two requests, seconds.
+        concurrency: most requests at once.
+    """
+
+    spacing_s: float = 1.0
+    concurrency: int = 2
+
+
+@dataclass(frozen=True)
+class SourceFacts:
+    """What a person should know of a source before using it.
+
+    Attributes:
+        about: a line: what it holds.
+        terms_url: where its terms are.
+        licence_fields: whether it says each picture's licence.
+        key: the environment variable that holds its key; "" where none is known to it.
+        key_needed: whether nothing works without that key.
+        page_size: pictures per page, at most.
+        per_query: most pictures that one query can give; 0 where there is no end.
+        per_day: most requests a day without a key; 0 where none is known.
+        hosts: what it asks, and how gently.
+        media_hosts: where its pictures lie, and how gently; documented interfaces, so robots.txt is not asked there.
+        drives_browser: whether a real browser is started.
+    """
+
+    about: str
+    terms_url: str
+    licence_fields: bool
+    key: str = ""
+    key_needed: bool = False
+    page_size: int = 20
+    per_query: int = 0
+    per_day: int = 0
+    hosts: Mapping[str, HostLimit] = field(default_factory=dict)
+    media_hosts: Mapping[str, HostLimit] = field(default_factory=dict)
+    drives_browser: bool = False
+
+
+class Source(Protocol):
+    """A place that is asked for pictures. Third parties add theirs through the entry point `fieldguide.sources`."""
+
+    name: str
+    facts: SourceFacts
+
+    async def search(self, query: Query, cursor: str, ask: Ask) -> ResultPage:
+        """The page of results that begins at the cursor, "" for the first.
+
+        Nothing is asked but through `ask`, and the same answers give the same page. An answer with nothing in it is
+        an empty page only where the source's own sign of "nothing found" is seen.
+
+        Raises:
+            RateLimited: the source asks to wait.
+            Blocked: it answers with a challenge, a consent page or a refusal.
+            LayoutChanged: its answer has another form than the one known.
+            KeyNeeded: a key is missing or wrong.
+            BadQuery: it does not accept the query or an option.
+            NetworkDown: it could not be reached.
+        """
+
+
+class SimilarSource(Source, Protocol):
+    """A source that can also list pictures like one that it gave."""
+
+    async def similar(self, query: Query, candidate: Candidate, cursor: str, ask: Ask) -> ResultPage:
+        """The page of pictures like the candidate that begins at the cursor; raises as `search`."""
