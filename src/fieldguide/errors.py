@@ -19,11 +19,11 @@
     ├── MissingExtra                     9   an optional part is not installed
     ├── NetworkDown                     68   a server cannot be reached
     └── SourceError                     76   a source of pictures does not answer as it should
-        ├── RateLimited                 76   it asks to wait
-        ├── Blocked                     76   a challenge, a consent page, a refusal
-        ├── LayoutChanged               76   an answer in another form than the one known
+        ├── RateLimited                 11   it asks to wait
+        ├── Blocked                     12   a challenge, a consent page, a refusal
+        ├── LayoutChanged               13   an answer in another form than the one known
         ├── KeyNeeded                   10   a key is missing or wrong
-        └── BadQuery                    64   it does not accept what is asked
+        └── BadQuery                    14   it does not accept what is asked
     BadImage                             -   one picture's trouble: data, never an exit
 
 *A bad image is data; a bad request is an exception.* `BadImage` is raised by the decoder and caught by the
@@ -189,6 +189,8 @@ class SourceError(FieldguideError):
 class RateLimited(SourceError):
     """The source asks to wait: `retry_after_s` seconds, 0 where it does not say how long."""
 
+    exit_code = 11
+
     def __init__(self, message: str, hint: str, retry_after_s: float = 0.0) -> None:
         super().__init__(message, hint)
         self.retry_after_s = retry_after_s
@@ -200,9 +202,13 @@ class RateLimited(SourceError):
 class Blocked(SourceError):
     """The source shows a challenge, a consent page or a refusal instead of results. Nothing is solved or disguised."""
 
+    exit_code = 12
+
 
 class LayoutChanged(SourceError):
     """The source answered, and nothing known was found in the answer: never "no results"."""
+
+    exit_code = 13
 
 
 class KeyNeeded(SourceError):
@@ -214,7 +220,7 @@ class KeyNeeded(SourceError):
 class BadQuery(SourceError):
     """The source does not accept the query or one of its options."""
 
-    exit_code = 64
+    exit_code = 14
 
 
 class BadImage(Exception):
