@@ -16,7 +16,7 @@ from PIL import Image
 
 from common import describe_machine, fieldguide, shared_data
 from fieldguide.features import cache_folder, open_runner
-from fieldguide.learners.backbones import backbone_model
+from fieldguide.learners.backbones import WIDTHS, backbone_model
 from fieldguide.metrics import wilson_interval
 from fieldguide.records import Preprocessing
 
@@ -40,6 +40,7 @@ def plain_script(folder: Path) -> tuple[int, int]:
             squares.append(np.asarray(white.convert("RGB").resize((224, 224), Image.Resampling.BICUBIC)))
             labels.append(label)
     features = np.concatenate([run(np.stack(squares[at : at + 32])) for at in range(0, len(squares), 32)])
+    features = features[:, : WIDTHS["efficientnet_lite0"]["top"]]  # what the network itself ends with
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     predicted = cross_val_predict(model, features, labels, cv=folds)
@@ -48,7 +49,7 @@ def plain_script(folder: Path) -> tuple[int, int]:
 
 def main(wanted: list[str]) -> None:
     print(describe_machine())
-    print(f"{'set':<12} {'fieldguide, grouped 5-fold':<34} {'plain script, 5-fold':<30} {'asked':>6} {'seconds':>8}")
+    print(f"{'set':<12} {'fieldguide, grouped 5-fold':<38} {'plain script, 5-fold':<30} {'asked':>6} {'seconds':>8}")
     with tempfile.TemporaryDirectory() as base:
         for name in wanted:
             folder = Path(base) / name
@@ -60,8 +61,9 @@ def main(wanted: list[str]) -> None:
             share, low, high = report["evaluate"]["grouped"]
             right, total = plain_script(shared_data(name))
             plain_low, plain_high = wilson_interval(right, total)
+            way = f"{report['train']['fit']} {report['train']['depth']}"
             print(
-                f"{name:<12} {share:.3f} ({low:.3f} to {high:.3f}), {report['train']['fit']:<8} "
+                f"{name:<12} {share:.3f} ({low:.3f} to {high:.3f}), {way:<12} "
                 f"{right / total:.3f} ({plain_low:.3f} to {plain_high:.3f}) {SETS[name]:>12.2f} {seconds:>8.1f}",
                 flush=True,
             )

@@ -68,6 +68,7 @@ def main() -> None:
             best[name] = min(best.get(name, 1e9), time.perf_counter() - begun)
     weights, bias = model.classifier.weight.detach().numpy(), model.classifier.bias.detach().numpy()
     peer = next(iter(ways))
+    features = {name: found[:, : weights.shape[1]] for name, found in features.items()}  # ours goes on behind the top
     answers = {name: (found @ weights.T + bias).argmax(axis=1) for name, found in features.items()}
     folds = group_folds(labels, None, 5, 0)
     print(f"{len(paths)} JPEGs of about 540 x 500, 224 pixels, batch {BATCH}, best of {ROUNDS} rounds")

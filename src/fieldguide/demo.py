@@ -40,8 +40,8 @@ def demo(folder: Path, per_class: int, *, progress: Progress, done: Callable[[st
         }
         changed = {
             "collect": {"source": "drawn", "per_class": per_class},
-            # thin lines want a larger square, and a cropped chart loses its axes
-            "train": {"size": 288, "fit": "squash"},
+            # thin lines want a larger square, a cropped chart loses its axes, and a chart is unlike a photograph
+            "train": {"size": 288, "fit": "squash", "depth": "deep"},
         }
         new(folder, names, name="Chart types", about=_ABOUT, changed=changed)
     project = Project(folder)

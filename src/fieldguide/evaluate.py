@@ -87,14 +87,14 @@ class _Exam:
         data = load_dataset(catalog)
         model = backbone_model(run.backbone, run.preprocessing, cache_folder())
         embedder = Embedder.for_run(project, settings, run, model)
-        features = embedder.embed(data.images, progress)
         head = Head.from_bytes(run.learnt)
+        features = embedder.embed(data.images, progress)[:, : head.width]
         test = np.flatnonzero(data.splits == "test")
         progress.start("cross-validating", None)
         folds = group_folds(data.labels, data.groups, settings.evaluate.folds, settings.seed)
         logits = held_out_logits(features, data.labels, folds, head.strength)
         copies, copy_labels = load_copies(catalog, run.class_names)
-        copied = np.concatenate([features, embedder.embed(copies, progress)]) if copies else features
+        copied = np.concatenate([features, embedder.embed(copies, progress)[:, : head.width]]) if copies else features
         files = Counter(origin.sha256 for origin in catalog.origins())
         times = [files[name] for name in (*data.images, *copies)]
         labels = np.repeat(np.concatenate([data.labels, copy_labels]), times)
@@ -149,7 +149,8 @@ class _Exam:
         made = {
             "learner": f"{self.run.learner}, {self.run.backbone}",
             "picture to square": f"{self.run.preprocessing.fit}, {self.run.preprocessing.size} pixels",
-            "ways of fitting tried": ", ".join(f"{key} {value:.3f}" for key, value in trained["fits"].items()) or "-",
+            "layers read": trained["depth"],
+            "ways tried": "; ".join(f"{key} {value:.3f}" for key, value in trained["tried"].items()) or "-",
             "strength C": trained["strength"],
             "temperature": round(trained["temperature"], 3),
             "features by": self.run.runtime,

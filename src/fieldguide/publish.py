@@ -23,7 +23,7 @@ from fieldguide.exporters.onnx import LinearHead, export_model
 from fieldguide.features import Embedder, cache_folder
 from fieldguide.guide import SCHEMA_VERSION, Guide, is_unaltered, open_guide, write_manifest
 from fieldguide.images import decode, thumbnail_jpeg
-from fieldguide.learners.backbones import backbone_model
+from fieldguide.learners.backbones import WIDTHS, backbone_model
 from fieldguide.learners.transfer import Head, group_folds, root
 from fieldguide.project import Project, decode_limits
 from fieldguide.records import Origin, Progress, PublishReport
@@ -125,7 +125,7 @@ class _Press:
         """
         self.progress.start("measuring what is familiar", None)
         known = self.data.splits != "test"
-        familiarity = fit_familiarity(root(self.features[known]), self.data.labels[known])
+        familiarity = fit_familiarity(self._roots(known), self.data.labels[known])
         decline = self._measure_decline(familiarity, known)
         linear = LinearHead(self.head.weights / self.head.temperature, self.head.bias / self.head.temperature)
         size = self.run.preprocessing.size
@@ -155,7 +155,7 @@ class _Press:
 
     def _measure_decline(self, familiarity: Familiarity, known: NDArray[np.bool_]) -> _Decline:
         """The threshold from held-out pictures, and what it does to test pictures and to left-out classes."""
-        features, labels = root(self.features[known]), self.data.labels[known]
+        features, labels = self._roots(known), self.data.labels[known]
         groups = [group for group, one in zip(self.data.groups, known, strict=True) if one]
         held_out = np.zeros(len(labels))
         for train, rest in group_folds(labels, groups, self.settings.train.folds, self.settings.seed):
@@ -168,8 +168,12 @@ class _Press:
             without = labels != one
             scores = fit_familiarity(features[without], labels[without]).score(features[~without])
             accepted, asked = accepted + int(np.sum(scores >= threshold)), asked + len(scores)
-        true_accept = float(np.mean(familiarity.score(root(self.features[~known])) >= threshold))
+        true_accept = float(np.mean(familiarity.score(self._roots(~known)) >= threshold))
         return _Decline(threshold, true_accept, accepted / asked if asked else None, len(chosen))
+
+    def _roots(self, chosen: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """What familiarity is measured by: the roots of the last layer's features. Deeper ones tell less."""
+        return root(self.features[chosen, : WIDTHS[self.run.backbone]["top"]])
 
     def _write_examples(self, folder: Path) -> dict[str, list[dict[str, str]]]:
         """What the guide says of each example, by class; the thumbnails are written, metadata stripped.

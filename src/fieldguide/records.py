@@ -12,6 +12,7 @@ __all__ = [
     "AddReport",
     "CleanReport",
     "CollectReport",
+    "Depth",
     "EvaluateReport",
     "Fit",
     "Grouping",
@@ -35,6 +36,7 @@ __all__ = [
 
 Split = Literal["train", "val", "test"]
 Fit = Literal["crop", "squash", "pad"]
+Depth = Literal["top", "deep"]
 
 
 class Progress(Protocol):
@@ -251,10 +253,11 @@ class TrainReport:
     Attributes:
         run: its folder's name under `runs/`.
         fit: how pictures are fitted to the square, as chosen.
+        depth: which of the backbone's layers are read, as chosen.
         strength: the inverse regularisation strength C, as chosen.
         temperature: what the logits are divided by.
         cv_accuracy: grouped cross-validation inside train + val, with its 95 % interval.
-        fits: accuracy of each way of fitting that was tried.
+        tried: accuracy of each way of fitting and depth that was tried, such as "squash, deep".
         runtime: what computed the features.
     """
 
@@ -262,10 +265,11 @@ class TrainReport:
     learner: str
     backbone: str
     fit: str
+    depth: str
     strength: float
     temperature: float
     cv_accuracy: tuple[float, float, float]
-    fits: Mapping[str, float]
+    tried: Mapping[str, float]
     runtime: str
     images: int
     classes: int

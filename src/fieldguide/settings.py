@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 
 from fieldguide.errors import ProjectTooNew, SettingsError, translate_os_errors
 from fieldguide.names import check_name, check_names
-from fieldguide.records import Fit
+from fieldguide.records import Depth, Fit
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -115,6 +115,9 @@ class TrainSettings(_Section):
     fit: Literal["auto", "crop", "squash", "pad"] = Field(
         "auto", description="how a picture is fitted to the square; auto: chosen by validation"
     )
+    depth: Literal["auto", "top", "deep"] = Field(
+        "auto", description="top: the backbone's last layer; deep: the last blocks too; auto: chosen by validation"
+    )
     strengths: tuple[Annotated[float, Field(gt=0, le=1e6)], ...] = Field(
         (0.003, 0.01, 0.03, 0.1, 0.3, 1.0), min_length=1, max_length=20,
         description="inverse regularisation strengths C to choose from by grouped cross-validation",
@@ -124,6 +127,10 @@ class TrainSettings(_Section):
     def fits(self) -> tuple[Fit, ...]:
         """The ways of fitting to try, in order of preference when equal."""
         return ("squash", "crop", "pad") if self.fit == "auto" else (self.fit,)
+
+    def depths(self) -> tuple[Depth, ...]:
+        """The depths to try, in order of preference when equal."""
+        return ("top", "deep") if self.depth == "auto" else (self.depth,)
 
 
 class EvaluateSettings(_Section):

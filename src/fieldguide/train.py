@@ -14,26 +14,26 @@ from fieldguide.catalog import Catalog
 from fieldguide.csvtext import write_csv
 from fieldguide.dataset import Dataset, load_dataset
 from fieldguide.features import Embedder, cache_folder, choose_runtime, hash_file
-from fieldguide.learners.backbones import backbone_model
+from fieldguide.learners.backbones import WIDTHS, backbone_model
 from fieldguide.learners.transfer import (
     Searched,
     choose_within_error,
     fit_head,
     group_folds,
-    held_out_logits,
     own_losses,
     search_head,
 )
 from fieldguide.metrics import accuracy
 from fieldguide.project import Project, decode_limits
-from fieldguide.records import Fit, Preprocessing, Progress, TrainReport
+from fieldguide.records import Depth, Fit, Preprocessing, Progress, TrainReport
 from fieldguide.runs import Run, is_whole, save_run
 from fieldguide.settings import Settings
 
 __all__ = ["inputs", "train"]
 
 _TRIAL_IMAGES = 1500
-_TRIAL_STRENGTH = 0.03
+
+Way = tuple[Fit, Depth]
 
 
 def inputs(catalog: Catalog, settings: Settings) -> str:
@@ -58,8 +58,8 @@ def train(project: Project, settings: Settings, *, progress: Progress) -> TrainR
             return done
         data = load_dataset(catalog).where("train", "val")
         bench = _Bench.open(project, settings, progress)
-        fit, fits = bench.try_fits(data)
-        run, tables = bench.learn(data, fit, fits, catalog.digest("state"))
+        way, tried = bench.try_ways(data)
+        run, tables = bench.learn(data, way, tried, catalog.digest("state"))
         save_run(project.runs_folder / run.name, run, tables)
         catalog.add_run(run.name, run.learner, wanted, project.now())
         catalog.finish("train", wanted, run.report, project.now())
@@ -95,26 +95,35 @@ class _Bench:
         """The embedder with another way of fitting."""
         return replace(self.embedder, preprocessing=replace(self.embedder.preprocessing, fit=fit))
 
-    def try_fits(self, data: Dataset) -> tuple[Fit, dict[Fit, float]]:
-        """The way of fitting to use, and the grouped cross-validated accuracy of each, on at most 1,500 pictures.
+    def try_ways(self, data: Dataset) -> tuple[Way, dict[str, float]]:
+        """The way of fitting and the depth to use, and the grouped cross-validated accuracy of each that was tried.
 
-        The first in the order of `TrainSettings.fits` whose log loss is within half a standard error of the best.
+        The first whose log loss is within a standard error of the best, the depths in the order of
+        `TrainSettings.depths` and in each the ways of fitting in that of `TrainSettings.fits`. At most 1,500 pictures
+        are tried.
         """
-        ways = self.settings.train.fits()
+        chosen = self.settings.train
+        ways = [(fit, depth) for depth in chosen.depths() for fit in chosen.fits()]
         if len(ways) == 1:
             return ways[0], {}
         names = list(data.images)
         order = sorted(range(len(names)), key=lambda index: _shuffled(names[index]))
         sample = data.take(sorted(order[:_TRIAL_IMAGES])) if len(order) > _TRIAL_IMAGES else data
+        features = {fit: self.fitted(fit).embed(sample.images, self.progress) for fit in chosen.fits()}
         folds = self._folds(sample)
-        scores: dict[Fit, float] = {}
+        self.progress.start("choosing how to look", len(ways))
+        scores: dict[str, float] = {}
         losses = []
-        for fit in ways:
-            features = self.fitted(fit).embed(sample.images, self.progress)
-            logits = held_out_logits(features, sample.labels, folds, _TRIAL_STRENGTH)
-            scores[fit] = accuracy(sample.labels, logits.argmax(axis=1))[0]
+        for fit, depth in ways:
+            logits = search_head(self._read(features[fit], depth), sample.labels, folds, chosen.strengths).logits
+            scores[f"{fit}, {depth}"] = accuracy(sample.labels, logits.argmax(axis=1))[0]
             losses.append(own_losses(logits, sample.labels))
+            self.progress.advance()
         return ways[choose_within_error(losses)], scores
+
+    def _read(self, features: NDArray[np.float32], depth: Depth) -> NDArray[np.float32]:
+        """The features that a depth reads."""
+        return features[:, : WIDTHS[self.settings.train.backbone][depth]]
 
     def _folds(self, data: Dataset) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         return group_folds(data.labels, data.groups, self.settings.train.folds, self.settings.seed)
@@ -125,10 +134,11 @@ class _Bench:
         taken = len(list(self.project.runs_folder.glob(f"{name}*")))
         return f"{name}-{taken + 1}" if taken else name
 
-    def learn(self, data: Dataset, fit: Fit, fits: dict[Fit, float], digest: str) -> tuple[Run, dict[str, str]]:
+    def learn(self, data: Dataset, way: Way, tried: dict[str, float], digest: str) -> tuple[Run, dict[str, str]]:
         """The run, and its table of held-out predictions; `digest` says what the project held."""
+        fit, depth = way
         embedder = self.fitted(fit)
-        features = embedder.embed(data.images, self.progress)
+        features = self._read(embedder.embed(data.images, self.progress), depth)
         self.progress.start("fitting the head", None)
         searched = search_head(features, data.labels, self._folds(data), self.settings.train.strengths)
         temperature = fit_temperature(searched.logits, data.labels)
@@ -139,10 +149,11 @@ class _Bench:
             learner=self.settings.train.learner,
             backbone=self.settings.train.backbone,
             fit=fit,
+            depth=depth,
             strength=searched.strength,
             temperature=temperature,
             cv_accuracy=accuracy(data.labels, searched.logits.argmax(axis=1)),
-            fits=dict(fits.items()),
+            tried=tried,
             runtime=embedder.runtime,
             images=len(data.labels),
             classes=len(data.class_names),

@@ -119,8 +119,10 @@ def _show_train(console: Console, report: TrainReport) -> None:
     _head(console, "train", f"{_percent(report.cv_accuracy)} in grouped cross-validation of {report.images} pictures")
     _detail(console, f"{report.learner}, {report.backbone} by {report.runtime}, C {report.strength:g}, "
             f"temperature {report.temperature:.2f}")  # fmt: skip
-    tried = ", ".join(f"{name} {value:.1%}" for name, value in report.fits.items())
-    _detail(console, f"picture to square: {report.fit}" + (f" (tried {tried})" if tried else ""))
+    tried = "; ".join(f"{name} {value:.1%}" for name, value in report.tried.items())
+    _detail(
+        console, f"picture to square: {report.fit}; layers: {report.depth}" + (f" (tried {tried})" if tried else "")
+    )
 
 
 def _show_evaluate(console: Console, report: EvaluateReport) -> None:

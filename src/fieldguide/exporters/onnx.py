@@ -19,7 +19,7 @@ OPSET = 17
 
 @dataclass(frozen=True)
 class LinearHead:
-    """Logits = sqrt(features) @ weights + bias, temperature folded in; (d, classes) and (classes,)."""
+    """Logits = sqrt(features) @ weights + bias, temperature folded in; (width, classes) and (classes,)."""
 
     weights: NDArray[np.float64]
     bias: NDArray[np.float64]
@@ -29,12 +29,12 @@ def export_model(backbone: bytes, head: LinearHead, familiarity: Familiarity, si
     """The bytes of `model.onnx`.
 
     Its input is `image` (n, size, size, 3) uint8 RGB; its outputs are `probs` (n, classes) float32, `features`
-    (n, d) float32 and `familiarity` (n,) float32, -2 to 0.
+    (n, d) float32, as many as `familiarity` reads, and `familiarity` (n,) float32, -2 to 0.
 
     Args:
         backbone: ONNX, `image` (n, h, w, 3) uint8 to `features` (n, d) float32.
-        head: what gives the logits, from the roots of the features.
-        familiarity: what says how near a picture is to what was learnt, from the same roots.
+        head: what gives the logits, from the roots of the first `width` features.
+        familiarity: what says how near a picture is to what was learnt, from the roots of the first d, d <= width.
         size: side of the square, pixels.
 
     Raises:
@@ -48,12 +48,12 @@ def export_model(backbone: bytes, head: LinearHead, familiarity: Familiarity, si
     model = onnx.load_model_from_string(backbone)
     graph = model.graph
     nodes = _Nodes(graph)
-    nodes.add_roots()
+    nodes.add_roots(len(head.weights), familiarity.means.shape[1])
     nodes.add_head(head)
     nodes.add_familiarity(familiarity)
     del graph.input[:], graph.output[:]
     graph.input.append(helper.make_tensor_value_info("image", TensorProto.UINT8, ["n", size, size, 3]))
-    shapes = {"probs": ["n", head.bias.size], "features": ["n", head.weights.shape[0]], "familiarity": ["n"]}
+    shapes = {"probs": ["n", head.bias.size], "features": ["n", familiarity.means.shape[1]], "familiarity": ["n"]}
     for name, shape in shapes.items():
         graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
     del graph.value_info[:]
@@ -83,10 +83,21 @@ class _Nodes:
         self._graph.node.append(self._helper.make_node(kind, inputs, [output], name=f"guide/{output}", **settings))
         return output
 
-    def add_roots(self) -> None:
-        """Nothing; `roots` is computed from `features`."""
-        self._node("Relu", ["features"], "positive")
+    def _first(self, of: str, count: int, output: str) -> str:
+        """The first so many columns of a matrix."""
+        start, axis = self._constant(f"{output}.start", np.array([0])), self._constant(f"{output}.axis", np.array([1]))
+        return self._node("Slice", [of, start, self._constant(f"{output}.end", np.array([count])), axis], output)
+
+    def add_roots(self, width: int, top: int) -> None:
+        """Nothing; `roots` is computed from the first `width` features, and the first `top` of both stand apart."""
+        for node in self._graph.node:
+            for place, name in enumerate(node.output):
+                if name == "features":
+                    node.output[place] = "backbone"
+        self._first("backbone", top, "features")
+        self._node("Relu", [self._first("backbone", width, "read")], "positive")
         self._node("Sqrt", ["positive"], "roots")
+        self._first("roots", top, "top_roots")
 
     def add_head(self, head: LinearHead) -> None:
         """Nothing; `probs` is computed from `roots`."""
@@ -96,13 +107,13 @@ class _Nodes:
         self._node("Softmax", [logits], "probs", axis=1)
 
     def add_familiarity(self, known: Familiarity) -> None:
-        """Nothing; `familiarity` is computed from `roots`, as `Familiarity.score` does."""
+        """Nothing; `familiarity` is computed from `top_roots`, as `Familiarity.score` does."""
         means = self._constant("known.means", known.means.T.astype(np.float32))
         one = self._constant("known.one", np.array(1.0, dtype=np.float32))
         least = self._constant("known.least", np.array(1e-12, dtype=np.float32))
-        length = self._node("ReduceL2", ["roots"], "roots_length", axes=[1], keepdims=1)
+        length = self._node("ReduceL2", ["top_roots"], "roots_length", axes=[1], keepdims=1)
         safe = self._node("Max", [length, least], "roots_length_safe")
-        unit = self._node("Div", ["roots", safe], "roots_unit")
+        unit = self._node("Div", ["top_roots", safe], "roots_unit")
         cosines = self._node("MatMul", [unit, means], "cosines")
         nearest = self._node("ReduceMax", [cosines], "nearest", axes=[1], keepdims=0)
         self._node("Sub", [nearest, one], "familiarity")

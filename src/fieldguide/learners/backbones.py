@@ -13,18 +13,25 @@ import numpy as np
 from fieldguide.atomic import write_bytes
 from fieldguide.errors import MissingExtra
 from fieldguide.learners.shim import declare_torchvision_operators
-from fieldguide.records import Preprocessing
+from fieldguide.records import Depth, Preprocessing
 
-__all__ = ["BACKBONES", "backbone_model"]
+__all__ = ["BACKBONES", "WIDTHS", "backbone_model"]
 
 BACKBONES = {"efficientnet_lite0": "tf_efficientnet_lite0"}
+# how many of the first features each depth reads
+WIDTHS: dict[str, dict[Depth, int]] = {"efficientnet_lite0": {"top": 1280, "deep": 6560}}
+_DEEP_BLOCKS = 5
 _OPSET = 17
-_FORM = 1  # raise when the graph changes, so that old conversions are not reused
+_FORM = 2  # raise when the graph changes, so that old conversions are not reused
 _TOLERANCE = 1e-3
 
 
 def backbone_model(name: str, preprocessing: Preprocessing, cache: Path) -> Path:
     """The backbone as an ONNX file: `image` (n, h, w, 3) uint8 RGB to `features` (n, d) float32.
+
+    The features begin with the pooled last layer, what ImageNet's classes were told apart by (depth `top`); behind
+    them stand the pooled middles of the last blocks, for pictures unlike ImageNet's such as charts (depth `deep`;
+    Evci et al., "Head2Toe: Utilizing Intermediate Representations for Better Transfer Learning", ICML 2022).
 
     Args:
         name: a key of `BACKBONES`.
@@ -111,6 +118,8 @@ def _with_pixels(backbone: Any, preprocessing: Preprocessing) -> Any:
     """The backbone up to its pooled features, taking uint8 pixels and normalising them itself."""
     import torch
 
+    blocks = [block for stage in backbone.blocks for block in stage][-_DEEP_BLOCKS:]
+
     class PixelBackbone(torch.nn.Module):
         """Pixels in, pooled features out."""
 
@@ -121,9 +130,15 @@ def _with_pixels(backbone: Any, preprocessing: Preprocessing) -> Any:
             self.register_buffer("std", 255.0 * torch.tensor(preprocessing.std).view(1, 3, 1, 1))
 
         def forward(self, image: Any) -> Any:
-            """Pooled features, (n, d) float32."""
+            """Pooled features, (n, d) float32: of the last layer, then of each of the last blocks, all at least 0."""
             pixels = (image.permute(0, 3, 1, 2).float() - self.mean) / self.std
-            return self.backbone.forward_head(self.backbone.forward_features(pixels), pre_logits=True)
+            middles: list[Any] = []
+            hooks = [block.bn2.register_forward_hook(lambda *seen: middles.append(seen[2])) for block in blocks]
+            last = self.backbone.forward_features(pixels)
+            for hook in hooks:
+                hook.remove()
+            top = self.backbone.forward_head(last, pre_logits=True)
+            return torch.cat([top, *(middle.mean((2, 3)) for middle in middles)], dim=1)
 
     return PixelBackbone().eval()
 

@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 _MAX_STEPS = 200
-_SHARE_OF_ERROR = 0.5  # a whole one chooses too strong a penalty where pictures are few
+_ERRORS = 0.5  # a whole one chooses too strong a penalty where pictures are few
 
 
 def root(features: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -49,8 +49,10 @@ def root(features: NDArray[np.float32]) -> NDArray[np.float32]:
 class Head:
     """A linear classifier over the roots of features.
 
+    It reads the first `width` features and leaves any behind them.
+
     Attributes:
-        weights: (d, classes) float64, standardising folded in.
+        weights: (width, classes) float64, standardising folded in.
         bias: (classes,) float64.
         temperature: what the logits are divided by.
         strength: the inverse regularisation strength C it was fitted with.
@@ -61,9 +63,14 @@ class Head:
     temperature: float
     strength: float
 
+    @property
+    def width(self) -> int:
+        """How many features it reads."""
+        return len(self.weights)
+
     def logits(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """(n, classes) logits, before the temperature, of (n, d) features."""
-        return np.asarray(root(features) @ self.weights + self.bias)
+        """(n, classes) logits, before the temperature, of (n, d) features, d at least `width`."""
+        return np.asarray(root(features[:, : self.width]) @ self.weights + self.bias)
 
     def probs(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """(n, classes) calibrated probabilities of (n, d) features."""
@@ -152,7 +159,7 @@ def search_head(
     # the matrices are small: one thread for each fold is several times faster than all threads for every product
     with threadpool_limits(1), _patient():
         list(map_threads(hold_out, folds, workers=core_count()))
-    chosen = choose_within_error([own_losses(logits, labels) for logits in held_out])
+    chosen = choose_within_error([own_losses(logits, labels) for logits in held_out], _ERRORS)
     return Searched(ordered[chosen], held_out[chosen])
 
 
@@ -161,16 +168,20 @@ def own_losses(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArra
     return log_losses(logits / fit_temperature(logits, labels), labels)
 
 
-def choose_within_error(losses: Sequence[NDArray[np.float64]]) -> int:
-    """The first, and so the simplest, whose mean loss is within half a standard error of the lowest.
+def choose_within_error(losses: Sequence[NDArray[np.float64]], errors: float = 1.0) -> int:
+    """The first, and so the simplest, whose mean loss is within so many standard errors of the lowest.
 
     Breiman et al., "Classification and Regression Trees", 1984, section 3.4.3, with the error of the paired
     differences.
+
+    Args:
+        losses: for each choice, simplest first, (n,) losses of the same pictures.
+        errors: how many; one is the rule's own.
     """
     best = min(range(len(losses)), key=lambda place: float(losses[place].mean()))
     for place, one in enumerate(losses):
         gaps = one - losses[best]
-        if gaps.mean() <= _SHARE_OF_ERROR * gaps.std() / np.sqrt(len(gaps)):
+        if gaps.mean() <= errors * gaps.std() / np.sqrt(len(gaps)):
             return place
     return best
 
@@ -231,8 +242,11 @@ def _rotate(rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.
     """
     if len(rows) >= rows.shape[1]:
         return rows, None
-    left, values, right = np.linalg.svd(rows, full_matrices=False)
-    return np.ascontiguousarray(left * values), np.ascontiguousarray(right.T)
+    squares, left = np.linalg.eigh(np.asarray(rows @ rows.T, dtype=np.float64))  # much cheaper than rows' own SVD
+    seen = squares > squares[-1] * 1e-7
+    lengths = np.sqrt(squares[seen])
+    left = left[:, seen]
+    return (left * lengths).astype(np.float32), rows.T @ (left / lengths).astype(np.float32)
 
 
 def _unfold(
