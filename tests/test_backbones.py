@@ -8,7 +8,7 @@ import pytest
 
 from fieldguide.errors import MissingExtra
 from fieldguide.learners import backbones, shim
-from fieldguide.learners.backbones import backbone_model
+from fieldguide.learners.backbones import WIDTHS, backbone_model
 from fieldguide.records import Preprocessing
 
 NAME = "efficientnet_lite0"
@@ -43,11 +43,17 @@ def test_it_answers_as_torch_does(model: Path) -> None:
     image = np.random.default_rng(3).integers(0, 256, (2, 96, 128, 3), dtype=np.uint8)
     pixels = torch.from_numpy(image).permute(0, 3, 1, 2).float() / 255
     mean, std = (torch.tensor(one).view(1, 3, 1, 1) for one in (chosen.mean, chosen.std))
+    middles = {}
+    for number, block in enumerate([block for stage in original.blocks for block in stage][-5:]):
+        block.conv_pwl.register_forward_pre_hook(lambda _, given, number=number: middles.update({number: given[0]}))
     with torch.inference_mode():
-        wanted = original.forward_head(original.forward_features((pixels - mean) / std), pre_logits=True).numpy()
+        top = original.forward_head(original.forward_features((pixels - mean) / std), pre_logits=True)
+        wanted = torch.cat([top, *(middles[number].mean((2, 3)) for number in range(5))], dim=1).numpy()
     session = onnxruntime.InferenceSession(model.read_bytes(), providers=["CPUExecutionProvider"])
     found = session.run(None, {"image": image})[0]
-    assert found.shape == (2, 1280)
+    assert top.shape == (2, WIDTHS[NAME]["top"])
+    assert found.shape == (2, WIDTHS[NAME]["deep"])
+    assert found.min() >= 0.0, "roots are taken of them"
     assert np.abs(found - wanted).max() < 1e-3
     assert np.abs(wanted).max() > 0.1
     assert np.abs(found[0] - found[1]).max() > 0.01

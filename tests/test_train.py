@@ -5,15 +5,19 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from command import set_key
 from conftest import Clock, make_project
 from fieldguide.errors import NotReady
+from fieldguide.evaluate import evaluate
 from fieldguide.features import Embedder
+from fieldguide.learners.backbones import WIDTHS
 from fieldguide.learners.transfer import Head
 from fieldguide.project import Project
-from fieldguide.records import SilentProgress, TrainReport
+from fieldguide.publish import publish
+from fieldguide.records import Depth, SilentProgress, TrainReport
 from fieldguide.runs import load_run
 from fieldguide.train import train
 
@@ -83,9 +87,24 @@ def test_two_runs_in_one_second_have_two_names(built: Project) -> None:
 def test_the_way_of_fitting_can_be_set(built: Project) -> None:
     set_key(built.settings_file, "train", 'fit = "pad"')
     report = trained(built)
-    assert (report.fit, report.fits) == ("pad", {})
+    assert report.fit == "pad" and list(report.tried) == ["pad, top", "pad, deep"]
     said = json.loads((built.runs_folder / report.run / "run.json").read_text(encoding="utf-8"))
     assert said["preprocessing"]["fit"] == "pad"
+
+
+@pytest.mark.parametrize("depth", ["top", "deep"])
+def test_what_a_depth_reads_reaches_the_guide(built: Project, depth: Depth) -> None:
+    set_key(built.settings_file, "train", f'fit = "squash"\ndepth = "{depth}"')
+    report = trained(built)
+    assert (report.depth, report.tried) == (depth, {})
+    run = load_run(built.runs_folder / report.run)
+    assert Head.from_bytes(run.learnt).width == WIDTHS["efficientnet_lite0"][depth]
+    evaluate(built, built.settings(), progress=SilentProgress())
+    done = publish(built, built.settings(), progress=SilentProgress())
+    assert done.agreement == 1.0 and done.max_difference < 1e-4
+    model = onnx.load(built.guide_folder / "model.onnx")
+    shapes = {one.name: one.type.tensor_type.shape.dim[-1].dim_value for one in model.graph.output}
+    assert shapes["features"] == WIDTHS["efficientnet_lite0"]["top"]
 
 
 def test_nothing_to_learn_from_is_explained(tmp_path: Path) -> None:

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fieldguide.calibration import log_losses, softmax
-from fieldguide.learners.transfer import Head, fit_head, group_folds, held_out_logits, root, search_head
+from fieldguide.learners.transfer import (
+    Head,
+    choose_within_error,
+    fit_head,
+    group_folds,
+    held_out_logits,
+    root,
+    search_head,
+)
 
 linear = pytest.importorskip("sklearn.linear_model", reason="learning needs the extra [train]")
 
@@ -129,6 +137,14 @@ def test_the_strength_with_the_least_held_out_loss_is_chosen() -> None:
     logits = {one: held_out_logits(features, noisy, folds, one) for one in strengths}
     losses = {one: min(log_losses(logits[one] / t, noisy).mean() for t in temperatures) for one in strengths}
     assert losses[found.strength] <= min(losses.values()) + 0.01
+
+
+def test_the_simplest_within_an_error_of_the_best_is_chosen() -> None:
+    best = np.array([1.0, 2.0, 3.0, 2.0])
+    gaps = np.array([0.4, -0.2, 0.3, -0.1])  # mean 0.1, standard error 0.127
+    assert choose_within_error([best + 1, best + gaps, best]) == 1
+    assert choose_within_error([best + 1, best + gaps, best], 0.5) == 2
+    assert choose_within_error([best, best + gaps]) == 0
 
 
 def test_labels_that_mean_nothing_are_not_learnt() -> None:
