@@ -1,0 +1,102 @@
+"""Which addresses may be connected to, decided on the bytes that the socket will use.
+
+The guard is the connector's socket factory: whatever a URL spells, a resolver answers (the second time too) or a
+redirect names, the one place where a socket is made sees the address itself. Knows nothing about HTTP. Names are
+not looked at, and proxies would hide the address: the client uses none, not even those of the environment.
+"""
+
+import errno
+import ipaddress
+import socket
+from collections.abc import Callable, Sequence
+
+from aiohttp import AddrInfoType
+from yarl import URL
+
+from fieldguide.errors import SettingsError
+from fieldguide.net.rules import NetRules, Trouble
+
+__all__ = ["check_url", "guard", "is_public", "was_refused"]
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_MARK = "refused address"
+# Beside what `is_global` knows, which changes between patch releases of Python (CVE-2024-4032): the registries
+# https://www.iana.org/assignments/iana-ipv4-special-registry and iana-ipv6-special-registry, the tunnels that carry
+# an IPv4 address inside (6to4, Teredo, NAT64, ISATAP is an interface identifier and is told apart below), and more.
+_NEVER: tuple[_Network, ...] = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+        "192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16",
+        "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3",
+        "::/8", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "100:0:0:1::/64", "2001::/23", "2001:db8::/32",
+        "2002::/16", "2620:4f:8000::/48", "3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8",
+        # Alibaba's, Oracle's and Azure's own services answer on public addresses of theirs
+        "100.100.100.200/32", "192.0.0.192/32", "168.63.129.16/32",
+    )
+)  # fmt: skip
+_UNICAST = ipaddress.IPv6Network("2000::/3")  # RFC 4291, section 2.4: nothing else has been given out
+_ISATAP = (0x00005EFE, 0x02005EFE)  # RFC 5214, section 6.1: the upper half of the interface identifier
+
+
+def guard(rules: NetRules) -> Callable[[AddrInfoType], socket.socket]:
+    """A maker of sockets that makes none for an address that is not public and not in `rules.allow_networks`.
+
+    The maker itself raises OSError for a refused address.
+
+    Raises:
+        SettingsError: one of these networks is none.
+    """
+    try:
+        opened = tuple(ipaddress.ip_network(text) for text in rules.allow_networks)
+    except ValueError as error:
+        raise SettingsError(f"allow_networks: {error}", "write a network like 192.168.7.0/24 or fd00::/64") from error
+
+    def make(info: AddrInfoType) -> socket.socket:
+        family, kind, protocol, _, place = info
+        if not is_public(str(place[0]), opened):
+            raise OSError(errno.EACCES, f"{_MARK} {place[0]}")
+        return socket.socket(family, kind, protocol)
+
+    return make
+
+
+def is_public(text: str, opened: Sequence[_Network] = ()) -> bool:
+    """Whether an address is on the public internet or in one of the opened networks; no for what is no address."""
+    try:
+        address: _Address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.scope_id is not None:
+            return False
+        address = address.ipv4_mapped or address
+    if any(address in network for network in opened):
+        return True
+    if any(address in network for network in _NEVER) or address.is_multicast or not address.is_global:
+        return False
+    if isinstance(address, ipaddress.IPv4Address):
+        return True
+    return address in _UNICAST and (int(address) >> 32) & 0xFFFFFFFF not in _ISATAP
+
+
+def was_refused(error: OSError) -> bool:
+    """Whether a connection failed because the guard made no socket."""
+    return _MARK in str(error)
+
+
+def check_url(url: URL, rules: NetRules) -> None:
+    """Nothing; the address is one that may be asked at all, as far as it can be told without looking up its host.
+
+    Raises:
+        Trouble: refused_scheme, refused_port or bad_url.
+    """
+    if url.scheme not in ("http", "https"):
+        raise Trouble("refused_scheme", f"{url.scheme[:20] or 'no scheme'}: only http and https are asked")
+    if url.user is not None or url.password is not None:
+        raise Trouble("bad_url", "the address carries a user name or a password")
+    if not url.host:
+        raise Trouble("bad_url", "the address has no host")
+    if url.port not in rules.ports:
+        raise Trouble("refused_port", f"port {url.port}: only {', '.join(map(str, sorted(rules.ports)))} are asked")

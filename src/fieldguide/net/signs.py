@@ -1,0 +1,110 @@
+"""What answers say beside their content: wait, keep out, prove that you are human. Pure functions.
+
+Knows nothing about sockets. Nothing is solved or disguised: a challenge is recognised in order to go away.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from multidict import CIMultiDictProxy
+from yarl import URL
+
+__all__ = ["challenge", "opted_out", "retry_after", "wall_address"]
+
+Headers = CIMultiDictProxy[str]
+_AGENTS = ("", "*", "fieldguide")
+_OPT_OUTS = frozenset({"noai", "noimageai", "noindex", "noimageindex", "none"})
+# Directives that carry a value after a colon, so that they are not taken for a crawler's name; see
+# https://developers.google.com/search/docs/crawling-indexing/robots-meta-tag
+_WITH_VALUE = frozenset({"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"})
+_IN_WORDS = re.compile(rb"available in (\d{1,7}) seconds")  # Django REST framework, so Openverse, without Retry-After
+# In a page of any status: these stand in nothing but the wall itself.
+_WALLS = (
+    ("Imperva", re.compile(rb"_Incapsula_Resource|Incapsula incident ID", re.IGNORECASE)),
+    ("Cloudflare", re.compile(rb"_cf_chl_opt|/cdn-cgi/challenge-platform/|challenge-error-text")),
+    ("DataDome", re.compile(rb"(geo|ct)\.captcha-delivery\.com")),
+    ("HUMAN", re.compile(rb'id="px-captcha"|window\._pxAppId')),
+    ("Google", re.compile(rb'action="(/sorry/)?(index|CaptchaRedirect)"[^>]*>|google\.com/sorry/|/httpservice/retry/')),
+    ("AWS WAF", re.compile(rb"awsWafCookieDomainList|\.token\.awswaf\.com")),
+    ("Anubis", re.compile(rb'id="anubis_challenge"')),
+)
+# In a page that came instead of a picture or with a refusal: a page of its own may carry one beside a form.
+_CAPTCHA = re.compile(rb'class="(g-recaptcha|h-captcha|cf-turnstile|CheckboxCaptcha)|id="(b_)?captcha', re.IGNORECASE)
+
+
+def challenge(headers: Headers, body: bytes, refused: bool) -> str:
+    """Whose challenge this is, such as "Cloudflare"; "" for none.
+
+    Args:
+        headers: of the answer.
+        body: its beginning; empty where it is known to be no page.
+        refused: whether the page stands where something else was asked for.
+    """
+    if headers.get("cf-mitigated", "").lower() == "challenge":
+        return "Cloudflare"
+    if headers.get("x-yandex-captcha"):
+        return "Yandex"
+    if headers.get("x-amzn-waf-action", "").lower() in ("challenge", "captcha"):
+        return "AWS WAF"
+    head = body[:65_536]
+    for name, pattern in _WALLS:
+        if pattern.search(head):
+            return name
+    return "a captcha" if refused and _CAPTCHA.search(head) else ""
+
+
+def opted_out(headers: Headers) -> str:
+    """The line with which the owner keeps a picture from such use, such as "X-Robots-Tag: noai"; "" for none."""
+    if headers.get("tdm-reservation", "").strip() == "1":  # https://www.w3.org/community/reports/tdmrep/
+        return "tdm-reservation: 1"
+    for agent, directive in _directives(headers.getall("x-robots-tag", ())):
+        if agent in _AGENTS and directive in _OPT_OUTS:
+            return f"X-Robots-Tag: {directive}"
+    return ""
+
+
+def _directives(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Each directive with the crawler that it is for, "" for all, both in lower case."""
+    for line in lines:
+        agent = ""
+        for part in line.lower().split(","):
+            name, colon, rest = (one.strip() for one in part.partition(":"))
+            if colon and name not in _WITH_VALUE:
+                agent, name = name, rest
+            yield agent, name
+
+
+def retry_after(headers: Headers, body: bytes, now: Callable[[], datetime]) -> float:
+    """Seconds to wait as the answer asks (RFC 9110, 10.2.3: seconds or a date), 0 where it does not say.
+
+    A date is counted from the server's own `Date` where it is there: clocks differ.
+    """
+    said = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d{1,9}(\.\d+)?", said):
+        return float(said)
+    until = _date(said)
+    if until is not None:
+        return max(0.0, (until - (_date(headers.get("date", "")) or now())).total_seconds())
+    found = _IN_WORDS.search(body[:4096])
+    return float(found[1]) if found else 0.0
+
+
+def _date(text: str) -> datetime | None:
+    """The moment that an HTTP date means, or none."""
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, IndexError, TypeError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def wall_address(here: URL, there: URL) -> str:
+    """What a redirect leads to instead of an answer, such as "a consent page"; "" for any other redirect."""
+    before, after = here.host or "", there.host or ""
+    if after.startswith("consent.") and not before.startswith("consent."):
+        return "a consent page"
+    if ("google." in after and there.path.startswith("/sorry/")) or there.path.startswith("/showcaptcha"):
+        return "a captcha"
+    return ""
