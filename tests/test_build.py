@@ -172,5 +172,5 @@ def test_training_never_asks_for_a_test_picture(built: Project, monkeypatch: pyt
 def test_a_project_without_a_source_has_nothing_to_collect(built: Project) -> None:
     settings = built.settings()
     assert [stage.name for stage in wanted_stages(settings)] == WALK
-    set_key(built.settings_file, "collect", 'source = "drawn"')
+    set_key(built.settings_file, "collect", 'sources = ["drawn"]')
     assert [stage.name for stage in wanted_stages(built.settings())] == ["collect", *WALK]

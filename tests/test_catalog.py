@@ -176,7 +176,7 @@ def test_an_older_file_is_copied_and_then_brought_forward(file: Path) -> None:
         catalog.add_images([row("a")], "t")
     newer = (*MIGRATIONS, "ALTER TABLE image ADD COLUMN colour TEXT NOT NULL DEFAULT 'red'")
     with Catalog(file, newer) as catalog:
-        assert catalog._rows("SELECT sha256, colour FROM image") == [("a", "red")]
+        assert catalog.rows("SELECT sha256, colour FROM image") == [("a", "red")]
     with Catalog(file.with_name(f"catalog.db.v{len(MIGRATIONS)}.bak")) as backup:
         assert backup.hashes() == {"a"}
     with pytest.raises(ProjectTooNew, match=f"schema {len(newer)}.*knows {len(MIGRATIONS)}"):
@@ -192,7 +192,7 @@ def test_a_step_forward_that_fails_leaves_the_old_form(file: Path) -> None:
         Catalog(file, (*MIGRATIONS, "CREATE TABLE more (x); CREATE TABLE image (x)"))
     with Catalog(file) as catalog:
         assert catalog.hashes() == {"a"}
-        assert not catalog._rows("SELECT name FROM sqlite_master WHERE name = 'more'")
+        assert not catalog.rows("SELECT name FROM sqlite_master WHERE name = 'more'")
 
 
 def test_a_file_that_is_no_database(file: Path) -> None:
@@ -221,7 +221,7 @@ def test_a_folder_where_a_file_cannot_be(tmp_path: Path) -> None:
 def test_a_full_disk(file: Path) -> None:
     with Catalog(file) as catalog:
         catalog.add_images([row("a")], "t")
-        pages = catalog._rows("PRAGMA page_count")[0][0]
+        pages = catalog.rows("PRAGMA page_count")[0][0]
         catalog._db.execute(f"PRAGMA max_page_count = {pages}")
         with pytest.raises(DiskFull):
             catalog.add_images([row(f"{number:064}", location="x" * 100) for number in range(500)], "t")

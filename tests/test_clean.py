@@ -121,7 +121,7 @@ def test_an_interrupted_run_goes_on(filled_project: Project, monkeypatch: pytest
     class Stop(SilentProgress):
         done = 0
 
-        def advance(self, steps: int = 1) -> None:
+        def advance(self, steps: int = 1, part: str = "") -> None:
             self.done += steps
             if self.done == 10:
                 raise KeyboardInterrupt

@@ -77,7 +77,7 @@ def test_errors_are_json_for_programs(tmp_path: Path) -> None:
 def test_the_first_reports_are_json(tmp_path: Path, pictures: Pictures) -> None:
     place = tmp_path / "place"
     made = read_json("new", place, "--names", "circle,square,Роза")
-    assert made == {"folder": str(place), "class_names": ["circle", "square", "Роза"]}
+    assert made == {"folder": str(place), "class_names": ["circle", "square", "Роза"], "sources": []}
     source = pictures(tmp_path / "source", ["circle", "square", "Роза"], per_class=3)
     (source / "circle" / "broken.png").write_bytes(b"no picture")
     added = read_json("add", source, "-C", place, "--licence", "own")
@@ -111,7 +111,7 @@ def test_collect_is_json(tmp_path: Path) -> None:
     ran("new", place, "--names", ",".join(CLASS_NAMES[:2]), "--source", "drawn")
     set_key(place / "fieldguide.toml", "collect", "per_class = 2")
     found = read_json("collect", "-C", place)
-    assert found == {"source": "drawn", "asked": 2, "found": dict.fromkeys(sorted(CLASS_NAMES[:2]), 2)}
+    assert found["asked"] == 2 and found["found"] == dict.fromkeys(sorted(CLASS_NAMES[:2]), 2)
 
 
 def test_a_reader_that_leaves_early(built: Project) -> None:

@@ -1,13 +1,29 @@
 """The documentation: references are current, commands in the README run, exit codes are the real ones."""
 
+import asyncio
+import json
 import re
 import shlex
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import ModuleType
 
+import pytest
+
+import test_sources as contract
 from conftest import Pictures
-from fieldguide import errors
+from fieldguide import errors, sources
+from fieldguide.candidates import Answer, Query, Request, SourceFacts
+from fieldguide.errors import BadQuery
+from fieldguide.net import PASSING, REASONS
+from fieldguide.settings import parse_settings
+from fieldguide.sources import known_sources, open_source
+from fieldguide.sources.extraction import extract
+from fieldguide.sources.pagespecs import Drive, Fields, Find, Markers, PageSpec, load_spec, parse_spec, shipped_specs
+from sourcescript import Script, Step, search
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -52,3 +68,177 @@ def test_the_walk_in_the_readme_runs(tmp_path: Path, pictures: Pictures) -> None
         )
         assert done.returncode == 0, f"{command}\n{done.stderr}"
     assert (tmp_path / "plants" / "guide" / "model.onnx").is_file()
+
+
+def hand_part(name: str) -> str:
+    """What a person wrote of a page."""
+    return (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8").partition("<!-- from here on")[0]
+
+
+def rows(name: str, heading: str) -> dict[str, list[str]]:
+    """The rows of the table with this heading, each under what its first cell names."""
+    table = re.search(rf"^{re.escape(heading)}.*\n\|[-|]+\|\n((?:\|.*\n)+)", hand_part(name), re.MULTILINE)
+    assert table, heading
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table[1].splitlines()]
+    return {row[0].strip("| `"): row for row in cells}
+
+
+def blocks(name: str, language: str) -> list[str]:
+    """The pieces of a page in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", hand_part(name), re.MULTILINE | re.DOTALL)
+
+
+def facts_without_keys(name: str, monkeypatch: pytest.MonkeyPatch) -> SourceFacts:
+    for one in ("FIELDGUIDE_OPENVERSE_TOKEN", "FLICKR_API_KEY", "BRAVE_API_KEY"):
+        monkeypatch.delenv(one, raising=False)
+    return open_source(name).facts
+
+
+def test_every_source_has_a_row_and_no_row_is_of_none() -> None:
+    assert set(rows("sources", "| source | holds |")) == {*known_sources(), "drawn"}
+
+
+@pytest.mark.parametrize("name", known_sources())
+def test_a_source_s_row_is_right(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = facts_without_keys(name, monkeypatch)
+    _, _, licences, key, per_query, per_day, terms = rows("sources", "| source | holds |")[name]
+    assert licences == ("yes" if facts.licence_fields else "no")
+    said = re.fullmatch(r"`(\w+)` (needed|raises its limits)", key)
+    assert (said[1] if said else "") == facts.key
+    assert bool(said and said[2] == "needed") == facts.key_needed
+    assert per_query == (f"{facts.per_query:,}" if facts.per_query else "–")  # noqa: RUF001 - a dash, as in print
+    assert per_day == (f"{facts.per_day:,}" if facts.per_day else "–")  # noqa: RUF001
+    assert (f"({facts.terms_url})" in terms) if facts.terms_url else "](" not in terms
+
+
+def test_the_keys_are_those_of_the_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = {facts_without_keys(name, monkeypatch).key for name in known_sources()} - {""}
+    assert keys == set(re.findall(r"export (\w+)=", hand_part("collect")))
+
+
+@pytest.mark.parametrize("name", known_sources())
+def test_a_source_s_options_are_told(name: str) -> None:
+    async def nobody(request: Request) -> Answer:
+        raise AssertionError(f"asked for {request.url}")
+
+    with pytest.raises(BadQuery) as caught:
+        asyncio.run(open_source(name).search(Query(name, "rose", "rose", {"xxxxxxxxxx": "1"}), "", nobody))
+    known = set(caught.value.hint.removeprefix("it knows ").split(", ")) - {"no options"}
+    row = rows("sources", "| source | options |").get(name)
+    told = set(re.findall(r"`(\w+)`", row[1])) if row else set()
+    assert told == known
+    assert row or f"`{name}`" in hand_part("sources").partition("## Options")[2]
+
+
+def test_the_sources_that_know_similar_pictures_are_named() -> None:
+    said = re.search(r"Similar pictures are known to (.*)\.", hand_part("sources"))
+    assert said
+    known = {name for name in known_sources() if hasattr(open_source(name), "similar")}
+    assert set(re.findall(r"`(\w+)`", said[1])) == known
+
+
+def test_every_spec_that_ships_is_in_the_table() -> None:
+    table = rows("specs", "| spec | reads |")
+    assert sorted(table) == sorted(shipped_specs())
+    for name, (_, about, similar, terms) in table.items():
+        spec = load_spec(name)
+        assert (about, similar) == (spec.about, "yes" if spec.similar else "no")
+        assert f"({spec.terms_url})" in terms
+
+
+def test_every_key_of_a_spec_is_told() -> None:
+    told = set(re.findall(r"`(\w+)`", hand_part("specs").partition("## Keys")[2]))
+    for model in (PageSpec, Find, Fields, Markers, Drive):
+        assert not set(model.model_fields) - told - {"find", "markers", "drive"}
+
+
+def test_the_example_spec_reads_the_example_page() -> None:
+    spec = parse_spec(blocks("specs", "toml")[0], "birds.toml")
+    (found,) = extract(blocks("specs", "html")[0], spec, "https://birds.example/search").candidates
+    assert found.url == "https://birds.example/l/heron.jpg"
+    assert found.page_url == "https://birds.example/photo/17"
+    assert (found.title, found.author) == ("grey heron", "A. Person")
+    assert (found.width, found.height, found.is_thumb) == (1600, 1200, False)
+
+
+def test_the_settings_shown_are_possible() -> None:
+    shown = [tomllib.loads(text) for name in ("collect", "specs") for text in blocks(name, "toml")]
+    tried = [one for one in shown if {"collect", "classes"} & set(one)]
+    assert len(tried) == 6
+    for one in tried:
+        settings = parse_settings(one, Path("fieldguide.toml"))
+        assert set(settings.collect.options) <= set(settings.collect.sources) <= set(known_sources())
+
+
+def test_every_reason_is_explained() -> None:
+    text = hand_part("collect").partition("| reason | meaning |")[2].partition("\n\n")[0]
+    told = {word for line in text.splitlines() for word in re.findall(r"`(\w+)`", line.split(" | ")[0])}
+    decoding = {"not_an_image", "unsupported_format", "too_many_bytes", "too_many_pixels", "too_many_scans", "damaged"}
+    judging = {"licence", "too_small", "copy", "near_copy", "enough_similar"}
+    assert told - {"http_404", "http_410"} == {*REASONS, *decoding, *judging}
+    again = hand_part("collect").partition("`--retry REASON`")[2].partition("\n\n")[0]
+    assert set(re.findall(r"`(\w+)`", again)) - {"http_500"} == PASSING - {"stopped"}
+
+
+TILE = {
+    "id": "7",
+    "title": "Blue tile",
+    "maker": "A. Person",
+    "page": "https://tiles.example/7",
+    "rights": "CC BY 4.0",
+    "rights_url": "https://creativecommons.org/licenses/by/4.0/",
+    "image": {"url": "https://img.tiles.example/7.jpg", "width": 900, "height": 900},
+}
+
+
+def tiles(skip: int, count: int, total: int) -> Step:
+    """A page of the museum in the example."""
+    shown = [
+        TILE | {"id": str(number), "image": {**TILE["image"], "url": f"https://img.tiles.example/{number}.jpg"}}  # type: ignore[dict-item]
+        for number in range(skip, skip + count)
+    ]
+    asked = ("q=kettle", f"skip={skip}", "limit=2")
+    return Step(
+        "https://api.tiles.example/v1/tiles", asked, sample=json.dumps({"tiles": shown, "total": total}).encode()
+    )
+
+
+@pytest.fixture
+def example(monkeypatch: pytest.MonkeyPatch) -> contract.Case:
+    """The source in docs/sources.md, found through its entry point."""
+    (program,) = blocks("sources", "python")
+    module = ModuleType("tile_museum")
+    exec(compile(program, "docs/sources.md", "exec"), vars(module))
+    monkeypatch.setitem(sys.modules, "tile_museum", module)
+    packaging = tomllib.loads(blocks("sources", "toml")[0])["project"]["entry-points"][sources.GROUP]
+    entries = [EntryPoint(name, place, sources.GROUP) for name, place in packaging.items()]
+    monkeypatch.setattr(sources, "entry_points", lambda group: entries if group == sources.GROUP else [])
+    return contract.Case(
+        make=lambda environ: open_source("tiles"),
+        query=Query("tiles", "kettle", "kettle"),
+        steps=(tiles(0, 2, 3), tiles(2, 1, 3)),
+        counts=(2, 1),
+        skipped={},
+        nothing=(tiles(0, 0, 0),),
+        wrong_option=("color", "colour"),
+    )
+
+
+def test_the_example_source_passes_the_contract(example: contract.Case) -> None:
+    rules = contract.TestContract()
+    rules.test_it_says_what_it_is(example)
+    rules.test_it_pages_to_the_end_and_asks_only_hosts_that_it_names(example)
+    rules.test_its_candidates_can_be_fetched_and_kept(example)
+    rules.test_it_goes_on_from_any_cursor(example)
+    rules.test_the_same_answers_give_the_same_page(example)
+    rules.test_nothing_found_is_an_empty_last_page(example)
+    rules.test_a_changed_answer_is_a_typed_error_or_is_counted(example)
+    rules.test_it_says_how_long_to_wait(example)
+    rules.test_errors_of_asking_pass_through(example)
+    rules.test_an_unknown_option_names_the_nearest(example)
+    for kind in contract.OTHER_BODIES:
+        rules.test_another_kind_of_answer_is_a_changed_layout(example, kind)
+    for cursor in ("-1", "x", "1e3"):
+        rules.test_a_wrong_cursor_is_refused_unasked(example, cursor)
+    first = search(example.source(), example.query, Script(example.steps)).candidates[0]
+    assert (first.title, first.author, first.licence, first.width) == ("Blue tile", "A. Person", "CC BY 4.0", 900)

@@ -13,12 +13,12 @@ SOURCE = ROOT / "src" / "fieldguide"
 # A room imports only from lower floors. Rooms on one floor do not import each other; inside a package they may.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("__init__", "errors"),
-    ("records", "candidates", "names", "atomic", "csvtext"),
-    ("settings", "images", "preprocess", "engine", "modelscan", "report"),
+    ("records", "candidates", "licences", "names", "atomic", "csvtext"),
+    ("settings", "images", "preprocess", "engine", "modelscan", "net", "report", "creditlines"),
     ("catalog",),
     ("project", "dataset", "runs", "metrics", "calibration", "guide"),
     ("sources", "checks", "learners", "exporters", "features"),
-    ("new", "add", "collect", "clean", "split", "train", "evaluate", "publish", "predict", "serve"),
+    ("new", "add", "collect", "credits", "clean", "split", "train", "evaluate", "publish", "predict", "serve"),
     ("build",),
     ("status", "demo"),
     ("cli",),

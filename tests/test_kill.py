@@ -153,7 +153,7 @@ def test_kills_while_drawing_change_nothing(tmp_path: Path) -> None:
     names = [name for name in KINDS if name in ("line", "scatter")] or list(KINDS[:2])
     projects = [make_project(tmp_path / folder, names) for folder in ("calm", "hurt")]
     for project in projects:
-        set_key(project.settings_file, "collect", 'source = "drawn"')
+        set_key(project.settings_file, "collect", 'sources = ["drawn"]')
         set_key(project.settings_file, "collect", "per_class = 12")
     calm, hurt = projects
     ran("collect", "-C", calm.root)
@@ -197,7 +197,7 @@ def test_an_interrupt_says_how_to_go_on_and_leaves_nobody_behind(
         from fieldguide.sources.drawn import CLASS_NAMES as KINDS
 
         project = make_project(tmp_path / "drawn", list(KINDS[:4]))
-        set_key(project.settings_file, "collect", 'source = "drawn"')
+        set_key(project.settings_file, "collect", 'sources = ["drawn"]')
         first = "drawing"
     else:
         pytest.importorskip("torch", reason="training needs the extra [train]")
@@ -243,7 +243,7 @@ def test_a_dead_program_leaves_no_workers(tmp_path: Path) -> None:
     from fieldguide.sources.drawn import CLASS_NAMES as KINDS
 
     project = make_project(tmp_path / "place", list(KINDS[:4]))
-    set_key(project.settings_file, "collect", 'source = "drawn"')
+    set_key(project.settings_file, "collect", 'sources = ["drawn"]')
     process = start("collect", "-C", project.root, start_new_session=True)
     assert process.stderr
     try:

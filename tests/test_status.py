@@ -31,7 +31,7 @@ def test_from_nothing_to_a_split(tmp_path: Path, pictures: Pictures) -> None:
 
 
 def test_a_source_to_collect_from_is_a_stage(project: Project) -> None:
-    set_key(project.settings_file, "collect", 'source = "drawn"')
+    set_key(project.settings_file, "collect", 'sources = ["drawn"]')
     found = status(project, project.settings())
     assert found.stages[0].stage == "collect" and found.next_command == f"fieldguide build -C {project.root}"
 

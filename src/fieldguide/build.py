@@ -72,4 +72,4 @@ def build(
 
 def wanted_stages(settings: Settings) -> tuple[Stage, ...]:
     """The stages that this project has: without a source there is nothing to collect."""
-    return STAGES if settings.collect.source != "none" else STAGES[1:]
+    return STAGES if settings.collect.sources else STAGES[1:]

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from yarl import URL
+
 __all__ = [
     "Answer",
     "Ask",
@@ -19,6 +21,7 @@ __all__ = [
     "SimilarSource",
     "Source",
     "SourceFacts",
+    "url_key",
 ]
 
 
@@ -131,6 +134,17 @@ class ResultPage:
     cursor: str
     answer: Answer
     skipped: Mapping[str, int] = field(default_factory=dict)
+
+
+def url_key(url: str) -> str:
+    """What two spellings of one address have in common: host in lower case, no default port, no fragment.
+
+    An address that is none is its own key.
+    """
+    try:
+        return str(URL(url).with_fragment(None))
+    except ValueError:
+        return url
 
 
 @dataclass(frozen=True)

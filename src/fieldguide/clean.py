@@ -1,8 +1,8 @@
 """The stage that says of each picture whether it is kept, with a reason. Nothing is ever deleted."""
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from functools import partial
 
@@ -27,7 +27,8 @@ _PASSING = ("unreadable", "crashed", "too_slow", "too_much_memory")  # trouble o
 def inputs(catalog: Catalog, settings: Settings) -> str:
     """The digest of everything that this stage's result depends on."""
     said = settings.clean.model_dump_json() + settings.images.model_dump_json() + str(sorted(settings.classes))
-    return hashlib.sha256((said + catalog.digest("image", "label")).encode()).hexdigest()
+    families = sorted((one.sha256, one.family) for one in catalog.origins() if one.family)
+    return hashlib.sha256((f"{said}{families}" + catalog.digest("image", "label")).encode()).hexdigest()
 
 
 def clean(project: Project, settings: Settings, *, progress: Progress) -> CleanReport:
@@ -123,8 +124,22 @@ def _check_copies(settings: Settings, catalog: Catalog, images: dict[str, ImageR
     pairs = find_copies(prints, chosen.copy_distance, chosen.copy_likeness)
     areas = {name: row.width * row.height for name, row in images.items()}
     verdicts = judge_copies(pairs, prints.sha256, catalog.labels(), areas)
-    groups = group_alike({*alike, *pairs}, prints.sha256)
+    groups = group_alike({*alike, *pairs, *_families(catalog, prints.sha256)}, prints.sha256)
     catalog.replace_copies(verdicts, groups, settings.clean.model_dump_json())
+
+
+def _families(catalog: Catalog, sha256: Sequence[str]) -> set[tuple[int, int]]:
+    """Pairs of images that their source says are of one family, or that were found for their likeness to one."""
+    place = {name: index for index, name in enumerate(sha256)}
+    members: dict[str, set[int]] = defaultdict(set)
+    origins = [origin for origin in catalog.origins() if origin.sha256 in place]
+    for origin in origins:
+        if origin.family:
+            members[origin.family].add(place[origin.sha256])
+    for origin in origins:
+        if origin.location in members:  # the one that the others were found similar to
+            members[origin.location].add(place[origin.sha256])
+    return {(min(found), other) for found in members.values() for other in found if other != min(found)}
 
 
 def _check_names(settings: Settings, catalog: Catalog) -> None:

@@ -39,14 +39,14 @@ def demo(folder: Path, per_class: int, *, progress: Progress, done: Callable[[st
             name: {"about": about, "links": list(links)} for name, (about, links) in ABOUT.items()
         }
         changed = {
-            "collect": {"source": "drawn", "per_class": per_class},
+            "collect": {"sources": ["drawn"], "per_class": per_class},
             # thin lines want a larger square, a cropped chart loses its axes, and a chart is unlike a photograph
             "train": {"size": 288, "fit": "squash", "depth": "deep"},
         }
         new(folder, names, name="Chart types", about=_ABOUT, changed=changed)
     project = Project(folder)
     settings = project.settings()
-    if settings.collect.source != "drawn" or set(settings.classes) != set(CLASS_NAMES):
+    if settings.collect.sources != ("drawn",) or set(settings.classes) != set(CLASS_NAMES):
         raise ProjectExists(
             f"{folder} holds another project", "give a new folder, or: fieldguide build -C " + str(folder)
         )

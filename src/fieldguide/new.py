@@ -61,4 +61,4 @@ def new(
     write_text(project.settings_file, render_settings(settings, changed))
     with project.catalog():
         pass
-    return NewReport(readable(str(folder)), tuple(names))
+    return NewReport(readable(str(folder)), tuple(names), tuple((changed or {}).get("collect", {}).get("sources", ())))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fieldguide.atomic import replace_folder
 from fieldguide.calibration import Familiarity, accept_threshold, fit_familiarity
 from fieldguide.catalog import Catalog
-from fieldguide.csvtext import write_csv
+from fieldguide.creditlines import credit_lines, credit_table
 from fieldguide.dataset import Dataset, load_dataset
 from fieldguide.errors import NotReady, ParityError
 from fieldguide.exporters.onnx import LinearHead, export_model
@@ -25,6 +25,7 @@ from fieldguide.guide import SCHEMA_VERSION, Guide, is_unaltered, open_guide, wr
 from fieldguide.images import decode, thumbnail_jpeg
 from fieldguide.learners.backbones import WIDTHS, backbone_model
 from fieldguide.learners.transfer import Head, group_folds, root
+from fieldguide.licences import read_licence
 from fieldguide.project import Project, decode_limits
 from fieldguide.records import Origin, Progress, PublishReport
 from fieldguide.report import render
@@ -204,25 +205,22 @@ class _Press:
 
     def _shown_origin(self, sha256: str) -> Origin | None:
         """The origin whose licence allows the image to be shown, or None."""
-        allowed = {licence.casefold() for licence in self.settings.publish.example_licences}
-        return next((origin for origin in self.origins[sha256] if origin.licence.casefold() in allowed), None)
+        allowed = {read_licence(licence).spdx for licence in self.settings.publish.example_licences} - {""}
+        return next((one for one in self.origins[sha256] if read_licence(one.licence).spdx in allowed), None)
 
     def _credits(self) -> str:
-        """CREDITS.csv: a line per origin of each picture that the guide was made from."""
-        rows = []
+        """CREDITS.csv: who is to be named for each picture that the guide was made from."""
+        lines = []
         for place, sha256 in enumerate(self.data.images):
             class_name = self.run.class_names[self.data.labels[place]]
-            for one in self.origins[sha256]:
-                terms = [one.author, one.licence or "unknown", one.licence_url]
-                rows.append([sha256, class_name, one.source, one.location, *terms])
-        heading = ["sha256", "class_name", "source", "location", "author", "licence", "licence_url"]
-        return write_csv(heading, rows)
+            lines += credit_lines(sha256, "", class_name, self.origins[sha256])
+        return credit_table(lines)
 
     def _about(self, scores: dict[str, Any], decline: _Decline, examples: dict[str, Any]) -> dict[str, Any]:
         """What guide.json says, without the proof of parity."""
         counts = {name: int(np.sum(self.data.splits == name)) for name in ("train", "val", "test")}
         fingerprint = self.run.data
-        licences = {origin.licence for name in self.data.images for origin in self.origins[name]}
+        licences = {read_licence(origin.licence).spdx for name in self.data.images for origin in self.origins[name]}
         return {
             "schema_version": SCHEMA_VERSION,
             "name": self.settings.name,

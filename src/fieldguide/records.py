@@ -12,6 +12,7 @@ __all__ = [
     "AddReport",
     "CleanReport",
     "CollectReport",
+    "CreditsReport",
     "Depth",
     "EvaluateReport",
     "Fit",
@@ -45,8 +46,11 @@ class Progress(Protocol):
     def start(self, what: str, total: int | None) -> None:
         """Nothing; a new piece of work begins, of `total` steps where that is known."""
 
-    def advance(self, steps: int = 1) -> None:
-        """Nothing; that many more steps are done."""
+    def start_parts(self, what: str, totals: Mapping[str, int]) -> None:
+        """Nothing; work begins that goes on in several parts at once, each with its steps."""
+
+    def advance(self, steps: int = 1, part: str = "") -> None:
+        """Nothing; that many more steps are done, of a part where there are parts."""
 
 
 class SilentProgress:
@@ -55,7 +59,10 @@ class SilentProgress:
     def start(self, what: str, total: int | None) -> None:
         """Nothing."""
 
-    def advance(self, steps: int = 1) -> None:
+    def start_parts(self, what: str, totals: Mapping[str, int]) -> None:
+        """Nothing."""
+
+    def advance(self, steps: int = 1, part: str = "") -> None:
         """Nothing."""
 
 
@@ -98,10 +105,16 @@ class Origin:
     """Where an image came from and under what terms; one image may have many.
 
     Attributes:
-        source: "folder", "archive", "table", "drawn", or the name of a provider.
-        location: a path inside what was added, or a page's address.
+        source: "folder", "archive", "table", "drawn", or the name of a source that was searched.
+        location: a path inside what was added, or the picture's address.
         licence: SPDX identifier, or "" when unknown.
         given_split: the split that the source's own folders put it in, or "".
+        page: where a person can see the picture and its terms.
+        licence_raw: the licence in the source's own words.
+        query: what was searched for.
+        parent: the address of the picture that it was found similar to, or "".
+        family: pictures of one family never sit on both sides of a split: the address of the picture that all of
+            them were found similar to, or the source's name for one subject photographed several times.
     """
 
     sha256: str
@@ -111,6 +124,13 @@ class Origin:
     licence: str = ""
     licence_url: str = ""
     given_split: str = ""
+    title: str = ""
+    page: str = ""
+    author_url: str = ""
+    licence_raw: str = ""
+    query: str = ""
+    parent: str = ""
+    family: str = ""
 
 
 @dataclass(frozen=True)
@@ -189,15 +209,32 @@ class NewReport:
 
     folder: str
     class_names: tuple[str, ...]
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class CollectReport:
-    """What `collect` gathered, by class."""
+    """What `collect` gathered, by class.
 
-    source: str
+    Attributes:
+        asked: good pictures of each class.
+        found: good pictures of each class that there are now.
+        offered: pictures that the sources offered, ever.
+        fetched: addresses that were tried, ever.
+        reasons: why offered pictures were not kept, to how many.
+        short: classes with fewer than asked, and why.
+        shared: pictures that were found under more than one name: `clean` will reject them.
+        plan: what was to be expected beforehand, line by line.
+    """
+
     asked: int
     found: dict[str, int]
+    offered: dict[str, int] = field(default_factory=dict)
+    fetched: dict[str, int] = field(default_factory=dict)
+    reasons: dict[str, dict[str, int]] = field(default_factory=dict)
+    short: dict[str, str] = field(default_factory=dict)
+    shared: int = 0
+    plan: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -218,6 +255,23 @@ class AddReport:
     refused: dict[str, int]
     examples: dict[str, tuple[str, ...]]
     given_splits: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CreditsReport:
+    """What `credits` wrote.
+
+    Attributes:
+        folder: where CREDITS.csv and credits.html are.
+        images: how many are credited: all that are kept.
+        unknown: how many of them have no known licence.
+        licences: SPDX identifier (or "own") to how many images, by the best known licence of each.
+    """
+
+    folder: str
+    images: int
+    unknown: int
+    licences: dict[str, int]
 
 
 @dataclass(frozen=True)

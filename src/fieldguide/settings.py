@@ -6,11 +6,12 @@ Knows nothing about what the stages do with their settings.
 import difflib
 import json
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from fieldguide.errors import ProjectTooNew, SettingsError, translate_os_errors
@@ -24,6 +25,7 @@ __all__ = [
     "CollectSettings",
     "EvaluateSettings",
     "FeaturesSettings",
+    "HostSettings",
     "ImagesSettings",
     "PublishSettings",
     "ServeSettings",
@@ -53,10 +55,16 @@ class _Section(BaseModel):
 
 
 class ClassSettings(_Section):
-    """What the guide says about one class."""
+    """What the guide says about one class, and what else to search for."""
 
     about: str = Field("", max_length=2000, description="a sentence or two, shown with an answer")
     links: tuple[str, ...] = Field((), max_length=20, description="https addresses to read more")
+    queries: tuple[str, ...] = Field(
+        (), max_length=50, description="what to search for in place of the name: synonyms, other languages"
+    )
+    at: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="what to search for at one source, such as a taxon's name"
+    )
 
 
 class ImagesSettings(_Section):
@@ -70,11 +78,43 @@ class ImagesSettings(_Section):
     max_scans: int = Field(100, ge=1, le=10_000, description="most scans in a progressive JPEG")
 
 
+class HostSettings(_Section):
+    """What a person has decided about one host."""
+
+    spacing_s: float = Field(1.0, ge=0.0, le=3600.0, description="shortest time between two requests, seconds")
+    concurrency: int = Field(2, ge=1, le=64, description="most requests at once")
+    robots: Literal["obey", "ignore"] = Field(
+        "obey", description="ignore: only with the leave of whoever runs the host"
+    )
+    browser: Literal["no", "yes"] = Field("no", description="yes: a browser may be driven over its pages")
+
+
 class CollectSettings(_Section):
     """Where pictures come from when they are not added by hand."""
 
-    source: Literal["none", "drawn"] = Field("none", description="drawn: charts drawn on this machine")
-    per_class: int = Field(300, ge=1, le=100_000, description="pictures of each class")
+    sources: tuple[str, ...] = Field((), max_length=40, description="where to look, in order; see docs/collect.md")
+    per_class: int = Field(300, ge=1, le=100_000, description="good pictures of each class")
+    queries: tuple[str, ...] = Field(
+        ("{name}",), min_length=1, max_length=50, description='what to search for, such as "{name} chart"'
+    )
+    licences: Literal["open", "commercial", "modify", "any"] = Field(
+        "open", description="open: CC0, public domain, BY, BY-SA; any: also where nothing is known"
+    )
+    contact: str = Field("", max_length=200, description="an address at which whoever is asked can reach you")
+    per_query: int = Field(0, ge=0, le=100_000, description="most pictures to look at for one query; 0: no end")
+    similar_seeds: int = Field(0, ge=0, le=1000, description="first pictures of a class to look for the like of")
+    similar_each: int = Field(40, ge=1, le=1000, description="most pictures like one of them")
+    similar_share: float = Field(0.5, gt=0.0, le=1.0, description="most of a class that may come so")
+    connections: int = Field(32, ge=1, le=256, description="most downloads at once, all hosts together")
+    max_wait_s: float = Field(600.0, ge=0.0, le=86400.0, description="longest wait that a source may ask for, seconds")
+    allow_networks: tuple[str, ...] = Field(
+        (), max_length=20, description='private networks that may be asked, such as "192.168.7.0/24"'
+    )
+    ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = Field((80, 443), description="ports that may be asked")
+    hosts: dict[str, HostSettings] = Field(default_factory=dict, description="what is decided about single hosts")
+    options: dict[str, dict[str, str]] = Field(
+        default_factory=dict, description="what else a source understands; query: its own search in place of the others"
+    )
 
 
 class CleanSettings(_Section):
@@ -145,7 +185,7 @@ class PublishSettings(_Section):
 
     examples: int = Field(4, ge=0, le=50, description="example pictures per class")
     example_licences: tuple[str, ...] = Field(
-        ("CC0-1.0", "CC-BY-4.0", "CC-BY-3.0", "CC-BY-2.0", "CC-BY-SA-4.0", "CC-BY-SA-3.0", "PDM-1.0", "own"),
+        ("CC0-1.0", "CC-BY-4.0", "CC-BY-3.0", "CC-BY-2.0", "CC-BY-SA-4.0", "CC-BY-SA-3.0", "CC-PDM-1.0", "own"),
         description="licences under which a picture may be shown as an example",
     )
     true_accept: float = Field(0.95, gt=0.5, le=1.0, description="share of known pictures that must not be declined")
@@ -245,13 +285,9 @@ def _explain(fault: ErrorDetails) -> str:
 
 def _bounds(fault: ErrorDetails) -> str:
     """What the value must be, with both bounds where there are two."""
-    model: Any = Settings
     field = None
-    for part in fault["loc"]:
-        field = getattr(model, "model_fields", {}).get(part)
-        if field is None:
-            break
-        model = field.annotation
+    for step in _walk([str(part) for part in fault["loc"]]):
+        field = step
     limits = [repr(rule).partition("(")[2].rstrip(")") for rule in (field.metadata if field else [])]
     extra = f" (allowed: {', '.join(limits)})" if limits else ""
     return fault["msg"][:1].lower() + fault["msg"][1:] + extra
@@ -260,12 +296,25 @@ def _bounds(fault: ErrorDetails) -> str:
 def _keys_at(location: Sequence[str]) -> list[str]:
     """The keys that the model at that place knows."""
     model: Any = Settings
-    for part in location:
-        if model is Settings and part == "classes":
-            return list(ClassSettings.model_fields)
-        field = model.model_fields.get(part)
-        model = field.annotation if field else Settings
+    for field in _walk(location):
+        model = _model_of(field) or model
     return list(model.model_fields)
+
+
+def _walk(location: Sequence[str]) -> Iterator[FieldInfo]:
+    """The fields on the way to a place, as far as they are known; a table's own keys are stepped over."""
+    model: Any = Settings
+    for part in location:
+        field = model.model_fields.get(part)
+        if field is not None:
+            yield field
+            model = _model_of(field) or model
+
+
+def _model_of(field: FieldInfo) -> Any:
+    """The section that a field holds, by itself or as the values of a table; None where it holds none."""
+    held = (field.annotation, *get_args(field.annotation))
+    return next((one for one in held if isinstance(one, type) and issubclass(one, _Section)), None)
 
 
 def render_settings(settings: Settings, changed: dict[str, dict[str, Any]] | None = None) -> str:
@@ -285,8 +334,8 @@ def render_settings(settings: Settings, changed: dict[str, dict[str, Any]] | Non
         "[classes]" + ("" if settings.classes else "  # empty: whatever labels are added"),
     ]
     for name, about in settings.classes.items():
-        said = ", ".join(f"{key} = {_toml(value)}" for key, value in about.model_dump().items() if value)
-        lines.append(f"{_toml(name)} = {{{said}}}")
+        said = {key: value for key, value in about.model_dump().items() if value}
+        lines.append(f"{_toml(name)} = {_toml(said)}")
     for section, field in Settings.model_fields.items():
         if isinstance(field.default, _Section):
             lines += ["", f"[{section}]"]
@@ -307,4 +356,6 @@ def _toml(value: Any) -> str:
     """A value in TOML; strings as basic strings, which share JSON's escapes."""
     if isinstance(value, tuple | list):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_toml(key)} = {_toml(item)}" for key, item in value.items()) + "}"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -29,7 +29,7 @@ def status(project: Project, settings: Settings) -> StatusReport:
     total = states.total()
     unfinished = next((stage.stage for stage in stages if stage.state != "done"), "")
     command = "build" if unfinished else "serve"
-    if not total and settings.collect.source == "none":
+    if not total and not settings.collect.sources:
         command = "add FOLDER"
     where = "" if project.root == Path() else f" -C {shlex.quote(str(project.root))}"
     command = f"fieldguide {command}{where}"
@@ -64,7 +64,7 @@ def _look(stage: Stage, catalog: Catalog, settings: Settings, project: Project) 
 def _summary(name: str, report: dict[str, Any]) -> str:
     """What a stage found, in a few words."""
     if name == "collect":
-        return f"{sum(report['found'].values())} pictures from {report['source']}"
+        return f"{sum(report['found'].values())} good pictures"
     if name == "clean":
         return f"{sum(report['kept'].values())} kept, {sum(report['rejected'].values())} rejected"
     if name == "split":

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fieldguide.records import Grouping, Verdict
 
-__all__ = ["Fingerprints", "find_copies", "group_alike", "judge_copies"]
+__all__ = ["Fingerprints", "Seen", "find_copies", "group_alike", "judge_copies"]
 
 CHECK = "duplicates"
 _BLOCK = 1024
@@ -53,6 +53,40 @@ def find_copies(prints: Fingerprints, distance: int, likeness: float) -> list[tu
             alike = np.einsum("np,np->n", straight[first], greys[second]) >= likeness
             pairs.update(zip(first[alike].tolist(), second[alike].tolist(), strict=True))
     return sorted(pairs)
+
+
+class Seen:
+    """Pictures that come one by one, each to be told whether it is a near-copy of one before."""
+
+    def __init__(self, distance: int, likeness: float) -> None:
+        """Takes what `find_copies` takes."""
+        self._distance = distance
+        self._likeness = likeness
+        self._hashes = np.zeros(256, dtype=np.uint64)
+        self._greys: list[bytes] = []
+
+    def add(self, prints: tuple[bytes, bytes, bytes]) -> None:
+        """Nothing; a picture is known by its dHash and grey thumbnail, as `take_prints` gives them."""
+        if len(self._greys) == len(self._hashes):
+            self._hashes = np.concatenate([self._hashes, np.zeros_like(self._hashes)])
+        self._hashes[len(self._greys)] = int.from_bytes(prints[0], "big")
+        self._greys.append(prints[2])
+
+    def has(self, prints: tuple[bytes, bytes, bytes]) -> bool:
+        """Whether the picture, or its mirror image, is a near-copy of one that was added."""
+        side = round(len(prints[2]) ** 0.5)
+        grey = np.frombuffer(prints[2], dtype=np.uint8).reshape(1, side, side)
+        return self._like(prints[0], grey) or self._like(prints[1], grey[:, :, ::-1])
+
+    def _like(self, dhash: bytes, grey: NDArray[np.uint8]) -> bool:
+        """Whether one with nearly that hash looks so."""
+        known = self._hashes[: len(self._greys)]
+        near = np.flatnonzero(np.bitwise_count(known ^ np.uint64(int.from_bytes(dhash, "big"))) <= self._distance)
+        if not near.size:
+            return False
+        greys = np.frombuffer(b"".join(self._greys[place] for place in near), dtype=np.uint8)
+        rows = _standardised(np.concatenate([grey, greys.reshape(-1, *grey.shape[1:])]))
+        return bool((rows[1:] @ rows[0] >= self._likeness).any())
 
 
 def _standardised(grey: NDArray[np.uint8]) -> NDArray[np.float32]:

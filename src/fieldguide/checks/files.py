@@ -6,13 +6,16 @@ Knows nothing about other images or the catalogue. Runs in a process of its own,
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fieldguide.errors import BadImage
 from fieldguide.images import Limits, decode, dhash, grey_thumbnail
 
-__all__ = ["GREY_SIDE", "FileLook", "look_at_file"]
+__all__ = ["DECODE_SIDE", "GREY_SIDE", "FileLook", "look_at_file", "take_prints"]
 
 GREY_SIDE = 32
-_DECODE_SIDE = 128  # a scaled decode reads every byte of a JPEG, and hashes need no more than this
+DECODE_SIDE = 128  # a scaled decode reads every byte of a JPEG, and hashes need no more than this
 
 
 @dataclass(frozen=True)
@@ -48,20 +51,27 @@ def look_at_file(item: tuple[str, str, int], *, limits: Limits, min_side: int) -
     """
     sha256, path, shorter = item
     try:
-        pixels = decode(Path(path).read_bytes(), limits, at_least=_DECODE_SIDE)
+        pixels = decode(Path(path).read_bytes(), limits, at_least=DECODE_SIDE)
     except BadImage as error:
         return FileLook(sha256, error.reason, error.detail, 0)
     except OSError as error:
         return FileLook(sha256, "unreadable", f"the original cannot be read: {error.strerror}", 0)
-    straight, mirrored = dhash(pixels)
-    grey = grey_thumbnail(pixels, GREY_SIDE).tobytes()
     small = shorter < min_side
     return FileLook(
         sha256,
         "too_small" if small else "",
         f"its shorter side has {shorter} pixels; {min_side} are the least" if small else "",
         shorter,
-        straight.to_bytes(8, "big"),
-        mirrored.to_bytes(8, "big"),
-        grey,
+        *take_prints(pixels),
     )
+
+
+def take_prints(pixels: NDArray[np.uint8]) -> tuple[bytes, bytes, bytes]:
+    """What copies are recognised by: the dHash, that of the mirror image, the grey thumbnail, as in `FileLook`.
+
+    Args:
+        pixels: (h, w, 3) uint8 RGB.
+    """
+    straight, mirrored = dhash(pixels)
+    grey = grey_thumbnail(pixels, GREY_SIDE).tobytes()
+    return straight.to_bytes(8, "big"), mirrored.to_bytes(8, "big"), grey

@@ -70,26 +70,44 @@ def _run_stage(name: str, stage: Callable[..., Any], folder: Path, as_json: bool
 def new(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make.")],
     names: Annotated[str, typer.Option("--names", help="Names with commas between, or a CSV file of them.")] = "",
-    source: Annotated[str, typer.Option("--source", help="Where `collect` looks: none or drawn.")] = "none",
+    source: Annotated[
+        list[str] | None, typer.Option("--source", help="Where `collect` looks, such as openverse; may be repeated.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a project folder. Without names it takes the labels of whatever is added."""
-    from fieldguide.errors import SettingsError
     from fieldguide.names import read_names
     from fieldguide.new import new
+    from fieldguide.sources import open_source
 
-    if source not in ("none", "drawn"):
-        raise SettingsError(f"there is no source {source!r}", "give --source none or --source drawn")
-    changed = {"collect": {"source": source}} if source != "none" else {}
+    for one in source or ():
+        if one != "drawn":
+            open_source(one)  # tells at once of a name that is none
+    changed = {"collect": {"sources": source}} if source else {}
     _show("new", new(folder, read_names(names) if names else {}, changed=changed), as_json)
 
 
 @app.command()
-def collect(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
-    """Gather pictures of each name from the source that fieldguide.toml chooses."""
+def collect(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would take; ask nobody.")] = False,
+    retry: Annotated[
+        list[str] | None, typer.Option("--retry", metavar="REASON", help="Try again, such as timeout; repeatable.")
+    ] = None,
+    project: ProjectOption = Path(),
+    as_json: JsonOption = False,
+) -> None:
+    """Gather pictures of each name, with their credits, from the sources that fieldguide.toml chooses."""
     from fieldguide.collect import collect
 
-    _run_stage("collect", collect, project, as_json)
+    _run_stage("collect", collect, project, as_json, dry_run=dry_run, retry=tuple(retry or ()))
+
+
+@app.command()
+def credits(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
+    """Write CREDITS.csv and credits.html for exactly the pictures that are kept."""
+    from fieldguide.credits import credits
+
+    _run_stage("credits", credits, project, as_json)
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """Progress for a person: a bar with a rate and the time left on a terminal, a line per step elsewhere."""
 
 import sys
+from collections.abc import Mapping
 from types import TracebackType
 
 from rich.console import Console
@@ -46,7 +47,7 @@ class BarProgress:
             transient=True,
             disable=self._lines or quiet,
         )
-        self._task: TaskID | None = None
+        self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> "BarProgress":
         self._bars.start()
@@ -62,17 +63,25 @@ class BarProgress:
         self.clear()
         if total == 0:
             return
-        self._task = self._bars.add_task(what, total=total)
+        self._tasks[""] = self._bars.add_task(what, total=total)
         if self._lines:
             self._console.print(f"{what}{f': {total}' if total else ''}", markup=False)
 
-    def advance(self, steps: int = 1) -> None:
+    def start_parts(self, what: str, totals: Mapping[str, int]) -> None:
+        """Nothing; a bar for each part, as many as fit; a line for all of them where there are no bars."""
+        self.clear()
+        for part, total in list(totals.items())[: max(1, self._console.height - 4)]:
+            self._tasks[part] = self._bars.add_task(part, total=total)
+        if self._lines:
+            self._console.print(f"{what}: {sum(totals.values())}", markup=False)
+
+    def advance(self, steps: int = 1, part: str = "") -> None:
         """Nothing; the bar is longer."""
-        if self._task is not None:
-            self._bars.advance(self._task, steps)
+        if part in self._tasks:
+            self._bars.advance(self._tasks[part], steps)
 
     def clear(self) -> None:
         """Nothing; no bar is shown."""
-        if self._task is not None:
-            self._bars.remove_task(self._task)
-            self._task = None
+        for task in self._tasks.values():
+            self._bars.remove_task(task)
+        self._tasks = {}

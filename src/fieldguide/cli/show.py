@@ -9,12 +9,15 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
+from fieldguide.net import PASSING
 from fieldguide.records import (
     AddReport,
     CleanReport,
     CollectReport,
+    CreditsReport,
     EvaluateReport,
     NewReport,
     Prediction,
@@ -72,17 +75,48 @@ def _counts(counts: dict[str, int]) -> str:
 def _show_new(console: Console, report: NewReport) -> None:
     said = f"with {len(report.class_names)} names" if report.class_names else "that takes the labels it is given"
     _head(console, "new", f"made {report.folder}, a project {said}")
-    folder = shlex.quote(report.folder)
-    _detail(console, f"next: fieldguide add FOLDER -C {folder}, then: fieldguide build -C {folder}")
+    where = f"-C {shlex.quote(report.folder)}"
+    first = f"collect --dry-run {where}" if report.sources else f"add FOLDER {where}"
+    _detail(console, f"next: fieldguide {first}, then: fieldguide build {where}")
 
 
 def _show_collect(console: Console, report: CollectReport) -> None:
-    _head(
-        console, "collect", f"{sum(report.found.values())} pictures of {len(report.found)} classes from {report.source}"
-    )
-    short = {name: count for name, count in report.found.items() if count < report.asked}
-    if short:
-        _detail(console, f"fewer than {report.asked}: {_counts(short)}")
+    if not report.found and report.plan:
+        _head(console, "collect", "a plan; nothing was asked")
+    else:
+        total = f"{sum(report.found.values())} good pictures of {len(report.found)} classes"
+        _head(console, "collect", total + (f", {report.shared} found under two names" if report.shared else ""))
+    for line in report.plan if not report.found else ():
+        _detail(console, line)
+    if report.offered:
+        console.print(Padding(_collected(report), (0, 0, 0, 10)))
+    for name, why in report.short.items():
+        _detail(console, f"{name}: {why}")
+    tried = sorted({why for found in report.reasons.values() for why in found if why in PASSING})
+    if report.short and tried:
+        _detail(console, f"to try again: fieldguide collect {' '.join(f'--retry {why}' for why in tried)}")
+    if report.short:
+        _detail(console, "more queries or sources under [collect] in fieldguide.toml find more")
+
+
+def _collected(report: CollectReport) -> Table:
+    """A row for each class: asked, found, fetched, kept, and why others were not."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("class", overflow="fold")
+    for name in ("asked", "offered", "fetched", "good"):
+        table.add_column(name, justify="right")
+    table.add_column("not kept", overflow="fold")
+    for name, good in list(report.found.items())[:_MAX_ROWS]:
+        counts = report.asked, report.offered.get(name, 0), report.fetched.get(name, 0), good
+        table.add_row(escape(name), *map(str, counts), escape(_counts(report.reasons.get(name, {}))))
+    return table
+
+
+def _show_credits(console: Console, report: CreditsReport) -> None:
+    _head(console, "credits", f"CREDITS.csv and credits.html of {report.images} pictures in {report.folder}")
+    _detail(console, _counts(report.licences))
+    if report.unknown:
+        _detail(console, f"of {report.unknown} the licence is not known")
 
 
 def _show_add(console: Console, report: AddReport) -> None:
@@ -183,6 +217,7 @@ def _show_status(console: Console, report: StatusReport) -> None:
 _SHOWN: dict[str, Callable[[Console, Any], None]] = {
     "new": _show_new,
     "collect": _show_collect,
+    "credits": _show_credits,
     "add": _show_add,
     "clean": _show_clean,
     "split": _show_split,

@@ -1,13 +1,11 @@
-"""The stage that gathers pictures of each name from a source, until there are as many as asked for.
+"""Collecting charts that are drawn on this machine, as many as asked.
 
-The one source so far is `drawn`: charts drawn on this machine. Each drawing is known by its class and number, so an
-interrupted run goes on where it stopped and the final set is the same.
+Each drawing is known by its class and number, so an interrupted run goes on where it stopped and the final set is the
+same.
 """
 
-import hashlib
 import importlib.util
 from collections import Counter
-from dataclasses import asdict
 from functools import partial
 
 from fieldguide.catalog import Catalog
@@ -15,37 +13,27 @@ from fieldguide.engine import Crash, core_count, map_guarded
 from fieldguide.errors import BadImage, MissingExtra, NotReady, SettingsError
 from fieldguide.images import read_header
 from fieldguide.project import Project, decode_limits
-from fieldguide.records import CollectReport, ImageRow, Label, Origin, Progress
+from fieldguide.records import ImageRow, Label, Origin, Progress
 from fieldguide.settings import Settings
 from fieldguide.sources.drawn import CLASS_NAMES, Drawing, draw
 
-__all__ = ["collect", "inputs"]
+__all__ = ["draw_charts"]
 
 _BATCH = 32
 _CPU_S = 60.0
 _MEMORY_BYTES = 2**42  # of address space: V8, inside vl-convert, sets aside far more than it uses
 
 
-def inputs(catalog: Catalog, settings: Settings) -> str:
-    """The digest of everything that this stage's result depends on."""
-    said = f"{settings.collect.model_dump_json()} {sorted(settings.classes)} seed {settings.seed}"
-    return hashlib.sha256((said + catalog.digest("origin")).encode()).hexdigest()
-
-
-def collect(project: Project, settings: Settings, *, progress: Progress) -> CollectReport:
-    """How many pictures of each class there are from the source now.
+def draw_charts(project: Project, settings: Settings, catalog: Catalog, progress: Progress) -> dict[str, int]:
+    """How many drawings of each class there are now.
 
     Raises:
-        SettingsError: no source is chosen, or it has nothing for one of the names.
+        SettingsError: it has nothing for one of the names.
         NotReady: a class could not be drawn.
         MissingExtra: the extra [drawn] is not installed.
         DiskFull: no space; what was gathered stays.
         NoPermission: the project cannot be written.
     """
-    asked = settings.collect
-    if asked.source == "none":
-        message = "no source of pictures is chosen in [collect] of fieldguide.toml"
-        raise SettingsError(message, 'set source = "drawn" there, or add pictures with: fieldguide add FOLDER')
     unknown = sorted(set(settings.classes) - set(CLASS_NAMES))
     if unknown or not settings.classes:
         said = f"cannot draw {unknown[0]!r}" if unknown else "needs names in [classes]"
@@ -53,24 +41,20 @@ def collect(project: Project, settings: Settings, *, progress: Progress) -> Coll
     missing = [name for name in ("matplotlib", "scipy", "vl_convert") if importlib.util.find_spec(name) is None]
     if missing:
         raise MissingExtra(f"drawing charts needs {', '.join(missing)}", "pip install 'fieldguide[drawn]'")
-    with project.catalog() as catalog:
-        known = catalog.locations("drawn")
-        todo = [
-            (name, number)
-            for number in range(asked.per_class)
-            for name in settings.classes
-            if _location(name, number, settings.seed) not in known
-        ]
-        progress.start("drawing charts", len(todo))
-        failed = _draw_all(project, settings, catalog, todo, progress)
-        found = catalog.count_origins("drawn")
-        if failed:
-            name, why = failed.most_common(1)[0][0]
-            message = f"{failed.total()} charts could not be drawn, first {name!r}: {why}"
-            raise NotReady(message, "run the same command again; if it stays, report it")
-        report = CollectReport("drawn", asked.per_class, found)
-        catalog.finish("collect", inputs(catalog, settings), asdict(report), project.now())
-    return report
+    known = catalog.locations("drawn")
+    todo = [
+        (name, number)
+        for number in range(settings.collect.per_class)
+        for name in settings.classes
+        if _location(name, number, settings.seed) not in known
+    ]
+    progress.start("drawing charts", len(todo))
+    failed = _draw_all(project, settings, catalog, todo, progress)
+    if failed:
+        name, why = failed.most_common(1)[0][0]
+        message = f"{failed.total()} charts could not be drawn, first {name!r}: {why}"
+        raise NotReady(message, "run the same command again; if it stays, report it")
+    return catalog.count_origins("drawn")
 
 
 def _location(name: str, number: int, seed: int) -> str:

@@ -6,14 +6,14 @@ holds the project's lock; whoever reads needs none (WAL mode). A commit is on th
 
 import hashlib
 import json
-import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fieldguide.catalog.schema import MIGRATIONS
 from fieldguide.errors import DiskFull, NoPermission, ProjectBusy, ProjectDamaged, ProjectTooNew
 from fieldguide.records import Grouping, ImageRow, ImageState, Label, Origin, Verdict
 
@@ -21,54 +21,12 @@ Report = TypeVar("Report")
 
 __all__ = ["MIGRATIONS", "Catalog", "Finished"]
 
-MIGRATIONS: tuple[str, ...] = (
-    """
-    CREATE TABLE image (
-        sha256 TEXT PRIMARY KEY, format TEXT NOT NULL, bytes INTEGER NOT NULL, width INTEGER NOT NULL,
-        height INTEGER NOT NULL, mode TEXT NOT NULL, frames INTEGER NOT NULL, added_at TEXT NOT NULL);
-    CREATE TABLE origin (
-        sha256 TEXT NOT NULL REFERENCES image, source TEXT NOT NULL, location TEXT NOT NULL, author TEXT NOT NULL,
-        licence TEXT NOT NULL, licence_url TEXT NOT NULL, given_split TEXT NOT NULL,
-        PRIMARY KEY (sha256, source, location));
-    CREATE TABLE label (
-        sha256 TEXT NOT NULL REFERENCES image, class_name TEXT NOT NULL, by TEXT NOT NULL,
-        PRIMARY KEY (sha256, class_name, by));
-    CREATE TABLE fingerprint (
-        sha256 TEXT PRIMARY KEY REFERENCES image, dhash BLOB NOT NULL, mirror BLOB NOT NULL, grey BLOB NOT NULL);
-    CREATE TABLE verdict (
-        sha256 TEXT NOT NULL REFERENCES image, "check" TEXT NOT NULL, verdict TEXT NOT NULL, reason TEXT NOT NULL,
-        score REAL NOT NULL, settings TEXT NOT NULL, PRIMARY KEY (sha256, "check"));
-    CREATE TABLE grouping (sha256 TEXT PRIMARY KEY REFERENCES image, group_id TEXT NOT NULL, why TEXT NOT NULL);
-    CREATE TABLE split (sha256 TEXT PRIMARY KEY REFERENCES image, split TEXT NOT NULL);
-    CREATE TABLE run (name TEXT PRIMARY KEY, learner TEXT NOT NULL, inputs TEXT NOT NULL, made_at TEXT NOT NULL);
-    CREATE TABLE look (run TEXT NOT NULL REFERENCES run, by TEXT NOT NULL, at TEXT NOT NULL);
-    CREATE TABLE stage (name TEXT PRIMARY KEY, inputs TEXT NOT NULL, report TEXT NOT NULL, at TEXT NOT NULL);
-    CREATE VIEW state AS
-        SELECT image.sha256, image.format,
-            coalesce((SELECT CASE WHEN count(DISTINCT class_name) = 1 THEN min(class_name) ELSE '' END
-                      FROM label WHERE label.sha256 = image.sha256), '') AS class_name,
-            CASE WHEN EXISTS (SELECT 1 FROM verdict v WHERE v.sha256 = image.sha256 AND v.verdict = 'reject')
-                    THEN 'rejected'
-                 WHEN EXISTS (SELECT 1 FROM verdict v WHERE v.sha256 = image.sha256 AND v."check" = 'duplicates')
-                    THEN 'kept'
-                 ELSE 'unchecked' END AS state,
-            coalesce((SELECT group_id FROM grouping g WHERE g.sha256 = image.sha256), image.sha256) AS group_id,
-            coalesce((SELECT split FROM split s WHERE s.sha256 = image.sha256), '') AS split,
-            (SELECT CASE WHEN sum(given_split = 'train') THEN 'train' WHEN sum(given_split = 'val') THEN 'val'
-                         WHEN sum(given_split = 'test') THEN 'test' ELSE '' END
-             FROM origin o WHERE o.sha256 = image.sha256) AS given_split
-        FROM image;
-    """,
-)
-
-
 # terms that are given later are taken over; what was known is never emptied
-_UPSERT_ORIGIN = """
-    INSERT INTO origin VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
-        author = CASE WHEN excluded.author = '' THEN author ELSE excluded.author END,
-        licence = CASE WHEN excluded.licence = '' THEN licence ELSE excluded.licence END,
-        licence_url = CASE WHEN excluded.licence_url = '' THEN licence_url ELSE excluded.licence_url END
-"""
+_TERMS = ("author", "licence", "licence_url", "title", "page", "author_url", "licence_raw", "query", "parent", "family")
+_UPSERT_ORIGIN = "INSERT INTO origin VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET " + (
+    ", ".join(f"{name} = CASE WHEN excluded.{name} = '' THEN {name} ELSE excluded.{name} END" for name in _TERMS)
+)
+_ORIGIN = ", ".join(one.name for one in fields(Origin))
 
 
 @dataclass(frozen=True)
@@ -124,17 +82,22 @@ class Catalog:
         Raises:
             ProjectTooNew: it is newer than that.
         """
-        version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
+        version = self._version()
         if version > len(migrations):
             message = f"{self.path} has schema {version}; this Fieldguide knows {len(migrations)}"
             raise ProjectTooNew(message, "install a newer Fieldguide to work on this project")
         if 0 < version < len(migrations):
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            shutil.copy2(self.path, self.path.with_name(f"{self.path.name}.v{version}.bak"))
+            with closing(sqlite3.connect(self.path.with_name(f"{self.path.name}.v{version}.bak"))) as copy:
+                self._db.backup(copy)
         for number in range(version, len(migrations)):
-            self._db.executescript(
-                f"BEGIN IMMEDIATE; {migrations[number]}; PRAGMA user_version = {number + 1}; COMMIT;"
-            )
+            with self.transaction():
+                if self._version() == number:  # whoever reads may be here at the same time
+                    for statement in _statements(migrations[number]):
+                        self._db.execute(statement)
+                    self._db.execute(f"PRAGMA user_version = {number + 1}")
+
+    def _version(self) -> int:
+        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -187,9 +150,15 @@ class Catalog:
                 raise
             self._db.execute("COMMIT")
 
-    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """What a question to the tables gives; only for modules of this package."""
         with self._translated(), closing(self._db.execute(sql, values)) as cursor:
             return cursor.fetchall()
+
+    def write(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Nothing; the statement is run for each row, together; only for modules of this package."""
+        with self.transaction():
+            self._db.executemany(sql, rows)
 
     def add_images(self, rows: Iterable[tuple[ImageRow, Origin, Label]], added_at: str) -> None:
         """Nothing; images, origins and labels are written together; those known already are left as they are."""
@@ -200,60 +169,54 @@ class Catalog:
                     (image.sha256, image.format, image.bytes, image.width, image.height, image.mode,
                      image.frames, added_at),
                 )  # fmt: skip
-                self._db.execute(
-                    _UPSERT_ORIGIN,
-                    (origin.sha256, origin.source, origin.location, origin.author, origin.licence,
-                     origin.licence_url, origin.given_split),
-                )  # fmt: skip
+                self._db.execute(_UPSERT_ORIGIN, astuple(origin))
                 self._db.execute(
                     "INSERT OR IGNORE INTO label VALUES (?, ?, ?)", (label.sha256, label.class_name, label.by)
                 )
 
     def hashes(self) -> set[str]:
         """The SHA-256 of every image."""
-        return {row[0] for row in self._rows("SELECT sha256 FROM image")}
+        return {row[0] for row in self.rows("SELECT sha256 FROM image")}
 
     def images(self) -> dict[str, ImageRow]:
         """Every image's row by its hash, in the order of the hashes."""
         sql = "SELECT sha256, format, bytes, width, height, mode, frames FROM image ORDER BY sha256"
-        return {row[0]: ImageRow(*row) for row in self._rows(sql)}
+        return {row[0]: ImageRow(*row) for row in self.rows(sql)}
 
     def states(self) -> list[ImageState]:
         """What the catalogue says of each image, in the order of the hashes."""
         sql = "SELECT sha256, format, class_name, state, group_id, split, given_split FROM state ORDER BY sha256"
-        return [ImageState(*row) for row in self._rows(sql)]
+        return [ImageState(*row) for row in self.rows(sql)]
 
     def labels(self) -> dict[str, set[str]]:
         """The class names given to each image."""
         found: dict[str, set[str]] = {}
-        for sha256, class_name in self._rows("SELECT sha256, class_name FROM label"):
+        for sha256, class_name in self.rows("SELECT sha256, class_name FROM label"):
             found.setdefault(sha256, set()).add(class_name)
         return found
 
     def origins(self) -> list[Origin]:
         """Every origin, in the order of the hashes."""
-        sql = """SELECT sha256, source, location, author, licence, licence_url, given_split
-                 FROM origin ORDER BY sha256, source, location"""
-        return [Origin(*row) for row in self._rows(sql)]
+        sql = f"SELECT {_ORIGIN} FROM origin ORDER BY sha256, source, location"
+        return [Origin(*row) for row in self.rows(sql)]
 
     def count_origins(self, source: str) -> dict[str, int]:
         """Images of one source by class name."""
         sql = """SELECT class_name, count(DISTINCT label.sha256) FROM label JOIN origin USING (sha256)
                  WHERE source = ? GROUP BY class_name"""
-        return dict(self._rows(sql, (source,)))
+        return dict(self.rows(sql, (source,)))
 
     def locations(self, source: str) -> set[str]:
         """Where the images of one source came from."""
-        return {row[0] for row in self._rows("SELECT location FROM origin WHERE source = ?", (source,))}
+        return {row[0] for row in self.rows("SELECT location FROM origin WHERE source = ?", (source,))}
 
     def set_fingerprints(self, rows: Iterable[tuple[str, bytes, bytes, bytes]]) -> None:
         """Nothing; for each image its dHash, that of its mirror, and its grey thumbnail."""
-        with self.transaction():
-            self._db.executemany("INSERT OR REPLACE INTO fingerprint VALUES (?, ?, ?, ?)", rows)
+        self.write("INSERT OR REPLACE INTO fingerprint VALUES (?, ?, ?, ?)", rows)
 
     def fingerprints(self) -> list[tuple[str, bytes, bytes, bytes]]:
         """Hash, dHash, mirrored dHash and grey thumbnail of each image that has them, in order."""
-        rows = self._rows("SELECT sha256, dhash, mirror, grey FROM fingerprint ORDER BY sha256")
+        rows = self.rows("SELECT sha256, dhash, mirror, grey FROM fingerprint ORDER BY sha256")
         return [(row[0], row[1], row[2], row[3]) for row in rows]
 
     def set_verdicts(self, verdicts: Iterable[Verdict], settings: str) -> None:
@@ -280,7 +243,7 @@ class Catalog:
     def verdicts(self, check: str) -> dict[str, tuple[Verdict, str]]:
         """For each image that a check has spoken on, the verdict and the settings it was made with."""
         sql = 'SELECT sha256, "check", verdict, reason, score, settings FROM verdict WHERE "check" = ?'
-        return {row[0]: (Verdict(*row[:5]), row[5]) for row in self._rows(sql, (check,))}
+        return {row[0]: (Verdict(*row[:5]), row[5]) for row in self.rows(sql, (check,))}
 
     def replace_splits(self, splits: dict[str, str]) -> None:
         """Nothing; the split of each image; images not named have none."""
@@ -290,7 +253,7 @@ class Catalog:
 
     def splits(self) -> dict[str, str]:
         """The split of each image that has one."""
-        return dict(self._rows("SELECT sha256, split FROM split"))
+        return dict(self.rows("SELECT sha256, split FROM split"))
 
     def add_run(self, name: str, learner: str, inputs: str, made_at: str) -> None:
         """Nothing; a finished training run is known."""
@@ -304,7 +267,7 @@ class Catalog:
 
     def count_looks(self, by: str = "%") -> int:
         """How often the test split has been opened, by a stage or by all."""
-        return int(self._rows("SELECT count(*) FROM look WHERE by LIKE ?", (by,))[0][0])
+        return int(self.rows("SELECT count(*) FROM look WHERE by LIKE ?", (by,))[0][0])
 
     def finish(self, stage: str, inputs: str, report: dict[str, Any], at: str) -> None:
         """Nothing; the stage is done with these inputs. Written last."""
@@ -314,7 +277,7 @@ class Catalog:
 
     def finished(self, stage: str) -> Finished | None:
         """When and with what a stage was last done; None when never."""
-        rows = self._rows("SELECT inputs, report FROM stage WHERE name = ?", (stage,))
+        rows = self.rows("SELECT inputs, report FROM stage WHERE name = ?", (stage,))
         return Finished(rows[0][0], json.loads(rows[0][1])) if rows else None
 
     def current(self, stage: str, inputs: str, kind: type[Report]) -> Report | None:
@@ -329,13 +292,24 @@ class Catalog:
 
     def digest(self, *tables: str) -> str:
         """A hash of the rows of some tables, the same whatever the order they were written in."""
-        known = {row[0] for row in self._rows("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
+        known = {row[0] for row in self.rows("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
         total = hashlib.sha256()
         for table in tables:
             if table not in known:
                 raise KeyError(table)
-            columns = [row[1] for row in self._rows(f"PRAGMA table_info({table})")]
+            columns = [row[1] for row in self.rows(f"PRAGMA table_info({table})")]
             wanted = ", ".join(f'"{name}"' for name in columns if name not in ("added_at", "at", "made_at", "settings"))
-            for row in self._rows(f"SELECT {wanted} FROM {table} ORDER BY {wanted}"):
+            for row in self.rows(f"SELECT {wanted} FROM {table} ORDER BY {wanted}"):
                 total.update(repr(row).encode())
         return total.hexdigest()
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script, one by one, so that they can share a transaction."""
+    said = ""
+    for part in script.split(";"):
+        said += f"{part};"
+        if sqlite3.complete_statement(said):
+            if said.strip(" \n;"):
+                yield said
+            said = ""

@@ -1,0 +1,134 @@
+"""Which fetched pictures a class keeps: those that are whole, large enough and no copy of one it has, in order.
+
+Judged strictly in the order in which they were offered, however their downloads ended, so that an interrupted run ends
+with the same pictures as one that was not.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from fieldguide.candidates import Candidate
+from fieldguide.catalog import Catalog
+from fieldguide.catalog.ledger import Fetch, Ledger, Offer, Search
+from fieldguide.checks.duplicates import Seen
+from fieldguide.checks.files import DECODE_SIDE, take_prints
+from fieldguide.collect.searching import read_terms
+from fieldguide.errors import BadImage
+from fieldguide.images import decode
+from fieldguide.licences import licence_url
+from fieldguide.project import Project, decode_limits
+from fieldguide.records import Label, Origin
+from fieldguide.settings import Settings
+
+__all__ = ["Judge"]
+
+
+class Judge:
+    """Judges the offers of one class."""
+
+    def __init__(self, project: Project, settings: Settings, catalog: Catalog, class_name: str) -> None:
+        self._project = project
+        self._settings = settings
+        self._catalog = catalog
+        self._ledger = Ledger(catalog)
+        self._class_name = class_name
+        self._seen = Seen(settings.clean.copy_distance, settings.clean.copy_likeness)
+        self._known: set[str] = set()
+        self._similar = 0
+        self.good = 0
+        self._remember()
+
+    @property
+    def may_widen(self) -> bool:
+        """Whether the class may still take pictures that were found by their likeness."""
+        return self._similar < self._settings.collect.similar_share * self._settings.collect.per_class
+
+    def _remember(self) -> None:
+        """Nothing; what the class has already is known: collected or added, and not rejected since."""
+        prints = {name: (one, two, grey) for name, one, two, grey in self._ledger.prints(self._class_name)}
+        prints |= {name: (one, two, grey) for name, one, two, grey in self._catalog.fingerprints()}
+        images = self._catalog.images()
+        states = {state.sha256: state.state for state in self._catalog.states()}
+        for sha256, names in self._catalog.labels().items():
+            if self._class_name not in names:
+                continue
+            self._known.add(sha256)
+            self.good += states[sha256] != "rejected"
+            found = prints.get(sha256) or self._look(sha256, images[sha256].format)
+            if found:
+                self._seen.add(found)
+        self._similar = sum(1 for origin in self._catalog.origins() if origin.parent and origin.sha256 in self._known)
+
+    def _look(self, sha256: str, suffix: str) -> tuple[bytes, bytes, bytes] | None:
+        """The prints of a picture that was added by hand and not checked yet; None where it does not decode."""
+        try:
+            data = self._project.read_image(sha256, suffix)
+            return take_prints(decode(data, decode_limits(self._settings), at_least=DECODE_SIDE))
+        except BadImage:
+            return None
+
+    def judge(self, offers: Sequence[Offer], searches: Mapping[int, Search]) -> int:
+        """How many of these offers are kept; those that were not fetched, and all behind them, wait for the next run.
+
+        Args:
+            offers: in order, none judged yet.
+            searches: by id.
+        """
+        fetches = self._ledger.fetches([one.url_key for one in offers])
+        before = self.good
+        with self._catalog.transaction():
+            judged = []
+            for offer in offers:
+                fetch = fetches.get(offer.url_key)
+                if fetch is None:
+                    break
+                judged.append((offer.id, self._verdict(offer, fetch, searches[offer.search])))
+            self._ledger.judge(judged)
+        return self.good - before
+
+    def _verdict(self, offer: Offer, fetch: Fetch, search: Search) -> str:
+        """`kept`, or why not; what is kept is in the catalogue."""
+        if fetch.image is None:
+            return fetch.reason
+        if min(fetch.image.width, fetch.image.height) < self._settings.clean.min_side:
+            return "too_small"
+        if search.parent and not self.may_widen:
+            return "enough_similar"
+        if fetch.image.sha256 in self._known:
+            return "copy"
+        if self._seen.has(fetch.prints):
+            return "near_copy"
+        origin = self._origin(offer, fetch, search)
+        label = Label(fetch.image.sha256, self._class_name, "query")
+        self._catalog.add_images([(fetch.image, origin, label)], self._project.now())
+        self._known.add(fetch.image.sha256)
+        self._seen.add(fetch.prints)
+        self._similar += bool(search.parent)
+        self.good += 1
+        return "kept"
+
+    def _origin(self, offer: Offer, fetch: Fetch, search: Search) -> Origin:
+        """Where a kept picture came from and under what terms."""
+        assert fetch.image is not None
+        one = offer.candidate
+        licence = read_terms(one)
+        parent = self._ledger.offer(self._class_name, search.parent).candidate if search.parent else None
+        return Origin(
+            sha256=fetch.image.sha256,
+            source=search.query.source,
+            location=one.url,
+            author=one.author,
+            licence=licence.spdx,
+            licence_url=licence.url or licence_url(licence.spdx),
+            title=one.title,
+            page=one.page_url,
+            author_url=one.author_url,
+            licence_raw=one.licence,
+            query=search.query.text,
+            parent=parent.url if parent else "",
+            family=_family(parent or one) or (parent.url if parent else ""),
+        )
+
+
+def _family(candidate: Candidate) -> str:
+    """What the source says photographs of one subject have in common, or ""."""
+    return str(candidate.extra.get("group", ""))

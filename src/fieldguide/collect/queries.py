@@ -1,0 +1,136 @@
+"""What is searched for: the settings' names, templates, synonyms and options as queries, in their order.
+
+Knows nothing about networks or the ledger.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from yarl import URL
+
+from fieldguide.candidates import HostLimit, Query, Source
+from fieldguide.errors import SettingsError
+from fieldguide.net import NetRules
+from fieldguide.settings import Settings
+from fieldguide.sources import open_source
+from fieldguide.sources.pagespecs import load_spec
+
+__all__ = ["Wanted", "net_rules", "wanted_queries"]
+
+_FILES = ("page", "urls")  # sources whose text is a path, told from the project's folder
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Every query that the settings ask for.
+
+    Attributes:
+        sources: by name, in the order of the settings.
+        queries: class name to its queries, in the order in which they are asked.
+    """
+
+    sources: Mapping[str, Source]
+    queries: Mapping[str, tuple[Query, ...]]
+
+
+def wanted_queries(settings: Settings, root: Path) -> Wanted:
+    """What the settings ask for.
+
+    Args:
+        settings: of the project.
+        root: its folder.
+
+    Raises:
+        SettingsError: an unknown source, no names, or a template without a name in it.
+    """
+    if not settings.classes:
+        raise SettingsError("there are no names to search for", "write them under [classes] in fieldguide.toml")
+    sources = {name: open_source(name) for name in settings.collect.sources}
+    strange = sorted({*settings.collect.options} - {*sources})
+    if strange:
+        message = f"[collect.options] speaks of {strange[0]!r}, which is not among the sources"
+        raise SettingsError(message, f"add it to sources, or take it out; there are: {', '.join(sources)}")
+    queries = {}
+    for class_name in settings.classes:
+        found = [one for name in sources for one in _queries(settings, root, class_name, name)]
+        queries[class_name] = tuple(dict.fromkeys(found))
+    return Wanted(sources, queries)
+
+
+def _queries(settings: Settings, root: Path, class_name: str, source: str) -> Iterator[Query]:
+    """The queries of a class at a source."""
+    options = dict(settings.collect.options.get(source, {}))
+    own = options.pop("query", "")
+    if (root / options.get("spec", "")).is_file():  # a spec of the person's own is told from the project's folder
+        options["spec"] = str(root / options["spec"])
+    if source == "browser":
+        options |= _leave(settings, options)
+    for text in settings.classes[class_name].at.get(source) or _texts(settings, class_name, own):
+        where = str(root / text) if source in _FILES else text
+        yield Query(source, class_name, where, _Frozen(options), settings.collect.licences, settings.collect.contact)
+
+
+def _texts(settings: Settings, class_name: str, own: str) -> list[str]:
+    """What is searched for: each template with each synonym in it.
+
+    Raises:
+        SettingsError: a template has a field other than {name}.
+    """
+    names = settings.classes[class_name].queries or (class_name,)
+    templates = (own,) if own else settings.collect.queries
+    try:
+        return [template.format(name=name) for template in templates for name in names]
+    except (KeyError, IndexError, ValueError) as error:
+        raise SettingsError(
+            f"a query in [collect] cannot be filled in: {error}",
+            'only {name} may stand in braces, as in "{name} chart"',
+        ) from error
+
+
+def _leave(settings: Settings, options: Mapping[str, str]) -> dict[str, str]:
+    """What a person has decided about driving a browser over the spec's host.
+
+    Raises:
+        SettingsError: no spec is named, or there is none of that name.
+    """
+    if "spec" not in options:
+        message = "the source 'browser' needs the name of a spec"
+        raise SettingsError(message, 'write under [collect.options]: browser = {spec = "NAME"}')
+    host = URL(load_spec(options["spec"]).url).host or ""
+    decided = settings.collect.hosts.get(host)
+    given = {"allow_networks": ",".join(settings.collect.allow_networks)} if settings.collect.allow_networks else {}
+    if decided is None:
+        return given
+    return given | {
+        "allow": str(decided.browser == "yes").lower(),
+        "ignore_robots": str(decided.robots == "ignore").lower(),
+    }
+
+
+class _Frozen(dict[str, str]):
+    """Options that can be compared and hashed, so that a query is asked once."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(tuple(sorted(self.items())))
+
+
+def net_rules(settings: Settings, sources: Mapping[str, Source]) -> NetRules:
+    """How gently these sources' hosts are asked, and what a person has decided about others."""
+    chosen = settings.collect
+    documented: dict[str, HostLimit] = {}
+    for source in sources.values():
+        documented |= {**source.facts.hosts, **source.facts.media_hosts}
+    decided = {host: HostLimit(one.spacing_s, one.concurrency) for host, one in chosen.hosts.items()}
+    freed = {host for host, one in chosen.hosts.items() if one.robots == "ignore"}
+    return replace(
+        NetRules(),
+        contact=chosen.contact,
+        hosts={**documented, **decided},
+        connections=chosen.connections,
+        max_bytes=settings.images.max_bytes,
+        max_wait_s=chosen.max_wait_s,
+        robots_exempt=frozenset({*documented, *freed}),
+        allow_networks=chosen.allow_networks,
+        ports=frozenset(chosen.ports),
+    )

@@ -1,0 +1,197 @@
+"""The next page of results for a class: which query is asked, and what becomes of a source that does not answer.
+
+Knows nothing about downloads. A source that asks to wait, or cannot be reached, rests; one that refuses is left alone
+until the next run.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import timedelta
+from typing import Any, cast
+
+from fieldguide.candidates import Answer, Ask, Candidate, Query, Request, ResultPage, SimilarSource, Source, url_key
+from fieldguide.catalog.ledger import Ledger, Search
+from fieldguide.errors import FieldguideError, LayoutChanged, NetworkDown, RateLimited, SourceError
+from fieldguide.licences import Licence, allowed, read_licence
+from fieldguide.net import Stopped
+from fieldguide.project import Project
+from fieldguide.settings import Settings
+
+__all__ = ["Searcher", "read_terms"]
+
+_PAUSE_S = 60.0  # where a source asks to wait and does not say how long
+
+
+def read_terms(candidate: Candidate) -> Licence:
+    """The licence of a candidate; nobody else's picture is one's own, whatever a server says."""
+    licence = read_licence(candidate.licence, candidate.licence_url)
+    return replace(licence, spdx="") if licence.spdx == "own" else licence
+
+
+def _storable(candidate: Candidate) -> Candidate:
+    """The candidate without half characters, which servers send and no file can hold."""
+    said: dict[str, Any] = {one.name: getattr(candidate, one.name) for one in fields(candidate)}
+    texts = {name: value for name, value in said.items() if isinstance(value, str)}
+    return Candidate(**said | {name: value.encode("utf-8", "replace").decode() for name, value in texts.items()})
+
+
+@dataclass
+class Searcher:
+    """Asks sources for pages, one at a time for each class.
+
+    Attributes:
+        resting: source to the moment, by the event loop's clock, until which it is left alone.
+        silent: source to the error for which it is left alone in this run.
+        troubles: source to its first error of any kind.
+    """
+
+    project: Project
+    settings: Settings
+    ledger: Ledger
+    sources: Mapping[str, Source]
+    ask: Ask
+    stop: asyncio.Event
+    environ: Mapping[str, str]
+    resting: dict[str, float] = field(default_factory=dict)
+    silent: dict[str, FieldguideError] = field(default_factory=dict)
+    troubles: dict[str, FieldguideError] = field(default_factory=dict)
+
+    def open(self, queries: tuple[Query, ...]) -> None:
+        """Nothing; these queries are in the ledger, and those that were refused before may try again."""
+        for query in queries:
+            self.ledger.open_search(query)
+        for search in self.wanted(queries):
+            if search.state == "refused":
+                self.ledger.set_state(search.id, "open")
+
+    def wanted(self, queries: tuple[Query, ...]) -> list[Search]:
+        """The searches of these queries of one class, and those for pictures like what they found."""
+        known = {(one.source, one.text, tuple(sorted(one.options.items()))): one for one in queries}
+        found = []
+        for search in self.ledger.searches(queries[0].class_name) if queries else []:
+            one = known.get((search.query.source, search.query.text, tuple(sorted(search.query.options.items()))))
+            if one is not None:
+                found.append(replace(search, query=one))
+        return found
+
+    async def next_page(self, queries: tuple[Query, ...], with_similar: bool) -> bool:
+        """Whether another page of the class was read; False when there is none to be had now.
+
+        The query with the fewest pages is asked, so that all get their turn; those for similar pictures come last.
+        Where every source rests for no longer than `collect.max_wait_s`, that is waited for.
+        """
+        while not self.stop.is_set():
+            able = [
+                one
+                for one in self.wanted(queries)
+                if one.state == "open" and one.query.source not in self.silent and (with_similar or not one.parent)
+            ]
+            if not able:
+                return False
+            now = asyncio.get_running_loop().time()
+            awake = [one for one in able if self.resting.get(one.query.source, 0.0) <= now]
+            if not awake:
+                await self._wait(min(self.resting[one.query.source] for one in able) - now)
+                continue
+            search = min(awake, key=lambda one: (bool(one.parent), one.pages, one.id))
+            if await self._read(search):
+                return True
+        return False
+
+    async def _wait(self, seconds: float) -> None:
+        """Nothing; the time has passed, or the person wants to stop."""
+        try:
+            await asyncio.wait_for(self.stop.wait(), seconds)
+        except TimeoutError:
+            return
+
+    async def _read(self, search: Search) -> bool:
+        """Whether the search's next page stands in the ledger."""
+        last: list[Answer] = []
+
+        async def ask(request: Request) -> Answer:
+            last[:] = [await self.ask(request)]
+            return last[0]
+
+        source = self.sources[search.query.source]
+        try:
+            self._check_budget(source)
+            page = await self._page(source, search, ask)
+        except Stopped:
+            return False
+        except RateLimited as error:
+            self._rest(source.name, error)
+            return False
+        except LayoutChanged as error:
+            if last:  # the page that is not understood is kept, so that it can be looked at
+                self.ledger.add_page(search, ResultPage((), search.cursor, last[0]), [], self.project.now())
+            self._refuse(search, error)
+            return False
+        except NetworkDown as error:
+            self.silent[source.name] = self.troubles[source.name] = error
+            return False
+        except SourceError as error:
+            self._refuse(search, error)
+            return False
+        self._keep(search, page)
+        return True
+
+    async def _page(self, source: Source, search: Search, ask: Ask) -> ResultPage:
+        """The page as the source gives it."""
+        if not search.parent:
+            return await source.search(search.query, search.cursor, ask)
+        parent = self.ledger.offer(search.query.class_name, search.parent)
+        similar = cast(SimilarSource, source)  # only such sources are asked for the like of a picture
+        return await similar.similar(search.query, parent.candidate, search.cursor, ask)
+
+    def _check_budget(self, source: Source) -> None:
+        """Nothing; the source may be asked once more today.
+
+        Raises:
+            RateLimited: its daily number of requests without a key is used up.
+        """
+        facts = source.facts
+        if not facts.per_day or (facts.key and self.environ.get(facts.key)):
+            return
+        day = (self.project.clock() - timedelta(days=1)).isoformat(timespec="seconds")
+        if self.ledger.requests_since(source.name, day) >= facts.per_day:
+            message = f"{source.name} allows {facts.per_day} requests a day without a key, and they are used up"
+            hint = "run: fieldguide collect again tomorrow" + (f", or put a key into {facts.key}" if facts.key else "")
+            raise RateLimited(message, hint, 86_400.0)
+
+    def _rest(self, name: str, error: RateLimited) -> None:
+        """Nothing; the source is left alone for as long as it asks, or for this run where that is too long."""
+        self.troubles.setdefault(name, error)
+        seconds = error.retry_after_s or _PAUSE_S
+        if seconds > self.settings.collect.max_wait_s:
+            self.silent[name] = error
+        else:
+            self.resting[name] = asyncio.get_running_loop().time() + seconds
+
+    def _refuse(self, search: Search, error: SourceError) -> None:
+        """Nothing; the query is not asked again in this run, and where no query would help, nor is its source."""
+        self.troubles.setdefault(search.query.source, error)
+        self.ledger.set_state(search.id, "refused", f"{type(error).__name__}: {error.message}")
+        if type(error).__name__ in ("Blocked", "KeyNeeded"):
+            self.silent[search.query.source] = error
+
+    def _keep(self, search: Search, page: ResultPage) -> None:
+        """Nothing; the page is in the ledger, each candidate with what can be said of it without fetching it."""
+        chosen = self.settings.collect
+        most = chosen.similar_each if search.parent else chosen.per_query
+        room = max(0, most - search.seen) if most else len(page.candidates)
+        candidates = tuple(_storable(one) for one in page.candidates[:room])
+        last = bool(most) and len(page.candidates) >= room
+        last = last or self.ledger.repeats(search.id, [url_key(one.url) for one in candidates])  # past the end, some do
+        kept = replace(page, candidates=candidates, cursor="" if last else page.cursor)
+        self.ledger.add_page(
+            search, kept, [(url_key(one.url), one, self.foretell(one)) for one in candidates], self.project.now()
+        )
+
+    def foretell(self, candidate: Candidate) -> str:
+        """Why a candidate need not be fetched; "" where it is to be."""
+        if not allowed(read_terms(candidate), self.settings.collect.licences):
+            return "licence"
+        small = min(candidate.width, candidate.height) < self.settings.clean.min_side
+        return "too_small" if candidate.width and candidate.height and small else ""
