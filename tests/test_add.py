@@ -77,6 +77,15 @@ def test_a_folder_for_each_class(project: Project, pictures: Pictures, tmp_path:
             assert catalog.labels()[origin.sha256] == {origin.location.split("/")[0]}
 
 
+def test_a_licence_is_read_or_refused(project: Project, pictures: Pictures, tmp_path: Path) -> None:
+    source = pictures(tmp_path / "source", per_class=1)
+    with pytest.raises(InputUnusable, match="no licence"):
+        put(project, source, licence="CC-BY-40")
+    put(project, source, licence="cc by 4.0")
+    with project.catalog() as catalog:
+        assert {(one.licence, one.licence_raw) for one in catalog.origins()} == {("CC-BY-4.0", "cc by 4.0")}
+
+
 def test_adding_again_is_no_work(project: Project, pictures: Pictures, tmp_path: Path) -> None:
     source = pictures(tmp_path / "source", per_class=2)
     put(project, source)

@@ -19,10 +19,12 @@ from command import check_two_lines, run, set_key, start
 from conftest import Clock
 from faulty import QUICK, LocalInternet
 from fieldguide.add import Terms, add
+from fieldguide.candidates import HostLimit
 from fieldguide.catalog.ledger import Ledger
 from fieldguide.clean import clean
 from fieldguide.collect import collect
 from fieldguide.collect.gathering import Connect
+from fieldguide.collect.queries import net_rules, wanted_queries
 from fieldguide.credits import credits
 from fieldguide.errors import (
     Blocked,
@@ -197,6 +199,22 @@ def test_the_policy_decides_before_anything_is_fetched(tmp_path: Path, policy: s
         report = collected(project, net)
         assert sum(hit.endswith("/17.jpg") for hit in net.hits("img.example.org")) == fetched
     assert report.reasons["rose"].get("licence", 0) == 1 - fetched
+
+
+def test_a_policy_that_changes_is_followed(tmp_path: Path) -> None:
+    project = plants(tmp_path / "plants", ("rose",), licences="any", per_class=10)
+    with internet() as net:
+        collected(project, net)
+        set_key(project.settings_file, "collect", 'licences = "open"')
+        set_key(project.settings_file, "collect", "per_class = 15")
+        report = collected(project, net)
+        assert report.reasons["rose"]["licence"] == 1 and not any("/17." in url for url in kept(project)["rose"])
+        with pytest.raises(SettingsError, match="no picture failed for 'licence'"):
+            collected(project, net, retry=["licence"])
+        set_key(project.settings_file, "collect", 'licences = "any"')
+        set_key(project.settings_file, "collect", "per_class = 16")
+        assert "licence" not in collected(project, net).reasons["rose"]
+    assert any("/17." in url for url in kept(project)["rose"])
 
 
 # ---- similar pictures
@@ -435,6 +453,8 @@ def test_a_dry_run_asks_nobody(tmp_path: Path) -> None:
         ('contact = ""', "how to reach you"),
         ('queries = ["{colour} {name}"]', "cannot be filled in"),
         ('options = {brave = {count = "3"}}', "brave"),
+        ('sources = ["searxng"]', "says no licences"),
+        ('queries = ["{name.colour}"]', "cannot be filled in"),
     ],
 )
 def test_settings_that_cannot_be_are_explained(tmp_path: Path, change: str, said: str) -> None:
@@ -442,6 +462,27 @@ def test_settings_that_cannot_be_are_explained(tmp_path: Path, change: str, said
     set_key(project.settings_file, "collect", change)
     with pytest.raises(SettingsError, match=said):
         collect(project, project.settings(), progress=SilentProgress())
+
+
+def test_a_host_keeps_the_limits_that_nobody_changed(tmp_path: Path) -> None:
+    project = plants(tmp_path / "plants", hosts={"api.openverse.org": {"concurrency": 3}, "www.bing.com": {}})
+    wanted = wanted_queries(project.settings(), project.root)
+    rules = net_rules(project.settings(), wanted.sources)
+    assert rules.limit("api.openverse.org") == HostLimit(OpenverseSource.facts.hosts["api.openverse.org"].spacing_s, 3)
+    assert rules.asks_robots("www.bing.com") and not rules.asks_robots("api.openverse.org")
+
+
+def test_a_browser_is_allowed_for_each_host_only(tmp_path: Path) -> None:
+    project = plants(
+        tmp_path / "plants", sources=["browser"], licences="any", options={"browser": {"spec": "bing"}},
+        hosts={"www.bing.com": {"browser": "yes"}},
+    )  # fmt: skip
+    wanted = wanted_queries(project.settings(), project.root)
+    assert wanted.queries["rose"][0].options == {"spec": "bing", "allow": "true", "ignore_robots": "false"}
+    assert net_rules(project.settings(), wanted.sources).asks_robots("www.bing.com")
+    set_key(project.settings_file, "collect", 'options = {browser = {spec = "bing", allow = "true"}}')
+    with pytest.raises(SettingsError, match="cannot decide 'allow'"):
+        wanted_queries(project.settings(), project.root)
 
 
 # ---- the program

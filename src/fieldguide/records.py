@@ -224,6 +224,7 @@ class CollectReport:
         reasons: why offered pictures were not kept, to how many.
         short: classes with fewer than asked, and why.
         shared: pictures that were found under more than one name: `clean` will reject them.
+        again: reasons for which another try may help: `collect --retry REASON`.
         plan: what was to be expected beforehand, line by line.
     """
 
@@ -234,6 +235,7 @@ class CollectReport:
     reasons: dict[str, dict[str, int]] = field(default_factory=dict)
     short: dict[str, str] = field(default_factory=dict)
     shared: int = 0
+    again: list[str] = field(default_factory=list)
     plan: list[str] = field(default_factory=list)
 
 

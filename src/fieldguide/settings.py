@@ -81,8 +81,10 @@ class ImagesSettings(_Section):
 class HostSettings(_Section):
     """What a person has decided about one host."""
 
-    spacing_s: float = Field(1.0, ge=0.0, le=3600.0, description="shortest time between two requests, seconds")
-    concurrency: int = Field(2, ge=1, le=64, description="most requests at once")
+    spacing_s: float | None = Field(
+        None, ge=0.0, le=3600.0, description="shortest time between two requests, seconds; else the source's, or 1"
+    )
+    concurrency: int | None = Field(None, ge=1, le=64, description="most requests at once; else the source's, or 2")
     robots: Literal["obey", "ignore"] = Field(
         "obey", description="ignore: only with the leave of whoever runs the host"
     )
@@ -92,19 +94,21 @@ class HostSettings(_Section):
 class CollectSettings(_Section):
     """Where pictures come from when they are not added by hand."""
 
-    sources: tuple[str, ...] = Field((), max_length=40, description="where to look, in order; see docs/collect.md")
+    sources: tuple[str, ...] = Field((), max_length=40, description="where to look, in order; see docs/sources.md")
     per_class: int = Field(300, ge=1, le=100_000, description="good pictures of each class")
     queries: tuple[str, ...] = Field(
         ("{name}",), min_length=1, max_length=50, description='what to search for, such as "{name} chart"'
     )
     licences: Literal["open", "commercial", "modify", "any"] = Field(
-        "open", description="open: CC0, public domain, BY, BY-SA; any: also where nothing is known"
+        "open", description="open: CC0, public domain, BY, BY-SA; commercial: no NC; modify: no ND; any: all"
     )
     contact: str = Field("", max_length=200, description="an address at which whoever is asked can reach you")
     per_query: int = Field(0, ge=0, le=100_000, description="most pictures to look at for one query; 0: no end")
-    similar_seeds: int = Field(0, ge=0, le=1000, description="first pictures of a class to look for the like of")
+    similar_seeds: int = Field(
+        0, ge=0, le=1000, description="look for pictures like the first so many of a class; 0: no"
+    )
     similar_each: int = Field(40, ge=1, le=1000, description="most pictures like one of them")
-    similar_share: float = Field(0.5, gt=0.0, le=1.0, description="most of a class that may come so")
+    similar_share: float = Field(0.5, gt=0.0, le=1.0, description="largest share of a class found that way")
     connections: int = Field(32, ge=1, le=256, description="most downloads at once, all hosts together")
     max_wait_s: float = Field(600.0, ge=0.0, le=86400.0, description="longest wait that a source may ask for, seconds")
     allow_networks: tuple[str, ...] = Field(

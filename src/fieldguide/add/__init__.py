@@ -22,6 +22,7 @@ from fieldguide.errors import (
     translate_os_errors,
 )
 from fieldguide.images import read_header
+from fieldguide.licences import read_licence
 from fieldguide.names import check_name, match_key, readable
 from fieldguide.project import Project, decode_limits
 from fieldguide.records import AddReport, ImageRow, Label, Origin, Progress
@@ -40,7 +41,7 @@ class Terms:
     Attributes:
         class_name: what every picture shows; "" takes the names of folders or files.
         author: who made them.
-        licence: SPDX identifier, or "own" for the person's own pictures.
+        licence: SPDX identifier, or "own" for the person's own pictures; other words need a `licence_url`.
         licence_url: where the licence can be read.
     """
 
@@ -82,12 +83,15 @@ def add(
 
     Raises:
         InputMissing: there is nothing at `path`.
-        InputUnusable: nothing there can be a labelled picture.
+        InputUnusable: nothing there can be a labelled picture, or the licence is not known.
         MissingExtra: a Parquet file without pyarrow.
         NoPermission: it cannot be read.
         DiskFull: no space; what was taken before stays.
     """
     terms = terms or Terms()
+    if terms.licence and not terms.licence_url and not read_licence(terms.licence).spdx:
+        message = f"{terms.licence!r} is no licence that Fieldguide knows"
+        raise InputUnusable(message, "give an SPDX identifier such as CC-BY-4.0, or: own; or its --licence-url too")
     tally = _Tally()
     with translate_os_errors(f"adding {path}"), project.catalog() as catalog, ExitStack() as opened:
         source, found = _open(path, settings, terms, opened)
@@ -170,12 +174,23 @@ class _Taker:
             return None
         sha256 = self.project.store_image(data, header.format)
         row = ImageRow(sha256, header.format, len(data), header.width, header.height, header.mode, header.frames)
-        terms = self.terms
-        origin = Origin(
-            sha256, self.source, found.location, terms.author, terms.licence, terms.licence_url, found.given_split
-        )
+        origin = self._origin(sha256, found)
         self._count(sha256, class_name, found)
         return row, origin, Label(sha256, class_name, "folder")
+
+    def _origin(self, sha256: str, found: Found) -> Origin:
+        """Where the picture came from and under what terms."""
+        licence = read_licence(self.terms.licence, self.terms.licence_url)
+        return Origin(
+            sha256=sha256,
+            source=self.source,
+            location=found.location,
+            author=self.terms.author,
+            licence=licence.spdx,
+            licence_url=licence.url,
+            given_split=found.given_split,
+            licence_raw=self.terms.licence,
+        )
 
     def _count(self, sha256: str, class_name: str, found: Found) -> None:
         if sha256 in self.known:

@@ -231,14 +231,30 @@ class Ledger:
         return found
 
     def forget(self, reasons: Iterable[str]) -> int:
-        """How many candidates of any class are to be fetched again, because they were judged for one of the reasons."""
+        """How many candidates are to be fetched again, because fetching them failed for one of the reasons."""
         wanted = tuple(reasons)
         marks = ", ".join("?" * len(wanted))
+        sql = f"""SELECT id, url_key FROM candidate JOIN fetch USING (url_key)
+                  WHERE judged = reason AND reason IN ({marks})"""
         with self._catalog.transaction():
-            found = self._catalog.rows(f"SELECT id, url_key FROM candidate WHERE judged IN ({marks})", wanted)
+            found = self._catalog.rows(sql, wanted)
             self._catalog.write("DELETE FROM fetch WHERE url_key = ?", ((row[1],) for row in found))
             self.judge((row[0], "") for row in found)
         return len(found)
+
+    def failures(self) -> dict[str, bool]:
+        """Each reason for which fetching failed, and whether another try may help."""
+        return {
+            row[0]: bool(row[1])
+            for row in self._catalog.rows(
+                "SELECT reason, max(passing) FROM fetch WHERE reason != '' GROUP BY reason ORDER BY reason"
+            )
+        }
+
+    def count_fetched(self) -> dict[str, int]:
+        """How many of each class's candidates were asked for."""
+        sql = "SELECT class_name, count(*) FROM candidate JOIN fetch USING (url_key) GROUP BY class_name"
+        return dict(self._catalog.rows(sql))
 
     def prints(self, class_name: str) -> list[tuple[str, bytes, bytes, bytes]]:
         """Hash and fingerprints of every collected picture that a class keeps."""

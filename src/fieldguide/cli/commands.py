@@ -89,9 +89,9 @@ def new(
 
 @app.command()
 def collect(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would take; ask nobody.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would take; nobody is asked.")] = False,
     retry: Annotated[
-        list[str] | None, typer.Option("--retry", metavar="REASON", help="Try again, such as timeout; repeatable.")
+        list[str] | None, typer.Option("--retry", metavar="REASON", help="Fetch again what failed so, such as timeout.")
     ] = None,
     project: ProjectOption = Path(),
     as_json: JsonOption = False,

@@ -12,7 +12,6 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from fieldguide.net import PASSING
 from fieldguide.records import (
     AddReport,
     CleanReport,
@@ -92,9 +91,8 @@ def _show_collect(console: Console, report: CollectReport) -> None:
         console.print(Padding(_collected(report), (0, 0, 0, 10)))
     for name, why in report.short.items():
         _detail(console, f"{name}: {why}")
-    tried = sorted({why for found in report.reasons.values() for why in found if why in PASSING})
-    if report.short and tried:
-        _detail(console, f"to try again: fieldguide collect {' '.join(f'--retry {why}' for why in tried)}")
+    if report.short and report.again:
+        _detail(console, f"to try again: fieldguide collect {' '.join(f'--retry {why}' for why in report.again)}")
     if report.short:
         _detail(console, "more queries or sources under [collect] in fieldguide.toml find more")
 

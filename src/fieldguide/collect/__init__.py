@@ -89,11 +89,25 @@ def collect(
             wanted = wanted_queries(settings, project.root)
             report = CollectReport(asked.per_class, {}, plan=plan_lines(wanted, asked, os.environ))
             if not dry_run:
-                Ledger(catalog).forget(retry)
+                _forget(Ledger(catalog), retry)
                 report = _search(project, settings, catalog, wanted, (progress, connect), report.plan)
         if not dry_run:
             catalog.finish("collect", inputs(catalog, settings), asdict(report), project.now())
     return report
+
+
+def _forget(ledger: Ledger, reasons: Sequence[str]) -> None:
+    """Nothing; what failed for these reasons will be tried again.
+
+    Raises:
+        SettingsError: nothing failed for one of them.
+    """
+    failed = ledger.failures()
+    strange = [one for one in reasons if one not in failed]
+    if strange:
+        hint = f"take one of {', '.join(failed)}" if failed else "leave --retry out"
+        raise SettingsError(f"no picture failed for {strange[0]!r}", hint)
+    ledger.forget(reasons)
 
 
 def _search(
@@ -129,14 +143,12 @@ def _report(settings: Settings, catalog: Catalog, ledger: Ledger, gathered: Gath
     """The report that the ledger gives."""
     reasons = ledger.reasons()
     counted = {name: reasons.get(name, Counter()) for name in settings.classes}
-    unfetched = ("", "licence", "enough_similar")
+    fetched = ledger.count_fetched()
     return CollectReport(
         asked=settings.collect.per_class,
         found=gathered.good,
         offered={name: sum(found.values()) for name, found in counted.items()},
-        fetched={
-            name: sum(count for why, count in found.items() if why not in unfetched) for name, found in counted.items()
-        },
+        fetched={name: fetched.get(name, 0) for name in counted},
         reasons={
             name: {
                 why: count for why, count in sorted(found.items(), key=lambda item: -item[1]) if why not in ("", "kept")
@@ -145,5 +157,6 @@ def _report(settings: Settings, catalog: Catalog, ledger: Ledger, gathered: Gath
         },
         short=gathered.short,
         shared=sum(len(names) > 1 for names in catalog.labels().values()),
+        again=[reason for reason, passing in ledger.failures().items() if passing],
         plan=plan,
     )

@@ -9,13 +9,13 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from fieldguide.candidates import Query
 from fieldguide.catalog import Catalog
-from fieldguide.catalog.ledger import Ledger
+from fieldguide.catalog.ledger import Ledger, Offer, Search
 from fieldguide.collect.fetching import Fetcher
 from fieldguide.collect.judging import Judge
 from fieldguide.collect.queries import Wanted, net_rules
@@ -105,6 +105,8 @@ class _Work:
         """Nothing; one class has enough, or no more is to be had."""
         name = queries[0].class_name
         self.searcher.open(queries)
+        known = {one.id: one for one in self.searcher.wanted(queries)}
+        self._foretell(self.ledger.offers(name, list(known), "licence"), known)
         self.progress.advance(min(judge.good, self.settings.collect.per_class), name)
         while (need := self.settings.collect.per_class - judge.good) > 0 and not self.searcher.stop.is_set():
             searches = {one.id: one for one in self.searcher.wanted(queries)}
@@ -113,8 +115,17 @@ class _Work:
                 continue
             if not offers:
                 return
+            if self._foretell(offers, searches):
+                continue
             await self.fetcher.fetch_all(one.candidate for one in offers)
             self.progress.advance(judge.judge(offers, searches), name)
+
+    def _foretell(self, offers: Sequence[Offer], searches: Mapping[int, Search]) -> bool:
+        """Whether some of these offers were judged otherwise than before, because the settings have changed."""
+        said = ((one, self.searcher.foretell(one.candidate, searches[one.search].query.source)) for one in offers)
+        changed = [(one.id, why) for one, why in said if why != one.judged]
+        self.ledger.judge(changed)
+        return bool(changed)
 
     async def _search(self, judge: Judge, queries: tuple[Query, ...]) -> bool:
         """Whether another page was read; pictures like the first ones are asked for when nothing else is left."""

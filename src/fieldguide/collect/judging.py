@@ -110,7 +110,7 @@ class Judge:
         """Where a kept picture came from and under what terms."""
         assert fetch.image is not None
         one = offer.candidate
-        licence = read_terms(one)
+        licence = read_terms(one, search.query.source)
         parent = self._ledger.offer(self._class_name, search.parent).candidate if search.parent else None
         return Origin(
             sha256=fetch.image.sha256,

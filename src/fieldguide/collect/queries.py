@@ -12,7 +12,7 @@ from yarl import URL
 from fieldguide.candidates import HostLimit, Query, Source
 from fieldguide.errors import SettingsError
 from fieldguide.net import NetRules
-from fieldguide.settings import Settings
+from fieldguide.settings import HostSettings, Settings
 from fieldguide.sources import open_source
 from fieldguide.sources.pagespecs import load_spec
 
@@ -42,7 +42,8 @@ def wanted_queries(settings: Settings, root: Path) -> Wanted:
         root: its folder.
 
     Raises:
-        SettingsError: an unknown source, no names, or a template without a name in it.
+        SettingsError: an unknown source, no names, a template that cannot be filled in, or settings that contradict
+            each other.
     """
     if not settings.classes:
         raise SettingsError("there are no names to search for", "write them under [classes] in fieldguide.toml")
@@ -51,11 +52,37 @@ def wanted_queries(settings: Settings, root: Path) -> Wanted:
     if strange:
         message = f"[collect.options] speaks of {strange[0]!r}, which is not among the sources"
         raise SettingsError(message, f"add it to sources, or take it out; there are: {', '.join(sources)}")
+    _check_said(settings, sources)
     queries = {}
     for class_name in settings.classes:
         found = [one for name in sources for one in _queries(settings, root, class_name, name)]
         queries[class_name] = tuple(dict.fromkeys(found))
     return Wanted(sources, queries)
+
+
+def _check_said(settings: Settings, sources: Mapping[str, Source]) -> None:
+    """Nothing; what the settings say of the sources can be.
+
+    Raises:
+        SettingsError: something is said of a source that is not asked, or a source could give nothing that is kept.
+    """
+    for class_name, one in settings.classes.items():
+        strange = sorted({*one.at} - {*sources})
+        if strange:
+            message = f"[classes] {class_name!r} speaks of {strange[0]!r}, which is not among the sources"
+            raise SettingsError(message, f"add it to sources, or take it out; there are: {', '.join(sources)}")
+    silent = [name for name, source in sources.items() if not source.facts.licence_fields]
+    if silent and settings.collect.licences != "any":
+        message = (
+            f"{silent[0]} says no licences, so nothing of it is kept under licences = {settings.collect.licences!r}"
+        )
+        raise SettingsError(message, 'set licences = "any" in [collect] and answer for them yourself, or take it out')
+    decided = {"allow", "ignore_robots", "allow_networks"} & {*settings.collect.options.get("browser", {})}
+    if decided:
+        message = f"[collect.options] browser cannot decide {min(decided)!r}"
+        raise SettingsError(
+            message, 'decide it for each host: [collect] hosts = {"www.example.org" = {browser = "yes"}}'
+        )
 
 
 def _queries(settings: Settings, root: Path, class_name: str, source: str) -> Iterator[Query]:
@@ -81,7 +108,7 @@ def _texts(settings: Settings, class_name: str, own: str) -> list[str]:
     templates = (own,) if own else settings.collect.queries
     try:
         return [template.format(name=name) for template in templates for name in names]
-    except (KeyError, IndexError, ValueError) as error:
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
         raise SettingsError(
             f"a query in [collect] cannot be filled in: {error}",
             'only {name} may stand in braces, as in "{name} chart"',
@@ -118,15 +145,18 @@ class _Frozen(dict[str, str]):
 def net_rules(settings: Settings, sources: Mapping[str, Source]) -> NetRules:
     """How gently these sources' hosts are asked, and what a person has decided about others."""
     chosen = settings.collect
-    documented: dict[str, HostLimit] = {}
+    known: dict[str, HostLimit] = {}
+    documented: set[str] = {URL(chosen.options.get("searxng", {}).get("base_url", "")).host or ""}  # one's own
     for source in sources.values():
-        documented |= {**source.facts.hosts, **source.facts.media_hosts}
-    decided = {host: HostLimit(one.spacing_s, one.concurrency) for host, one in chosen.hosts.items()}
+        known |= {**source.facts.hosts, **source.facts.media_hosts}
+        if not source.facts.drives_browser:  # pages for people are no interface for programs
+            documented |= {*source.facts.hosts, *source.facts.media_hosts}
     freed = {host for host, one in chosen.hosts.items() if one.robots == "ignore"}
+    decided = {host: _limit(one, known.get(host, HostLimit())) for host, one in chosen.hosts.items()}
     return replace(
         NetRules(),
         contact=chosen.contact,
-        hosts={**documented, **decided},
+        hosts={**known, **decided},
         connections=chosen.connections,
         max_bytes=settings.images.max_bytes,
         max_wait_s=chosen.max_wait_s,
@@ -134,3 +164,9 @@ def net_rules(settings: Settings, sources: Mapping[str, Source]) -> NetRules:
         allow_networks=chosen.allow_networks,
         ports=frozenset(chosen.ports),
     )
+
+
+def _limit(said: HostSettings, usual: HostLimit) -> HostLimit:
+    """The limit of a host: what a person has decided, else what is usual there."""
+    spacing = usual.spacing_s if said.spacing_s is None else said.spacing_s
+    return HostLimit(spacing, said.concurrency or usual.concurrency)

@@ -23,10 +23,10 @@ __all__ = ["Searcher", "read_terms"]
 _PAUSE_S = 60.0  # where a source asks to wait and does not say how long
 
 
-def read_terms(candidate: Candidate) -> Licence:
-    """The licence of a candidate; nobody else's picture is one's own, whatever a server says."""
+def read_terms(candidate: Candidate, source: str) -> Licence:
+    """The licence of a candidate; a picture is one's own only by one's own list, whatever a server says."""
     licence = read_licence(candidate.licence, candidate.licence_url)
-    return replace(licence, spdx="") if licence.spdx == "own" else licence
+    return replace(licence, spdx="") if licence.spdx == "own" and source != "urls" else licence
 
 
 def _storable(candidate: Candidate) -> Candidate:
@@ -135,6 +135,9 @@ class Searcher:
             self._refuse(search, error)
             return False
         self._keep(search, page)
+        if source.facts.drives_browser:  # its pages do not pass through the client, which would space them
+            spacing = max((one.spacing_s for one in source.facts.hosts.values()), default=1.0)
+            self.resting[source.name] = asyncio.get_running_loop().time() + spacing
         return True
 
     async def _page(self, source: Source, search: Search, ask: Ask) -> ResultPage:
@@ -178,7 +181,7 @@ class Searcher:
 
     def _keep(self, search: Search, page: ResultPage) -> None:
         """Nothing; the page is in the ledger, each candidate with what can be said of it without fetching it."""
-        chosen = self.settings.collect
+        chosen, source = self.settings.collect, search.query.source
         most = chosen.similar_each if search.parent else chosen.per_query
         room = max(0, most - search.seen) if most else len(page.candidates)
         candidates = tuple(_storable(one) for one in page.candidates[:room])
@@ -186,12 +189,15 @@ class Searcher:
         last = last or self.ledger.repeats(search.id, [url_key(one.url) for one in candidates])  # past the end, some do
         kept = replace(page, candidates=candidates, cursor="" if last else page.cursor)
         self.ledger.add_page(
-            search, kept, [(url_key(one.url), one, self.foretell(one)) for one in candidates], self.project.now()
+            search,
+            kept,
+            [(url_key(one.url), one, self.foretell(one, source)) for one in candidates],
+            self.project.now(),
         )
 
-    def foretell(self, candidate: Candidate) -> str:
+    def foretell(self, candidate: Candidate, source: str) -> str:
         """Why a candidate need not be fetched; "" where it is to be."""
-        if not allowed(read_terms(candidate), self.settings.collect.licences):
+        if not allowed(read_terms(candidate, source), self.settings.collect.licences):
             return "licence"
         small = min(candidate.width, candidate.height) < self.settings.clean.min_side
         return "too_small" if candidate.width and candidate.height and small else ""

@@ -118,7 +118,7 @@ class BrowserSource:
         if not spec.enabled and not _is_true(query, "allow"):
             raise Blocked(
                 f"driving a browser over {spec.name} is off: its terms may forbid it ({spec.terms_url})",
-                "if you have permission, allow it in the settings; a page you saved yourself is read by `page`",
+                'with leave: [collect] hosts = {"HOST" = {browser = "yes"}}; a page you saved is read by `page`',
             )
         return spec
 
@@ -165,7 +165,7 @@ async def _obey_robots(url: str, ask: Ask) -> None:
     if not rules.can_fetch(url, _AGENT):
         raise Blocked(
             f"robots.txt of {parts.netloc} keeps programs from {parts.path}",
-            "save the page in your own browser and use the source `page`; to go against it takes an explicit setting",
+            'save the page yourself and use the source `page`; with leave: hosts = {"HOST" = {robots = "ignore"}}',
         )
 
 
