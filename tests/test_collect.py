@@ -368,12 +368,12 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     count = 0
     real = Project.store_image
 
-    def store(self: Project, data: bytes, suffix: str) -> str:
+    def store(self: Project, data: bytes, suffix: str, **how: bool) -> str:
         nonlocal count
         count += 1
         if count > 12:
             raise DiskFull("no space left while writing images", "free some space")
-        return real(self, data, suffix)
+        return real(self, data, suffix, **how)
 
     with internet() as net:
         with monkeypatch.context() as patch, pytest.raises(DiskFull):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from fieldguide.errors import translate_os_errors
 
-__all__ = ["replace_folder", "sweep", "write_bytes", "write_text"]
+__all__ = ["flush_disk", "replace_folder", "sweep", "write_bytes", "write_text"]
 
 _PREFIX, _SUFFIX = ".fieldguide-", ".tmp"
 _OLD = f"{_PREFIX}old-"
@@ -22,8 +22,14 @@ _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Nothing; `path` holds `data`, durably.
+
+    Args:
+        path: the file.
+        data: what it holds.
+        durable: False where `flush_disk` is called before anything relies on the file: a kill leaves it whole or not
+            there at all either way, a power cut until then may leave it with fewer bytes.
 
     Raises:
         DiskFull: no space; the old file is untouched.
@@ -35,14 +41,35 @@ def write_bytes(path: Path, data: bytes) -> None:
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
             Path(name).chmod(0o644)
             Path(name).replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
-        _flush_folder(path.parent)
+        if durable:
+            _flush_folder(path.parent)
+
+
+def flush_disk(folder: Path) -> None:
+    """Nothing; whatever was written to the folder's file system is on the disk: one wait for many files, syncfs(2).
+
+    Raises:
+        DiskFull: no space.
+        NoPermission: the folder cannot be read.
+    """
+    with translate_os_errors(f"writing {folder}"):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            sync = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+            if sync is None:  # not every system has it
+                os.sync()
+            elif sync(handle):
+                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(folder))
+        finally:
+            os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:

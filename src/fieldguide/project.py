@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from fieldguide.atomic import sweep, write_bytes
+from fieldguide.atomic import flush_disk, sweep, write_bytes
 from fieldguide.catalog import Catalog
 from fieldguide.errors import InputMissing, ProjectBusy, ProjectDamaged, ProjectMissing, translate_os_errors
 from fieldguide.images import Limits
@@ -89,8 +89,13 @@ class Project:
         """Where the original with that hash lies; `suffix` is its format in lower case."""
         return self.root / "images" / sha256[:2] / f"{sha256}.{suffix.lower()}"
 
-    def store_image(self, data: bytes, suffix: str) -> str:
+    def store_image(self, data: bytes, suffix: str, *, durable: bool = True) -> str:
         """The SHA-256 under which the bytes are stored, unchanged; a second time is no work.
+
+        Args:
+            data: the whole file.
+            suffix: its format.
+            durable: False where `flush_images` is called before anything relies on it.
 
         Raises:
             DiskFull: no space.
@@ -99,8 +104,17 @@ class Project:
         sha256 = hashlib.sha256(data).hexdigest()
         path = self.image_path(sha256, suffix)
         if not path.exists() or path.stat().st_size != len(data):
-            write_bytes(path, data)
+            write_bytes(path, data, durable=durable)
         return sha256
+
+    def flush_images(self) -> None:
+        """Nothing; every original that was stored is on the disk.
+
+        Raises:
+            DiskFull: no space.
+            NoPermission: the folder cannot be read.
+        """
+        flush_disk(self.root)
 
     def read_image(self, sha256: str, suffix: str) -> bytes:
         """The bytes of an original.

@@ -9,7 +9,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ from fieldguide.records import Grouping, ImageRow, ImageState, Label, Origin, Ve
 
 Report = TypeVar("Report")
 
-__all__ = ["MIGRATIONS", "Catalog", "Finished"]
+__all__ = ["MIGRATIONS", "Catalog", "Finished", "Holding"]
 
 # terms that are given later are taken over; what was known is never emptied
 _TERMS = ("author", "licence", "licence_url", "title", "page", "author_url", "licence_raw", "query", "parent", "family")
@@ -40,6 +40,23 @@ class Finished:
 
     inputs: str
     report: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Holding:
+    """A picture that a class has.
+
+    Attributes:
+        rejected: whether a verdict speaks against it.
+        prints: dHash, that of the mirror image, grey thumbnail; empty where it was not checked yet.
+        similar: whether it was found by its likeness to another.
+    """
+
+    sha256: str
+    format: str
+    rejected: bool
+    prints: tuple[bytes, bytes, bytes]
+    similar: bool
 
 
 class Catalog:
@@ -169,7 +186,7 @@ class Catalog:
                     (image.sha256, image.format, image.bytes, image.width, image.height, image.mode,
                      image.frames, added_at),
                 )  # fmt: skip
-                self._db.execute(_UPSERT_ORIGIN, astuple(origin))
+                self._db.execute(_UPSERT_ORIGIN, tuple(vars(origin).values()))
                 self._db.execute(
                     "INSERT OR IGNORE INTO label VALUES (?, ?, ?)", (label.sha256, label.class_name, label.by)
                 )
@@ -187,6 +204,18 @@ class Catalog:
         """What the catalogue says of each image, in the order of the hashes."""
         sql = "SELECT sha256, format, class_name, state, group_id, split, given_split FROM state ORDER BY sha256"
         return [ImageState(*row) for row in self.rows(sql)]
+
+    def holdings(self, class_name: str) -> list[Holding]:
+        """What the catalogue holds of one class."""
+        sql = """SELECT sha256, format, state = 'rejected', coalesce(dhash, x''), coalesce(mirror, x''),
+                        coalesce(grey, x''),
+                        EXISTS (SELECT 1 FROM origin WHERE origin.sha256 = state.sha256 AND parent <> '')
+                 FROM state LEFT JOIN fingerprint USING (sha256)
+                 WHERE sha256 IN (SELECT sha256 FROM label WHERE class_name = ?) ORDER BY sha256"""
+        return [
+            Holding(row[0], row[1], bool(row[2]), (row[3], row[4], row[5]), bool(row[6]))
+            for row in self.rows(sql, (class_name,))
+        ]
 
     def labels(self) -> dict[str, set[str]]:
         """The class names given to each image."""

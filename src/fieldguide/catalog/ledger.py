@@ -8,7 +8,7 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 from fieldguide.candidates import Candidate, Query, ResultPage
@@ -149,7 +149,7 @@ class Ledger:
                    VALUES (?, ?, ?, ?, ?, ?)""",
                 [
                     (search.id, search.query.class_name, key, search.seen + rank,
-                     json.dumps(asdict(candidate), ensure_ascii=False), why)
+                     json.dumps(vars(candidate), ensure_ascii=False), why)
                     for rank, (key, candidate, why) in enumerate(judged)
                 ],
             )  # fmt: skip
@@ -210,7 +210,7 @@ class Ledger:
             [
                 (one.url_key, one.url, one.final_url, one.status, one.reason, one.detail, one.passing,
                  one.content_type, one.elapsed_ms, one.image.sha256 if one.image else "",
-                 json.dumps(asdict(one.image)) if one.image else "", *one.prints, fetched_at)
+                 json.dumps(vars(one.image)) if one.image else "", *one.prints, fetched_at)
                 for one in fetches
             ],
         )  # fmt: skip

@@ -60,6 +60,7 @@ MIGRATIONS: tuple[str, ...] = (
         id INTEGER PRIMARY KEY, query_id INTEGER NOT NULL REFERENCES query, class_name TEXT NOT NULL,
         url_key TEXT NOT NULL, rank INTEGER NOT NULL, record TEXT NOT NULL, judged TEXT NOT NULL,
         UNIQUE (class_name, url_key));
+    CREATE INDEX label_class ON label (class_name, sha256);
     CREATE INDEX candidate_judged ON candidate (class_name, judged);
     CREATE TABLE fetch (
         url_key TEXT PRIMARY KEY, url TEXT NOT NULL, final_url TEXT NOT NULL, status INTEGER NOT NULL,

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldguide.errors import BadImage
-from fieldguide.images import Limits, decode, dhash, grey_thumbnail
+from fieldguide.images import Header, Limits, copy_prints, decode, look
 
-__all__ = ["DECODE_SIDE", "GREY_SIDE", "FileLook", "look_at_file", "take_prints"]
+__all__ = ["DECODE_SIDE", "GREY_SIDE", "FileLook", "look_at_bytes", "look_at_file", "take_prints"]
 
 GREY_SIDE = 32
 DECODE_SIDE = 128  # a scaled decode reads every byte of a JPEG, and hashes need no more than this
@@ -72,6 +72,19 @@ def take_prints(pixels: NDArray[np.uint8]) -> tuple[bytes, bytes, bytes]:
     Args:
         pixels: (h, w, 3) uint8 RGB.
     """
-    straight, mirrored = dhash(pixels)
-    grey = grey_thumbnail(pixels, GREY_SIDE).tobytes()
-    return straight.to_bytes(8, "big"), mirrored.to_bytes(8, "big"), grey
+    hashes, grey = copy_prints(pixels, GREY_SIDE)
+    return _as_bytes(hashes, grey)
+
+
+def look_at_bytes(data: bytes, limits: Limits) -> tuple[Header, tuple[bytes, bytes, bytes]]:
+    """A picture's header and what `take_prints` gives; it is decoded in full.
+
+    Raises:
+        BadImage: it is none, or too large, or damaged.
+    """
+    header, hashes, grey = look(data, limits, at_least=DECODE_SIDE, side=GREY_SIDE)
+    return header, _as_bytes(hashes, grey)
+
+
+def _as_bytes(hashes: tuple[int, int], grey: NDArray[np.uint8]) -> tuple[bytes, bytes, bytes]:
+    return hashes[0].to_bytes(8, "big"), hashes[1].to_bytes(8, "big"), grey.tobytes()

@@ -13,10 +13,10 @@ from yarl import URL
 
 from fieldguide.candidates import Candidate, url_key
 from fieldguide.catalog.ledger import Fetch, Ledger
-from fieldguide.checks.files import DECODE_SIDE, take_prints
+from fieldguide.checks.files import look_at_bytes
 from fieldguide.engine import core_count
 from fieldguide.errors import BadImage
-from fieldguide.images import Limits, decode, read_header
+from fieldguide.images import Limits
 from fieldguide.net import Client, Fetched, NetRules
 from fieldguide.project import Project
 from fieldguide.records import ImageRow
@@ -91,6 +91,7 @@ class Fetcher:
         fresh, self._fresh = self._fresh, []
         self._flushed = asyncio.get_running_loop().time()
         if fresh:
+            self._project.flush_images()  # originals are on the disk before the ledger speaks of them
             self._ledger.add_fetches(fresh, self._project.now())
 
     def close(self) -> None:
@@ -109,10 +110,9 @@ def look_at(key: str, got: Fetched, project: Project, limits: Limits) -> Fetch:
     if got.reason:
         return made(got.reason, got.detail, got.passing, got.content_type, got.elapsed_ms)
     try:
-        header = read_header(got.data, limits)
-        prints = take_prints(decode(got.data, limits, at_least=DECODE_SIDE))
+        header, prints = look_at_bytes(got.data, limits)
     except BadImage as error:
         return made(error.reason, error.detail, error.reason == "truncated", got.content_type, got.elapsed_ms)
-    sha256 = project.store_image(got.data, header.format)
+    sha256 = project.store_image(got.data, header.format, durable=False)
     image = ImageRow(sha256, header.format, len(got.data), header.width, header.height, header.mode, header.frames)
     return made("", "", False, got.content_type, got.elapsed_ms, image, prints)

@@ -44,19 +44,14 @@ class Judge:
 
     def _remember(self) -> None:
         """Nothing; what the class has already is known: collected or added, and not rejected since."""
-        prints = {name: (one, two, grey) for name, one, two, grey in self._ledger.prints(self._class_name)}
-        prints |= {name: (one, two, grey) for name, one, two, grey in self._catalog.fingerprints()}
-        images = self._catalog.images()
-        states = {state.sha256: state.state for state in self._catalog.states()}
-        for sha256, names in self._catalog.labels().items():
-            if self._class_name not in names:
-                continue
-            self._known.add(sha256)
-            self.good += states[sha256] != "rejected"
-            found = prints.get(sha256) or self._look(sha256, images[sha256].format)
-            if found:
-                self._seen.add(found)
-        self._similar = sum(1 for origin in self._catalog.origins() if origin.parent and origin.sha256 in self._known)
+        collected = {name: (one, two, grey) for name, one, two, grey in self._ledger.prints(self._class_name)}
+        for one in self._catalog.holdings(self._class_name):
+            self._known.add(one.sha256)
+            self.good += not one.rejected
+            self._similar += one.similar
+            prints = one.prints if one.prints[0] else collected.get(one.sha256) or self._look(one.sha256, one.format)
+            if prints:
+                self._seen.add(prints)
 
     def _look(self, sha256: str, suffix: str) -> tuple[bytes, bytes, bytes] | None:
         """The prints of a picture that was added by hand and not checked yet; None where it does not decode."""

@@ -15,14 +15,24 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageFile, JpegImagePlugin
 
 from fieldguide.errors import BadImage
 from fieldguide.images.colour import to_srgb, turned
 from fieldguide.images.formats import Limits, count_frames, is_cut_short, known_format, open_picture
-from fieldguide.images.small import dhash, grey_thumbnail, thumbnail_jpeg
+from fieldguide.images.small import copy_prints, dhash, grey_thumbnail, thumbnail_jpeg
 
-__all__ = ["Header", "Limits", "decode", "dhash", "grey_thumbnail", "read_header", "thumbnail_jpeg"]
+__all__ = [
+    "Header",
+    "Limits",
+    "copy_prints",
+    "decode",
+    "dhash",
+    "grey_thumbnail",
+    "look",
+    "read_header",
+    "thumbnail_jpeg",
+]
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -62,9 +72,13 @@ def read_header(data: bytes, limits: Limits = _USUAL) -> Header:
     """
     kind = known_format(data, limits)
     with _refusing(data, kind), _quiet(kind):
-        image = open_picture(data, kind, limits)
-        frames = count_frames(data, kind, image)
-        return Header(kind, image.width, image.height, image.mode, frames, _SUFFIXES[kind])
+        return _header(data, kind, open_picture(data, kind, limits))
+
+
+def _header(data: bytes, kind: str, image: ImageFile.ImageFile) -> Header:
+    """The header of an opened picture."""
+    frames = count_frames(data, kind, image)
+    return Header(kind, image.width, image.height, image.mode, frames, _SUFFIXES[kind])
 
 
 def decode(data: bytes, limits: Limits = _USUAL, *, at_least: int | None = None) -> Pixels:
@@ -86,12 +100,35 @@ def decode(data: bytes, limits: Limits = _USUAL, *, at_least: int | None = None)
     """
     kind = known_format(data, limits)
     with _refusing(data, kind), _quiet(kind):
-        image: Image.Image = open_picture(data, kind, limits)
-        if at_least is not None and kind == "JPEG":
-            image.draft(None, (at_least, at_least))
-        image.load()
-        # The EXIF of a PNG may stand behind its pixels, so it is read only now.
-        return np.asarray(turned(to_srgb(image), image.info.get("exif")))
+        return np.asarray(_upright(open_picture(data, kind, limits), at_least))
+
+
+def look(data: bytes, limits: Limits = _USUAL, *, at_least: int, side: int) -> tuple[Header, tuple[int, int], Pixels]:
+    """What `read_header`, and `copy_prints` of `decode`, give: the file is opened once and no array is made between.
+
+    Args:
+        data: the whole file.
+        limits: what is taken.
+        at_least: as in `decode`.
+        side: cells along each edge of the grey thumbnail.
+
+    Raises:
+        BadImage: as `decode`.
+    """
+    kind = known_format(data, limits)
+    with _refusing(data, kind), _quiet(kind):
+        image = open_picture(data, kind, limits)
+        header = _header(data, kind, image)
+        return header, *copy_prints(_upright(image, at_least), side)
+
+
+def _upright(image: ImageFile.ImageFile, at_least: int | None) -> Image.Image:
+    """The picture decoded: sRGB, upright."""
+    if at_least is not None and isinstance(image, JpegImagePlugin.JpegImageFile):
+        image.draft(None, (at_least, at_least))
+    image.load()
+    # The EXIF of a PNG may stand behind its pixels, so it is read only now.
+    return turned(to_srgb(image), image.info.get("exif"))
 
 
 @contextmanager

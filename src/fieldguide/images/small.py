@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-__all__ = ["dhash", "grey_thumbnail", "thumbnail_jpeg"]
+__all__ = ["copy_prints", "dhash", "grey_thumbnail", "thumbnail_jpeg"]
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -46,8 +46,7 @@ def dhash(pixels: npt.ArrayLike) -> tuple[int, int]:
     Raises:
         ValueError: the array has another shape or type.
     """
-    grid = _grey(pixels, 9, 8)
-    return _bits(grid), _bits(grid[:, ::-1])
+    return _both_ways(_grey(pixels))
 
 
 def grey_thumbnail(pixels: npt.ArrayLike, side: int = 32) -> Pixels:
@@ -63,7 +62,21 @@ def grey_thumbnail(pixels: npt.ArrayLike, side: int = 32) -> Pixels:
     Raises:
         ValueError: the array has another shape or type.
     """
-    return _grey(pixels, side, side)
+    return _squashed(_grey(pixels), side, side)
+
+
+def copy_prints(pixels: npt.ArrayLike | Image.Image, side: int = 32) -> tuple[tuple[int, int], Pixels]:
+    """What `dhash` and `grey_thumbnail` give, with the picture made grey once for both.
+
+    Args:
+        pixels: (h, w, 3) uint8 RGB, or a picture in mode RGB.
+        side: cells along each edge of the thumbnail.
+
+    Raises:
+        ValueError: the array has another shape or type.
+    """
+    grey = pixels.convert("L") if isinstance(pixels, Image.Image) else _grey(pixels)
+    return _both_ways(grey), _squashed(grey, side, side)
 
 
 def _picture(pixels: npt.ArrayLike) -> Image.Image:
@@ -74,12 +87,22 @@ def _picture(pixels: npt.ArrayLike) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(array))
 
 
-def _grey(pixels: npt.ArrayLike, width: int, height: int) -> Pixels:
+def _grey(pixels: npt.ArrayLike) -> Image.Image:
+    """The picture in mode L."""
+    return _picture(pixels).convert("L")
+
+
+def _squashed(grey: Image.Image, width: int, height: int) -> Pixels:
     """The picture squashed to (height, width) uint8 grey."""
-    grey = _picture(pixels).convert("L")
     # One pass per call: which of two Pillow does first depends on its version, and so would the last bit.
     across = grey.resize((width, grey.height), Image.Resampling.BOX)
     return np.asarray(across.resize((width, height), Image.Resampling.BOX))
+
+
+def _both_ways(grey: Image.Image) -> tuple[int, int]:
+    """The hash of a grey picture and that of its mirror image."""
+    grid = _squashed(grey, 9, 8)
+    return _bits(grid), _bits(grid[:, ::-1])
 
 
 def _bits(grid: Pixels) -> int:

@@ -98,15 +98,14 @@ def _candidates(rows: Iterable[_Row], class_name: str) -> tuple[tuple[Candidate,
     skipped: Counter[str] = Counter()
     for row in rows:
         cells = row.cells
-        url = absolute(cells.get("url", ""))
         if row.fault == _BLANK:
             continue
         if row.fault or "\ufffd" in "".join(cells.values()):
             skipped[row.fault or "not_utf8"] += 1
         elif "label" in cells and match_key(cells["label"]) != wanted:
             skipped["other_class" if cells["label"].strip() else "no_label"] += 1
-        elif not url or refusal(url):
-            skipped[refusal(url) if cells.get("url", "").strip() else "no_address"] += 1
+        elif fault := refusal(url := absolute(cells.get("url", ""))):
+            skipped[fault if cells.get("url", "").strip() else "no_address"] += 1
         else:
             found.append(_candidate(url, cells))
     return tuple(found), dict(skipped)
