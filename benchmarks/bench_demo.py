@@ -18,7 +18,7 @@ from common import describe_machine, fieldguide, shared_data
 from fieldguide.demo import demo
 from fieldguide.metrics import accuracy, confusion_matrix, per_class_scores
 from fieldguide.names import match_key
-from fieldguide.records import SilentProgress
+from fieldguide.progress import SilentProgress
 
 PEER = 0.814
 

@@ -23,8 +23,8 @@ from fieldguide.add import Terms, add
 from fieldguide.build import build
 from fieldguide.features import cache_folder
 from fieldguide.new import new
+from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
-from fieldguide.records import SilentProgress
 
 hypothesis_settings.register_profile("fieldguide", deadline=None, max_examples=60)
 hypothesis_settings.load_profile("fieldguide")

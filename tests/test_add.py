@@ -22,8 +22,9 @@ from fieldguide.add import Terms, add, archives
 from fieldguide.add.archives import is_archive, read_archive
 from fieldguide.add.folders import place, unwrap
 from fieldguide.errors import DiskFull, InputMissing, InputUnusable, MissingExtra
+from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
-from fieldguide.records import AddReport, SilentProgress
+from fieldguide.records import AddReport
 from fieldguide.settings import Settings
 
 

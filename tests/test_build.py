@@ -16,8 +16,8 @@ from fieldguide.add import add
 from fieldguide.build import STAGES, build, wanted_stages
 from fieldguide.evaluate import evaluate
 from fieldguide.features import Embedder
+from fieldguide.progress import Progress, SilentProgress
 from fieldguide.project import Project
-from fieldguide.records import Progress, SilentProgress
 from fieldguide.status import status
 from fieldguide.train import train
 

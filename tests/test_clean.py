@@ -11,8 +11,9 @@ from fieldguide.add import add
 from fieldguide.catalog import Catalog
 from fieldguide.clean import clean, inputs
 from fieldguide.errors import NotReady
+from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
-from fieldguide.records import CleanReport, ImageState, SilentProgress
+from fieldguide.records import CleanReport, ImageState
 from fieldguide.settings import Settings
 
 

@@ -24,7 +24,7 @@ from fieldguide.catalog.ledger import Ledger
 from fieldguide.clean import clean
 from fieldguide.collect import collect
 from fieldguide.collect.gathering import Connect
-from fieldguide.collect.queries import net_rules, wanted_queries
+from fieldguide.collect.queries import as_asked, net_rules, wanted_queries
 from fieldguide.credits import credits
 from fieldguide.errors import (
     Blocked,
@@ -32,15 +32,17 @@ from fieldguide.errors import (
     FieldguideError,
     LayoutChanged,
     NetworkDown,
+    NotReady,
     RateLimited,
     SettingsError,
 )
 from fieldguide.evaluate import evaluate
 from fieldguide.net import Client, NetRules
 from fieldguide.new import new
+from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
 from fieldguide.publish import publish
-from fieldguide.records import CollectReport, Origin, SilentProgress
+from fieldguide.records import CollectReport, Origin
 from fieldguide.sources.openverse import OpenverseSource
 from fieldguide.split import split
 from fieldguide.train import train
@@ -103,7 +105,9 @@ def test_the_first_good_ones_in_order_with_their_credits(tmp_path: Path) -> None
     assert not report.short
     wanted = [number for number in range(100) if is_good(number)][:30]
     for name in NAMES:
-        assert kept(project)[name] == {str(item(name, number)["url"]) for number in wanted}
+        assert kept(project)[name] == {str(item(name, number)["url"]) for number in (*wanted, 7)}, (
+            "7 has the bytes of 6"
+        )
         reasons = report.reasons[name]
         assert reasons["licence"] == reasons["http_404"] == reasons["not_image"] == 1
         assert reasons["copy"] == reasons["too_small"] == reasons["truncated"] == 1
@@ -178,7 +182,9 @@ def test_pictures_that_were_added_count(tmp_path: Path) -> None:
         report = collected(project, net)
     assert report.found == {"rose": 10}
     assert report.reasons["rose"]["copy"] == 3, "numbers 0 and 2 are there, and number 7 is a copy of 6"
-    assert len(kept(project)["rose"]) == 10
+    with project.catalog() as catalog:
+        assert len(catalog.hashes()) == 10
+        assert len(catalog.origins()) == 2 + 8 + 3, "a copy's origin is known too"
 
 
 def test_a_picture_under_two_names_is_kept_for_both_and_said(tmp_path: Path) -> None:
@@ -227,15 +233,15 @@ def test_the_like_of_the_first_ones_form_families(tmp_path: Path) -> None:
     with internet() as net:
         report = collected(project, net)
     assert report.found == {"rose": 3 + 5 + 5 - 1}, "three of the first four, then five like each of two, twelve in all"
-    families = Counter(origin.family for origin in origins(project) if origin.parent)
+    families = Counter(origin.parent for origin in origins(project) if origin.parent)
     assert families == {item("rose", 0)["url"]: 5, item("rose", 1)["url"]: 4}
     clean(project, project.settings(), progress=SilentProgress())
     with project.catalog() as catalog:
         groups = {state.sha256: state.group_id for state in catalog.states()}
         by_family: dict[str, set[str]] = {}
         for origin in catalog.origins():
-            if origin.family or origin.location in families:
-                by_family.setdefault(origin.family or origin.location, set()).add(groups[origin.sha256])
+            if origin.parent or origin.location in families:
+                by_family.setdefault(origin.parent or origin.location, set()).add(groups[origin.sha256])
     assert all(len(found) == 1 for found in by_family.values()), "a family is one group, its parent with it"
     assert len(by_family) == 2
 
@@ -429,6 +435,69 @@ def test_from_the_names_of_handbags_to_a_guide_that_knows_them(tmp_path: Path, s
     assert said.count("img.example.org") == sum(cleaned.kept.values())
 
 
+# ---- what the review of a long run asks for
+
+
+def test_a_host_that_asks_to_wait_burns_no_offers(tmp_path: Path) -> None:
+    """Pictures that nobody was asked for are no failures: they wait, and the class says so."""
+
+    async def busy(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(status=429, headers={"Retry-After": "7000"})
+
+    few = {**EASY, "img.example.org": {"spacing_s": 0.0, "concurrency": 2}}
+    project = plants(tmp_path / "plants", ("rose",), hosts=few)
+    with internet(**{"img.example.org": busy}) as net, pytest.raises(NotReady, match="asks to wait") as caught:
+        collected(project, net)
+    assert "wait for the next run" in caught.value.message
+    assert len(net.hits("api.openverse.org")) == 2, "no page is asked for in vain"
+    asked = len(net.hits("img.example.org"))
+    assert asked < 10
+    with project.catalog() as catalog:
+        assert sum(Ledger(catalog).count_fetched().values()) <= asked
+    with internet() as net:
+        report = collected(project, net, retry=["rate_limited"])
+    assert report.found == {"rose": 30}
+
+
+def test_a_source_that_never_stops_asking_to_wait_is_left_alone(tmp_path: Path) -> None:
+    async def busy(request: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(status=429, text='{"detail":"Expected available in 1 second."}')
+
+    project = plants(tmp_path / "plants", ("rose",), max_wait_s=30.0)
+    with internet(**{"api.openverse.org": busy}) as net, pytest.raises(RateLimited):
+        collected(project, net)
+
+
+def test_a_policy_made_stricter_rejects_what_is_there(tmp_path: Path) -> None:
+    project = plants(tmp_path / "plants", ("rose",), licences="any", per_class=25)
+    with internet() as net:
+        collected(project, net)
+        assert clean(project, project.settings(), progress=SilentProgress()).kept == {"rose": 25}
+        set_key(project.settings_file, "collect", 'licences = "open"')
+        cleaned = clean(project, project.settings(), progress=SilentProgress())
+        assert cleaned.kept == {"rose": 24} and cleaned.rejected["licence"] == 1
+        assert collected(project, net).found == {"rose": 25}, "what is rejected makes room for more"
+
+
+def test_a_list_that_has_grown_is_read_again(tmp_path: Path) -> None:
+    project = plants(tmp_path / "plants", ("rose",), sources=["urls"], options={"urls": {"query": "list.csv"}})
+    rows = [f"https://img.example.org/rose/{number}.jpg,CC-BY-4.0" for number in range(40)]
+    (project.root / "list.csv").write_text("\n".join(["url,licence", *rows[:4]]), encoding="utf-8")
+    with internet() as net:
+        assert collected(project, net).found == {"rose": 3}
+        (project.root / "list.csv").write_text("\n".join(["url,licence", *rows]), encoding="utf-8")
+        assert collected(project, net).found == {"rose": 30}
+        hits = net.hits("img.example.org")
+    assert len(hits) == len(set(hits))
+
+
+def test_rows_that_hold_nothing_usable_are_said(tmp_path: Path) -> None:
+    project = plants(tmp_path / "plants", ("rose",), sources=["urls"], options={"urls": {"query": "list.csv"}})
+    (project.root / "list.csv").write_text("url,label\nhttps://img.example.org/rose/0.jpg,Tulpe\n", encoding="utf-8")
+    with internet() as net, pytest.raises(NotReady, match="1 other_class"):
+        collected(project, net)
+
+
 # ---- the plan
 
 
@@ -478,7 +547,8 @@ def test_a_browser_is_allowed_for_each_host_only(tmp_path: Path) -> None:
         hosts={"www.bing.com": {"browser": "yes"}},
     )  # fmt: skip
     wanted = wanted_queries(project.settings(), project.root)
-    assert wanted.queries["rose"][0].options == {"spec": "bing", "allow": "true", "ignore_robots": "false"}
+    asked = as_asked(wanted.queries["rose"][0], project.root)
+    assert asked.options == {"spec": "bing", "allow": "true", "ignore_robots": "false"}
     assert net_rules(project.settings(), wanted.sources).asks_robots("www.bing.com")
     set_key(project.settings_file, "collect", 'options = {browser = {spec = "bing", allow = "true"}}')
     with pytest.raises(SettingsError, match="cannot decide 'allow'"):

@@ -12,8 +12,9 @@ from conftest import Pictures, make_project
 from fieldguide.clean import clean
 from fieldguide.credits import credits
 from fieldguide.errors import NotReady
+from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
-from fieldguide.records import CreditsReport, ImageRow, ImageState, Label, Origin, SilentProgress, Verdict
+from fieldguide.records import CreditsReport, ImageRow, ImageState, Label, Origin, Verdict
 
 EVIL = '"><img src=x onerror=alert(1)><script>alert(2)</script>'
 BY_SA = "https://creativecommons.org/licenses/by-sa/3.0/de/"

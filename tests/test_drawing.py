@@ -11,8 +11,8 @@ from conftest import Clock
 from fieldguide.collect import collect
 from fieldguide.errors import SettingsError
 from fieldguide.new import new
+from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
-from fieldguide.records import SilentProgress
 
 NAMES = ("pie", "vertical bar")
 

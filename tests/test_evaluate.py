@@ -16,8 +16,9 @@ from fieldguide.errors import NotReady
 from fieldguide.evaluate import evaluate
 from fieldguide.guide import open_guide
 from fieldguide.metrics import wilson_interval
+from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
-from fieldguide.records import EvaluateReport, SilentProgress
+from fieldguide.records import EvaluateReport
 
 
 def evaluated(project: Project) -> EvaluateReport:

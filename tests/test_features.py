@@ -17,8 +17,9 @@ from fieldguide import features
 from fieldguide.errors import DiskFull, InputMissing, MissingExtra, ProjectDamaged
 from fieldguide.features import Embedder, FeatureStore, cache_folder, choose_runtime, extract, load_square, open_runner
 from fieldguide.images import Limits
+from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
-from fieldguide.records import Preprocessing, SilentProgress
+from fieldguide.records import Preprocessing
 
 SQUARE = Preprocessing(size=64, resize_shorter=73)
 WIDE = 4

@@ -13,7 +13,7 @@ SOURCE = ROOT / "src" / "fieldguide"
 # A room imports only from lower floors. Rooms on one floor do not import each other; inside a package they may.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("__init__", "errors"),
-    ("records", "candidates", "licences", "names", "atomic", "csvtext"),
+    ("records", "candidates", "licences", "names", "progress", "atomic", "csvtext"),
     ("settings", "images", "preprocess", "engine", "modelscan", "net", "report", "creditlines"),
     ("catalog",),
     ("project", "dataset", "runs", "metrics", "calibration", "guide"),

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,22 @@ def test_where_a_page_came_from(tmp_path: Path) -> None:
     assert search(path, base_url="https://b.example/x/").candidates[0].url == "https://b.example/x/a/1.jpg"
     path.write_text("<base href='/deep/'><img src='1.jpg'>", encoding="utf-8")
     assert search(path, base_url="https://b.example/x/").candidates[0].url == "https://b.example/deep/1.jpg"
+
+
+def test_a_page_without_a_picture_is_no_empty_result(tmp_path: Path) -> None:
+    path = tmp_path / "consent.html"
+    path.write_text("<html><body><p>Before you continue</p></body></html>", encoding="utf-8")
+    with pytest.raises(LayoutChanged, match="no picture"):
+        search(path)
+
+
+def test_a_folder_whose_names_are_no_text(tmp_path: Path) -> None:
+    for number, name in enumerate((b"a\xff.html", b"b c.html")):
+        page = f"<img src='https://a.example/{number}.jpg'>".encode()
+        (tmp_path / os.fsdecode(name)).write_bytes(page)
+    first = search(tmp_path)
+    assert first.cursor.encode() and first.answer.url.encode("utf-8")
+    assert names(search(tmp_path, first.cursor)) == ["1.jpg"]
 
 
 def test_a_page_by_its_spec() -> None:

@@ -13,7 +13,7 @@ from conftest import CLASS_NAMES, Pictures, picture_bytes
 from fieldguide.errors import InputMissing, InputUnusable
 from fieldguide.guide import open_guide
 from fieldguide.predict import predict
-from fieldguide.records import SilentProgress
+from fieldguide.progress import SilentProgress
 
 
 def ask(guide: Path, *paths: Path) -> list[dict[str, Any]]:

@@ -22,9 +22,10 @@ from fieldguide.evaluate import evaluate
 from fieldguide.features import Embedder
 from fieldguide.guide import open_guide
 from fieldguide.new import new
+from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
 from fieldguide.publish import publish
-from fieldguide.records import PublishReport, SilentProgress
+from fieldguide.records import PublishReport
 from fieldguide.split import split
 from fieldguide.train import train
 

@@ -13,8 +13,9 @@ from conftest import Pictures
 from fieldguide.add import add
 from fieldguide.clean import clean
 from fieldguide.errors import NotReady
+from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
-from fieldguide.records import Grouping, ImageRow, ImageState, Label, Origin, SilentProgress, Split, Verdict
+from fieldguide.records import Grouping, ImageRow, ImageState, Label, Origin, Split, Verdict
 from fieldguide.settings import Settings
 from fieldguide.split import assign, count_leaks, split
 

@@ -6,8 +6,8 @@ from command import ran, set_key
 from conftest import Pictures, make_project
 from fieldguide.add import add
 from fieldguide.clean import clean
+from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
-from fieldguide.records import SilentProgress
 from fieldguide.split import split
 from fieldguide.status import status
 

@@ -15,9 +15,10 @@ from fieldguide.evaluate import evaluate
 from fieldguide.features import Embedder
 from fieldguide.learners.backbones import WIDTHS
 from fieldguide.learners.transfer import Head
+from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
 from fieldguide.publish import publish
-from fieldguide.records import Depth, SilentProgress, TrainReport
+from fieldguide.records import Depth, TrainReport
 from fieldguide.runs import load_run
 from fieldguide.train import train
 

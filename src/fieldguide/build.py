@@ -17,8 +17,8 @@ from typing import Any
 
 from fieldguide import clean, collect, evaluate, publish, split, train
 from fieldguide.catalog import Catalog
+from fieldguide.progress import Progress
 from fieldguide.project import Project
-from fieldguide.records import Progress
 from fieldguide.settings import Settings
 
 __all__ = ["STAGES", "Stage", "build"]

@@ -13,8 +13,10 @@ from fieldguide.checks.duplicates import Fingerprints, find_copies, group_alike,
 from fieldguide.checks.files import GREY_SIDE, FileLook, look_at_file
 from fieldguide.engine import Crash, core_count, map_guarded
 from fieldguide.errors import NotReady
+from fieldguide.licences import allowed, read_licence
+from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
-from fieldguide.records import CleanReport, ImageRow, Progress, Verdict
+from fieldguide.records import CleanReport, ImageRow, Verdict
 from fieldguide.settings import Settings
 
 __all__ = ["clean", "inputs"]
@@ -26,8 +28,11 @@ _PASSING = ("unreadable", "crashed", "too_slow", "too_much_memory")  # trouble o
 
 def inputs(catalog: Catalog, settings: Settings) -> str:
     """The digest of everything that this stage's result depends on."""
-    said = settings.clean.model_dump_json() + settings.images.model_dump_json() + str(sorted(settings.classes))
-    families = sorted((one.sha256, one.family) for one in catalog.origins() if one.family)
+    said = f"{settings.clean.model_dump_json()}{settings.images.model_dump_json()}{settings.collect.licences}"
+    said += str(sorted(settings.classes))
+    families = sorted(
+        (one.sha256, one.family, one.parent, one.licence) for one in catalog.origins() if one.page or one.query
+    )
     return hashlib.sha256((f"{said}{families}" + catalog.digest("image", "label")).encode()).hexdigest()
 
 
@@ -53,6 +58,7 @@ def clean(project: Project, settings: Settings, *, progress: Progress) -> CleanR
         _check_files(project, settings, catalog, images, progress)
         _check_copies(settings, catalog, images, progress)
         _check_names(settings, catalog)
+        _check_licences(settings, catalog)
         report = _report(catalog)
         catalog.finish("clean", wanted, asdict(report), project.now())
     return report
@@ -132,12 +138,12 @@ def _families(catalog: Catalog, sha256: Sequence[str]) -> set[tuple[int, int]]:
     """Pairs of images that their source says are of one family, or that were found for their likeness to one."""
     place = {name: index for index, name in enumerate(sha256)}
     members: dict[str, set[int]] = defaultdict(set)
-    origins = [origin for origin in catalog.origins() if origin.sha256 in place]
-    for origin in origins:
-        if origin.family:
-            members[origin.family].add(place[origin.sha256])
-    for origin in origins:
-        if origin.location in members:  # the one that the others were found similar to
+    for origin in catalog.origins():
+        for bond in (origin.family, origin.parent) if origin.sha256 in place else ():
+            members[bond].add(place[origin.sha256])
+    members.pop("", None)
+    for origin in catalog.origins():
+        if origin.sha256 in place and origin.location in members:  # the one that others were found similar to
             members[origin.location].add(place[origin.sha256])
     return {(min(found), other) for found in members.values() for other in found if other != min(found)}
 
@@ -152,12 +158,31 @@ def _check_names(settings: Settings, catalog: Catalog) -> None:
     catalog.set_verdicts(verdicts, str(sorted(settings.classes)))
 
 
+def _check_licences(settings: Settings, catalog: Catalog) -> None:
+    """Nothing; pictures that were searched for and are under none of the terms that may come in now are rejected.
+
+    A person's own pictures, added or drawn, are their own affair.
+    """
+    allowing: dict[str, bool] = {}
+    for origin in catalog.origins():
+        free = not origin.query or allowed(read_licence(origin.licence, origin.licence_url), settings.collect.licences)
+        allowing[origin.sha256] = allowing.get(origin.sha256, False) or free
+    reason = f"licence: none of its licences is {settings.collect.licences!r}"
+    catalog.set_verdicts(
+        [
+            Verdict(name, "licence", "keep" if free else "reject", "" if free else reason, 0.0)
+            for name, free in allowing.items()
+        ],
+        settings.collect.licences,
+    )
+
+
 def _report(catalog: Catalog) -> CleanReport:
     """The counts that the catalogue now gives."""
     states = catalog.states()
     kept = Counter(state.class_name for state in states if state.state == "kept")
     rejected: Counter[str] = Counter()
-    for check in ("files", "duplicates", "names"):
+    for check in ("files", "duplicates", "names", "licence"):
         said = (verdict for verdict, _ in catalog.verdicts(check).values() if verdict.verdict == "reject")
         rejected.update(verdict.reason.partition(":")[0] for verdict in said)
     groups = Counter(state.group_id for state in states)

@@ -10,8 +10,9 @@ from fieldguide.atomic import write_text
 from fieldguide.creditlines import CreditLine, credit_lines, credit_table
 from fieldguide.errors import NotReady
 from fieldguide.licences import licence_name
+from fieldguide.progress import Progress
 from fieldguide.project import Project
-from fieldguide.records import CreditsReport, ImageState, Origin, Progress
+from fieldguide.records import CreditsReport, ImageState, Origin
 from fieldguide.report import render
 from fieldguide.settings import Settings
 

@@ -9,8 +9,8 @@ from fieldguide.build import build
 from fieldguide.errors import ProjectExists
 from fieldguide.new import new
 from fieldguide.predict import predict
+from fieldguide.progress import Progress
 from fieldguide.project import SETTINGS_FILE, Project
-from fieldguide.records import Progress
 from fieldguide.sources.drawn import ABOUT, CLASS_NAMES, draw
 
 __all__ = ["demo"]

@@ -23,8 +23,9 @@ from fieldguide.images import decode, thumbnail_jpeg
 from fieldguide.learners.backbones import backbone_model
 from fieldguide.learners.transfer import Head, group_folds, held_out_logits
 from fieldguide.metrics import accuracy, calibration_error, confusion_matrix, per_class_scores
+from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
-from fieldguide.records import EvaluateReport, Progress
+from fieldguide.records import EvaluateReport
 from fieldguide.report import render
 from fieldguide.runs import Run, latest_run
 from fieldguide.settings import Settings

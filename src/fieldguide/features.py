@@ -28,8 +28,9 @@ from fieldguide.engine import core_count, map_threads
 from fieldguide.errors import BadImage, InputMissing, MissingExtra, NotReady, ProjectDamaged
 from fieldguide.images import Limits, decode
 from fieldguide.preprocess import decode_size, prepare
+from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
-from fieldguide.records import Preprocessing, Progress
+from fieldguide.records import Preprocessing
 from fieldguide.runs import Run
 from fieldguide.settings import Settings
 

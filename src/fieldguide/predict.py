@@ -13,7 +13,8 @@ from fieldguide.errors import BadImage, InputMissing, InputUnusable, translate_o
 from fieldguide.guide import Guide, open_guide
 from fieldguide.images import Limits
 from fieldguide.names import readable
-from fieldguide.records import Prediction, Progress
+from fieldguide.progress import Progress
+from fieldguide.records import Prediction
 
 __all__ = ["predict"]
 

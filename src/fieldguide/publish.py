@@ -26,8 +26,9 @@ from fieldguide.images import decode, thumbnail_jpeg
 from fieldguide.learners.backbones import WIDTHS, backbone_model
 from fieldguide.learners.transfer import Head, group_folds, root
 from fieldguide.licences import read_licence
+from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
-from fieldguide.records import Origin, Progress, PublishReport
+from fieldguide.records import Origin, PublishReport
 from fieldguide.report import render
 from fieldguide.runs import Run, latest_run
 from fieldguide.settings import ClassSettings, Settings

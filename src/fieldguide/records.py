@@ -6,7 +6,7 @@ so that a guide can be opened with very little installed.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal
 
 __all__ = [
     "AddReport",
@@ -24,9 +24,7 @@ __all__ = [
     "Origin",
     "Prediction",
     "Preprocessing",
-    "Progress",
     "PublishReport",
-    "SilentProgress",
     "Split",
     "SplitReport",
     "StageStatus",
@@ -38,32 +36,6 @@ __all__ = [
 Split = Literal["train", "val", "test"]
 Fit = Literal["crop", "squash", "pad"]
 Depth = Literal["top", "deep"]
-
-
-class Progress(Protocol):
-    """Where a stage says how far it is. A stage never prints."""
-
-    def start(self, what: str, total: int | None) -> None:
-        """Nothing; a new piece of work begins, of `total` steps where that is known."""
-
-    def start_parts(self, what: str, totals: Mapping[str, int]) -> None:
-        """Nothing; work begins that goes on in several parts at once, each with its steps."""
-
-    def advance(self, steps: int = 1, part: str = "") -> None:
-        """Nothing; that many more steps are done, of a part where there are parts."""
-
-
-class SilentProgress:
-    """A `Progress` that tells nobody."""
-
-    def start(self, what: str, total: int | None) -> None:
-        """Nothing."""
-
-    def start_parts(self, what: str, totals: Mapping[str, int]) -> None:
-        """Nothing."""
-
-    def advance(self, steps: int = 1, part: str = "") -> None:
-        """Nothing."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +85,8 @@ class Origin:
         licence_raw: the licence in the source's own words.
         query: what was searched for.
         parent: the address of the picture that it was found similar to, or "".
-        family: pictures of one family never sit on both sides of a split: the address of the picture that all of
-            them were found similar to, or the source's name for one subject photographed several times.
+        family: the source's name for one subject photographed several times. Pictures of one family, and a picture
+            with those that were found similar to it, never sit on both sides of a split.
     """
 
     sha256: str

@@ -114,7 +114,7 @@ class CollectSettings(_Section):
     allow_networks: tuple[str, ...] = Field(
         (), max_length=20, description='private networks that may be asked, such as "192.168.7.0/24"'
     )
-    ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = Field((80, 443), description="ports that may be asked")
+    ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = Field((), description="more ports than 80 and 443")
     hosts: dict[str, HostSettings] = Field(default_factory=dict, description="what is decided about single hosts")
     options: dict[str, dict[str, str]] = Field(
         default_factory=dict, description="what else a source understands; query: its own search in place of the others"

@@ -11,8 +11,9 @@ from dataclasses import asdict
 
 from fieldguide.catalog import Catalog
 from fieldguide.errors import NotReady
+from fieldguide.progress import Progress
 from fieldguide.project import Project
-from fieldguide.records import ImageState, Origin, Progress, SplitReport
+from fieldguide.records import ImageState, Origin, SplitReport
 from fieldguide.settings import Settings
 
 __all__ = ["assign", "count_leaks", "inputs", "split"]

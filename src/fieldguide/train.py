@@ -24,8 +24,9 @@ from fieldguide.learners.transfer import (
     search_head,
 )
 from fieldguide.metrics import accuracy
+from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
-from fieldguide.records import Depth, Fit, Preprocessing, Progress, TrainReport
+from fieldguide.records import Depth, Fit, Preprocessing, TrainReport
 from fieldguide.runs import Run, is_whole, save_run
 from fieldguide.settings import Settings
 

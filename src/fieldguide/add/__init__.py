@@ -24,8 +24,9 @@ from fieldguide.errors import (
 from fieldguide.images import read_header
 from fieldguide.licences import read_licence
 from fieldguide.names import check_name, match_key, readable
+from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
-from fieldguide.records import AddReport, ImageRow, Label, Origin, Progress
+from fieldguide.records import AddReport, ImageRow, Label, Origin
 from fieldguide.settings import Settings
 
 __all__ = ["Terms", "add"]

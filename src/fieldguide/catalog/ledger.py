@@ -4,6 +4,7 @@ Knows nothing about networks or pixels. Everything that it has said is written i
 on at its cursor and no finished address is fetched twice. Pages are kept as raw evidence.
 """
 
+import hashlib
 import json
 import zlib
 from collections import Counter
@@ -121,48 +122,58 @@ class Ledger:
         """Nothing; the query goes on, has ended, or was refused and why."""
         self._catalog.write("UPDATE query SET state = ?, reason = ? WHERE id = ?", [(state, reason, search)])
 
-    def restart(self, search: int) -> None:
-        """Nothing; the query begins anew; what it offered before stays."""
-        self._catalog.write("UPDATE query SET state = 'open', cursor = '', reason = '' WHERE id = ?", [(search,)])
+    def adopt(self, search: Search) -> None:
+        """Nothing; what waits, or was left for its licence, from this query under older settings is this search's."""
+        one = search.query
+        self._catalog.write(
+            """UPDATE candidate SET query_id = ? WHERE class_name = ? AND judged IN ('', 'licence') AND query_id IN
+               (SELECT id FROM query WHERE class_name = ? AND source = ? AND text = ? AND parent = ?)""",
+            [(search.id, one.class_name, one.class_name, one.source, one.text, search.parent)],
+        )
 
     def add_page(
-        self, search: Search, page: ResultPage, judged: Sequence[tuple[str, Candidate, str]], fetched_at: str
-    ) -> None:
+        self, search: Search, page: ResultPage, judged: Sequence[tuple[str, Candidate, str]], fetched_at: str,
+        refused: str = "",
+    ) -> None:  # fmt: skip
         """Nothing; the page, its candidates and the next cursor are written together.
 
         Args:
             search: whose page it is.
             page: as the source gave it.
-            judged: url_key, candidate, and "" or why it need not be fetched, in order; an address that the class was
-                offered before is left as it was.
+            judged: url_key, candidate, and "" or why it need not be fetched, in order. An address that the class was
+                offered before is left as it was, but where it waits, or only its licence spoke against it and this
+                one's does not: then this offer takes its place.
             fetched_at: the time.
+            refused: why the page is only kept as evidence: the query stays where it was.
         """
         answer = page.answer
+        keys = hashlib.sha256("\n".join(key for key, _, _ in judged).encode()).hexdigest() if judged else ""
+        repeats = bool(keys) and bool(
+            self._catalog.rows("SELECT 1 FROM page WHERE query_id = ? AND keys = ?", (search.id, keys))
+        )  # past its end a source may show the same again
         with self._catalog.transaction():
             self._catalog.write(
-                "INSERT OR REPLACE INTO page VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO page VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [(search.id, search.pages, answer.url, answer.status, json.dumps(dict(answer.headers)),
-                  zlib.compress(answer.body), json.dumps(dict(page.skipped)), fetched_at)],
+                  zlib.compress(answer.body), json.dumps(dict(page.skipped)), keys, fetched_at)],
             )  # fmt: skip
             self._catalog.write(
-                """INSERT OR IGNORE INTO candidate (query_id, class_name, url_key, rank, record, judged)
-                   VALUES (?, ?, ?, ?, ?, ?)""",
+                """INSERT INTO candidate (query_id, class_name, url_key, rank, record, judged) VALUES (?, ?, ?, ?, ?, ?)
+                   ON CONFLICT (class_name, url_key) DO UPDATE SET query_id = excluded.query_id,
+                   rank = excluded.rank, record = excluded.record, judged = excluded.judged
+                   WHERE judged = '' OR (judged = 'licence' AND excluded.judged = '')""",
                 [
                     (search.id, search.query.class_name, key, search.seen + rank,
                      json.dumps(vars(candidate), ensure_ascii=False), why)
                     for rank, (key, candidate, why) in enumerate(judged)
                 ],
             )  # fmt: skip
+            state = "refused" if refused else "open" if page.cursor and not repeats else "ended"
+            cursor = search.cursor if refused else page.cursor
             self._catalog.write(
-                "UPDATE query SET cursor = ?, pages = pages + 1, seen = seen + ?, state = ?, reason = '' WHERE id = ?",
-                [(page.cursor, len(page.candidates), "open" if page.cursor else "ended", search.id)],
+                "UPDATE query SET cursor = ?, pages = pages + 1, seen = seen + ?, state = ?, reason = ? WHERE id = ?",
+                [(cursor, len(page.candidates), state, refused, search.id)],
             )
-
-    def repeats(self, search: int, url_keys: Sequence[str]) -> bool:
-        """Whether a search has offered every one of these addresses before, and there are some."""
-        marks = ", ".join("?" * len(url_keys))
-        sql = f"SELECT count(*) FROM candidate WHERE query_id = ? AND url_key IN ({marks})"
-        return bool(url_keys) and self._catalog.rows(sql, (search, *url_keys))[0][0] == len(set(url_keys))
 
     def offers(self, class_name: str, searches: Sequence[int], judged: str = "", limit: int = -1) -> list[Offer]:
         """A class's candidates in order: those judged so, by default those not judged yet.
@@ -261,6 +272,14 @@ class Ledger:
         sql = """SELECT sha256, dhash, mirror, grey FROM candidate JOIN fetch USING (url_key)
                  WHERE class_name = ? AND judged = 'kept'"""
         return [(row[0], row[1], row[2], row[3]) for row in self._catalog.rows(sql, (class_name,))]
+
+    def skipped(self) -> dict[str, Counter[str]]:
+        """For each class, why what its sources showed was no candidate, and how often."""
+        found: dict[str, Counter[str]] = {}
+        sql = "SELECT class_name, skipped FROM page JOIN query ON query.id = query_id WHERE skipped <> '{}'"
+        for class_name, said in self._catalog.rows(sql):
+            found.setdefault(class_name, Counter()).update(json.loads(said))
+        return found
 
     def page_body(self, source: str) -> bytes:
         """The newest answer that a source gave, as it came; empty where there was none."""

@@ -54,7 +54,7 @@ MIGRATIONS: tuple[str, ...] = (
         seen INTEGER NOT NULL, reason TEXT NOT NULL, UNIQUE (class_name, source, text, options, parent));
     CREATE TABLE page (
         query_id INTEGER NOT NULL REFERENCES query, number INTEGER NOT NULL, url TEXT NOT NULL, status INTEGER NOT NULL,
-        headers TEXT NOT NULL, body BLOB NOT NULL, skipped TEXT NOT NULL, fetched_at TEXT NOT NULL,
+        headers TEXT NOT NULL, body BLOB NOT NULL, skipped TEXT NOT NULL, keys TEXT NOT NULL, fetched_at TEXT NOT NULL,
         PRIMARY KEY (query_id, number));
     CREATE TABLE candidate (
         id INTEGER PRIMARY KEY, query_id INTEGER NOT NULL REFERENCES query, class_name TEXT NOT NULL,

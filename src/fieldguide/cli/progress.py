@@ -67,6 +67,10 @@ class BarProgress:
         if self._lines:
             self._console.print(f"{what}{f': {total}' if total else ''}", markup=False)
 
+    def say(self, line: str) -> None:
+        """Nothing; a line above the bars."""
+        self._console.print(line, markup=False, style="dim")
+
     def start_parts(self, what: str, totals: Mapping[str, int]) -> None:
         """Nothing; a bar for each part, as many as fit; a line for all of them where there are no bars."""
         self.clear()

@@ -16,11 +16,12 @@ from fieldguide.catalog.ledger import Ledger
 from fieldguide.collect.drawing import draw_charts
 from fieldguide.collect.gathering import Connect, Gathered, gather
 from fieldguide.collect.plan import plan_lines
-from fieldguide.collect.queries import Wanted, wanted_queries
-from fieldguide.errors import SettingsError
+from fieldguide.collect.queries import Wanted, net_rules, wanted_queries
+from fieldguide.errors import NotReady, SettingsError
 from fieldguide.net import Client, NetRules
+from fieldguide.progress import Progress
 from fieldguide.project import Project
-from fieldguide.records import CollectReport, Progress
+from fieldguide.records import CollectReport
 from fieldguide.settings import Settings
 
 __all__ = ["collect", "inputs"]
@@ -32,6 +33,9 @@ def inputs(catalog: Catalog, settings: Settings) -> str:
     """The digest of everything that this stage's result depends on."""
     classes = {name: (one.queries, one.at) for name, one in sorted(settings.classes.items())}
     said = f"{settings.collect.model_dump_json()} {classes} seed {settings.seed}"
+    if settings.collect.sources != ("drawn",):  # what is rejected since makes room for more
+        rejected = sorted(state.sha256 for state in catalog.states() if state.state == "rejected")
+        said += f"{settings.clean.model_dump_json()} {settings.images.model_dump_json()} {rejected}"
     return hashlib.sha256((said + catalog.digest("origin")).encode()).hexdigest()
 
 
@@ -67,7 +71,7 @@ def collect(
         BadQuery: a source does not accept what is asked.
         NetworkDown: nobody could be reached.
         MissingExtra: something that a source needs is not installed.
-        NotReady: a chart could not be drawn.
+        NotReady: a chart could not be drawn, or not one good picture was found.
         KeyboardInterrupt: the person pressed Ctrl-C; what was acknowledged is kept.
         DiskFull: no space; what was gathered stays.
         NoPermission: the project cannot be written.
@@ -87,13 +91,26 @@ def collect(
             report = CollectReport(asked.per_class, found)
         else:
             wanted = wanted_queries(settings, project.root)
-            report = CollectReport(asked.per_class, {}, plan=plan_lines(wanted, asked, os.environ))
+            plan = plan_lines(wanted, asked, net_rules(settings, wanted.sources), os.environ)
+            report = CollectReport(asked.per_class, {}, plan=plan)
+            _check_contact(settings, wanted)
             if not dry_run:
                 _forget(Ledger(catalog), retry)
                 report = _search(project, settings, catalog, wanted, (progress, connect), report.plan)
         if not dry_run:
             catalog.finish("collect", inputs(catalog, settings), asdict(report), project.now())
     return report
+
+
+def _check_contact(settings: Settings, wanted: Wanted) -> None:
+    """Nothing; whoever is asked can reach the person.
+
+    Raises:
+        SettingsError: there is no contact, and somebody will be asked.
+    """
+    if not settings.collect.contact and any(name not in _OFF_LINE for name in wanted.sources):
+        message = "those who are asked for pictures want to know how to reach you"
+        raise SettingsError(message, 'write an address into fieldguide.toml: [collect] contact = "you@example.org"')
 
 
 def _forget(ledger: Ledger, reasons: Sequence[str]) -> None:
@@ -115,12 +132,9 @@ def _search(
     plan: list[str],
 ) -> CollectReport:  # fmt: skip
     """The report on searching the sources for every name."""
-    if not settings.collect.contact and any(name not in _OFF_LINE for name in wanted.sources):
-        message = "those who are asked for pictures want to know how to reach you"
-        raise SettingsError(message, 'write an address into fieldguide.toml: [collect] contact = "you@example.org"')
     progress, connect = means
     for line in plan:
-        progress.start(line, None)
+        progress.say(line)
     gathered = asyncio.run(gather(project, settings, catalog, wanted, progress, connect))
     if gathered is None:
         raise KeyboardInterrupt
@@ -130,18 +144,26 @@ def _search(
 
 
 def _check_anything(gathered: Gathered, ledger: Ledger) -> None:
-    """Nothing; something was offered, or there was no trouble.
+    """Nothing; there is at least one good picture.
 
     Raises:
         FieldguideError: the first trouble, where nobody ever offered anything.
+        NotReady: pictures were offered, and none is good.
     """
-    if gathered.short and gathered.troubles and not ledger.reasons():
+    if sum(gathered.good.values()):
+        return
+    if gathered.troubles and not ledger.reasons():
         raise next(iter(gathered.troubles.values()))
+    reasons = sum((Counter(found) for found in ledger.reasons().values()), Counter())
+    said = ", ".join(f"{count} {why or 'waiting'}" for why, count in reasons.most_common(5)) or "none was offered"
+    why = next(iter(gathered.short.values()), "")
+    raise NotReady(f"not one good picture was found ({said}); {why}", "look at the queries and sources under [collect]")
 
 
 def _report(settings: Settings, catalog: Catalog, ledger: Ledger, gathered: Gathered, plan: list[str]) -> CollectReport:
     """The report that the ledger gives."""
     reasons = ledger.reasons()
+    skipped = ledger.skipped()
     counted = {name: reasons.get(name, Counter()) for name in settings.classes}
     fetched = ledger.count_fetched()
     return CollectReport(
@@ -151,7 +173,9 @@ def _report(settings: Settings, catalog: Catalog, ledger: Ledger, gathered: Gath
         fetched={name: fetched.get(name, 0) for name in counted},
         reasons={
             name: {
-                why: count for why, count in sorted(found.items(), key=lambda item: -item[1]) if why not in ("", "kept")
+                why: count
+                for why, count in (found + skipped.get(name, Counter())).most_common()
+                if why not in ("", "kept")
             }
             for name, found in counted.items()
         },

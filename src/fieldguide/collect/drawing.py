@@ -12,8 +12,9 @@ from fieldguide.catalog import Catalog
 from fieldguide.engine import Crash, core_count, map_guarded
 from fieldguide.errors import BadImage, MissingExtra, NotReady, SettingsError
 from fieldguide.images import read_header
+from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
-from fieldguide.records import ImageRow, Label, Origin, Progress
+from fieldguide.records import ImageRow, Label, Origin
 from fieldguide.settings import Settings
 from fieldguide.sources.drawn import CLASS_NAMES, Drawing, draw
 

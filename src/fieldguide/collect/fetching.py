@@ -5,8 +5,9 @@ is done.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 
 from yarl import URL
@@ -40,41 +41,57 @@ class Fetcher:
         self._turns = asyncio.Semaphore(rules.connections + 2 * core_count())
         self._gates: dict[str, asyncio.Semaphore] = {}
         self._threads = ThreadPoolExecutor(core_count(), thread_name_prefix="fieldguide-decode")
-        self._running: dict[str, asyncio.Task[Fetch]] = {}
+        self._running: dict[str, asyncio.Task[Fetched | None]] = {}
         self._fresh: list[Fetch] = []
-        self._flushed = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._listeners: list[Callable[[], None]] = []
 
-    async def fetch_all(self, candidates: Iterable[Candidate]) -> None:
-        """Nothing; each address that was not fetched before is, and the ledger knows."""
+    async def fetch_all(self, candidates: Iterable[Candidate], landed: Callable[[], None]) -> list[Fetched]:
+        """What could not be asked for, because its host is being left alone; of the rest the ledger knows.
+
+        Args:
+            candidates: whose addresses are fetched, but for those that were before.
+            landed: called from time to time, when the ledger knows more.
+        """
+        self.flush()  # what another class has just fetched is known too
         by_key = {url_key(one.url): one.url for one in candidates}
         known = self._ledger.fetches(list(by_key))
         todo = {key: url for key, url in by_key.items() if key not in known}
+        self._listeners.append(landed)
         tasks = [self._running.get(key) or self._begin(key, url) for key, url in todo.items()]
         try:
-            await asyncio.gather(*tasks)
+            found = await asyncio.gather(*tasks)
         finally:
             self.flush()
+            self._listeners.remove(landed)
+        return [one for one in found if one is not None]
 
-    def _begin(self, key: str, url: str) -> asyncio.Task[Fetch]:
+    def _begin(self, key: str, url: str) -> asyncio.Task[Fetched | None]:
         """The task that fetches an address."""
         task = asyncio.create_task(self._fetch(key, url))
         self._running[key] = task
         return task
 
-    async def _fetch(self, key: str, url: str) -> Fetch:
-        """What came of an address; it stands in the ledger soon."""
+    async def _fetch(self, key: str, url: str) -> Fetched | None:
+        """None where it stands in the ledger soon; else why nobody was asked."""
         try:
             async with self._gate(key), self._turns:
                 got = await self._client.fetch(url)
+                if got.unasked:
+                    return replace(got, data=b"")
                 work = partial(look_at, key, got, self._project, self._limits)
-                found = await asyncio.get_running_loop().run_in_executor(self._threads, work)
-            if found.reason != "stopped":
-                self._fresh.append(found)
-                if len(self._fresh) >= _BATCH or asyncio.get_running_loop().time() > self._flushed + _FLUSH_S:
-                    self.flush()
-            return found
+                self._write_soon(await asyncio.get_running_loop().run_in_executor(self._threads, work))
+            return None
         finally:
             del self._running[key]
+
+    def _write_soon(self, found: Fetch) -> None:
+        """Nothing; it stands in the ledger in a third of a second, or when many others have come."""
+        if not self._fresh:
+            self._timer = asyncio.get_running_loop().call_later(_FLUSH_S, self.flush)
+        self._fresh.append(found)
+        if len(self._fresh) >= _BATCH:
+            self.flush()
 
     def _gate(self, key: str) -> asyncio.Semaphore:
         """What lets twice as many through as a host answers at once."""
@@ -87,15 +104,27 @@ class Fetcher:
         return self._gates[host]
 
     def flush(self) -> None:
-        """Nothing; what was fetched stands in the ledger."""
+        """Nothing; what was fetched stands in the ledger, its original on the disk.
+
+        Raises:
+            DiskFull: no space.
+            NoPermission: the project cannot be written.
+        """
+        if self._timer:
+            self._timer.cancel()
         fresh, self._fresh = self._fresh, []
-        self._flushed = asyncio.get_running_loop().time()
         if fresh:
             self._project.flush_images()  # originals are on the disk before the ledger speaks of them
             self._ledger.add_fetches(fresh, self._project.now())
+            for landed in list(self._listeners):
+                landed()
 
-    def close(self) -> None:
-        """Nothing; the threads have ended."""
+    async def close(self) -> None:
+        """Nothing; what was under way has ended, and so have the threads."""
+        rest = list(self._running.values())
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
         self._threads.shutdown(wait=True, cancel_futures=True)
 
 

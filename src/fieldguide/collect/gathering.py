@@ -11,7 +11,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fieldguide.candidates import Query
 from fieldguide.catalog import Catalog
@@ -22,14 +22,15 @@ from fieldguide.collect.queries import Wanted, net_rules
 from fieldguide.collect.searching import Searcher
 from fieldguide.errors import FieldguideError
 from fieldguide.net import Client, NetRules
+from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
-from fieldguide.records import Progress
 from fieldguide.settings import Settings
 
 __all__ = ["Connect", "Gathered", "gather"]
 
 Connect = Callable[[NetRules, asyncio.Event], Client]
-_ROUND = 1000  # most downloads between two judgements
+_BLOCK = 64  # offers judged at a time
+_WAITING = 4000  # downloads that wait for their turn, of all classes together
 _DRAIN_S = 10.0
 
 
@@ -64,16 +65,16 @@ async def gather(
     rules = net_rules(settings, wanted.sources)
     async with connect(rules, stop) as client:
         fetcher = Fetcher(project, ledger, client, decode_limits(settings), rules)
-        searcher = Searcher(project, settings, ledger, wanted.sources, client.ask, stop, os.environ)
+        searcher = Searcher(project, settings, ledger, wanted.sources, client.ask, stop, os.environ, progress.say)
         work = _Work(settings, ledger, searcher, fetcher, progress)
-        judges = {name: Judge(project, settings, catalog, name) for name in wanted.queries}
-        progress.start_parts("collecting", {name: settings.collect.per_class for name in judges})
         try:
-            with _stopping(stop):
+            with _stopping(stop, progress):
+                judges = {name: Judge(project, settings, catalog, name) for name in wanted.queries}
+                progress.start_parts("collecting", {name: settings.collect.per_class for name in judges})
                 await work.run(judges, wanted.queries)
         finally:
+            await fetcher.close()
             fetcher.flush()
-            fetcher.close()
     if stop.is_set():
         return None
     good = {name: judge.good for name, judge in judges.items()}
@@ -82,13 +83,20 @@ async def gather(
 
 @dataclass(frozen=True)
 class _Work:
-    """What the classes share."""
+    """What the classes share.
+
+    Attributes:
+        waited: class to the seconds that it has waited for hosts that were left alone.
+        stuck: class to why it waits no longer.
+    """
 
     settings: Settings
     ledger: Ledger
     searcher: Searcher
     fetcher: Fetcher
     progress: Progress
+    waited: dict[str, float] = field(default_factory=dict)
+    stuck: dict[str, str] = field(default_factory=dict)
 
     async def run(self, judges: Mapping[str, Judge], queries: Mapping[str, tuple[Query, ...]]) -> None:
         """Nothing; every class has enough, or no more is to be had, or the person wants to stop."""
@@ -106,19 +114,46 @@ class _Work:
         name = queries[0].class_name
         self.searcher.open(queries)
         known = {one.id: one for one in self.searcher.wanted(queries)}
-        self._foretell(self.ledger.offers(name, list(known), "licence"), known)
+        for why in ("licence", "too_small"):
+            self._foretell(self.ledger.offers(name, list(known), why), known)
         self.progress.advance(min(judge.good, self.settings.collect.per_class), name)
         while (need := self.settings.collect.per_class - judge.good) > 0 and not self.searcher.stop.is_set():
             searches = {one.id: one for one in self.searcher.wanted(queries)}
-            offers = self.ledger.offers(name, list(searches), limit=min(need, _ROUND))
-            if len(offers) < min(need, _ROUND) and await self._search(judge, queries):
+            most = min(need, max(_WAITING // len(self.settings.classes), self.settings.collect.connections))
+            offers = self.ledger.offers(name, list(searches), limit=most)
+            if len(offers) < most and await self._search(judge, queries, patient=not offers):
                 continue
             if not offers:
                 return
             if self._foretell(offers, searches):
                 continue
-            await self.fetcher.fetch_all(one.candidate for one in offers)
-            self.progress.advance(judge.judge(offers, searches), name)
+            if not await self._fetch(judge, offers, searches):
+                return
+
+    async def _fetch(self, judge: Judge, offers: list[Offer], searches: Mapping[int, Search]) -> bool:
+        """Whether it is worth going on: these offers were fetched and judged, or their hosts will answer soon."""
+        name = offers[0].class_name
+        left = list(offers)
+
+        def landed() -> None:
+            before = judge.good
+            while (done := judge.judge(left[:_BLOCK], searches)) > 0:
+                del left[:done]
+            self.progress.advance(judge.good - before, name)
+
+        unasked = await self.fetcher.fetch_all((one.candidate for one in offers), landed)
+        landed()
+        waits = [one for one in unasked if one.reason != "stopped"]
+        if not waits:
+            return True
+        wait = max(min(one.retry_after_s for one in waits), 1.0)
+        if wait > self.settings.collect.max_wait_s or self.waited.get(name, 0.0) > self.settings.collect.max_wait_s:
+            self.stuck[name] = f"{waits[0].detail}; {len(left)} pictures wait for the next run"
+            return False
+        self.progress.say(f"{name}: {waits[0].detail}; waiting {wait:.0f} s")
+        self.waited[name] = self.waited.get(name, 0.0) + wait
+        await self.searcher.wait(wait)
+        return True
 
     def _foretell(self, offers: Sequence[Offer], searches: Mapping[int, Search]) -> bool:
         """Whether some of these offers were judged otherwise than before, because the settings have changed."""
@@ -127,13 +162,13 @@ class _Work:
         self.ledger.judge(changed)
         return bool(changed)
 
-    async def _search(self, judge: Judge, queries: tuple[Query, ...]) -> bool:
+    async def _search(self, judge: Judge, queries: tuple[Query, ...], patient: bool) -> bool:
         """Whether another page was read; pictures like the first ones are asked for when nothing else is left."""
-        if await self.searcher.next_page(queries, judge.may_widen):
+        if await self.searcher.next_page(queries, judge.may_widen, patient):
             return True
         if not self.settings.collect.similar_seeds or not judge.may_widen:
             return False
-        return self._widen(queries) and await self.searcher.next_page(queries, True)
+        return self._widen(queries) and await self.searcher.next_page(queries, True, patient)
 
     def _widen(self, queries: tuple[Query, ...]) -> bool:
         """Whether searches for pictures like the first ones kept were opened that were not open before."""
@@ -143,21 +178,25 @@ class _Work:
             for one in by_id.values()
             if not one.parent and hasattr(self.searcher.sources[one.query.source], "similar")
         ]
-        seeds = self.ledger.offers(queries[0].class_name, firsts, "kept")
-        for seed in seeds[: self.settings.collect.similar_seeds]:
+        seeds = self.ledger.offers(queries[0].class_name, firsts, "kept", self.settings.collect.similar_seeds)
+        for seed in seeds:
             self.ledger.open_search(by_id[seed.search].query, seed.url_key)
         return len(self.searcher.wanted(queries)) > len(by_id)
 
     def explain(self, judges: Mapping[str, Judge], wanted: Wanted) -> dict[str, str]:
         """Each class that fell short, by how much and why."""
         short = {}
+        skipped = self.ledger.skipped()
         for name, judge in judges.items():
             missing = self.settings.collect.per_class - judge.good
             if missing > 0:
-                sources = {one.query.source for one in self.searcher.wanted(wanted.queries[name])}
-                errors = [str(self.searcher.silent[one].message) for one in sorted(sources & {*self.searcher.silent})]
-                refused = [one.reason for one in self.searcher.wanted(wanted.queries[name]) if one.reason]
-                why = "; ".join(dict.fromkeys([*errors, *refused])) or "the sources have no more"
+                searches = self.searcher.wanted(wanted.queries[name])
+                silent = [self.searcher.silent.get(one.query.source) for one in searches]
+                said = [self.stuck.get(name, ""), *(one.message for one in silent if one)]
+                said += [one.reason for one in searches]
+                if not sum(one.seen for one in searches) and name in skipped:
+                    said.append("nothing usable: " + ", ".join(f"{n} {why}" for why, n in skipped[name].items()))
+                why = "; ".join(dict.fromkeys(filter(None, said))) or "the sources have no more"
                 short[name] = f"{missing} missing: {why}"
         return short
 
@@ -177,13 +216,14 @@ async def _end_late(tasks: list[asyncio.Task[None]], stop: asyncio.Event) -> Non
 
 
 @contextmanager
-def _stopping(stop: asyncio.Event) -> Iterator[None]:
+def _stopping(stop: asyncio.Event, progress: Progress) -> Iterator[None]:
     """Nothing; inside the block the first Ctrl-C sets the event, and a second one ends everything at once."""
 
     def press() -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
+        progress.say(f"stopping: at most {_DRAIN_S:.0f} s for what is under way; Ctrl-C again ends it at once")
 
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -6,7 +6,6 @@ with the same pictures as one that was not.
 
 from collections.abc import Mapping, Sequence
 
-from fieldguide.candidates import Candidate
 from fieldguide.catalog import Catalog
 from fieldguide.catalog.ledger import Fetch, Ledger, Offer, Search
 from fieldguide.checks.duplicates import Seen
@@ -46,11 +45,11 @@ class Judge:
         """Nothing; what the class has already is known: collected or added, and not rejected since."""
         collected = {name: (one, two, grey) for name, one, two, grey in self._ledger.prints(self._class_name)}
         for one in self._catalog.holdings(self._class_name):
-            self._known.add(one.sha256)
-            self.good += not one.rejected
-            self._similar += one.similar
             prints = one.prints if one.prints[0] else collected.get(one.sha256) or self._look(one.sha256, one.format)
+            self._known.add(one.sha256)
             if prints:
+                self.good += not one.rejected
+                self._similar += one.similar
                 self._seen.add(prints)
 
     def _look(self, sha256: str, suffix: str) -> tuple[bytes, bytes, bytes] | None:
@@ -62,14 +61,13 @@ class Judge:
             return None
 
     def judge(self, offers: Sequence[Offer], searches: Mapping[int, Search]) -> int:
-        """How many of these offers are kept; those that were not fetched, and all behind them, wait for the next run.
+        """How many of these offers are judged now: the first ones, up to one that is not fetched yet.
 
         Args:
             offers: in order, none judged yet.
             searches: by id.
         """
         fetches = self._ledger.fetches([one.url_key for one in offers])
-        before = self.good
         with self._catalog.transaction():
             judged = []
             for offer in offers:
@@ -78,7 +76,7 @@ class Judge:
                     break
                 judged.append((offer.id, self._verdict(offer, fetch, searches[offer.search])))
             self._ledger.judge(judged)
-        return self.good - before
+        return len(judged)
 
     def _verdict(self, offer: Offer, fetch: Fetch, search: Search) -> str:
         """`kept`, or why not; what is kept is in the catalogue."""
@@ -88,18 +86,23 @@ class Judge:
             return "too_small"
         if search.parent and not self.may_widen:
             return "enough_similar"
-        if fetch.image.sha256 in self._known:
+        if fetch.image.sha256 in self._known:  # another source may know more of its author and terms
+            self._add(offer, fetch, search)
             return "copy"
         if self._seen.has(fetch.prints):
             return "near_copy"
-        origin = self._origin(offer, fetch, search)
-        label = Label(fetch.image.sha256, self._class_name, "query")
-        self._catalog.add_images([(fetch.image, origin, label)], self._project.now())
+        self._add(offer, fetch, search)
         self._known.add(fetch.image.sha256)
         self._seen.add(fetch.prints)
         self._similar += bool(search.parent)
         self.good += 1
         return "kept"
+
+    def _add(self, offer: Offer, fetch: Fetch, search: Search) -> None:
+        """Nothing; the picture, its label and this origin are in the catalogue."""
+        assert fetch.image is not None
+        label = Label(fetch.image.sha256, self._class_name, "query")
+        self._catalog.add_images([(fetch.image, self._origin(offer, fetch, search), label)], self._project.now())
 
     def _origin(self, offer: Offer, fetch: Fetch, search: Search) -> Origin:
         """Where a kept picture came from and under what terms."""
@@ -120,10 +123,5 @@ class Judge:
             licence_raw=one.licence,
             query=search.query.text,
             parent=parent.url if parent else "",
-            family=_family(parent or one) or (parent.url if parent else ""),
+            family=str(one.extra.get("group", "")),
         )
-
-
-def _family(candidate: Candidate) -> str:
-    """What the source says photographs of one subject have in common, or ""."""
-    return str(candidate.extra.get("group", ""))

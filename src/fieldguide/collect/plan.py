@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from fieldguide.candidates import SourceFacts
 from fieldguide.collect.queries import Wanted
+from fieldguide.net import NetRules
 from fieldguide.settings import CollectSettings
 
 __all__ = ["plan_lines"]
@@ -12,7 +13,7 @@ __all__ = ["plan_lines"]
 _DAY_S = 86_400
 
 
-def plan_lines(wanted: Wanted, asked: CollectSettings, environ: Mapping[str, str]) -> list[str]:
+def plan_lines(wanted: Wanted, asked: CollectSettings, rules: NetRules, environ: Mapping[str, str]) -> list[str]:
     """A line for each source: the fewest requests, how long they take, what limits it.
 
     "At least": as if each picture offered were good, and the sources shared the work evenly.
@@ -20,6 +21,7 @@ def plan_lines(wanted: Wanted, asked: CollectSettings, environ: Mapping[str, str
     Args:
         wanted: the queries.
         asked: how many pictures of each class.
+        rules: how gently hosts are asked.
         environ: where keys are looked for.
     """
     classes = len(wanted.queries)
@@ -29,24 +31,26 @@ def plan_lines(wanted: Wanted, asked: CollectSettings, environ: Mapping[str, str
     lines = [head]
     for name, source in wanted.sources.items():
         queries = sum(1 for found in wanted.queries.values() for one in found if one.source == name)
-        lines.append(f"{name}: {_line(source.facts, classes, share, queries, environ)}")
-    spread = max((len(source.facts.media_hosts) for source in wanted.sources.values()), default=1)
-    lines.append(f"downloads: at one a second from each host, {_span(total / max(1, spread))} or more")
+        spacing = max((rules.limit(host).spacing_s for host in source.facts.hosts), default=0.0)
+        lines.append(f"{name}: {_line(source.facts, classes * share, queries, spacing, environ)}")
+    hosts = {host for source in wanted.sources.values() for host in source.facts.media_hosts}
+    rate = sum(1 / max(rules.limit(host).spacing_s, 0.01) for host in hosts) or 1 / max(rules.default.spacing_s, 0.01)
+    lines.append(f"downloads: {_span(total / rate)} or more, as gently as their hosts are asked")
     return lines
 
 
-def _line(facts: SourceFacts, classes: int, share: int, queries: int, environ: Mapping[str, str]) -> str:
-    """What one source will be asked."""
+def _line(facts: SourceFacts, pictures: int, queries: int, spacing: float, environ: Mapping[str, str]) -> str:
+    """What one source will be asked for so many pictures."""
     has_key = bool(facts.key and environ.get(facts.key))
     if facts.key_needed and not has_key:
         return f"needs a key in {facts.key}: nothing will be asked"
-    requests = max(queries, classes * math.ceil(share / max(1, facts.page_size)))
-    spacing = max((limit.spacing_s for limit in facts.hosts.values()), default=0.0)
+    requests = max(queries, math.ceil(pictures / max(1, facts.page_size)))
     said = [f"{queries} queries, at least {requests:,} requests, {_span(requests * spacing)}"]
     if facts.per_day and not has_key:
         days = requests * _DAY_S / facts.per_day
-        said.append(f"{facts.per_day:,} a day without a key: {_span(days)}" if requests > facts.per_day else "")
-    if facts.per_query and queries and facts.per_query * queries < share * classes:
+        more = f", none of that with one in {facts.key}" if facts.key else ""
+        said.append(f"{facts.per_day:,} a day without a key: {_span(days)}{more}" if requests > facts.per_day else "")
+    if facts.per_query and queries and facts.per_query * queries < pictures:
         said.append(f"{facts.per_query} pictures per query at most: write more queries")
     if not facts.licence_fields:
         said.append("says no licences: its pictures count as unknown")

@@ -3,6 +3,7 @@
 Knows nothing about networks or the ledger.
 """
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from fieldguide.settings import HostSettings, Settings
 from fieldguide.sources import open_source
 from fieldguide.sources.pagespecs import load_spec
 
-__all__ = ["Wanted", "net_rules", "wanted_queries"]
+__all__ = ["Wanted", "as_asked", "net_rules", "wanted_queries"]
 
 _FILES = ("page", "urls")  # sources whose text is a path, told from the project's folder
 
@@ -89,13 +90,28 @@ def _queries(settings: Settings, root: Path, class_name: str, source: str) -> It
     """The queries of a class at a source."""
     options = dict(settings.collect.options.get(source, {}))
     own = options.pop("query", "")
+    if source == "browser":
+        options |= _leave(settings, options, root)
+    chosen = settings.collect
+    options[".asked"] = f"{chosen.licences} {chosen.per_query} {chosen.similar_each}"
+    for text in settings.classes[class_name].at.get(source) or _texts(settings, class_name, own):
+        known = _Frozen(options | ({".file": _stamp(root / text)} if source in _FILES else {}))
+        yield Query(source, class_name, text, known, chosen.licences, chosen.contact)
+
+
+def as_asked(query: Query, root: Path) -> Query:
+    """The query as its source is asked: without what only tells it from older ones, and with its path in full."""
+    options = {name: value for name, value in query.options.items() if not name.startswith(".")}
     if (root / options.get("spec", "")).is_file():  # a spec of the person's own is told from the project's folder
         options["spec"] = str(root / options["spec"])
-    if source == "browser":
-        options |= _leave(settings, options)
-    for text in settings.classes[class_name].at.get(source) or _texts(settings, class_name, own):
-        where = str(root / text) if source in _FILES else text
-        yield Query(source, class_name, where, _Frozen(options), settings.collect.licences, settings.collect.contact)
+    return replace(query, options=options, text=str(root / query.text) if query.source in _FILES else query.text)
+
+
+def _stamp(path: Path) -> str:
+    """What changes when a file, or a folder's files, do: a list that has grown is read again."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    said = [(str(one.relative_to(path)), one.stat().st_size, one.stat().st_mtime_ns) for one in files if one.is_file()]
+    return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
 
 
 def _texts(settings: Settings, class_name: str, own: str) -> list[str]:
@@ -115,7 +131,7 @@ def _texts(settings: Settings, class_name: str, own: str) -> list[str]:
         ) from error
 
 
-def _leave(settings: Settings, options: Mapping[str, str]) -> dict[str, str]:
+def _leave(settings: Settings, options: Mapping[str, str], root: Path) -> dict[str, str]:
     """What a person has decided about driving a browser over the spec's host.
 
     Raises:
@@ -124,7 +140,10 @@ def _leave(settings: Settings, options: Mapping[str, str]) -> dict[str, str]:
     if "spec" not in options:
         message = "the source 'browser' needs the name of a spec"
         raise SettingsError(message, 'write under [collect.options]: browser = {spec = "NAME"}')
-    host = URL(load_spec(options["spec"]).url).host or ""
+    host = (
+        URL(load_spec(str(root / options["spec"]) if (root / options["spec"]).is_file() else options["spec"]).url).host
+        or ""
+    )
     decided = settings.collect.hosts.get(host)
     given = {"allow_networks": ",".join(settings.collect.allow_networks)} if settings.collect.allow_networks else {}
     if decided is None:
@@ -162,7 +181,7 @@ def net_rules(settings: Settings, sources: Mapping[str, Source]) -> NetRules:
         max_wait_s=chosen.max_wait_s,
         robots_exempt=frozenset({*documented, *freed}),
         allow_networks=chosen.allow_networks,
-        ports=frozenset(chosen.ports),
+        ports=frozenset({80, 443, *chosen.ports}),
     )
 
 

@@ -5,14 +5,23 @@ until the next run.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from typing import Any, cast
 
 from fieldguide.candidates import Answer, Ask, Candidate, Query, Request, ResultPage, SimilarSource, Source, url_key
 from fieldguide.catalog.ledger import Ledger, Search
-from fieldguide.errors import FieldguideError, LayoutChanged, NetworkDown, RateLimited, SourceError
+from fieldguide.collect.queries import as_asked
+from fieldguide.errors import (
+    Blocked,
+    FieldguideError,
+    KeyNeeded,
+    LayoutChanged,
+    NetworkDown,
+    RateLimited,
+    SourceError,
+)
 from fieldguide.licences import Licence, allowed, read_licence
 from fieldguide.net import Stopped
 from fieldguide.project import Project
@@ -20,6 +29,7 @@ from fieldguide.settings import Settings
 
 __all__ = ["Searcher", "read_terms"]
 
+_MOST_RESTS = 3
 _PAUSE_S = 60.0  # where a source asks to wait and does not say how long
 
 
@@ -32,8 +42,13 @@ def read_terms(candidate: Candidate, source: str) -> Licence:
 def _storable(candidate: Candidate) -> Candidate:
     """The candidate without half characters, which servers send and no file can hold."""
     said: dict[str, Any] = {one.name: getattr(candidate, one.name) for one in fields(candidate)}
-    texts = {name: value for name, value in said.items() if isinstance(value, str)}
-    return Candidate(**said | {name: value.encode("utf-8", "replace").decode() for name, value in texts.items()})
+    extra = {_whole(name): _whole(value) for name, value in candidate.extra.items()}
+    return Candidate(**{name: _whole(value) for name, value in said.items()} | {"extra": extra})
+
+
+def _whole(value: Any) -> Any:
+    """A text in characters that UTF-8 knows; anything else as it is."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 @dataclass
@@ -44,6 +59,8 @@ class Searcher:
         resting: source to the moment, by the event loop's clock, until which it is left alone.
         silent: source to the error for which it is left alone in this run.
         troubles: source to its first error of any kind.
+        rests: source to how often it asked to wait without an answer between.
+        say: tells the person.
     """
 
     project: Project
@@ -53,15 +70,18 @@ class Searcher:
     ask: Ask
     stop: asyncio.Event
     environ: Mapping[str, str]
+    say: Callable[[str], None]
     resting: dict[str, float] = field(default_factory=dict)
     silent: dict[str, FieldguideError] = field(default_factory=dict)
     troubles: dict[str, FieldguideError] = field(default_factory=dict)
+    rests: dict[str, int] = field(default_factory=dict)
 
     def open(self, queries: tuple[Query, ...]) -> None:
         """Nothing; these queries are in the ledger, and those that were refused before may try again."""
         for query in queries:
             self.ledger.open_search(query)
         for search in self.wanted(queries):
+            self.ledger.adopt(search)
             if search.state == "refused":
                 self.ledger.set_state(search.id, "open")
 
@@ -75,11 +95,11 @@ class Searcher:
                 found.append(replace(search, query=one))
         return found
 
-    async def next_page(self, queries: tuple[Query, ...], with_similar: bool) -> bool:
+    async def next_page(self, queries: tuple[Query, ...], with_similar: bool, patient: bool) -> bool:
         """Whether another page of the class was read; False when there is none to be had now.
 
-        The query with the fewest pages is asked, so that all get their turn; those for similar pictures come last.
-        Where every source rests for no longer than `collect.max_wait_s`, that is waited for.
+        The query with the fewest pages is asked, so that all get their turn, whatever their sources' speed; those for
+        similar pictures come last. Where its source rests, that is waited for, if one is patient.
         """
         while not self.stop.is_set():
             able = [
@@ -89,17 +109,17 @@ class Searcher:
             ]
             if not able:
                 return False
-            now = asyncio.get_running_loop().time()
-            awake = [one for one in able if self.resting.get(one.query.source, 0.0) <= now]
-            if not awake:
-                await self._wait(min(self.resting[one.query.source] for one in able) - now)
-                continue
-            search = min(awake, key=lambda one: (bool(one.parent), one.pages, one.id))
-            if await self._read(search):
+            search = min(able, key=lambda one: (bool(one.parent), one.pages, one.id))
+            left = self.resting.get(search.query.source, 0.0) - asyncio.get_running_loop().time()
+            if left > 0 and not patient:
+                return False
+            if left > 0:
+                await self.wait(left)
+            elif await self._read(search):
                 return True
         return False
 
-    async def _wait(self, seconds: float) -> None:
+    async def wait(self, seconds: float) -> None:
         """Nothing; the time has passed, or the person wants to stop."""
         try:
             await asyncio.wait_for(self.stop.wait(), seconds)
@@ -124,9 +144,7 @@ class Searcher:
             self._rest(source.name, error)
             return False
         except LayoutChanged as error:
-            if last:  # the page that is not understood is kept, so that it can be looked at
-                self.ledger.add_page(search, ResultPage((), search.cursor, last[0]), [], self.project.now())
-            self._refuse(search, error)
+            self._refuse(search, error, last)
             return False
         except NetworkDown as error:
             self.silent[source.name] = self.troubles[source.name] = error
@@ -135,6 +153,7 @@ class Searcher:
             self._refuse(search, error)
             return False
         self._keep(search, page)
+        self.rests.pop(source.name, None)
         if source.facts.drives_browser:  # its pages do not pass through the client, which would space them
             spacing = max((one.spacing_s for one in source.facts.hosts.values()), default=1.0)
             self.resting[source.name] = asyncio.get_running_loop().time() + spacing
@@ -142,11 +161,12 @@ class Searcher:
 
     async def _page(self, source: Source, search: Search, ask: Ask) -> ResultPage:
         """The page as the source gives it."""
+        query = as_asked(search.query, self.project.root)
         if not search.parent:
-            return await source.search(search.query, search.cursor, ask)
+            return await source.search(query, search.cursor, ask)
         parent = self.ledger.offer(search.query.class_name, search.parent)
         similar = cast(SimilarSource, source)  # only such sources are asked for the like of a picture
-        return await similar.similar(search.query, parent.candidate, search.cursor, ask)
+        return await similar.similar(query, parent.candidate, search.cursor, ask)
 
     def _check_budget(self, source: Source) -> None:
         """Nothing; the source may be asked once more today.
@@ -164,20 +184,33 @@ class Searcher:
             raise RateLimited(message, hint, 86_400.0)
 
     def _rest(self, name: str, error: RateLimited) -> None:
-        """Nothing; the source is left alone for as long as it asks, or for this run where that is too long."""
+        """Nothing; the source is left alone for as long as it asks, or for this run where that is too long.
+
+        A source that asks again and again, without an answer between, is left alone for this run too.
+        """
         self.troubles.setdefault(name, error)
+        self.rests[name] = self.rests.get(name, 0) + 1
         seconds = error.retry_after_s or _PAUSE_S
-        if seconds > self.settings.collect.max_wait_s:
+        if seconds > self.settings.collect.max_wait_s or self.rests[name] > _MOST_RESTS:
             self.silent[name] = error
         else:
+            self.say(f"{name} asks to wait {seconds:.0f} s")
             self.resting[name] = asyncio.get_running_loop().time() + seconds
 
-    def _refuse(self, search: Search, error: SourceError) -> None:
-        """Nothing; the query is not asked again in this run, and where no query would help, nor is its source."""
-        self.troubles.setdefault(search.query.source, error)
-        self.ledger.set_state(search.id, "refused", f"{type(error).__name__}: {error.message}")
-        if type(error).__name__ in ("Blocked", "KeyNeeded"):
-            self.silent[search.query.source] = error
+    def _refuse(self, search: Search, error: SourceError, seen: Sequence[Answer] = ()) -> None:
+        """Nothing; the query is not asked again in this run, and where no query would help, nor is its source.
+
+        A page that is not understood is kept, so that it can be looked at.
+        """
+        name = search.query.source
+        self.troubles.setdefault(name, error)
+        if seen:
+            page = ResultPage((), search.cursor, seen[0])
+            self.ledger.add_page(search, page, [], self.project.now(), refused=error.message)
+        else:
+            self.ledger.set_state(search.id, "refused", error.message)
+        if isinstance(error, Blocked | KeyNeeded) and self.sources[name].facts.hosts:  # a file says nothing of others
+            self.silent[name] = error
 
     def _keep(self, search: Search, page: ResultPage) -> None:
         """Nothing; the page is in the ledger, each candidate with what can be said of it without fetching it."""
@@ -185,15 +218,10 @@ class Searcher:
         most = chosen.similar_each if search.parent else chosen.per_query
         room = max(0, most - search.seen) if most else len(page.candidates)
         candidates = tuple(_storable(one) for one in page.candidates[:room])
-        last = bool(most) and len(page.candidates) >= room
-        last = last or self.ledger.repeats(search.id, [url_key(one.url) for one in candidates])  # past the end, some do
-        kept = replace(page, candidates=candidates, cursor="" if last else page.cursor)
-        self.ledger.add_page(
-            search,
-            kept,
-            [(url_key(one.url), one, self.foretell(one, source)) for one in candidates],
-            self.project.now(),
-        )
+        enough = bool(most) and len(page.candidates) >= room
+        judged = [(url_key(one.url), one, self.foretell(one, source)) for one in candidates]
+        kept = replace(page, candidates=candidates, cursor="" if enough else page.cursor)
+        self.ledger.add_page(search, kept, judged, self.project.now())
 
     def foretell(self, candidate: Candidate, source: str) -> str:
         """Why a candidate need not be fetched; "" where it is to be."""

@@ -186,5 +186,6 @@ def _fetched(url: str, trail: Trail, trouble: Trouble | None = None, data: bytes
     status, content_type = trouble.status or trail.status, trouble.content_type or trail.content_type
     why = (trouble.reason, trouble.detail)
     return Fetched(
-        url, final, status, content_type, b"", *why, trouble.passing, trouble.retry_after_s, trail.elapsed_ms
-    )
+        url, final, status, content_type, b"", *why, trouble.passing, trouble.retry_after_s, trail.elapsed_ms,
+        trouble.unasked,
+    )  # fmt: skip

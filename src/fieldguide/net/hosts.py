@@ -68,7 +68,9 @@ class Hosts:
             except TimeoutError:
                 return
         if self._stop.is_set():
-            raise Trouble("stopped", "collecting was asked to stop")
+            trouble = Trouble("stopped", "collecting was asked to stop")
+            trouble.unasked = True
+            raise trouble
 
     def sent(self, name: str) -> None:
         """Nothing; the next start is counted from now: the connection took its time, and the request left only now."""
@@ -116,7 +118,11 @@ class Hosts:
             left = host.parked_until - _now()
             if left > 0:
                 reason, detail = host.parked
-                raise Trouble(reason, f"{detail}; left alone for now", passing=True, again=False, retry_after_s=left)
+                trouble = Trouble(
+                    reason, f"{detail}; left alone for now", passing=True, again=False, retry_after_s=left
+                )
+                trouble.unasked = True
+                raise trouble
             delay = host.next_start - _now()
             await self.pause(delay)
             if delay <= 0:

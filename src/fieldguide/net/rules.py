@@ -114,6 +114,7 @@ class Fetched:
         passing: whether another try later may help.
         retry_after_s: how long to wait before, 0 where that is not known.
         elapsed_ms: of the last try, over all its hops, without waiting for turns.
+        unasked: nobody was asked: the host is being left alone for `retry_after_s`, or the person wants to stop.
     """
 
     url: str
@@ -126,6 +127,7 @@ class Fetched:
     passing: bool = False
     retry_after_s: float = 0.0
     elapsed_ms: float = 0.0
+    unasked: bool = False
 
 
 class Stopped(NetworkDown):
@@ -136,9 +138,10 @@ class Trouble(Exception):
     """Why one address gave nothing, inside this package: data on its way to a `Fetched`, never seen outside.
 
     `passing` says whether another try later may help, `again` whether one at once is worth it; `status` and
-    `content_type` are those of the answer that went wrong, where one had begun.
+    `content_type` are those of the answer that went wrong, where one had begun. `unasked`: as in `Fetched`.
     """
 
+    unasked = False
     status = 0
     content_type = ""
 

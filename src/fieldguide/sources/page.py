@@ -3,12 +3,15 @@
 Nothing is asked and no browser is started: what a person may look at, they may save. Knows nothing about networks.
 """
 
+import os
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import quote
 
 from fieldguide.candidates import Answer, Ask, Candidate, Query, ResultPage, SourceFacts
 from fieldguide.errors import BadQuery, Blocked, LayoutChanged, SourceError, translate_os_errors
+from fieldguide.names import readable
 from fieldguide.sources.answers import check_options
 from fieldguide.sources.extraction import Extracted, extract
 from fieldguide.sources.har import pages_of
@@ -56,7 +59,7 @@ class PageSource:
             files = _files(root)
             later = [file for file in files if not cursor or _called(file, root) > cursor]
             if not later:
-                return ResultPage((), "", Answer(root.name, 200, {}, b""))
+                return ResultPage((), "", Answer(readable(root.name), 200, {}, b""))
             file = later[0]
             data = _read(file)
         try:
@@ -66,7 +69,7 @@ class PageSource:
                 raise
             found = Extracted((), {_counted(error): 1})  # the other files of a folder may hold results
         following = _called(file, root) if len(later) > 1 else ""
-        return ResultPage(found.candidates, following, Answer(file.name, 200, {}, data), found.skipped)
+        return ResultPage(found.candidates, following, Answer(readable(file.name), 200, {}, data), found.skipped)
 
 
 def _files(root: Path) -> list[Path]:
@@ -91,7 +94,9 @@ def _files(root: Path) -> list[Path]:
 
 
 def _called(file: Path, root: Path) -> str:
-    return file.name if file == root else file.relative_to(root).as_posix()
+    """The file's name as text that any bytes can be told from, in the order of the names."""
+    name = file.name if file == root else file.relative_to(root).as_posix()
+    return quote(os.fsencode(name), safe="/ ")
 
 
 def _read(file: Path) -> bytes:
@@ -129,9 +134,16 @@ def _readable(pages: Iterable[tuple[bytes | str, str]]) -> Iterable[tuple[bytes 
 def _one(html: bytes | str, spec: PageSpec | None, url: str) -> Extracted | SourceError:
     """The candidates of one page, or its trouble: a HAR holds many pages that are no results."""
     try:
-        return extract(html, spec, url) if spec else pictures_in(html, url)
+        found = extract(html, spec, url) if spec else pictures_in(html, url)
     except (Blocked, LayoutChanged) as error:
         return error
+    if (
+        not spec and not found.candidates and not found.skipped
+    ):  # a consent page, a page whose pictures a script would have brought
+        return LayoutChanged(
+            "a saved page shows no picture", "save it again once its pictures can be seen, or use a spec"
+        )
+    return found
 
 
 def _counted(error: SourceError) -> str:

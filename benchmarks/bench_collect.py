@@ -1,0 +1,388 @@
+"""Collecting from loopback, images/s, beside img2dataset, a plain loop, and what decoding alone would allow.
+
+The pictures are the real ones beside the checkout, those that are no JPEGs made so; where there are too few, crops of
+them, so that no check takes them for copies. Every way is a process of its own: its time runs from its start to its
+end, CPU is that of it and its children, memory the most that all of them hold at once. Rounds are interleaved and the
+best of each is taken.
+
+CPU of others says how many cores everything else took meanwhile, the server included: where it is not small, the
+rates are too low, and CPU per image is what counts.
+
+Two ideals are given. Decoding alone: Fieldguide's own look at a picture (JPEGs through a scaled inverse DCT) and
+nothing else, on every core. All the work: that, and the CPU time of getting the bytes in the barest loop, hashing and
+writing them. Both are cores / CPU time, so they assume that no core ever waits.
+
+img2dataset needs a place of its own, because of what it pins:
+    python3 -m venv /tmp/i2d && /tmp/i2d/bin/pip install img2dataset
+    python benchmarks/bench_collect.py --img2dataset /tmp/i2d/bin/python
+"""
+
+import argparse
+import asyncio
+import hashlib
+import io
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from common import describe_machine
+from picture_server import make_pictures, serving
+
+CLASSES = [f"kind {number}" for number in range(10)]
+CONNECTIONS = 32
+LATENCY_S = 0.1
+LEDGER_ROWS = 100_000
+KEPT = 0.3  # of the ledger's rows
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a process took.
+
+    Attributes:
+        wall_s: from start to end.
+        cpu_s: user and system, with its children.
+        peak_bytes: most memory held at once, with its children.
+        others: cores that everything else on this machine kept busy meanwhile.
+        said: what it printed.
+    """
+
+    wall_s: float
+    cpu_s: float
+    peak_bytes: int
+    others: float
+    said: str
+
+
+def measured(command: Sequence[object], **environment: str) -> Cost:
+    """What a command took.
+
+    Raises:
+        SystemExit: it failed.
+    """
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
+        began, busy = time.perf_counter(), _busy_s()
+        child = subprocess.Popen(
+            [str(part) for part in command], stdout=out, stderr=errors, env={**os.environ, **environment}
+        )
+        peak, done = 0, 0
+        while not done:
+            peak = max(peak, sum(_resident(pid) for pid in _family(child.pid)))
+            time.sleep(0.02)
+            done, status, usage = os.wait4(child.pid, os.WNOHANG)
+        wall = time.perf_counter() - began
+        child.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        errors.seek(0)
+        if child.returncode:
+            raise SystemExit(f"{command}: {child.returncode}\n{errors.read()[-3000:]}")
+        cpu = usage.ru_utime + usage.ru_stime
+        return Cost(wall, cpu, peak, max(0.0, _busy_s() - busy - cpu) / wall, out.read())
+
+
+def _busy_s() -> float:
+    """Seconds that all cores of the machine have worked since it started."""
+    user, nice, system, _, _, *rest = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+    return sum(map(int, (user, nice, system, *rest))) / os.sysconf("SC_CLK_TCK")
+
+
+def _family(pid: int) -> list[int]:
+    """A process and those it started, and so on."""
+    try:
+        lists = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    except OSError:
+        return [pid]
+    return [pid, *(one for said in lists for child in said.split() for one in _family(int(child)))]
+
+
+def _resident(pid: int) -> int:
+    """Bytes of memory that a process holds; 0 where it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        return 0
+
+
+# ---- Fieldguide
+
+
+def make_project(folder: Path, urls: Iterable[tuple[str, str]], port: int, per_class: int) -> Path:
+    """The folder of a project that collects those addresses, each with its class."""
+    from fieldguide.new import new
+
+    asked = {
+        "sources": ["urls"],
+        "per_class": per_class,
+        "licences": "any",
+        "connections": CONNECTIONS,
+        "allow_networks": ["127.0.0.1/32"],
+        "ports": [port],
+        "hosts": {"127.0.0.1": {"spacing_s": 0.0, "concurrency": CONNECTIONS}},
+        "options": {"urls": {"query": "list.csv"}},
+    }
+    new(folder, {name: {} for name in CLASSES}, changed={"collect": asked})
+    lines = ["url,label", *(f"{url},{name}" for url, name in urls)]
+    (folder / "list.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+def collect(project: Path) -> tuple[Cost, int]:
+    """What `fieldguide collect` took, and how many pictures are kept."""
+    cost = measured([sys.executable, "-m", "fieldguide", "collect", "-C", project, "--json"])
+    return cost, sum(json.loads(cost.said)["found"].values())
+
+
+def addresses(count: int, port: int) -> list[tuple[str, str]]:
+    """The address and the class of each picture."""
+    return [
+        (f"http://127.0.0.1:{port}/{number}.jpg", CLASSES[number * len(CLASSES) // count]) for number in range(count)
+    ]
+
+
+def fill_ledger(folder: Path, rows: int) -> None:
+    """Nothing; the project has asked its sources to their end: so many candidates, each fetched, some kept."""
+    from fieldguide.candidates import Answer, Candidate, ResultPage, url_key
+    from fieldguide.catalog.ledger import Fetch, Ledger
+    from fieldguide.collect.queries import wanted_queries
+    from fieldguide.project import Project
+    from fieldguide.records import ImageRow, Label, Origin
+
+    project, chance = Project(folder), random.Random(0)
+    queries = wanted_queries(project.settings(), project.root).queries
+    with project.catalog() as catalog:
+        ledger = Ledger(catalog)
+        for place, (name, (query,)) in enumerate(queries.items()):
+            ledger.open_search(query)
+            found, kept = [], []
+            for number in range(rows // len(queries)):
+                url = f"http://127.0.0.1:9/{place}/{number}.jpg"
+                image = None
+                if number < KEPT * rows / len(queries):
+                    image = ImageRow(chance.randbytes(32).hex(), "JPEG", 40_000, 500, 500, "RGB", 1)
+                    kept.append((image, Origin(image.sha256, "urls", url), Label(image.sha256, name, "query")))
+                prints = (chance.randbytes(8), chance.randbytes(8), chance.randbytes(1024)) if image else (b"",) * 3
+                why = "" if image else "http_404"
+                fetch = Fetch(url_key(url), url, url, 200, why, "", False, "", 9.0, image, prints)
+                found.append((fetch, Candidate(url=url), why or "kept"))
+            page = ResultPage(tuple(one for _, one, _ in found), "", Answer("list.csv", 200, {}, b""))
+            with catalog.transaction():
+                (search,) = ledger.searches(name)
+                ledger.add_page(search, page, [(one.url_key, which, why) for one, which, why in found], project.now())
+                ledger.add_fetches((one for one, _, _ in found), project.now())
+                catalog.add_images(kept, project.now())
+
+
+# ---- the others: parts of this file, run as processes of their own
+
+
+def part_decode(folder: Path, first: int, step: int) -> None:
+    """Prints the CPU milliseconds for one of every so-manieth picture: look, Pillow's full decode, hash and write."""
+    from fieldguide.collect.fetching import look_at
+    from fieldguide.images import Limits
+    from fieldguide.net import Fetched
+    from fieldguide.project import Project
+
+    class Nowhere(Project):
+        def store_image(self, *_: object, **__: object) -> str:
+            return ""
+
+    pictures = [path.read_bytes() for path in sorted(folder.iterdir())[first::step]]
+
+    def look(data: bytes) -> None:
+        look_at("", Fetched("", "", 200, "image/jpeg", data), Nowhere(folder), Limits())
+
+    place = Path(tempfile.mkdtemp(dir=folder.parent))  # stays: making files is slow where many were just taken away
+    ways: tuple[Callable[[bytes], object], ...] = (
+        look,
+        lambda data: Image.open(io.BytesIO(data)).load(),
+        lambda data: (place / hashlib.sha256(data).hexdigest()).write_bytes(data),
+    )
+    for way in ways:
+        began = time.process_time()
+        for data in pictures:
+            way(data)
+        print(1000 * (time.process_time() - began) / len(pictures))
+
+
+def part_sequential(folder: Path, count: int, port: int) -> None:
+    """Nothing; each picture was got, written and opened, one after the other."""
+    folder.mkdir()
+    for url, _ in addresses(count, port):
+        path = folder / url.rpartition("/")[2]
+        with urllib.request.urlopen(url) as answer:
+            path.write_bytes(answer.read())
+        Image.open(path).load()
+
+
+async def part_fetch(count: int, port: int) -> None:
+    """Prints the seconds that getting every picture took, of time and of CPU, with nothing done to them."""
+    import aiohttp
+
+    urls = iter(addresses(count, port))
+
+    async def work(session: aiohttp.ClientSession) -> None:
+        for url, _ in urls:
+            async with session.get(url) as answer:
+                await answer.read()
+
+    began, cpu = time.perf_counter(), time.process_time()
+    async with aiohttp.ClientSession() as session:
+        await asyncio.gather(*(work(session) for _ in range(CONNECTIONS)))
+    print(time.perf_counter() - began, time.process_time() - cpu)
+
+
+def part(*said: object) -> Cost:
+    return measured([sys.executable, __file__, "--part", *said])
+
+
+def fetching(count: int, port: int) -> tuple[float, float]:
+    """Pictures per second of a loop that only gets them, and its CPU milliseconds for each."""
+    wall, cpu = map(float, part("fetch", count, port).said.split())
+    return count / wall, 1000 * cpu / count
+
+
+def decoding(folder: Path, workers: int) -> list[float]:
+    """CPU milliseconds for a picture while every core does the same: the look, the full decode, hash and write."""
+    command = [sys.executable, __file__, "--part", "decode", str(folder)]
+    running = [
+        subprocess.Popen([*command, str(one), str(workers)], stdout=subprocess.PIPE, text=True)
+        for one in range(workers)
+    ]
+    said = [[float(word) for word in one.communicate()[0].split()] for one in running]
+    return [sum(column) / workers for column in zip(*said, strict=True)]
+
+
+def img2dataset(python: str, folder: Path, count: int, port: int) -> tuple[Cost, float]:
+    """What it took, and its own account of the seconds from its first shard's start to its last one's end."""
+    folder.mkdir()
+    listed = folder / "list.txt"
+    listed.write_text("\n".join(url for url, _ in addresses(count, port)), encoding="utf-8")
+    said = {
+        "url_list": listed, "output_folder": folder / "out", "processes_count": 2, "thread_count": CONNECTIONS,
+        "image_size": 256, "output_format": "files", "input_format": "txt",
+        "number_sample_per_shard": -(-count // 4),
+    }  # fmt: skip
+    options = [f"--{key}={one}" for key, one in said.items()]
+    program = "from img2dataset import main; main()"
+    cost = measured([python, "-c", program, *options], NO_ALBUMENTATIONS_UPDATE="1")  # else it looks for a newer one
+    shards = [json.loads(path.read_text()) for path in (folder / "out").glob("*_stats.json")]
+    if sum(one["successes"] for one in shards) != count:
+        raise SystemExit(f"img2dataset got {sum(one['successes'] for one in shards)} of {count}")
+    return cost, max(one["end_time"] for one in shards) - min(one["start_time"] for one in shards)
+
+
+# ---- the table
+
+
+def line(name: str, count: int, cost: Cost, inner_s: float) -> None:
+    print(
+        f"{name:<40} {count / cost.wall_s:>8.0f} {count / inner_s:>13.0f} {1000 * cost.cpu_s / count:>9.2f}"
+        f" {cost.peak_bytes / 1e6:>8.0f} {cost.others:>10.1f}"
+    )
+
+
+def throughput(here: Path, pictures: Path, count: int, rounds: int, peer: str) -> None:
+    cores = len(os.sched_getaffinity(0))
+    with serving(pictures, here / "server") as (server, port):
+        ceiling, fetch_ms = fetching(count, port)
+        startup, _ = collect(make_project(here / "empty", [], port, 1))
+        best: dict[str, tuple[Cost, float]] = {}
+        kept, decoded = 0, [1e9] * 3
+        for number in range(rounds):
+            decoded = [min(pair) for pair in zip(decoded, decoding(pictures, cores), strict=True)]
+            urls = addresses(count, port)
+            ours, kept = collect(make_project(here / f"ours-{number}", urls, port, -(-count // len(CLASSES))))
+            plain = part("sequential", here / f"plain-{number}", count, port)
+            ways = {"fieldguide collect": (ours, ours.wall_s - startup.wall_s), "plain loop": (plain, plain.wall_s)}
+            if peer:
+                ways["img2dataset, 2 x 32, resize 256"] = img2dataset(peer, here / f"i2d-{number}", count, port)
+            for name, one in ways.items():
+                best[name] = min(best.get(name, one), one, key=lambda pair: pair[0].wall_s)
+    print(f"served by {server}, which gives {ceiling:.0f} images/s to a loop that does nothing with them")
+    print(f"{kept} of {count} are kept, the others are near-copies; start-up alone {startup.wall_s:.2f} s, "
+          f"{startup.peak_bytes / 1e6:.0f} MB; best of {rounds} rounds")  # fmt: skip
+    print(f"{'way':<40} {'images/s':>8} {'less start-up':>13} {'CPU ms/im':>9} {'peak MB':>8} {'CPU others':>10}")
+    for name, (cost, inner_s) in best.items():
+        line(name, count, cost, inner_s)
+    if not peer:
+        print("img2dataset: not measured, it is not installed; see the top of this file")
+    ours, inner_s = best["fieldguide collect"]
+    rate = count / inner_s
+    look_ms, full_ms, write_ms = decoded
+    alone, work = 1000 * cores / look_ms, 1000 * cores / (look_ms + fetch_ms + write_ms)
+    print(f"CPU ms/image: look {look_ms:.2f} (full decode {full_ms:.2f}), get {fetch_ms:.2f}, "
+          f"hash and write {write_ms:.2f}; {cores} cores")  # fmt: skip
+    print(f"fieldguide, less start-up: {rate / alone:.0%} of decoding alone ({alone:.0f} images/s), "
+          f"{rate / work:.0%} of all the work ({work:.0f} images/s); asked: 70 %")  # fmt: skip
+    if peer:
+        theirs, their_s = best["img2dataset, 2 x 32, resize 256"]
+        print(f"fieldguide / img2dataset: {theirs.wall_s / ours.wall_s:.1f} from start to end, "
+              f"{their_s / inner_s:.1f} less start-up, {theirs.cpu_s / ours.cpu_s:.1f} in CPU (asked: 2)")  # fmt: skip
+
+
+def latency(here: Path, pictures: Path, count: int) -> None:
+    with serving(pictures, here / "slow-server", LATENCY_S) as (server, port):
+        ideal = CONNECTIONS / LATENCY_S
+        ceiling, _ = fetching(count, port)
+        startup, _ = collect(make_project(here / "slow-empty", [], port, 1))
+        urls = addresses(count, port)
+        ours, _ = collect(make_project(here / "slow", urls, port, -(-count // len(CLASSES))))
+    rate = count / (ours.wall_s - startup.wall_s)
+    print(f"{1000 * LATENCY_S:.0f} ms latency ({server}), {CONNECTIONS} connections: {rate:.0f} images/s net, "
+          f"{rate / ideal:.0%} of concurrency / latency (asked: 90 %); a loop that does nothing with them: "
+          f"{ceiling / ideal:.0%}; others {ours.others:.1f} cores")  # fmt: skip
+
+
+def resume(here: Path) -> None:
+    found = []
+    for rows in (0, LEDGER_ROWS):
+        project = make_project(here / f"ledger-{rows}", [], 80, LEDGER_ROWS)
+        fill_ledger(project, rows)
+        cost, kept = min((collect(project) for _ in range(3)), key=lambda pair: pair[0].wall_s)
+        found.append(cost)
+    empty, full = found
+    print(f"{LEDGER_ROWS} candidates and as many fetches, {kept} kept, {len(CLASSES)} classes: resuming takes "
+          f"{full.wall_s - empty.wall_s:.2f} s more than with none ({empty.wall_s:.2f} s; asked: 1 s), "
+          f"{full.peak_bytes / 1e6:.0f} MB")  # fmt: skip
+
+
+def main() -> None:
+    reader = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    reader.add_argument("--images", type=int, default=2000)
+    reader.add_argument("--rounds", type=int, default=2)
+    reader.add_argument("--img2dataset", default=os.environ.get("IMG2DATASET_PYTHON", ""), metavar="VENV_PYTHON")
+    reader.add_argument("--only", choices=("throughput", "latency", "resume"))
+    reader.add_argument("--part", nargs="+", help=argparse.SUPPRESS)
+    asked = reader.parse_args()
+    match asked.part:
+        case ["decode", folder, first, step]:
+            return part_decode(Path(folder), int(first), int(step))
+        case ["sequential", folder, count, port]:
+            return part_sequential(Path(folder), int(count), int(port))
+        case ["fetch", count, port]:
+            return asyncio.run(part_fetch(int(count), int(port)))
+    print(describe_machine())
+    with tempfile.TemporaryDirectory() as folder:
+        here = Path(folder)
+        if asked.only != "resume":
+            print(make_pictures(here / "pictures", asked.images))
+        if asked.only in (None, "throughput"):
+            throughput(here, here / "pictures", asked.images, asked.rounds, asked.img2dataset)
+        if asked.only in (None, "latency"):
+            latency(here, here / "pictures", asked.images)
+        if asked.only in (None, "resume"):
+            resume(here)
+
+
+if __name__ == "__main__":
+    main()
