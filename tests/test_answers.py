@@ -29,13 +29,10 @@ from fieldguide.sources.answers import (
     wait_s,
     whole,
 )
+from nested import nested
 from sourcescript import answered
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-    max_leaves=8,
-)
+JSON = nested(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.text(max_size=3))
 HEADERS = st.dictionaries(st.sampled_from(["retry-after", "date", "content-type"]), st.text(max_size=40), max_size=3)
 
 

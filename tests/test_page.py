@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from fieldguide.candidates import Answer, Query, Request, ResultPage
 from fieldguide.errors import BadQuery, Blocked, LayoutChanged, SourceError
 from fieldguide.sources.page import PageSource
+from nested import nested
 
 PAGES = Path(__file__).parent / "samples" / "pages"
 
@@ -196,20 +197,14 @@ def test_what_is_too_large(tmp_path: Path) -> None:
         search(PAGES / "plain.html", colour="red")
 
 
-_LEAF = st.none() | st.booleans() | st.integers() | st.text(max_size=8)
-_LEAF |= st.sampled_from(["<img src=x>", "https://a.example/"])
-_KEYS = st.sampled_from(["request", "response", "url", "content", "text", "encoding", "mimeType", "status"])
-
-
-def _nested(depth: int) -> st.SearchStrategy[object]:
-    """JSON of at most that depth."""
-    if not depth:
-        return _LEAF
-    inner = _nested(depth - 1)
-    return _LEAF | st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=4)
-
-
-JSON = _nested(4)
+JSON = nested(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=8)
+    | st.sampled_from(["<img src=x>", "https://a.example/"]),
+    st.sampled_from(["request", "response", "url", "content", "text", "encoding", "mimeType", "status"]),
+)
 
 
 @given(st.lists(JSON, max_size=3), st.sampled_from([{}, {"spec": "bing"}]))
