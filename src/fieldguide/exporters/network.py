@@ -1,0 +1,89 @@
+"""A trained network as the published model: pixels in, calibrated probabilities, features and familiarity out.
+
+Knows nothing about projects or training; the network normalises by itself.
+"""
+
+import io
+import warnings
+from typing import Any
+
+from fieldguide.calibration import Familiarity
+from fieldguide.errors import MissingExtra
+from fieldguide.exporters.onnx import OPSET, _Nodes
+
+__all__ = ["export_network"]
+
+
+def export_network(module: Any, size: int, temperature: float, familiarity: Familiarity) -> bytes:
+    """The bytes of `model.onnx`, in the same form as that of a head on a frozen backbone.
+
+    Its input is `image` (n, size, size, 3) uint8 RGB; its outputs are `probs` (n, classes) float32, `features`
+    (n, d) float32, the last layer before the head, and `familiarity` (n,) float32, -2 to 0.
+
+    Args:
+        module: a torch module with `features`, from (n, 3, size, size) float32 of 0..255 to (n, d), and `head`, from
+            those to logits.
+        size: side of the square, pixels.
+        temperature: what the logits are divided by.
+        familiarity: what says how near a picture is to what was learnt, from the roots of the features.
+
+    Raises:
+        MissingExtra: torch or onnx is not installed.
+    """
+    try:
+        import onnx
+        import torch
+        from onnx import TensorProto, helper
+    except ImportError as error:
+        raise MissingExtra("publishing needs the extra [train]", "pip install 'fieldguide[train]'") from error
+
+    class PixelNetwork(torch.nn.Module):
+        """Pixels in, probabilities and features out."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = module
+
+        def forward(self, image: Any) -> Any:
+            """Probabilities, (n, classes), and features, (n, d)."""
+            features = self.network.features(image.permute(0, 3, 1, 2).float())
+            return torch.softmax(self.network.head(features) / temperature, dim=1), features
+
+    converted, classes = _convert(PixelNetwork().eval(), size)
+    model = onnx.load_model_from_string(converted)
+    graph = model.graph
+    for node in graph.node:  # what the head reads gets the name that `add_roots` is about to give it
+        node.input[:] = ["backbone" if name == "features" else name for name in node.input]
+    nodes = _Nodes(graph)
+    width = familiarity.means.shape[1]
+    nodes.add_roots(width, width)
+    nodes.add_familiarity(familiarity)
+    del graph.input[:], graph.output[:]
+    graph.input.append(helper.make_tensor_value_info("image", TensorProto.UINT8, ["n", size, size, 3]))
+    for name, shape in {"probs": ["n", classes], "features": ["n", width], "familiarity": ["n"]}.items():
+        graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+    del graph.value_info[:]
+    graph.name = "guide"
+    model.producer_name = "fieldguide"
+    model.doc_string = ""
+    onnx.checker.check_model(model, full_check=True)
+    data: bytes = model.SerializeToString()
+    return data
+
+
+def _convert(model: Any, size: int) -> tuple[bytes, int]:
+    """The module as ONNX, for any number of pictures at once, and how many classes it tells apart."""
+    import torch
+
+    sample = torch.zeros((2, size, size, 3), dtype=torch.uint8)
+
+    buffer: Any = io.BytesIO()
+    names = ["probs", "features"]
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")  # the exporter warns of its own successor
+        torch.onnx.export(
+            model, (sample,), buffer, dynamo=False, opset_version=OPSET,
+            input_names=["image"], output_names=names, dynamic_axes={name: {0: "n"} for name in ("image", *names)},
+        )  # fmt: skip
+        classes = int(model(sample)[0].shape[1])
+    return buffer.getvalue(), classes

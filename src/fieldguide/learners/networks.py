@@ -1,0 +1,204 @@
+"""Networks from scratch, and the one form in which every network meets the loop and the exporter.
+
+Knows nothing about pictures' files, training or weights from elsewhere. Normalising is inside the network: it takes
+pixels of 0..255.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from fieldguide.errors import MissingExtra, SettingsError
+
+__all__ = ["NETWORKS", "Network", "assemble", "build_network", "count_parameters", "seeded"]
+
+NETWORKS = ("seed004", "small")
+_SMALLEST = 32
+_WIDTHS = (32, 64, 128, 256)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network that can be trained and exported.
+
+    Attributes:
+        name: what it was built as.
+        size: side of its square, pixels.
+        classes: how many.
+        width: features before the head.
+        module: a torch module: (n, 3, size, size) float32 of 0..255 to (n, classes) logits; its methods `features`
+            and `head` are the two halves.
+        stages: names of its parameters from input to output, a tuple for each stage; the last is the head.
+    """
+
+    name: str
+    size: int
+    classes: int
+    width: int
+    module: Any
+    stages: tuple[tuple[str, ...], ...]
+
+
+def build_network(name: str, classes: int, size: int, seed: int) -> Network:
+    """A network from scratch with random weights.
+
+    - `seed004`: the stacks of the handbags' system, after VGG: two convolutions of 32 and a pool, two of 64 and a pool,
+      one of 64 and a pool, dense 128, dropout 0.5; no padding, pixels of 0..1.
+    - `small`: residual (He et al., "Deep Residual Learning", CVPR 2016), batch-norm, global pooling; 1.2 million.
+
+    Args:
+        name: one of `NETWORKS`.
+        classes: how many.
+        size: side of its square, pixels.
+        seed: what the weights follow from.
+
+    Raises:
+        SettingsError: there is no such network, or the square is too small.
+        MissingExtra: torch is not installed.
+    """
+    if name not in NETWORKS:
+        raise SettingsError(f"there is no network {name!r}", f"choose one of {', '.join(NETWORKS)}")
+    if size < _SMALLEST:
+        raise SettingsError(f"a square of {size} pixels is too small", f"give at least {_SMALLEST}")
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingExtra("training needs the extra [train]", "pip install 'fieldguide[train]'") from error
+    nn = torch.nn
+    with seeded(seed):
+        if name == "seed004":
+            body, width = _seed004_body(size), 128
+            head = nn.Sequential(nn.Dropout(0.5), nn.Linear(width, classes))
+        else:
+            body, width = _small_body(), _WIDTHS[-1]
+            head = nn.Sequential(nn.Dropout(0.2), nn.Linear(width, classes))
+        for module in (*body.modules(), *head.modules()):
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                _draw(module, name)
+    middle, spread = (0.0, 1.0) if name == "seed004" else (0.5, 0.5)
+    stages = {key: tuple(f"{key}.{one}" for one, _ in part.named_parameters()) for key, part in body.named_children()}
+    ordered = tuple(names for names in stages.values() if names)
+    return assemble(Network(name, size, classes, width, (body, head), ordered), (middle,) * 3, (spread,) * 3)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Nothing; inside the block torch's numbers on the processor follow from the seed, outside nothing is changed."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+def assemble(parts: Network, mean: tuple[float, ...], std: tuple[float, ...]) -> Network:
+    """A network of `parts`, whose `module` is still a pair (body, head) and whose stages are those of the body.
+
+    Args:
+        parts: the pair, with everything else that is known.
+        mean: subtracted first, per RGB channel, in units of 0..1.
+        std: divided by then, per RGB channel, in units of 0..1.
+    """
+    import torch
+
+    class Classifier(torch.nn.Module):
+        """Pixels of 0..255 in, logits out."""
+
+        def __init__(self, body: Any, head: Any) -> None:
+            super().__init__()
+            self.register_buffer("mean", 255.0 * torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+            self.register_buffer("std", 255.0 * torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+            self.body = body
+            self.head = head
+
+        def features(self, pixels: Any) -> Any:
+            """What the head sees, (n, width)."""
+            return self.body((pixels - self.mean) / self.std)
+
+        def forward(self, pixels: Any) -> Any:
+            """Logits, (n, classes)."""
+            return self.head(self.features(pixels))
+
+    module = Classifier(*parts.module)
+    body = tuple(tuple(f"body.{name}" for name in names) for names in parts.stages)
+    head = tuple(f"head.{name}" for name, _ in module.head.named_parameters())
+    return Network(parts.name, parts.size, parts.classes, parts.width, module, (*body, head))
+
+
+def count_parameters(network: Network) -> int:
+    """How many numbers it can learn."""
+    return sum(parameter.numel() for parameter in network.module.parameters())
+
+
+def _draw(module: Any, name: str) -> None:
+    """Nothing; the layer's weights are drawn: as Keras draws them (Glorot and Bengio, 2010), or He et al., 2015."""
+    from torch.nn import init
+
+    if name == "seed004":
+        init.xavier_uniform_(module.weight)
+    elif module.weight.ndim == 2:  # its logits begin near 0, so its loss near that of a guess
+        init.normal_(module.weight, std=0.01)
+    else:
+        init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    if module.bias is not None:
+        init.zeros_(module.bias)
+
+
+def _seed004_body(size: int) -> Any:
+    """Three stacks and a dense layer."""
+    from torch import nn
+
+    def stack(before: int, width: int, layers: int) -> Any:
+        parts: list[Any] = []
+        for layer in range(layers):
+            parts += [nn.Conv2d(before if layer == 0 else width, width, 3), nn.ReLU()]
+        return nn.Sequential(*parts, nn.MaxPool2d(2))
+
+    left = (((size - 4) // 2 - 4) // 2 - 2) // 2
+    dense = nn.Sequential(nn.Flatten(), nn.Linear(64 * left * left, 128), nn.ReLU())
+    parts: Mapping[str, Any] = {
+        "stack1": stack(3, 32, 2), "stack2": stack(32, 64, 2), "stack3": stack(64, 64, 1), "dense": dense,
+    }  # fmt: skip
+    return _chain(parts)
+
+
+def _small_body() -> Any:
+    """A stem and four residual blocks, each at half the side of the one before."""
+    import torch
+    from torch import nn
+
+    class Residual(nn.Module):
+        """Two convolutions beside a shortcut; the second norm begins at 0, so that the block begins as the shortcut."""
+
+        def __init__(self, before: int, width: int) -> None:
+            super().__init__()
+            self.first = nn.Conv2d(before, width, 3, stride=2, padding=1, bias=False)
+            self.first_norm = nn.BatchNorm2d(width)
+            self.second = nn.Conv2d(width, width, 3, padding=1, bias=False)
+            self.second_norm = nn.BatchNorm2d(width)
+            nn.init.zeros_(self.second_norm.weight)
+            shortcut = nn.Conv2d(before, width, 1, bias=False)
+            self.shortcut = nn.Sequential(nn.AvgPool2d(2, ceil_mode=True), shortcut, nn.BatchNorm2d(width))
+
+        def forward(self, seen: Any) -> Any:
+            """Half the side, `width` channels, at least 0."""
+            inner = torch.relu(self.first_norm(self.first(seen)))
+            return torch.relu(self.second_norm(self.second(inner)) + self.shortcut(seen))
+
+    stem = nn.Sequential(nn.Conv2d(3, 32, 3, padding=1, stride=2, bias=False), nn.BatchNorm2d(32), nn.ReLU())
+    parts: dict[str, Any] = {"stem": stem}
+    for number, (before, width) in enumerate(zip((32, *_WIDTHS), _WIDTHS, strict=False), 1):
+        parts[f"stage{number}"] = Residual(before, width)
+    parts["pool"] = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    return _chain(parts)
+
+
+def _chain(parts: Mapping[str, Any]) -> Any:
+    """The parts one after the other, by their names."""
+    from torch import nn
+
+    chain = nn.Sequential()
+    for name, part in parts.items():
+        chain.add_module(name, part)
+    return chain

@@ -1,0 +1,53 @@
+"""What the tests of training share: a problem that is learnt in a second, and a network of a few hundred weights."""
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fieldguide.learners.loop_records import EpochRow, Examples, LoopSettings
+from fieldguide.learners.networks import Network, assemble, seeded
+
+SIZE, CLASSES = 8, 3
+QUICK = LoopSettings(
+    epochs=4, batch_size=8, lr=0.02, warm_up=0.5, augment="none", threads=1, label_smoothing=0.0, weight_decay=0.01
+)
+
+
+def coloured(count: int = 48, seed: int = 0, shares: tuple[float, ...] = (1 / 3, 1 / 3, 1 / 3)) -> Examples:
+    """Noisy squares in which one channel is brighter: its number is the class. The last third validates."""
+    dice = np.random.default_rng(seed)
+    labels = dice.choice(CLASSES, count, p=shares).astype(np.int64)
+    squares = dice.integers(40, 200, (count, SIZE, SIZE, 3))
+    for square, label in zip(squares, labels, strict=True):
+        square[..., label] += 50
+    split = count * 2 // 3
+    return Examples(squares.astype(np.uint8), labels, np.arange(split), np.arange(split, count))
+
+
+def tiny_network(seed: int = 0, *, norm: bool = True, dropout: float = 0.2) -> Network:
+    """Two convolutions and a linear head, in three stages."""
+    from torch import nn
+
+    with seeded(seed):
+        body: Any = nn.Sequential()
+        body.add_module("one", nn.Sequential(nn.Conv2d(3, 8, 3), *([nn.BatchNorm2d(8)] if norm else []), nn.ReLU()))
+        body.add_module("two", nn.Sequential(nn.Conv2d(8, 8, 3), nn.ReLU()))
+        body.add_module("pool", nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+        head = nn.Sequential(nn.Dropout(dropout), nn.Linear(8, CLASSES))
+    stages = tuple(
+        tuple(f"{name}.{one}" for one, _ in body.get_submodule(name).named_parameters()) for name in ("one", "two")
+    )
+    return assemble(Network("tiny", SIZE, CLASSES, 8, (body, head), stages), (0.5,) * 3, (0.25,) * 3)
+
+
+def ticking(step: float = 0.25) -> Callable[[], float]:
+    """A clock that is a little later each time it is asked."""
+    count = itertools.count()
+    return lambda: next(count) * step
+
+
+def without_time(history: tuple[EpochRow, ...]) -> list[tuple[Any, ...]]:
+    """The history but for what a clock says."""
+    return [(one.epoch, one.loss, one.accuracy, one.val_loss, one.val_accuracy, one.lr) for one in history]

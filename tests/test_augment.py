@@ -1,0 +1,247 @@
+"""Augmentation: the same for the same key, still pictures, and each part of it does what its name says."""
+
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from conftest import draw_picture
+from fieldguide.errors import SettingsError
+from fieldguide.learners.augment import PRESETS, Augmentation, augment, find_preset, mix, preview_sheet
+
+SIDE = 48
+Square = NDArray[np.uint8]
+
+
+@pytest.fixture(scope="module")
+def square() -> Square:
+    return np.asarray(draw_picture("circle", 1).convert("RGB").resize((SIDE, SIDE)))
+
+
+@pytest.fixture(scope="module")
+def squares() -> Square:
+    pictures = [draw_picture(name, number).convert("RGB") for name in ("circle", "ring") for number in range(3)]
+    return np.stack([np.asarray(picture.resize((SIDE, SIDE))) for picture in pictures])
+
+
+def only(part: str, value: Any) -> Augmentation:
+    """An augmentation of one part."""
+    given: dict[str, Any] = {part: value}
+    return Augmentation(**given)
+
+
+def ramp() -> Square:
+    """Red rises to the right, green downwards: each pixel says where it is from."""
+    rise = np.linspace(40, 215, SIDE).round()
+    return np.stack([np.tile(rise, (SIDE, 1)), np.tile(rise[:, None], (1, SIDE)), np.full((SIDE, SIDE), 9)], 2).astype(
+        np.uint8
+    )
+
+
+@pytest.mark.parametrize("name", list(PRESETS))
+def test_a_square_stays_a_square_and_follows_from_its_key(name: str, square: Square) -> None:
+    kept = square.copy()
+    seen = [augment(square, PRESETS[name], (0, epoch, 7)) for epoch in range(12)]
+    for epoch, one in enumerate(seen):
+        assert one.shape == (SIDE, SIDE, 3) and one.dtype == np.uint8
+        assert np.array_equal(one, augment(square, PRESETS[name], (0, epoch, 7)))
+    assert np.array_equal(square, kept), "what was given is not changed"
+    different = {one.tobytes() for one in seen}
+    assert len(different) == 1 if name == "none" else len(different) > 6
+    if name != "none":
+        assert {augment(square, PRESETS[name], key).tobytes() for key in ((1, 0, 7), (0, 0, 8))} - {seen[0].tobytes()}
+
+
+def test_none_gives_the_very_square(square: Square) -> None:
+    assert augment(square, PRESETS["none"], (3, 1, 4)) is square
+
+
+def test_all_presets_are_there_and_frozen() -> None:
+    assert list(PRESETS) == ["none", "light", "seed003", "seed004", "strong"]
+    with pytest.raises(SettingsError, match="no augmentation 'heavy'") as caught:
+        find_preset("heavy")
+    assert "seed003" in caught.value.hint
+    with pytest.raises(TypeError):
+        PRESETS["mine"] = Augmentation()  # type: ignore[index]
+
+
+@given(st.integers(0, 2**31), st.integers(0, 99))
+def test_any_key_will_do(seed: int, index: int) -> None:
+    found = augment(ramp(), PRESETS["strong"], (seed, 0, index, 1))
+    assert found.shape == (SIDE, SIDE, 3) and found.dtype == np.uint8
+
+
+def test_flip_is_a_mirror_image_half_of_the_time(square: Square) -> None:
+    seen = [augment(square, Augmentation(flip=0.5), (0, 0, index)) for index in range(200)]
+    flipped = sum(np.array_equal(one, square[:, ::-1]) for one in seen)
+    assert 70 < flipped < 130
+    assert flipped + sum(np.array_equal(one, square) for one in seen) == 200
+
+
+def test_rotation_turns_about_the_middle() -> None:
+    spread = []
+    for index in range(60):
+        found = augment(ramp(), Augmentation(rotation=30), (0, 0, index)).astype(float)
+        inner = found[12:36, 12:36]
+        across, down = np.gradient(inner[..., 0], axis=1).mean(), np.gradient(inner[..., 0], axis=0).mean()
+        turn = np.degrees(np.arctan2(down, across))
+        spread.append(turn)
+        assert np.hypot(across, down) == pytest.approx(175 / (SIDE - 1), rel=0.06), "it turns and does not stretch"
+        assert found[SIDE // 2 - 1 : SIDE // 2 + 1, SIDE // 2 - 1 : SIDE // 2 + 1, :2].mean() == pytest.approx(
+            127.5, abs=3
+        )
+    assert -31 < min(spread) < -20 and 20 < max(spread) < 31
+
+
+def test_shift_moves() -> None:
+    moved = []
+    for index in range(60):
+        found = augment(ramp(), Augmentation(shift=0.1), (0, 0, index)).astype(float)[16:32, 16:32]
+        here = ramp().astype(float)[16:32, 16:32]
+        step = 175 / (SIDE - 1)
+        moved.append(((found - here)[..., 0].mean() / step / SIDE, (found - here)[..., 1].mean() / step / SIDE))
+    assert np.abs(moved).max() == pytest.approx(0.1, abs=0.01)
+    assert np.abs(np.mean(moved, axis=0)).max() < 0.03
+
+
+@pytest.mark.parametrize(("preset", "low", "high"), [("zoom", 0.8, 1.2), ("crop", 0.25, 1.0)])
+def test_zoom_and_crop_enlarge_as_much_as_they_say(preset: str, low: float, high: float) -> None:
+    areas = []
+    for index in range(120):
+        found = augment(ramp(), only(preset, (low, high)), (0, 0, index)).astype(float)[16:32, 16:32]
+        across = np.gradient(found[..., 0], axis=1).mean() / (175 / (SIDE - 1))
+        down = np.gradient(found[..., 1], axis=0).mean() / (175 / (SIDE - 1))
+        areas.append(across * down)
+        if preset == "zoom":
+            assert 1 / high - 0.03 < min(across, down) and max(across, down) < 1 / low + 0.03
+        else:
+            assert 0.7 < across / down < 1.43
+    if preset == "zoom":
+        assert min(areas) < 0.85 and max(areas) > 1.25
+    else:
+        assert low - 0.03 < min(areas) < 0.32 and 0.8 < max(areas) <= high + 0.03
+
+
+def test_shear_slants_rows_and_keeps_columns_upright() -> None:
+    for index in range(20):
+        found = augment(ramp(), Augmentation(shear=0.2), (0, 0, index)).astype(float)[16:32, 16:32]
+        step = 175 / (SIDE - 1)
+        assert np.gradient(found[..., 1], axis=1).mean() == pytest.approx(0, abs=0.05)
+        assert abs(np.gradient(found[..., 0], axis=0).mean()) <= 0.2 * step + 0.1
+        assert np.gradient(found[..., 1], axis=0).mean() == pytest.approx(step, rel=0.03)
+
+
+def test_perspective_moves_the_corners_inwards() -> None:
+    # a white square on black: seen from aside it is smaller, and never cut
+    white = np.zeros((SIDE, SIDE, 3), np.uint8)
+    white[12:36, 12:36] = 255
+    shares = [(augment(white, Augmentation(perspective=0.5), (0, 0, index)) > 127).mean() for index in range(40)]
+    assert max(shares) < (white > 127).mean() * 1.02
+    assert min(shares) < (white > 127).mean() * 0.8
+    never = Augmentation(perspective=0.5, perspective_chance=0.0)
+    assert augment(white, never, (0, 0, 0)) is white
+
+
+def test_tints_change_what_they_name() -> None:
+    flat = np.full((SIDE, SIDE, 3), (150, 100, 50), np.uint8)
+    bright = [int(augment(flat, Augmentation(brightness=0.5), (0, 0, index))[0, 0, 0]) for index in range(60)]
+    assert 75 <= min(bright) < 90 and 210 < max(bright) <= 225
+    ramps = [augment(ramp(), Augmentation(contrast=0.5), (0, 0, index))[..., 0].std() for index in range(60)]
+    assert min(ramps) < 0.6 * ramp()[..., 0].std() and max(ramps) > 1.2 * ramp()[..., 0].std()
+    greys = [
+        np.ptp(augment(flat, Augmentation(saturation=0.9), (0, 0, index))[0, 0].astype(int)) for index in range(60)
+    ]
+    assert min(greys) < 25 and max(greys) > 150
+    hues = {tuple(augment(flat, Augmentation(hue=0.3), (0, 0, index))[0, 0].tolist()) for index in range(60)}
+    assert len(hues) > 20
+    assert all(max(hue) == pytest.approx(150, abs=2) and min(hue) == pytest.approx(50, abs=3) for hue in hues)
+
+
+def test_sharpness_sharpens_as_often_as_it_says(square: Square) -> None:
+    preset = Augmentation(sharpness=1.85, sharpness_chance=0.25)
+    seen = [augment(square, preset, (0, 0, index)) for index in range(200)]
+    changed = [one for one in seen if one is not square]
+    assert 30 < len(changed) < 70
+    edges = [np.abs(np.diff(one.astype(float), axis=1)).mean() for one in (square, changed[0])]
+    assert edges[1] > edges[0] * 1.05
+
+
+def test_erasing_paints_one_grey_rectangle_of_that_area() -> None:
+    black = np.zeros((SIDE, SIDE, 3), np.uint8)
+    preset = Augmentation(erase=(0.05, 0.2), erase_chance=0.5)
+    erased = 0
+    for index in range(100):
+        found = augment(black, preset, (0, 0, index))
+        rows, columns = np.nonzero(found[..., 0])
+        if len(rows):
+            erased += 1
+            assert set(np.unique(found)) == {0, 128}
+            height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
+            assert height * width == len(rows), "a rectangle"
+            assert 0.04 < len(rows) / SIDE**2 < 0.22
+    assert 30 < erased < 70
+
+
+@pytest.mark.parametrize("way", ["mixup", "cutmix"])
+def test_mixing_keeps_targets_distributions_and_in_the_same_shares(way: str, squares: Square) -> None:
+    flat = np.stack([np.full((SIDE, SIDE, 3), 10 + 40 * number, np.uint8) for number in range(6)])
+    targets = np.eye(6, dtype=np.float32)
+    mixes = 0
+    for step in range(40):
+        mixed, shares = mix(flat, targets, only(way, 1.0), (0, 0, step))
+        assert mixed.shape == flat.shape and mixed.dtype == np.uint8 and shares.dtype == np.float32
+        assert np.allclose(shares.sum(1), 1, atol=1e-6)
+        # a flat picture's mean says how much of each it is made of
+        means = mixed.reshape(6, -1).mean(1)
+        assert np.allclose(means, shares @ (10 + 40 * np.arange(6)), atol=0.6)
+        mixes += bool((shares.max(1) < 0.98).any())
+        again = mix(flat, targets, only(way, 1.0), (0, 0, step))
+        assert np.array_equal(mixed, again[0]) and np.array_equal(shares, again[1])
+    assert mixes > 30
+
+
+def test_cutmix_pastes_one_rectangle_and_mixup_blends(squares: Square) -> None:
+    targets = np.eye(6, dtype=np.float32)
+    pasted, shares = mix(squares, targets, Augmentation(cutmix=1.0), (0, 0, 1))
+    for number in range(6):
+        other = next((one for one in np.flatnonzero(shares[number]) if one != number), number)
+        same = (pasted[number] == squares[number]).all(2)
+        assert ((pasted[number] == squares[other]).all(2) | same).all(), "every pixel is of one of the two"
+    blended, _ = mix(squares, targets, Augmentation(mixup=1.0), (0, 0, 1))
+    assert not np.array_equal(blended, squares)
+
+
+def test_nothing_is_mixed_where_nothing_is_to_be(squares: Square) -> None:
+    targets = np.eye(6, dtype=np.float32)
+    same, kept = mix(squares, targets, PRESETS["seed003"], (0, 0, 0))
+    assert same is squares and kept is targets
+    one, _ = mix(squares[:1], targets[:1], PRESETS["strong"], (0, 0, 0))
+    assert np.array_equal(one, squares[:1])
+
+
+def test_a_preset_without_a_part_does_not_do_it(square: Square) -> None:
+    """Each part alone changes the square, so that no part is dead."""
+    strong = PRESETS["strong"]
+    for part in fields(Augmentation):
+        value = getattr(strong, part.name)
+        if part.name in ("mixup", "cutmix") or part.name.endswith("_chance") or value == part.default:
+            continue
+        alone = replace(only(part.name, 1.0 if part.name == "flip" else value), erase_chance=1.0)
+        assert not np.array_equal(augment(square, alone, (0, 0, 1)), square), part.name
+
+
+def test_the_preview_sheet_shows_each_square_and_five_epochs(squares: Square) -> None:
+    sheet = preview_sheet(squares[:2], "strong", 0)
+    assert sheet.shape == (2 * (SIDE + 4) + 4, 6 * (SIDE + 4) + 4, 3) and sheet.dtype == np.uint8
+    assert np.array_equal(sheet[4 : 4 + SIDE, 4 : 4 + SIDE], squares[0])
+    assert np.array_equal(sheet[SIDE + 8 : 2 * SIDE + 8, 4 : 4 + SIDE], squares[1])
+    cells = {sheet[4 : 4 + SIDE, 4 + n * (SIDE + 4) : 4 + n * (SIDE + 4) + SIDE].tobytes() for n in range(6)}
+    assert len(cells) == 6
+    assert np.array_equal(sheet, preview_sheet(squares[:2], "strong", 0))
+    assert not np.array_equal(sheet, preview_sheet(squares[:2], "strong", 1))
+    with pytest.raises(SettingsError):
+        preview_sheet(squares[:2], "loud", 0)
