@@ -435,7 +435,24 @@ def test_from_the_names_of_handbags_to_a_guide_that_knows_them(tmp_path: Path, s
     assert said.count("img.example.org") == sum(cleaned.kept.values())
 
 
-# ---- what the review of a long run asks for
+def test_a_disk_that_fills_while_nobody_waits_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = plants(tmp_path / "plants", ("rose",))
+    full = DiskFull("no space left while writing catalog.db", "free some space")
+
+    async def slow(request: web.BaseRequest) -> web.StreamResponse:
+        if not request.path.endswith("/0.jpg"):
+            await asyncio.sleep(1)
+        return web.Response(body=picture("rose", int(request.path.rpartition("/")[2].removesuffix(".jpg"))))
+
+    def refuse(self: Ledger, *_: object) -> None:
+        raise full
+
+    with internet(**{"img.example.org": slow}) as net, monkeypatch.context() as patch, pytest.raises(DiskFull):
+        patch.setattr(Ledger, "add_fetches", refuse)
+        collected(project, net)
+
+
+# ---- long runs
 
 
 def test_a_host_that_asks_to_wait_burns_no_offers(tmp_path: Path) -> None:

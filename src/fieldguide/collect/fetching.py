@@ -16,7 +16,7 @@ from fieldguide.candidates import Candidate, url_key
 from fieldguide.catalog.ledger import Fetch, Ledger
 from fieldguide.checks.files import look_at_bytes
 from fieldguide.engine import core_count
-from fieldguide.errors import BadImage
+from fieldguide.errors import BadImage, FieldguideError
 from fieldguide.images import Limits
 from fieldguide.net import Client, Fetched, NetRules
 from fieldguide.project import Project
@@ -45,6 +45,7 @@ class Fetcher:
         self._fresh: list[Fetch] = []
         self._timer: asyncio.TimerHandle | None = None
         self._listeners: list[Callable[[], None]] = []
+        self._failed: FieldguideError | None = None
 
     async def fetch_all(self, candidates: Iterable[Candidate], landed: Callable[[], None]) -> list[Fetched]:
         """What could not be asked for, because its host is being left alone; of the rest the ledger knows.
@@ -61,6 +62,7 @@ class Fetcher:
         tasks = [self._running.get(key) or self._begin(key, url) for key, url in todo.items()]
         try:
             found = await asyncio.gather(*tasks)
+            self._check()
         finally:
             self.flush()
             self._listeners.remove(landed)
@@ -76,6 +78,7 @@ class Fetcher:
         """None where it stands in the ledger soon; else why nobody was asked."""
         try:
             async with self._gate(key), self._turns:
+                self._check()
                 got = await self._client.fetch(url)
                 if got.unasked:
                     return replace(got, data=b"")
@@ -88,7 +91,7 @@ class Fetcher:
     def _write_soon(self, found: Fetch) -> None:
         """Nothing; it stands in the ledger in a third of a second, or when many others have come."""
         if not self._fresh:
-            self._timer = asyncio.get_running_loop().call_later(_FLUSH_S, self.flush)
+            self._timer = asyncio.get_running_loop().call_later(_FLUSH_S, self._flush_in_time)
         self._fresh.append(found)
         if len(self._fresh) >= _BATCH:
             self.flush()
@@ -102,6 +105,17 @@ class Fetcher:
         if host not in self._gates:
             self._gates[host] = asyncio.Semaphore(2 * self._rules.limit(host).concurrency)
         return self._gates[host]
+
+    def _flush_in_time(self) -> None:
+        """Nothing; as `flush`, but nobody hears what a timer raises: it is raised where pictures are asked for."""
+        try:
+            self.flush()
+        except FieldguideError as error:
+            self._failed = error
+
+    def _check(self) -> None:
+        if self._failed:
+            raise self._failed
 
     def flush(self) -> None:
         """Nothing; what was fetched stands in the ledger, its original on the disk.
