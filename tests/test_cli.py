@@ -114,6 +114,15 @@ def test_collect_is_json(tmp_path: Path) -> None:
     assert found["asked"] == 2 and found["found"] == dict.fromkeys(sorted(CLASS_NAMES[:2]), 2)
 
 
+def test_a_project_that_can_collect_at_once(tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    ran("new", place, "--names", "a,b", "--source", "openverse", "--source", "cleveland", "--contact", "me@example.org")
+    plan = read_json("collect", "-C", place, "--dry-run")["plan"]
+    assert [line.partition(":")[0] for line in plan[1:3]] == ["openverse", "cleveland"]
+    done = run("new", tmp_path / "other", "--names", "a,b", "--source", "opnverse")
+    check_two_lines(done, 78, "opnverse", "openverse")
+
+
 def test_a_reader_that_leaves_early(built: Project) -> None:
     place = built.root
     for arguments in (["--help"], ["status", "-C", place], ["status", "-C", place, "--json"],

@@ -73,6 +73,7 @@ def new(
     source: Annotated[
         list[str] | None, typer.Option("--source", help="Where `collect` looks, such as openverse; may be repeated.")
     ] = None,
+    contact: Annotated[str, typer.Option("--contact", help="How those who are asked for pictures can reach you.")] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Make a project folder. Without names it takes the labels of whatever is added."""
@@ -83,7 +84,8 @@ def new(
     for one in source or ():
         if one != "drawn":
             open_source(one)  # tells at once of a name that is none
-    changed = {"collect": {"sources": source}} if source else {}
+    said = {"sources": source, "contact": contact}
+    changed = {"collect": {key: value for key, value in said.items() if value}}
     _show("new", new(folder, read_names(names) if names else {}, changed=changed), as_json)
 
 
