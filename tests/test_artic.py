@@ -78,7 +78,7 @@ class TestRecorded:
         )
         assert (found[0].title, found[0].author, found[0].width, found[0].height) == (
             "Work 0",
-            "Claude Monet",
+            json.loads(bodies[0])["data"][0]["artist_title"],
             843,
             810,
         )
