@@ -205,11 +205,6 @@ class Ledger:
             for row in self._catalog.rows(sql, values)
         ]
 
-    def count_offers(self, class_name: str) -> Counter[str]:
-        """How many of a class's candidates were judged how; "" counts those that were not."""
-        sql = "SELECT judged, count(*) FROM candidate WHERE class_name = ? GROUP BY judged"
-        return Counter(dict(self._catalog.rows(sql, (class_name,))))
-
     def judge(self, judged: Iterable[tuple[int, str]]) -> None:
         """Nothing; these offers, by id, are judged."""
         self._catalog.write("UPDATE candidate SET judged = ? WHERE id = ?", ((why, one) for one, why in judged))
