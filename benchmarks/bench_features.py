@@ -18,7 +18,7 @@ from common import describe_machine, shared_data
 from fieldguide.features import Runtime, cache_folder, extract, open_runner
 from fieldguide.images import Limits
 from fieldguide.learners import backbones
-from fieldguide.learners.transfer import group_folds, held_out_logits
+from fieldguide.learners.headfit import group_folds, held_out_logits
 from fieldguide.records import Preprocessing
 
 ROUNDS = 4

@@ -15,7 +15,7 @@ from conftest import CLASS_NAMES, Pictures
 from fieldguide.add import add
 from fieldguide.build import STAGES, build, wanted_stages
 from fieldguide.evaluate import evaluate
-from fieldguide.features import Embedder
+from fieldguide.features import Pictures, Way
 from fieldguide.progress import Progress, SilentProgress
 from fieldguide.project import Project
 from fieldguide.status import status
@@ -59,14 +59,14 @@ def looks(project: Project) -> int:
 def asked_for(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The hashes of the pictures whose features are asked for inside the block."""
     names: list[str] = []
-    real = Embedder.embed
+    real = Pictures.compute
 
-    def embed(self: Embedder, images: Mapping[str, str], progress: Progress) -> NDArray[np.float32]:
-        names.extend(images)
-        return real(self, images, progress)
+    def compute(self: Pictures, way: Way, preprocessing: Preprocessing) -> NDArray[np.float32]:
+        names.extend(name for name, _ in self.images)
+        return real(self, way, preprocessing)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Embedder, "embed", embed)
+        patch.setattr(Pictures, "compute", compute)
         yield names
 
 

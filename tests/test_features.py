@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from conftest import CLASS_NAMES, picture_bytes
 from fieldguide import features
+from fieldguide.features import runtimes, store
 from fieldguide.errors import DiskFull, InputMissing, MissingExtra, ProjectDamaged
-from fieldguide.features import Embedder, FeatureStore, cache_folder, choose_runtime, extract, load_square, open_runner
+from fieldguide.features import FeatureStore, Pictures, Way, cache_folder, choose_runtime, extract, load_square, open_runner
 from fieldguide.images import Limits
 from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
 from fieldguide.records import Preprocessing
+from fieldguide.settings import change_settings
 
 SQUARE = Preprocessing(size=64, resize_shorter=73)
 WIDE = 4
@@ -49,9 +51,21 @@ def backbone(monkeypatch: pytest.MonkeyPatch) -> Backbone:
     return made
 
 
+class Embedder:
+    """Embeds pictures of a project, given by hash and format, in batches of two."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.settings = change_settings(project.settings(), {"features.batch_size": 2})
+
+    def embed(self, images: dict[str, str], progress: SilentProgress) -> NDArray[np.float32]:
+        pictures = Pictures(self.project, tuple(images.items()), self.settings, progress)
+        return pictures.embed(Path("model-1.onnx"), SQUARE, "onnxruntime")
+
+
 @pytest.fixture
 def embedder(project: Project) -> Embedder:
-    return Embedder(project, Path("model-1.onnx"), SQUARE, "onnxruntime", Limits(), 2)
+    return Embedder(project)
 
 
 @pytest.fixture
@@ -145,7 +159,8 @@ def test_a_shard_cannot_run_code(embedder: Embedder, images: dict[str, str], bac
 
 def test_another_way_of_seeing_has_another_store(tmp_path: Path) -> None:
     def at(model: str, preprocessing: Preprocessing, runtime: str) -> Path:
-        return FeatureStore.at(tmp_path, Path(model), preprocessing, runtime).folder
+        way = Way(Path(model).name, runtime, lambda: lambda batch: batch[:, 0, 0].astype(np.float32))
+        return FeatureStore.at(tmp_path, way, preprocessing).folder
 
     ways = [
         at("a-1.onnx", SQUARE, "onnxruntime"),
@@ -181,7 +196,7 @@ def test_trouble_passes_on(
     def full(path: Path, data: bytes) -> None:
         raise DiskFull("no space", "free some")
 
-    monkeypatch.setattr(features, "write_bytes", full)
+    monkeypatch.setattr(store, "write_bytes", full)
     with pytest.raises(DiskFull):
         embedder.embed(images, SilentProgress())
 
@@ -194,9 +209,9 @@ def speeds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, float]:
     """What each runtime will be measured at; both seem installed, the cache is empty."""
     told = {"onnxruntime": 10.0, "openvino": 50.0}
     monkeypatch.setenv("FIELDGUIDE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(features, "open_runner", lambda model, runtime: runtime)
-    monkeypatch.setattr(features, "_images_per_s", lambda run, sample: told[run])
-    monkeypatch.setattr(features, "_machine", lambda: "this machine")
+    monkeypatch.setattr(runtimes, "open_runner", lambda model, runtime: runtime)
+    monkeypatch.setattr(runtimes, "_images_per_s", lambda run, sample: told[run])
+    monkeypatch.setattr(runtimes, "_machine", lambda: "this machine")
     found = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *rest: found("json" if name == "openvino" else name, *rest)
@@ -292,6 +307,40 @@ def test_a_project_carried_elsewhere_keeps_its_features(
 ) -> None:
     found = embedder.embed(images, SilentProgress())
     shutil.move(embedder.project.root, tmp_path / "moved")
-    moved = replace(embedder, project=Project(tmp_path / "moved"), model=Path("/other/cache/model-1.onnx"))
-    assert np.array_equal(moved.embed(images, SilentProgress()), found)
+    pictures = Pictures(Project(tmp_path / "moved"), tuple(images.items()), embedder.settings, SilentProgress())
+    assert np.array_equal(pictures.embed(Path("/other/cache/model-1.onnx"), SQUARE, "onnxruntime"), found)
     assert backbone.seen == 9
+
+
+# ---- squares
+
+
+def test_squares_are_held_or_given_one_by_one(
+    embedder: Embedder, images: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = Pictures(embedder.project, tuple(images.items()), embedder.settings, SilentProgress()).take([3, 0, 3])
+    held = pictures.squares(SQUARE)
+    assert isinstance(held, np.ndarray) and held.shape == (3, 64, 64, 3)
+    assert np.array_equal(held[0], held[2]) and not np.array_equal(held[0], held[1])
+    monkeypatch.setattr(features, "_HELD_BYTES", 3 * 64 * 64 * 3 - 1)
+    given = pictures.squares(SQUARE)
+    assert callable(given)
+    assert all(np.array_equal(given(index), held[index]) for index in range(3))
+
+
+def test_a_square_whose_original_is_gone_or_changed_is_told_so(embedder: Embedder, images: dict[str, str]) -> None:
+    pictures = Pictures(embedder.project, tuple(images.items()), embedder.settings, SilentProgress())
+    path = embedder.project.image_path(*pictures.images[0])
+    path.write_bytes(path.read_bytes()[:50])
+    with pytest.raises(ProjectDamaged, match="has changed"):
+        pictures.squares(SQUARE)
+    path.unlink()
+    with pytest.raises(InputMissing, match="is gone"):
+        pictures.square(0, SQUARE)
+
+
+def test_what_stands_twice_is_computed_once(embedder: Embedder, images: dict[str, str], backbone: Backbone) -> None:
+    twice = Pictures(embedder.project, tuple(images.items()) * 2, embedder.settings, SilentProgress())
+    found = twice.embed(Path("model-1.onnx"), SQUARE, "onnxruntime")
+    assert backbone.seen == 9 and len(found) == 18
+    assert np.array_equal(found[:9], found[9:])

@@ -70,7 +70,7 @@ def check_sound(project: Project) -> None:
         if path.is_file() and not path.name.endswith(".tmp"):
             assert re.fullmatch(r"[0-9a-f]{64}\.[a-z]+", path.name), path
     if trained:
-        assert {"run.json", "head.npz"} <= {
+        assert {"run.json", "learnt.npz"} <= {
             path.name for path in (project.runs_folder / trained.report["run"]).iterdir()
         }
     if project.guide_folder.exists():

@@ -19,7 +19,7 @@ from fieldguide.clean import clean
 from fieldguide.dataset import load_dataset
 from fieldguide.errors import NotReady, ParityError
 from fieldguide.evaluate import evaluate
-from fieldguide.features import Embedder
+from fieldguide.features import Pictures, Way
 from fieldguide.guide import open_guide
 from fieldguide.new import new
 from fieldguide.progress import SilentProgress
@@ -55,7 +55,7 @@ def test_a_guide_that_answers_otherwise_is_not_published(built: Project, monkeyp
 
     set_key(built.settings_file, "publish", "examples = 3")
     with monkeypatch.context() as patch:
-        patch.setattr("fieldguide.publish.export_model", turn_head)
+        patch.setattr("fieldguide.learners.frozen.export_model", turn_head)
         with pytest.raises(ParityError, match="differ from the trained") as caught:
             press(built)
     assert caught.value.exit_code == 7 and caught.value.hint
@@ -203,15 +203,15 @@ def test_the_stages_in_turn_make_what_build_makes(stranger: Project) -> None:
 
 
 def test_features_of_a_coarser_runtime_must_still_agree(built: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Embedder.embed
+    real = Pictures.compute
 
-    def embed(self: Embedder, images: dict[str, str], progress: SilentProgress) -> Any:
-        found = real(self, images, progress)
+    def compute(self: Pictures, way: Way, preprocessing: Preprocessing) -> Any:
+        found = real(self, way, preprocessing)
         with built.catalog() as catalog:
             everything = len(load_dataset(catalog).labels)
-        return np.roll(found, 7, axis=0) if len(images) == everything else found  # only those trained on are wrong
+        return np.roll(found, 7, axis=0) if len(self) == everything else found  # only those trained on are wrong
 
     set_key(built.settings_file, "publish", "examples = 3")
-    monkeypatch.setattr(Embedder, "embed", embed)
+    monkeypatch.setattr(Pictures, "compute", compute)
     with pytest.raises(ParityError, match="agrees with the features"):
         press(built)

@@ -10,24 +10,28 @@ from fieldguide.records import Preprocessing
 from fieldguide.runs import Run, load_run, save_run
 
 RUN = Run(
-    name="20240101-000000-transfer", learner="transfer", backbone="efficientnet_lite0",
-    preprocessing=Preprocessing(size=96, fit="pad", mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6)), runtime="onnxruntime",
-    class_names=("Käfer", "猫"),
-    data="d" * 64, model="m" * 64, report={"cv_accuracy": [0.5, 0.25, 0.75], "run": "x"}, learnt=b"\0\1bytes",
+    name="20240101-000000-transfer", learner="transfer", settings={"learner": "transfer", "loop": {"lr": 0.5}}, seed=7,
+    preprocessing=Preprocessing(size=96, fit="pad", mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6)),
+    class_names=("Käfer", "猫"), data="d" * 64, report={"accuracy": [0.5, 0.25, 0.75], "run": "x"},
+    file_name="learnt.npz", learnt=b"\0\1bytes",
 )  # fmt: skip
 
 
 def test_a_run_comes_back_as_it_was(tmp_path: Path) -> None:
     folder = tmp_path / "runs" / RUN.name
-    save_run(folder, RUN, {"predictions.csv": "a,b\nKäfer,1\n"})
+    board = tmp_path / "board"
+    board.mkdir()
+    (board / "events").write_bytes(b"events")
+    save_run(folder, RUN, {"predictions.csv": "a,b\nKäfer,1\n".encode()}, {"board": board})
+    assert (folder / "board" / "events").read_bytes() == b"events"
     assert load_run(folder) == RUN
     assert (folder / "predictions.csv").read_text(encoding="utf-8") == "a,b\nKäfer,1\n"
-    assert sorted(path.name for path in folder.iterdir()) == ["head.npz", "predictions.csv", "run.json"]
+    assert sorted(path.name for path in folder.iterdir()) == ["board", "learnt.npz", "predictions.csv", "run.json"]
     assert json.loads((folder / "run.json").read_text(encoding="utf-8"))["class_names"] == ["Käfer", "猫"]
 
 
 def test_a_run_is_saved_anew_as_a_whole(tmp_path: Path) -> None:
-    save_run(tmp_path / "run", RUN, {"old.csv": "x"})
+    save_run(tmp_path / "run", RUN, {"old.csv": b"x"})
     save_run(tmp_path / "run", RUN, {})
     assert not (tmp_path / "run" / "old.csv").exists()
 
@@ -43,7 +47,7 @@ def test_half_a_run_is_none(tmp_path: Path, damage: str) -> None:
         case "no folder":
             folder = tmp_path / "absent"
         case "no head":
-            (folder / "head.npz").unlink()
+            (folder / "learnt.npz").unlink()
         case "no json":
             (folder / "run.json").unlink()
         case "half a json":

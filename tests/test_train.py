@@ -12,9 +12,9 @@ from command import set_key
 from conftest import Clock, make_project
 from fieldguide.errors import NotReady
 from fieldguide.evaluate import evaluate
-from fieldguide.features import Embedder
+from fieldguide.features import Pictures
 from fieldguide.learners.backbones import WIDTHS
-from fieldguide.learners.transfer import Head
+from fieldguide.learners.headfit import Head
 from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
 from fieldguide.publish import publish
@@ -29,7 +29,7 @@ def trained(project: Project) -> TrainReport:
 
 def test_it_learns_what_can_be_learnt(built: Project) -> None:
     report = trained(built)
-    assert report.cv_accuracy[0] > 0.8
+    assert report.accuracy[0] > 0.8
     assert report.classes == 3
     with built.catalog() as catalog:
         splits = catalog.splits()
@@ -44,18 +44,18 @@ def test_predictions_are_held_out_and_cover_train_and_val(built: Project) -> Non
         wanted = {name: split for name, split in catalog.splits().items() if split != "test"}
     assert {row["sha256"]: row["split"] for row in rows} == wanted
     right = sum(row["class_name"] == row["answer"] for row in rows)
-    assert right / len(rows) == pytest.approx(report.cv_accuracy[0])
+    assert right / len(rows) == pytest.approx(report.accuracy[0])
 
 
 def test_no_test_picture_is_ever_read(built: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: set[str] = set()
-    embed = Embedder.embed
+    read = features.load_square
 
-    def watch(self: Embedder, images: dict[str, str], progress: SilentProgress) -> object:
-        seen.update(images)
-        return embed(self, images, progress)
+    def watch(path: Path, *rest: Any, **more: Any) -> object:
+        seen.add(path.stem)
+        return read(path, *rest, **more)
 
-    monkeypatch.setattr(Embedder, "embed", watch)
+    monkeypatch.setattr(features, "load_square", watch)
     set_key(built.settings_file, "train", "folds = 4")
     trained(built)
     with built.catalog() as catalog:

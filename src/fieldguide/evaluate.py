@@ -5,10 +5,13 @@ claimed: shuffled pictures with the near-copies left in.
 """
 
 import base64
+import csv
 import hashlib
+import io
 import json
+import shutil
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,10 +21,11 @@ from fieldguide.atomic import write_text
 from fieldguide.calibration import softmax
 from fieldguide.catalog import Catalog
 from fieldguide.dataset import Dataset, load_copies, load_dataset
-from fieldguide.features import Embedder, cache_folder
+from fieldguide.features import Pictures
 from fieldguide.images import decode, thumbnail_jpeg
-from fieldguide.learners.backbones import backbone_model
-from fieldguide.learners.transfer import Head, group_folds, held_out_logits
+from fieldguide.learners import load_model
+from fieldguide.learners.contract import Lesson
+from fieldguide.learners.headfit import group_folds
 from fieldguide.metrics import accuracy, calibration_error, confusion_matrix, per_class_scores
 from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
@@ -33,6 +37,7 @@ from fieldguide.settings import Settings
 __all__ = ["evaluate", "inputs"]
 
 _THUMBNAIL_SIDE = 260
+Score = tuple[float, float, float]
 
 
 def inputs(catalog: Catalog, settings: Settings) -> str:
@@ -78,39 +83,48 @@ class _Exam:
     data: Dataset
     test: NDArray[np.intp]
     probs: NDArray[np.float64]
-    cv_probs: NDArray[np.float64]
-    careless: tuple[float, float, float]
+    held: NDArray[np.intp]
+    held_probs: NDArray[np.float64]
+    grouped: Score | None
+    careless: Score | None
     copies: int
 
     @classmethod
     def sit(cls, project: Project, settings: Settings, catalog: Catalog, run: Run, progress: Progress) -> "_Exam":
         """The exam with every answer given."""
         data = load_dataset(catalog)
-        model = backbone_model(run.backbone, run.preprocessing, cache_folder())
-        embedder = Embedder.for_run(project, settings, run, model)
-        head = Head.from_bytes(run.learnt)
-        features = embedder.embed(data.images, progress)[:, : head.width]
+        learner, model = load_model(run)
+        pictures = Pictures(project, tuple(data.images.items()), settings, progress)
+        probs = softmax(model.answer(pictures).logits / model.temperature)
         test = np.flatnonzero(data.splits == "test")
-        progress.start("cross-validating", None)
-        folds = group_folds(data.labels, data.groups, settings.evaluate.folds, settings.seed)
-        logits = held_out_logits(features, data.labels, folds, head.strength)
         copies, copy_labels = load_copies(catalog, run.class_names)
-        copied = np.concatenate([features, embedder.embed(copies, progress)[:, : head.width]]) if copies else features
         files = Counter(origin.sha256 for origin in catalog.origins())
         times = [files[name] for name in (*data.images, *copies)]
-        labels = np.repeat(np.concatenate([data.labels, copy_labels]), times)
-        careless = cls._careless(np.repeat(copied, times, axis=0), labels, settings, head.strength)
-        probs, cv_probs = head.probs(features[test]), softmax(logits / head.temperature)
-        extra = len(labels) - len(data.labels)
-        return cls(project, settings, run, data, test, probs, cv_probs, careless, extra)
-
-    @staticmethod
-    def _careless(
-        features: NDArray[np.float32], labels: NDArray[np.int64], settings: Settings, strength: float
-    ) -> tuple[float, float, float]:
-        """The accuracy over shuffled folds with the copies left in, and its interval."""
-        folds = group_folds(labels, None, settings.evaluate.folds, settings.seed)
-        return accuracy(labels, held_out_logits(features, labels, folds, strength).argmax(axis=1))
+        extra = sum(times) - len(data.labels)
+        asked = settings.evaluate.cross_validate
+        if asked == "never" or (asked == "auto" and not learner.is_quick):
+            held = np.flatnonzero(data.splits != "train")  # the others were learnt from
+            return cls(project, settings, run, data, test, probs[test], held, probs[held], None, None, extra)
+        progress.start("cross-validating", None)
+        keep = project.runs_folder / f"unfinished-evaluate-{run.name}"
+        lesson = replace(Lesson.of(data, pictures, settings, keep / "grouped"), seed=run.seed)
+        folds = group_folds(data.labels, data.groups, settings.evaluate.folds, settings.seed)
+        cv_logits = learner.hold_out(lesson, folds, model)
+        everything = Pictures(project, (*data.images.items(), *copies.items()), settings, progress)
+        places = np.repeat(np.arange(len(everything)), times)
+        shuffled = replace(
+            lesson, pictures=everything.take(places), labels=np.concatenate([data.labels, copy_labels])[places],
+            groups=("",) * len(places), splits=np.full(len(places), "train"), keep=keep / "careless",
+        )  # fmt: skip
+        folds = group_folds(shuffled.labels, None, settings.evaluate.folds, settings.seed)
+        careless = learner.hold_out(shuffled, folds, model)
+        if keep.exists():
+            shutil.rmtree(keep)
+        cv_probs = softmax(cv_logits / model.temperature)
+        grouped = accuracy(lesson.labels, cv_logits.argmax(axis=1))
+        claimed = accuracy(shuffled.labels, careless.argmax(axis=1))
+        everywhere = np.arange(len(probs))
+        return cls(project, settings, run, data, test, probs[test], everywhere, cv_probs, grouped, claimed, extra)
 
     @property
     def confusion(self) -> NDArray[np.int64]:
@@ -118,9 +132,13 @@ class _Exam:
         return confusion_matrix(self.data.labels[self.test], self.probs.argmax(axis=1), len(self.run.class_names))
 
     @property
-    def cv_confusion(self) -> NDArray[np.int64]:
-        """(classes, classes) of the grouped cross-validation."""
-        return confusion_matrix(self.data.labels, self.cv_probs.argmax(axis=1), len(self.run.class_names))
+    def cv_confusion(self) -> list[list[int]] | None:
+        """(classes, classes) of the grouped cross-validation; None where there was none."""
+        if self.grouped is None:
+            return None
+        answers = self.held_probs.argmax(axis=1)
+        counts: list[list[int]] = confusion_matrix(self.data.labels, answers, len(self.run.class_names)).tolist()
+        return counts
 
     def numbers(self) -> dict[str, Any]:
         """Every figure, for programs."""
@@ -134,13 +152,13 @@ class _Exam:
             "accuracy": accuracy(labels, self.probs.argmax(axis=1)),
             "macro_f1": float(np.mean([score["f1"] for score in scores])),
             "ece": calibration_error(self.probs, labels),
-            "grouped": accuracy(self.data.labels, self.cv_probs.argmax(axis=1)),
+            "grouped": self.grouped,
             "careless": self.careless,
             "copies": self.copies,
             "folds": self.settings.evaluate.folds,
             "per_class": dict(zip(self.run.class_names, scores, strict=True)),
             "confusion": self.confusion.tolist(),
-            "cv_confusion": self.cv_confusion.tolist(),
+            "cv_confusion": self.cv_confusion,
         }
 
     def report(self, catalog: Catalog) -> tuple[EvaluateReport, str]:
@@ -148,36 +166,45 @@ class _Exam:
         numbers = self.numbers()
         trained = self.run.report
         made = {
-            "learner": f"{self.run.learner}, {self.run.backbone}",
+            "learner": " on ".join(filter(None, (self.run.learner, trained["backbone"]))),
             "picture to square": f"{self.run.preprocessing.fit}, {self.run.preprocessing.size} pixels",
-            "layers read": trained["depth"],
+            **trained["chosen"],
             "ways tried": "; ".join(f"{key} {value:.3f}" for key, value in trained["tried"].items()) or "-",
-            "strength C": trained["strength"],
+            "while learning": f"{trained['accuracy'][0]:.3f} by {trained['measured_by']}",
             "temperature": round(trained["temperature"], 3),
-            "features by": self.run.runtime,
+            "computed by": trained["runtime"],
+            "numbers learnt": f"{trained['parameters']:,}",
             "trained on": f"{trained['images']} pictures (train and val)",
-            "seed": self.settings.seed,
+            "seed": self.run.seed,
         }
         about = {"name": self.settings.name, "about": self.settings.about, "looks": catalog.count_looks()}
-        page = render("report.html", {**numbers, **about, "made": made, "mistakes": self._mistakes(catalog)})
+        page = render("report.html", {**numbers, **about, **self._pictures(catalog), "made": made})
         kept = {key: numbers[key] for key in (
             "run", "accuracy", "macro_f1", "ece", "grouped", "careless", "per_class", "test_images")}  # fmt: skip
         return EvaluateReport(**kept, report=f"runs/{self.run.name}/report.html"), page
 
+    def _pictures(self, catalog: Catalog) -> dict[str, Any]:
+        """What the page shows: plots of the run, and wrong answers."""
+        folder = self.project.runs_folder / self.run.name
+        plots = {path.stem: base64.b64encode(path.read_bytes()).decode() for path in sorted(folder.glob("*.png"))}
+        table = folder / "balance.csv"
+        balance = list(csv.DictReader(io.StringIO(table.read_text(encoding="utf-8")))) if table.exists() else []
+        return {"plots": plots, "balance": balance, "mistakes": self._mistakes(catalog)}
+
     def _mistakes(self, catalog: Catalog) -> list[dict[str, Any]]:
-        """The wrong answers of the cross-validation, surest first, with thumbnails."""
-        answers = self.cv_probs.argmax(axis=1)
-        wrong = np.flatnonzero(answers != self.data.labels)
-        surest = sorted(wrong, key=lambda index: -self.cv_probs[index].max())
+        """The wrong answers on held-out pictures, surest first, with thumbnails."""
+        answers, labels = self.held_probs.argmax(axis=1), self.data.labels[self.held]
+        wrong = np.flatnonzero(answers != labels)
+        surest = sorted(wrong, key=lambda index: -self.held_probs[index].max())
         places = {origin.sha256: origin.location for origin in catalog.origins()}
         images = list(self.data.images.items())
         return [
             {
-                "class_name": self.run.class_names[self.data.labels[index]],
+                "class_name": self.run.class_names[labels[index]],
                 "answer": self.run.class_names[answers[index]],
-                "prob": float(self.cv_probs[index].max()),
-                "location": places.get(images[index][0], ""),
-                "thumbnail": self._thumbnail(*images[index]),
+                "prob": float(self.held_probs[index].max()),
+                "location": places.get(images[self.held[index]][0], ""),
+                "thumbnail": self._thumbnail(*images[self.held[index]]),
             }
             for index in surest[: self.settings.evaluate.mistakes]
         ]

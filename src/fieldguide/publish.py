@@ -6,7 +6,7 @@ The guide appears whole, by a rename, after the proof; when the proof fails, the
 import hashlib
 import json
 from collections import defaultdict
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldguide.atomic import replace_folder
-from fieldguide.calibration import Familiarity, accept_threshold, fit_familiarity
+from fieldguide.calibration import Familiarity, accept_threshold, fit_familiarity, softmax
 from fieldguide.catalog import Catalog
 from fieldguide.creditlines import credit_lines, credit_table
 from fieldguide.dataset import Dataset, load_dataset
 from fieldguide.errors import NotReady, ParityError
-from fieldguide.exporters.onnx import LinearHead, export_model
-from fieldguide.features import Embedder, cache_folder
+from fieldguide.features import Pictures
 from fieldguide.guide import SCHEMA_VERSION, Guide, is_unaltered, open_guide, write_manifest
 from fieldguide.images import decode, thumbnail_jpeg
-from fieldguide.learners.backbones import WIDTHS, backbone_model
-from fieldguide.learners.transfer import Head, group_folds, root
+from fieldguide.learners import load_model
+from fieldguide.learners.contract import Answers, Model
+from fieldguide.learners.headfit import group_folds, root
 from fieldguide.licences import read_licence
 from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
@@ -100,24 +100,23 @@ class _Press:
     project: Project
     settings: Settings
     run: Run
-    head: Head
+    model: Model
     data: Dataset
-    features: NDArray[np.float32]
+    answers: Answers
     origins: dict[str, list[Origin]]
-    embedder: Embedder
+    pictures: Pictures
     progress: Progress
 
     @classmethod
     def open(cls, project: Project, settings: Settings, catalog: Catalog, run: Run, progress: Progress) -> "_Press":
-        """The press with features and origins at hand."""
+        """The press with the model's answers and origins at hand."""
         data = load_dataset(catalog)
-        model = backbone_model(run.backbone, run.preprocessing, cache_folder())
-        embedder = Embedder.for_run(project, settings, run, model)
-        features = embedder.embed(data.images, progress)
+        _, model = load_model(run)
+        pictures = Pictures(project, tuple(data.images.items()), settings, progress)
         origins: dict[str, list[Origin]] = defaultdict(list)
         for origin in catalog.origins():
             origins[origin.sha256].append(origin)
-        return cls(project, settings, run, Head.from_bytes(run.learnt), data, features, origins, embedder, progress)
+        return cls(project, settings, run, model, data, model.answer(pictures), origins, pictures, progress)
 
     def make(self, folder: Path, scores: dict[str, Any]) -> PublishReport:
         """The report on a guide that now lies whole in `folder`.
@@ -129,9 +128,7 @@ class _Press:
         known = self.data.splits != "test"
         familiarity = fit_familiarity(self._roots(known), self.data.labels[known])
         decline = self._measure_decline(familiarity, known)
-        linear = LinearHead(self.head.weights / self.head.temperature, self.head.bias / self.head.temperature)
-        size = self.run.preprocessing.size
-        model = export_model(self.embedder.model.read_bytes(), linear, familiarity, size)
+        model = self.model.export(familiarity)
         (folder / "model.onnx").write_bytes(model)
         examples = self._write_examples(folder)
         (folder / "CREDITS.csv").write_text(self._credits(), encoding="utf-8")
@@ -174,8 +171,12 @@ class _Press:
         return _Decline(threshold, true_accept, accepted / asked if asked else None, len(chosen))
 
     def _roots(self, chosen: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """What familiarity is measured by: the roots of the last layer's features. Deeper ones tell less."""
-        return root(self.features[chosen, : WIDTHS[self.run.backbone]["top"]])
+        """What familiarity is measured by: the roots of the features."""
+        return root(self.answers.features[chosen])
+
+    def _probs(self, answers: Answers) -> NDArray[np.float64]:
+        """Calibrated probabilities, (n, classes)."""
+        return softmax(answers.logits / self.model.temperature)
 
     def _write_examples(self, folder: Path) -> dict[str, list[dict[str, str]]]:
         """What the guide says of each example, by class; the thumbnails are written, metadata stripped.
@@ -183,7 +184,7 @@ class _Press:
         Only pictures under a licence that allows it are shown; the clearest ones first.
         """
         (folder / "examples").mkdir()
-        probs = self.head.probs(self.features)
+        probs = self._probs(self.answers)
         sure = probs[np.arange(len(probs)), self.data.labels]
         sure[self.data.splits == "test"] = -1.0  # the test split chooses nothing, not even what is shown
         items = list(self.data.images.items())
@@ -237,7 +238,7 @@ class _Press:
             # the backbone's weights are Apache-2.0: no wider terms can be given for what holds them
             "licence": "apache-2.0" if licences <= {"CC0-1.0", "own"} else "other",
             "formats": list(self.settings.images.formats),
-            "backbone": self.run.backbone,
+            "backbone": self.run.report["backbone"],
             "learner": self.run.learner,
             "run": self.run.name,
             "tool_version": _version(),
@@ -263,9 +264,9 @@ class _Press:
         guide = open_guide(folder)
         val = np.flatnonzero(self.data.splits == "val")
         answered = self._ask(guide, val)
-        exact = replace(self.embedder, runtime="onnxruntime").embed(self.data.take(val).images, self.progress)
-        difference = float(np.abs(answered - self.head.probs(exact)).max())
-        trained = self.head.probs(self.features[val])
+        exact = self._probs(self.model.answer(self.pictures.take(val), exact=True))
+        difference = float(np.abs(answered - exact).max())
+        trained = self._probs(self.answers)[val]
         agreement = float(np.mean(answered.argmax(axis=1) == trained.argmax(axis=1)))
         drift = float(np.abs(answered - trained).max())
         if difference > self.settings.publish.tolerance:

@@ -280,27 +280,41 @@ class TrainReport:
 
     Attributes:
         run: its folder's name under `runs/`.
+        learner: what learnt.
+        backbone: where its features come from; "" for none.
         fit: how pictures are fitted to the square, as chosen.
-        depth: which of the backbone's layers are read, as chosen.
-        strength: the inverse regularisation strength C, as chosen.
+        size: side of that square, pixels.
+        chosen: what else was chosen, by name.
         temperature: what the logits are divided by.
-        cv_accuracy: grouped cross-validation inside train + val, with its 95 % interval.
-        tried: accuracy of each way of fitting and depth that was tried, such as "squash, deep".
-        runtime: what computed the features.
+        accuracy: on held-out pictures of train and val, with its 95 % interval.
+        measured_by: "grouped cross-validation" or "the validation split".
+        measured: how many pictures that is.
+        macro_f1: on the same pictures.
+        tried: accuracy of each way that was tried, such as "squash, deep".
+        runtime: what computed.
+        images: pictures of train and val.
+        parameters: how many numbers were learnt.
+        seconds: how long it took.
     """
 
     run: str
     learner: str
     backbone: str
     fit: str
-    depth: str
-    strength: float
+    size: int
+    chosen: Mapping[str, str | int | float]
     temperature: float
-    cv_accuracy: tuple[float, float, float]
+    accuracy: tuple[float, float, float]
+    measured_by: str
+    measured: int
+    macro_f1: float
     tried: Mapping[str, float]
     runtime: str
     images: int
     classes: int
+    parameters: int
+    seed: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -309,8 +323,9 @@ class EvaluateReport:
 
     Attributes:
         accuracy: on the test split, with its 95 % Wilson interval.
-        grouped: accuracy of grouped cross-validation over everything kept, with its interval.
-        careless: the same over shuffled folds with the copies left in, with its interval.
+        grouped: accuracy of grouped cross-validation over everything kept, with its interval; None where it would
+            cost a training for each fold and was not asked for.
+        careless: the same over shuffled folds with the copies left in, with its interval; None likewise.
         per_class: class name to precision, recall, F1 and support on the test split.
         report: path of report.html.
     """
@@ -319,8 +334,8 @@ class EvaluateReport:
     accuracy: tuple[float, float, float]
     macro_f1: float
     ece: float
-    grouped: tuple[float, float, float]
-    careless: tuple[float, float, float]
+    grouped: tuple[float, float, float] | None
+    careless: tuple[float, float, float] | None
     per_class: dict[str, dict[str, float]]
     test_images: int
     report: str

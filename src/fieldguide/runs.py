@@ -5,6 +5,8 @@ Knows nothing about how learners work: what they learnt is bytes to this module.
 
 import hashlib
 import json
+import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,30 +26,30 @@ class Run:
     Attributes:
         name: its folder's name.
         learner: which learner made `learnt`.
-        backbone: where features come from.
+        settings: the learner's settings, as [train] would say them.
+        seed: what all chance followed from.
         preprocessing: how pictures are fitted to the square.
-        runtime: what computed the features.
         class_names: in the order of the outputs.
         data: the digest of the pictures, classes and splits it was made from.
-        model: the SHA-256 of the backbone's ONNX file.
         report: the stage's report.
+        file_name: what the file of `learnt` is called.
         learnt: the learner's own bytes.
     """
 
     name: str
     learner: str
-    backbone: str
+    settings: dict[str, Any]
+    seed: int
     preprocessing: Preprocessing
-    runtime: str
     class_names: tuple[str, ...]
     data: str
-    model: str
     report: dict[str, Any]
+    file_name: str
     learnt: bytes
 
 
-def save_run(folder: Path, run: Run, tables: dict[str, str]) -> None:
-    """Nothing; the run's folder is there whole, with further text files by name.
+def save_run(folder: Path, run: Run, files: Mapping[str, bytes], folders: Mapping[str, Path] | None = None) -> None:
+    """Nothing; the run's folder is there whole, with further files by name and copies of folders.
 
     Raises:
         DiskFull: no space.
@@ -56,10 +58,12 @@ def save_run(folder: Path, run: Run, tables: dict[str, str]) -> None:
     said = asdict(run)
     said["learnt"] = hashlib.sha256(run.learnt).hexdigest()
     with replace_folder(folder) as fresh:
-        (fresh / "head.npz").write_bytes(run.learnt)
+        (fresh / run.file_name).write_bytes(run.learnt)
         (fresh / "run.json").write_text(json.dumps(said, indent=1, ensure_ascii=False), encoding="utf-8")
-        for name, text in tables.items():
-            (fresh / name).write_text(text, encoding="utf-8")
+        for name, data in files.items():
+            (fresh / name).write_bytes(data)
+        for name, place in (folders or {}).items():
+            shutil.copytree(place, fresh / name)
 
 
 def load_run(folder: Path) -> Run:
@@ -70,9 +74,9 @@ def load_run(folder: Path) -> Run:
     """
     try:
         said = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        learnt = (folder / "head.npz").read_bytes()
+        learnt = (folder / Path(said["file_name"]).name).read_bytes()
         if said.pop("learnt") != hashlib.sha256(learnt).hexdigest():
-            raise ValueError("head.npz is not the one that was written")
+            raise ValueError("what was learnt is not what was written")
         fitted = said.pop("preprocessing")
         fitted = Preprocessing(**{**fitted, "mean": tuple(fitted["mean"]), "std": tuple(fitted["std"])})
         names = tuple(said.pop("class_names"))

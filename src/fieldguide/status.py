@@ -70,7 +70,7 @@ def _summary(name: str, report: dict[str, Any]) -> str:
     if name == "split":
         return ", ".join(f"{sum(count.values())} {split}" for split, count in report["counts"].items())
     if name == "train":
-        return f"{report['learner']}, {report['cv_accuracy'][0]:.1%} in cross-validation"
+        return f"{report['learner']}, {report['accuracy'][0]:.1%} by {report['measured_by']}"
     if name == "evaluate":
         low, high = report["accuracy"][1:]
         return f"{report['accuracy'][0]:.1%} on the test split ({low:.1%} to {high:.1%})"

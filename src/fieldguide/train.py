@@ -1,40 +1,32 @@
-"""The stage that learns: features once, the way of fitting and the strength chosen by validation, a head fitted.
+"""The stage that learns: the learner that is asked for, on train and val, measured on what it never learnt from.
 
 The test split is never read here.
 """
 
 import hashlib
-from dataclasses import asdict, dataclass, replace
+import shutil
+from dataclasses import asdict
+from datetime import datetime
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fieldguide.calibration import fit_temperature, softmax
+from fieldguide.calibration import softmax
 from fieldguide.catalog import Catalog
 from fieldguide.csvtext import write_csv
-from fieldguide.dataset import Dataset, load_dataset
-from fieldguide.features import Embedder, cache_folder, choose_runtime, hash_file
-from fieldguide.learners.backbones import WIDTHS, backbone_model
-from fieldguide.learners.transfer import (
-    Searched,
-    choose_within_error,
-    fit_head,
-    group_folds,
-    own_losses,
-    search_head,
-)
-from fieldguide.metrics import accuracy
+from fieldguide.dataset import load_dataset
+from fieldguide.features import Pictures
+from fieldguide.learners import open_learner
+from fieldguide.learners.contract import Learnt, Lesson
+from fieldguide.metrics import accuracy, confusion_matrix, per_class_scores
 from fieldguide.progress import Progress
-from fieldguide.project import Project, decode_limits
-from fieldguide.records import Depth, Fit, Preprocessing, TrainReport
-from fieldguide.runs import Run, is_whole, save_run
+from fieldguide.project import Project
+from fieldguide.records import TrainReport
+from fieldguide.runs import Run, is_whole, load_run, save_run
 from fieldguide.settings import Settings
 
 __all__ = ["inputs", "train"]
 
-_TRIAL_IMAGES = 1500
-
-Way = tuple[Fit, Depth]
+_UNFINISHED = "unfinished-"
 
 
 def inputs(catalog: Catalog, settings: Settings) -> str:
@@ -44,12 +36,19 @@ def inputs(catalog: Catalog, settings: Settings) -> str:
 
 
 def train(project: Project, settings: Settings, *, progress: Progress) -> TrainReport:
-    """What was learnt, with its cross-validated and its validation accuracy.
+    """What was learnt, with its accuracy on held-out pictures.
+
+    A run that was made before with the same settings from the same pictures is taken up again; one that was interrupted
+    is gone on with.
 
     Raises:
         NotReady: the pictures are not split.
-        MissingExtra: the extra [train], or OpenVINO where it is asked for, is not installed.
-        DiskFull: no space; features computed before stay.
+        SettingsError: the settings cannot be.
+        InputUnusable: there is only one class, or weights that do not fit.
+        TrainingDiverged: the loss is no longer a number; the last good checkpoint is kept.
+        OutOfMemory: the memory is not enough.
+        MissingExtra: something optional is not installed.
+        DiskFull: no space; what was computed before stays.
         NoPermission: the project or the cache cannot be written.
     """
     with project.catalog() as catalog:
@@ -57,134 +56,87 @@ def train(project: Project, settings: Settings, *, progress: Progress) -> TrainR
         done = catalog.current("train", wanted, TrainReport)
         if done and is_whole(project.runs_folder / done.run):
             return done
-        data = load_dataset(catalog).where("train", "val")
-        bench = _Bench.open(project, settings, progress)
-        way, tried = bench.try_ways(data)
-        run, tables = bench.learn(data, way, tried, catalog.digest("state"))
-        save_run(project.runs_folder / run.name, run, tables)
-        catalog.add_run(run.name, run.learner, wanted, project.now())
-        catalog.finish("train", wanted, run.report, project.now())
-    return TrainReport(**run.report)
+        name = next((one for one in catalog.runs(wanted) if is_whole(project.runs_folder / one)), "")
+        if name:
+            report = load_run(project.runs_folder / name).report
+        else:
+            begun = project.clock()
+            data = load_dataset(catalog).where("train", "val")
+            keep = project.runs_folder / f"{_UNFINISHED}{wanted[:16]}"
+            pictures = Pictures(project, tuple(data.images.items()), settings, progress)
+            lesson = Lesson.of(data, pictures, settings, keep)
+            learner = open_learner(settings.train, settings.seed)
+            learnt = learner.learn(lesson)
+            run = _make_run(project, settings, catalog.digest("state"), lesson, learnt, begun)
+            progress.start("keeping the run", None)
+            files = {**learnt.files, "predictions.csv": _predictions(lesson, learnt).encode()}
+            save_run(project.runs_folder / run.name, run, files, learnt.folders)
+            catalog.add_run(run.name, run.learner, wanted, project.now())
+            report = run.report
+        catalog.finish("train", wanted, report, project.now())
+    for path in project.runs_folder.glob(f"{_UNFINISHED}*"):
+        shutil.rmtree(path)
+    return TrainReport(**report)
 
 
-@dataclass(frozen=True)
-class _Bench:
-    """What the steps of training share."""
-
-    project: Project
-    settings: Settings
-    progress: Progress
-    embedder: Embedder
-
-    @classmethod
-    def open(cls, project: Project, settings: Settings, progress: Progress) -> "_Bench":
-        """The bench with the backbone converted and the runtime chosen.
-
-        Raises:
-            MissingExtra: something optional is not installed.
-        """
-        chosen = settings.train
-        preprocessing = Preprocessing(size=chosen.size, resize_shorter=round(chosen.size / 0.875))
-        progress.start(f"preparing {chosen.backbone}", None)
-        model = backbone_model(chosen.backbone, preprocessing, cache_folder())
-        runtime = choose_runtime(model, chosen.size, settings.features.runtime)
-        limits = decode_limits(settings)
-        embedder = Embedder(project, model, preprocessing, runtime, limits, settings.features.batch_size)
-        return cls(project, settings, progress, embedder)
-
-    def fitted(self, fit: Fit) -> Embedder:
-        """The embedder with another way of fitting."""
-        return replace(self.embedder, preprocessing=replace(self.embedder.preprocessing, fit=fit))
-
-    def try_ways(self, data: Dataset) -> tuple[Way, dict[str, float]]:
-        """The way of fitting and the depth to use, and the grouped cross-validated accuracy of each that was tried.
-
-        The first whose log loss is within a standard error of the best, the depths in the order of
-        `TrainSettings.depths` and in each the ways of fitting in that of `TrainSettings.fits`. At most 1,500 pictures
-        are tried.
-        """
-        chosen = self.settings.train
-        ways = [(fit, depth) for depth in chosen.depths() for fit in chosen.fits()]
-        if len(ways) == 1:
-            return ways[0], {}
-        names = list(data.images)
-        order = sorted(range(len(names)), key=lambda index: _shuffled(names[index]))
-        sample = data.take(sorted(order[:_TRIAL_IMAGES])) if len(order) > _TRIAL_IMAGES else data
-        features = {fit: self.fitted(fit).embed(sample.images, self.progress) for fit in chosen.fits()}
-        folds = self._folds(sample)
-        self.progress.start("choosing how to look", len(ways))
-        scores: dict[str, float] = {}
-        losses = []
-        for fit, depth in ways:
-            logits = search_head(self._read(features[fit], depth), sample.labels, folds, chosen.strengths).logits
-            scores[f"{fit}, {depth}"] = accuracy(sample.labels, logits.argmax(axis=1))[0]
-            losses.append(own_losses(logits, sample.labels))
-            self.progress.advance()
-        return ways[choose_within_error(losses)], scores
-
-    def _read(self, features: NDArray[np.float32], depth: Depth) -> NDArray[np.float32]:
-        """The features that a depth reads."""
-        return features[:, : WIDTHS[self.settings.train.backbone][depth]]
-
-    def _folds(self, data: Dataset) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-        return group_folds(data.labels, data.groups, self.settings.train.folds, self.settings.seed)
-
-    def _new_name(self) -> str:
-        """A name for the run that no other has, from the time and the learner."""
-        name = f"{self.project.clock():%Y%m%d-%H%M%S}-{self.settings.train.learner}"
-        taken = len(list(self.project.runs_folder.glob(f"{name}*")))
-        return f"{name}-{taken + 1}" if taken else name
-
-    def learn(self, data: Dataset, way: Way, tried: dict[str, float], digest: str) -> tuple[Run, dict[str, str]]:
-        """The run, and its table of held-out predictions; `digest` says what the project held."""
-        fit, depth = way
-        embedder = self.fitted(fit)
-        features = self._read(embedder.embed(data.images, self.progress), depth)
-        self.progress.start("fitting the head", None)
-        searched = search_head(features, data.labels, self._folds(data), self.settings.train.strengths)
-        temperature = fit_temperature(searched.logits, data.labels)
-        head = fit_head(features, data.labels, searched.strength, temperature)
-        name = self._new_name()
-        report = TrainReport(
-            run=name,
-            learner=self.settings.train.learner,
-            backbone=self.settings.train.backbone,
-            fit=fit,
-            depth=depth,
-            strength=searched.strength,
-            temperature=temperature,
-            cv_accuracy=accuracy(data.labels, searched.logits.argmax(axis=1)),
-            tried=tried,
-            runtime=embedder.runtime,
-            images=len(data.labels),
-            classes=len(data.class_names),
-        )
-        run = Run(
-            name=name,
-            learner=report.learner,
-            backbone=report.backbone,
-            preprocessing=embedder.preprocessing,
-            runtime=embedder.runtime,
-            class_names=data.class_names,
-            data=digest,
-            model=hash_file(embedder.model),
-            report=asdict(report),
-            learnt=head.to_bytes(),
-        )
-        return run, {"predictions.csv": _predictions(data, searched, temperature)}
+def _make_run(
+    project: Project, settings: Settings, digest: str, lesson: Lesson, learnt: Learnt, begun: datetime
+) -> Run:
+    """The run; `digest` says what the project held."""
+    model, held = learnt.model, np.flatnonzero(~np.isnan(learnt.held_out[:, 0]))
+    labels, answers = lesson.labels[held], learnt.held_out[held].argmax(axis=1)
+    classes = len(lesson.class_names)
+    scores = per_class_scores(confusion_matrix(labels, answers, classes))
+    report = TrainReport(
+        run=_new_name(project, settings.train.learner),
+        learner=settings.train.learner,
+        backbone=learnt.backbone,
+        fit=model.preprocessing.fit,
+        size=model.preprocessing.size,
+        chosen=dict(learnt.chosen),
+        temperature=model.temperature,
+        accuracy=accuracy(labels, answers),
+        measured_by=learnt.measured_by,
+        measured=len(held),
+        macro_f1=float(np.mean([one["f1"] for one in scores])),
+        tried=dict(learnt.tried),
+        runtime=model.runtime,
+        images=len(lesson.labels),
+        classes=classes,
+        parameters=model.parameters,
+        seed=settings.seed,
+        seconds=(project.clock() - begun).total_seconds(),
+    )
+    return Run(
+        name=report.run,
+        learner=report.learner,
+        settings=settings.train.model_dump(mode="json"),
+        seed=settings.seed,
+        preprocessing=model.preprocessing,
+        class_names=lesson.class_names,
+        data=digest,
+        report=asdict(report),
+        file_name=model.file_name,
+        learnt=model.to_bytes(),
+    )
 
 
-def _shuffled(sha256: str) -> str:
-    """A place in an order that has nothing to do with the pictures' own."""
-    return hashlib.sha256(sha256.encode()).hexdigest()
+def _new_name(project: Project, learner: str) -> str:
+    """A name for the run that no other has, from the time and the learner."""
+    name = f"{project.clock():%Y%m%d-%H%M%S}-{learner}"
+    taken = len(list(project.runs_folder.glob(f"{name}*")))
+    return f"{name}-{taken + 1}" if taken else name
 
 
-def _predictions(data: Dataset, searched: Searched, temperature: float) -> str:
-    """A CSV of what cross-validation answered for each picture of train and val."""
-    probs = softmax(searched.logits / temperature)
+def _predictions(lesson: Lesson, learnt: Learnt) -> str:
+    """A CSV of what was answered for each held-out picture of train and val."""
     rows: list[list[str]] = []
-    for index, sha256 in enumerate(data.images):
-        answer = int(probs[index].argmax())
-        names = data.class_names[data.labels[index]], data.class_names[answer]
-        rows.append([sha256, str(data.splits[index]), *names, f"{probs[index, answer]:.6f}"])
+    for index, (sha256, _) in enumerate(lesson.pictures.images):
+        logits = learnt.held_out[index : index + 1]
+        if np.isnan(logits).any():
+            continue
+        probs = softmax(logits / learnt.model.temperature)[0]
+        answer = int(probs.argmax())
+        names = lesson.class_names[lesson.labels[index]], lesson.class_names[answer]
+        rows.append([sha256, str(lesson.splits[index]), *names, f"{probs[answer]:.6f}"])
     return write_csv(["sha256", "split", "class_name", "answer", "prob"], rows)

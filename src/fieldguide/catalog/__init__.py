@@ -289,6 +289,11 @@ class Catalog:
         with self.transaction():
             self._db.execute("INSERT OR REPLACE INTO run VALUES (?, ?, ?, ?)", (name, learner, inputs, made_at))
 
+    def runs(self, inputs: str | None = None) -> list[str]:
+        """The names of finished training runs, the latest first: all, or those made from these inputs."""
+        rows = self.rows("SELECT name, inputs FROM run ORDER BY made_at DESC, rowid DESC")
+        return [name for name, made_from in rows if inputs in (None, made_from)]
+
     def add_look(self, run: str, by: str, at: str) -> None:
         """Nothing; it is written down that the test split was opened, by which stage, for which run."""
         with self.transaction():

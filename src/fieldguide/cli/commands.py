@@ -3,7 +3,7 @@
 import contextlib
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,13 +56,22 @@ def _bars() -> Iterator[Any]:
         yield progress
 
 
-def _run_stage(name: str, stage: Callable[..., Any], folder: Path, as_json: bool, **more: Any) -> None:
-    """Nothing; runs one stage of the project in a folder, alone, and shows its report."""
+def _run_stage(
+    name: str,
+    stage: Callable[..., Any],
+    folder: Path,
+    as_json: bool,
+    changed: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> None:
+    """Nothing; runs one stage of the project in a folder, alone, with some settings changed, and shows its report."""
     from fieldguide.project import find_project
+    from fieldguide.settings import change_settings
 
     project = find_project(folder)
+    settings = change_settings(project.settings(), changed) if changed else project.settings()
     with _bars() as progress, project.lock(name):
-        report = stage(project, project.settings(), progress=progress, **more)
+        report = stage(project, settings, progress=progress, **more)
     _show(name, report, as_json)
 
 
@@ -146,11 +155,52 @@ def split(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def train(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
-    """Learn from train and val."""
+def train(
+    learner: Annotated[str, typer.Option("--learner", help="transfer, cnn or colour.")] = "",
+    backbone: Annotated[str, typer.Option("--backbone", help="What transfer builds on.")] = "",
+    mode: Annotated[str, typer.Option("--mode", help="What of it learns: frozen, unfreeze or full.")] = "",
+    weights: Annotated[str, typer.Option("--weights", help="Its weights: embedded, hub, none, or a file.")] = "",
+    epochs: Annotated[int, typer.Option("--epochs", help="Passes over the pictures, where a network learns.")] = 0,
+    seed: Annotated[int | None, typer.Option("--seed", help="What all chance follows from.", min=0)] = None,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other key of [train], such as loop.lr.")
+    ] = None,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Only draw a sheet of how pictures would be changed; nothing is learnt.")
+    ] = False,
+    project: ProjectOption = Path(),
+    as_json: JsonOption = False,
+) -> None:
+    """Learn from train and val. What is given here holds for this run; fieldguide.toml says what is usual."""
+    draw = None  #
     from fieldguide.train import train
 
-    _run_stage("train", train, project, as_json)
+    said = {"learner": learner, "backbone": backbone, "mode": mode, "weights": weights, "loop.epochs": epochs}
+    given = {f"train.{key}": value for key, value in said.items() if value} | _read_changes(change or ())
+    changed = given if seed is None else {**given, "seed": seed}
+    _run_stage("preview" if preview else "train", draw if preview else train, project, as_json, changed)
+
+
+def _read_changes(said: Iterable[str]) -> dict[str, Any]:
+    """Dotted names below `train` to values, of `loop.lr=0.01` and the like.
+
+    Raises:
+        SettingsError: something that is not in this form.
+    """
+    import tomllib
+
+    from fieldguide.errors import SettingsError
+
+    found = {}
+    for one in said:
+        key, equals, value = one.partition("=")
+        if not equals or not key.strip():
+            raise SettingsError(f"--set {one} is not in the form KEY=VALUE", "write for example: --set loop.lr=0.001")
+        try:
+            found[f"train.{key.strip()}"] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:  # a word without quotes
+            found[f"train.{key.strip()}"] = value.strip()
+    return found
 
 
 @app.command()

@@ -148,19 +148,23 @@ def _show_split(console: Console, report: SplitReport) -> None:
 
 
 def _show_train(console: Console, report: TrainReport) -> None:
-    _head(console, "train", f"{_percent(report.cv_accuracy)} in grouped cross-validation of {report.images} pictures")
-    _detail(console, f"{report.learner}, {report.backbone} by {report.runtime}, C {report.strength:g}, "
-            f"temperature {report.temperature:.2f}")  # fmt: skip
-    tried = "; ".join(f"{name} {value:.1%}" for name, value in report.tried.items())
-    _detail(
-        console, f"picture to square: {report.fit}; layers: {report.depth}" + (f" (tried {tried})" if tried else "")
-    )
+    measured = f"by {report.measured_by}, {report.measured} of {report.images} pictures"
+    _head(console, "train", f"{_percent(report.accuracy)} {measured}")
+    made_by = f"{report.learner}, {report.backbone}" if report.backbone else report.learner
+    _detail(console, f"{made_by} by {report.runtime}, temperature {report.temperature:.2f}, {report.seconds:.0f} s")
+    chosen = "; ".join(f"{name}: {value}" for name, value in report.chosen.items())
+    _detail(console, f"picture to square: {report.fit}, {report.size} pixels; {chosen}")
+    if report.tried:
+        _detail(console, "tried: " + "; ".join(f"{name} {value:.1%}" for name, value in report.tried.items()))
 
 
 def _show_evaluate(console: Console, report: EvaluateReport) -> None:
     _head(console, "evaluate", f"{_percent(report.accuracy)} on {report.test_images} test pictures")
-    _detail(console, f"grouped cross-validation over everything: {_percent(report.grouped)}")
-    _detail(console, f"a careless split would have said: {_percent(report.careless)}")
+    if report.grouped and report.careless:
+        _detail(console, f"grouped cross-validation over everything: {_percent(report.grouped)}")
+        _detail(console, f"a careless split would have said: {_percent(report.careless)}")
+    else:
+        _detail(console, "no cross-validation over everything: a training for each fold (evaluate.cross_validate)")
     weak = sorted(((score["f1"], name) for name, score in report.per_class.items() if score["f1"] < 0.95))[:3]
     if weak:
         _detail(console, "weakest: " + ", ".join(f"{name} (F1 {f1:.2f})" for f1, name in weak))

@@ -2,7 +2,7 @@
 
 Knows nothing about projects or how the numbers were learnt: the conversions' tables and the fitted classifier come in
 as arrays. Colours are whole numbers in float32, and sums are exact in float64: the features are those of
-`learners.colour` to the bit, unless rows are longer than 1,024 pixels.
+`learners.colour_features` to the bit, unless rows are longer than 1,024 pixels.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ def export_colour(tables: Tables, fitted: Fitted, familiarity: Familiarity, size
     (n, 18) float32 and `familiarity` (n,) float32, -2 to 0.
 
     Args:
-        tables: `vars` of those in `learners.colour`: what the colour conversions look up.
+        tables: `vars` of those in `learners.colour_features`: what the colour conversions look up.
         fitted: the classifier.
         familiarity: what says how near a picture is to what was learnt, from the roots of the features.
         size: side of the square, pixels; None takes pictures of any height and width.

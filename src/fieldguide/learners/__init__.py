@@ -1,1 +1,93 @@
-"""Learners: each turns labelled pictures into something that gives probabilities. Only here is torch imported."""
+"""Learners: ways of learning, a module each. Only the one that is asked for is imported.
+
+Knows nothing about projects. Third parties add theirs through the entry point group `fieldguide.learners`, something
+that is called with the settings and the seed; a name that is built in cannot be taken over.
+"""
+
+import importlib
+from collections.abc import Callable
+from difflib import get_close_matches
+from functools import partial
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from pydantic import ValidationError
+
+from fieldguide.errors import NotReady, SettingsError
+from fieldguide.learners.contract import Learner, Model
+from fieldguide.runs import Run
+from fieldguide.settings import TrainSettings
+
+__all__ = ["known_learners", "load_model", "open_learner"]
+
+GROUP = "fieldguide.learners"
+_BUILT_IN = {
+    "cnn": "fieldguide.learners.cnn:CnnLearner",
+    "colour": "fieldguide.learners.colour:ColourLearner",
+    "transfer": "fieldguide.learners.transfer:TransferLearner",
+}
+Make = Callable[[TrainSettings, int], Learner]
+
+
+def known_learners() -> dict[str, Make]:
+    """Name to what makes the learner, in order of names: the built-in ones and those of other packages."""
+    made: dict[str, Make] = {name: partial(_built_in, place) for name, place in _BUILT_IN.items()}
+    for entry in entry_points(group=GROUP):
+        if entry.name not in made:
+            made[entry.name] = partial(_added, entry)
+    return dict(sorted(made.items()))
+
+
+def open_learner(settings: TrainSettings, seed: int) -> Learner:
+    """The learner that the settings name.
+
+    Raises:
+        SettingsError: there is none, or it comes from another package and cannot be used.
+    """
+    known = known_learners()
+    if settings.learner not in known:
+        near = get_close_matches(settings.learner, known, 1, 0.5)
+        hint = f"did you mean '{near[0]}'?" if near else f"take one of {', '.join(known)}"
+        raise SettingsError(f"there is no learner called '{settings.learner}'", hint)
+    return known[settings.learner](settings, seed)
+
+
+def load_model(run: Run) -> tuple[Learner, Model]:
+    """The learner of a run, with its settings, and the model that it learnt.
+
+    Raises:
+        NotReady: the run is not whole, or what it was made with has changed.
+        SettingsError: its learner is not here.
+        MissingExtra: something optional is not installed.
+    """
+    try:
+        settings = TrainSettings(**run.settings)
+    except ValidationError as error:
+        raise NotReady(f"the run {run.name} is of another version", "run: fieldguide train") from error
+    learner = open_learner(settings, run.seed)
+    return learner, learner.load(run.learnt, run.preprocessing, len(run.class_names))
+
+
+def _built_in(place: str, settings: TrainSettings, seed: int) -> Learner:
+    module, _, name = place.partition(":")
+    learner: Learner = getattr(importlib.import_module(module), name)(settings, seed)
+    return learner
+
+
+def _added(entry: EntryPoint, settings: TrainSettings, seed: int) -> Learner:
+    """The learner of another package.
+
+    Raises:
+        SettingsError: it cannot be imported or made, or is no learner.
+    """
+    package = entry.dist.name if entry.dist else entry.value
+    hint = f"update or remove the package '{package}', or take another learner"
+    try:
+        made: Any = entry.load()
+        learner: Learner = made(settings, seed)
+        fits = callable(learner.learn) and callable(learner.hold_out) and learner.name == entry.name
+    except (ImportError, AttributeError, SyntaxError, TypeError, ValueError, LookupError, OSError) as error:
+        raise SettingsError(f"the learner '{entry.name}' cannot be used: {error}", hint) from error
+    if not fits:
+        raise SettingsError(f"the learner '{entry.name}' calls itself by another name", hint)
+    return learner

@@ -13,7 +13,7 @@ from typing import Any
 
 from fieldguide.atomic import sweep, write_bytes, write_text
 
-__all__ = ["Checkpoint", "Found", "load_checkpoint", "pack", "save_checkpoint"]
+__all__ = ["Checkpoint", "Found", "load_checkpoint", "pack", "save_checkpoint", "unpack"]
 
 _KEPT = 2
 _BEGINNING = "checkpoint-"
@@ -47,6 +47,21 @@ def pack(tensors: Mapping[str, Any]) -> bytes:
     from safetensors.torch import save
 
     return bytes(save({name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}))
+
+
+def unpack(data: bytes) -> dict[str, Any]:
+    """The tensors by name of a safetensors file.
+
+    Raises:
+        ValueError: it is not whole.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        return dict(load(data))
+    except SafetensorError as error:
+        raise ValueError(f"no tensors: {error}") from error
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:

@@ -1,197 +1,191 @@
-"""The 18 colour features: mean and standard deviation of each channel of a picture in RGB, HSV and Lab.
+"""The learner that sees only colours: 18 features of a picture, and the best of five families of small classifiers.
 
-Knows nothing about classes, files or models: pixels in, features out. The channels are those of OpenCV's 8-bit
-conversions, and every one of the 2^24 colours gets the same three bytes there and here (compared with 4.14.0 and
-5.0.0, so the tolerance of a channel is 0 levels). All the arithmetic is on whole numbers below 2^24, which float32
-holds exactly: it runs in vectors, in any order, and an ONNX graph of the same steps gives the same numbers.
-
-Hue and saturation: A. R. Smith, "Color gamut transform pairs", SIGGRAPH 1978, hue in steps of two degrees. Lab: CIE 15,
-3rd edition, section 8.2.1, from sRGB (IEC 61966-2-1) with the white D65, L in 0..255, a and b shifted by 128.
+Knows nothing about projects: a lesson in, what was learnt out. The features are those of the prepared square, as the
+guide computes them, to the bit.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FEATURE_NAMES", "TABLES", "Tables", "colour_channels", "colour_features"]
-
-FEATURE_NAMES = tuple(
-    f"{channel}_{space}_{number}"
-    for number in ("mean", "std")
-    for space, channels in (("bgr", "bgr"), ("hsv", "hsv"), ("lab", "lab"))
-    for channel in channels
+from fieldguide.calibration import Familiarity
+from fieldguide.csvtext import write_csv
+from fieldguide.errors import InputUnusable, NotReady
+from fieldguide.exporters.colour import export_colour
+from fieldguide.features import Pictures, Way
+from fieldguide.learners.colour_features import FEATURE_NAMES, TABLES, colour_features
+from fieldguide.learners.contract import Answers, Fold, Learnt, Lesson, Model
+from fieldguide.learners.families import Choice, Classifier, Material
+from fieldguide.learners.fitting import fit_classifier
+from fieldguide.learners.headfit import group_folds
+from fieldguide.learners.searching import (
+    DEFAULTS,
+    Found,
+    choices,
+    elimination_curve,
+    held_out_scores,
+    permutation_importance,
+    search_families,
 )
+from fieldguide.progress import Progress
+from fieldguide.records import Preprocessing
+from fieldguide.settings import TrainSettings
 
-_CHANNELS = 9
-_PIXELS = 32768  # pixels at a time: what they need stays in the processor's cache
-_EXACT = 1024  # (x - 128)^2 is at most 2^14: so many of them still add up exactly in float32
+__all__ = ["ColourLearner", "ColourModel"]
 
-_STEP = 1 << 12  # HSV and XYZ are in steps of 1/4096, the roots and Lab in steps of 1/32768
-_FINE = 1 << 15
-_LINEAR_TOP = 255 << 3  # linear light is kept in eighths of a level
-
-Floats = NDArray[np.float32]
+_SIDE = 256
+_WAY = Way("colour-1", "numpy", lambda: colour_features)
 
 
 @dataclass(frozen=True)
-class Tables:
-    """What the conversions look up; all float32, all whole numbers.
+class ColourModel:
+    """A classifier over the features of squares."""
 
-    Attributes:
-        saturation: (256,) what chroma is multiplied with, by value.
-        hue: (256,) what the place in the colour circle is multiplied with, by chroma.
-        linear: (256,) linear light, 0..2040, of an sRGB level.
-        xyz: (3, 3) X, Y and Z, each over that of white, rows, from linear R, G and B, columns, times 4096.
-        root: (2041,) CIE's f of X, Y or Z, 0..2040, times 32768.
-        lab: (3, 3) L, a and b, rows, from f(X), f(Y) and f(Z), columns.
-        offset: (3,) what is added to L, a and b, half a level for rounding included; then 32768 is one level.
-    """
+    classifier: Classifier
+    preprocessing: Preprocessing
 
-    saturation: Floats
-    hue: Floats
-    linear: Floats
-    xyz: Floats
-    root: Floats
-    lab: Floats
-    offset: Floats
+    runtime = "numpy"
+    file_name = "learnt.npz"
 
+    @property
+    def temperature(self) -> float:
+        """What its logits are divided by."""
+        return self.classifier.temperature
 
-def _make_tables() -> Tables:
-    """The tables, from the definitions."""
-    level = np.arange(1, 256)
-    encoded = np.arange(256) / 255
-    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-    # ITU-R BT.709-6, section 1: the primaries of sRGB to XYZ, each row over the XYZ of D65
-    primaries = np.array(
-        [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]]
-    )
-    white = np.array([0.950456, 1.0, 1.088754])
-    part = np.arange(_LINEAR_TOP + 1) / _LINEAR_TOP
-    root = np.where(part < 216 / 24389, part * 841 / 108 + 16 / 116, np.cbrt(part))
-    return Tables(
-        saturation=_whole(np.r_[0, 255 * _STEP / level]),
-        hue=_whole(np.r_[0, 180 * _STEP / (6 * level)]),
-        linear=_whole(linear * _LINEAR_TOP),
-        xyz=_whole(primaries / white[:, None] * _STEP),
-        root=_whole(root.astype(np.float32) * np.float32(_FINE)),  # by way of float32 as there: two of 2,041 differ
-        lab=_whole(np.array([[0, 296, 0], [500, -500, 0], [0, 200, -200]])),  # 296 is 116 * 255 / 100, rounded
-        offset=_whole(np.array([-16 * 255 * _FINE / 100, 128 * _FINE, 128 * _FINE]) + _FINE / 2),
-    )
+    @property
+    def parameters(self) -> int:
+        """How many numbers it learnt, its scaling included."""
+        arrays = (*self.classifier.learnt.values(), self.classifier.mean, self.classifier.scale)
+        return sum(int(np.size(one)) for one in arrays)
 
+    def answer(self, pictures: Pictures, *, exact: bool = False) -> Answers:
+        """What it says of pictures; it is always exact.
 
-def _whole(values: NDArray[np.floating]) -> Floats:
-    """The nearest whole numbers, not to be written to."""
-    found: Floats = np.rint(values).astype(np.float32)
-    found.flags.writeable = False
-    return found
+        Raises:
+            InputMissing: an original was taken away.
+            ProjectDamaged: an original is no longer the picture that it was.
+            DiskFull: no space for the features.
+            NoPermission: the project cannot be written.
+        """
+        features = pictures.compute(_WAY, self.preprocessing)
+        return Answers(self.classifier.logits(features), features)
+
+    def export(self, familiarity: Familiarity) -> bytes:
+        """The bytes of `model.onnx`.
+
+        Raises:
+            MissingExtra: onnx is not installed.
+        """
+        return export_colour(vars(TABLES), self.classifier, familiarity, self.preprocessing.size)
+
+    def to_bytes(self) -> bytes:
+        """The classifier as an .npz file."""
+        return self.classifier.to_bytes()
 
 
-TABLES = _make_tables()
+class ColourLearner:
+    """Colour features and the best of five families."""
+
+    name = "colour"
+    is_quick = True
+
+    def __init__(self, settings: TrainSettings, seed: int) -> None:
+        self._settings = settings
+        self._seed = seed
+
+    def learn(self, lesson: Lesson) -> Learnt:
+        """The best classifier by grouped cross-validation, fitted on all that may be learnt from.
+
+        Raises:
+            InputUnusable: there is only one class.
+            MissingExtra: scikit-learn is not installed.
+            DiskFull: no space for the features.
+            NoPermission: the folder cannot be written.
+        """
+        if len(np.unique(lesson.labels)) < 2:
+            raise InputUnusable("all pictures are of one class", "add pictures of another class")
+        side = self._settings.side(_SIDE)
+        preprocessing = Preprocessing(size=side, fit=self._settings.fits()[0], resize_shorter=round(side / 0.875))
+        material = self._material(lesson, preprocessing)
+        folds = group_folds(lesson.labels, lesson.groups, lesson.folds, lesson.seed)
+        found = self._search(material, folds, lesson.pictures.progress)
+        classifier = fit_classifier(material, found.choice, found.temperature)
+        best = self._best_of_each(material, found)
+        lesson.pictures.progress.start("which features matter", None)
+        files = {"families.csv": _table(found), "features.csv": _importance(material, folds, found.choice)}
+        chosen = {"family": str(found.choice)}
+        model = ColourModel(classifier, preprocessing)
+        return Learnt(
+            model, found.logits, "grouped cross-validation", chosen=chosen, tried=best,
+            files={name: text.encode() for name, text in files.items()},
+        )  # fmt: skip
+
+    def _material(self, lesson: Lesson, preprocessing: Preprocessing) -> Material:
+        """What there is to learn from."""
+        features = lesson.pictures.compute(_WAY, preprocessing)
+        return Material(features, lesson.labels, self._seed, self._settings.loop.imbalance != "none")
+
+    def _search(self, material: Material, folds: Sequence[Fold], progress: Progress) -> Found:
+        """The best choice."""
+        said = self._settings.colour
+        wanted: list[Choice] = []
+        for family in said.families:
+            wanted += choices(family) if said.grid == "full" else [DEFAULTS[family]]
+        progress.start("trying families", len(wanted))
+        return search_families(material, folds, wanted, done=lambda tried: progress.advance())
+
+    def _best_of_each(self, material: Material, found: Found) -> dict[str, float]:
+        """The accuracy of the best choice of each family."""
+        best: dict[str, float] = {}
+        for one in found.tried:
+            share = one.right / len(material.labels)
+            best[one.choice.family] = max(share, best.get(one.choice.family, 0.0))
+        return best
+
+    def hold_out(self, lesson: Lesson, folds: Sequence[Fold], like: Model) -> NDArray[np.float64]:
+        """(n, classes) logits, each picture's by the same choice fitted without its fold.
+
+        Raises:
+            DiskFull: no space for the features.
+            NoPermission: the folder cannot be written.
+        """
+        assert isinstance(like, ColourModel)
+        return held_out_scores(self._material(lesson, like.preprocessing), folds, like.classifier.choice)
+
+    def load(self, data: bytes, preprocessing: Preprocessing, classes: int) -> Model:
+        """The model in a file.
+
+        Raises:
+            NotReady: the file is not whole.
+        """
+        try:
+            return ColourModel(Classifier.from_bytes(data), preprocessing)
+        except ValueError as error:
+            raise NotReady(f"the classifier is not whole: {error}", "run: fieldguide train") from error
 
 
-def colour_features(pictures: NDArray[np.uint8]) -> Floats:
-    """The features, (n, 18) float32, of (n, h, w, 3) uint8 RGB pictures, in the order of `FEATURE_NAMES`.
-
-    Means and standard deviations are over all pixels of a picture (the deviation over n, not n - 1); sums are exact.
-
-    Raises:
-        ValueError: the array has another shape or type, or the pictures have no pixels.
-    """
-    if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] != 3 or 0 in pictures.shape[1:]:
-        raise ValueError(f"pictures must be (n, h, w, 3) uint8, not {pictures.shape} {pictures.dtype}")
-    count, height, width, _ = pictures.shape
-    pixels = height * width
-    rows = pictures.reshape(count, pixels, 3)
-    sums, squares = np.zeros((2, count, _CHANNELS))
-    for first, last, start, end in _portions(count, pixels):
-        channels = _channels(rows[first:last, start:end].reshape(-1, 3))
-        channels -= 128  # small numbers have small squares
-        added, squared = _sum(channels.reshape(_CHANNELS, last - first, end - start))
-        sums[first:last] += added
-        squares[first:last] += squared
-    mean = sums / pixels
-    deviation = np.sqrt(np.maximum(squares / pixels - mean * mean, 0))
-    return np.concatenate([mean + 128, deviation], axis=1).astype(np.float32)
+def _table(found: Found) -> str:
+    """A CSV of what was tried, best first."""
+    rows = []
+    for one in sorted(found.tried, key=lambda one: (-one.right, one.loss)):
+        numbers = one.accuracy.mean(), one.accuracy.std(), one.loss
+        rows.append([one.choice.family, str(one.choice), *(f"{number:.6f}" for number in numbers)])
+    return write_csv(["family", "choice", "accuracy", "spread_over_folds", "loss"], rows)
 
 
-def colour_channels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The channels B, G, R, H, S, V, L, a and b, (n, 9), of (n, 3) uint8 RGB pixels."""
-    parts = [_channels(pixels[at : at + _PIXELS]) for at in range(0, len(pixels), _PIXELS)]
-    return np.concatenate([np.zeros((_CHANNELS, 0), np.float32), *parts], axis=1).T.astype(np.uint8)
-
-
-def _portions(count: int, pixels: int) -> Iterator[tuple[int, int, int, int]]:
-    """First and last picture, first and last pixel: several small pictures at a time, or a part of a large one."""
-    if pixels <= _EXACT:
-        together = _PIXELS // pixels
-        yield from ((first, min(first + together, count), 0, pixels) for first in range(0, count, together))
-        return
-    for picture in range(count):
-        for start in range(0, pixels, _PIXELS):
-            yield picture, picture + 1, start, min(start + _PIXELS, pixels)
-
-
-def _sum(channels: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sums and sums of squares, (n, 9) each, of (9, n, m) centred channels; exact, in runs of at most 1,024."""
-    whole = channels.shape[2] // _EXACT * _EXACT
-    runs = channels[:, :, :whole].reshape(*channels.shape[:2], -1, _EXACT)
-    rest = channels[:, :, whole:]
-    sums = runs.sum(axis=(2, 3), dtype=np.float32) + rest.sum(axis=2)
-    squares = np.vecdot(runs, runs).sum(axis=2, dtype=np.float64) + np.vecdot(rest, rest)
-    return sums.T.astype(np.float64), squares.T.astype(np.float64)
-
-
-def _channels(pixels: NDArray[np.uint8]) -> Floats:
-    """The channels B, G, R, H, S, V, L, a and b, (9, n), of (n, 3) RGB pixels."""
-    planes = np.ascontiguousarray(pixels.T)
-    found = np.empty((_CHANNELS, len(pixels)), np.float32)
-    found[:3] = planes[::-1]
-    _hsv(planes, found)
-    _lab(planes, found[6:])
-    return found
-
-
-def _hsv(planes: NDArray[np.uint8], found: Floats) -> None:
-    """Nothing; rows 3 to 5 of `found` become H, S and V of its rows 0 to 2."""
-    (red8, green8, blue8), (blue, green, red) = planes, found[:3]
-    hue, saturation, value = found[3:6]
-    value8 = np.maximum(np.maximum(red8, green8), blue8)
-    chroma8 = value8 - np.minimum(np.minimum(red8, green8), blue8)
-    chroma = chroma8.astype(np.float32)
-    value[:] = value8
-    np.take(TABLES.saturation, value8, out=saturation, mode="clip")
-    _round(saturation, chroma)
-    # sixths of the circle in units of the chroma: from blue, else from green, else from red
-    np.subtract(red, green, out=hue)
-    hue += 4 * chroma
-    place = blue - red
-    place += 2 * chroma
-    np.copyto(hue, place, where=value8 == green8)
-    np.subtract(green, blue, out=place)
-    np.copyto(hue, place, where=value8 == red8)
-    _round(hue, np.take(TABLES.hue, chroma8, mode="clip"))
-    np.less(hue, 0, out=place, casting="unsafe")
-    place *= 180
-    hue += place
-
-
-def _round(values: Floats, factor: Floats) -> None:
-    """Nothing; the values, times the factor, become 4,096ths rounded to whole numbers, halves up."""
-    values *= factor
-    values += _STEP / 2
-    values *= 1 / _STEP
-    np.floor(values, out=values)
-
-
-def _lab(planes: NDArray[np.uint8], found: Floats) -> None:
-    """Nothing; `found` becomes L, a and b of the (3, n) planes R, G and B."""
-    xyz = TABLES.xyz @ np.take(TABLES.linear, planes, mode="clip")
-    xyz += _STEP / 2
-    xyz *= 1 / _STEP
-    roots = np.take(TABLES.root, xyz.astype(np.intp), mode="clip")  # cuts off what is behind the point
-    np.matmul(TABLES.lab, roots, out=found)
-    found += TABLES.offset[:, None]
-    found *= 1 / _FINE
-    np.floor(found, out=found)
+def _importance(material: Material, folds: Sequence[Fold], choice: Choice) -> str:
+    """A CSV of how much accuracy each feature is worth, and how good the best so many features are."""
+    worth = permutation_importance(material, folds, choice)
+    curve = elimination_curve(material, folds, choice)
+    order = np.argsort(-worth.mean, kind="stable")
+    rows = [
+        [
+            str(place), FEATURE_NAMES[one], f"{worth.mean[one]:.6f}", f"{worth.spread[one]:.6f}",
+            f"{kept.accuracy:.6f}", f"{kept.precision:.6f}", f"{kept.recall:.6f}", f"{kept.f1:.6f}",
+        ]
+        for place, (one, kept) in enumerate(zip(order, curve, strict=True), 1)
+    ]  # fmt: skip
+    names = ["rank", "feature", "accuracy_lost", "spread", "accuracy_with_so_many", "precision", "recall", "f1"]
+    return write_csv(names, rows)

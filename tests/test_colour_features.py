@@ -12,10 +12,10 @@ from PIL import Image
 
 from fieldguide.calibration import fit_familiarity
 from fieldguide.exporters.colour import export_colour
-from fieldguide.learners import colour
-from fieldguide.learners.colour import FEATURE_NAMES, TABLES, colour_channels, colour_features
+from fieldguide.learners import colour_features as colour
+from fieldguide.learners.colour_features import FEATURE_NAMES, TABLES, colour_channels, colour_features
 from fieldguide.learners.families import FAMILIES, Choice, Classifier, Family, Material
-from fieldguide.learners.transfer import root
+from fieldguide.learners.headfit import root
 from fieldguide.modelscan import check_model
 
 SMALL: dict[Family, Choice] = {

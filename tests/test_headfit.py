@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fieldguide.calibration import log_losses, softmax
-from fieldguide.learners.transfer import (
+from fieldguide.learners.headfit import (
     Head,
     choose_within_error,
     fit_head,

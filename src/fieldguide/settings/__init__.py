@@ -6,32 +6,38 @@ Knows nothing about what the stages do with their settings.
 import difflib
 import json
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from fieldguide.errors import ProjectTooNew, SettingsError, translate_os_errors
 from fieldguide.names import check_name, check_names
-from fieldguide.records import Depth, Fit
+from fieldguide.settings.section import Section
+from fieldguide.settings.training import ColourSection, CrossValidate, LoopSection, TrainSettings
+from fieldguide.settings.writing import section_lines, to_toml
 
 __all__ = [
     "SCHEMA_VERSION",
     "ClassSettings",
     "CleanSettings",
     "CollectSettings",
+    "ColourSection",
+    "CrossValidate",
     "EvaluateSettings",
     "FeaturesSettings",
     "HostSettings",
     "ImagesSettings",
+    "LoopSection",
     "PublishSettings",
     "ServeSettings",
     "Settings",
     "SplitSettings",
     "TrainSettings",
+    "change_settings",
     "load_settings",
     "render_settings",
 ]
@@ -40,21 +46,7 @@ SCHEMA_VERSION = 1
 ImageFormat = Literal["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"]
 
 
-class _Section(BaseModel):
-    """A table of fieldguide.toml: unknown keys are errors, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _refuse_truth(cls, value: object) -> object:
-        """The value; `true` is no number, though Python takes it for 1."""
-        if isinstance(value, bool):
-            raise ValueError("must not be true or false")
-        return value
-
-
-class ClassSettings(_Section):
+class ClassSettings(Section):
     """What the guide says about one class, and what else to search for."""
 
     about: str = Field("", max_length=2000, description="a sentence or two, shown with an answer")
@@ -67,7 +59,7 @@ class ClassSettings(_Section):
     )
 
 
-class ImagesSettings(_Section):
+class ImagesSettings(Section):
     """What counts as a picture."""
 
     formats: tuple[ImageFormat, ...] = Field(
@@ -78,7 +70,7 @@ class ImagesSettings(_Section):
     max_scans: int = Field(100, ge=1, le=10_000, description="most scans in a progressive JPEG")
 
 
-class HostSettings(_Section):
+class HostSettings(Section):
     """What a person has decided about one host."""
 
     spacing_s: float | None = Field(
@@ -91,7 +83,7 @@ class HostSettings(_Section):
     browser: Literal["no", "yes"] = Field("no", description="yes: a browser may be driven over its pages")
 
 
-class CollectSettings(_Section):
+class CollectSettings(Section):
     """Where pictures come from when they are not added by hand."""
 
     sources: tuple[str, ...] = Field((), max_length=40, description="where to look, in order; see docs/sources.md")
@@ -121,7 +113,7 @@ class CollectSettings(_Section):
     )
 
 
-class CleanSettings(_Section):
+class CleanSettings(Section):
     """Which pictures are kept."""
 
     min_side: int = Field(64, ge=1, le=10_000, description="shortest side a picture may have, pixels")
@@ -134,14 +126,14 @@ class CleanSettings(_Section):
     )
 
 
-class SplitSettings(_Section):
+class SplitSettings(Section):
     """How pictures are divided; the rest is for training."""
 
     val: float = Field(0.15, ge=0.02, le=0.45, description="share for validation: chooses settings")
     test: float = Field(0.2, ge=0.02, le=0.45, description="share for the test: looked at once, chooses nothing")
 
 
-class FeaturesSettings(_Section):
+class FeaturesSettings(Section):
     """How the backbone is run."""
 
     runtime: Literal["auto", "onnxruntime", "openvino"] = Field(
@@ -150,41 +142,17 @@ class FeaturesSettings(_Section):
     batch_size: int = Field(32, ge=1, le=1024, description="pictures per call of the backbone")
 
 
-class TrainSettings(_Section):
-    """What is learnt."""
-
-    learner: Literal["transfer"] = Field("transfer", description="transfer: a frozen backbone and a linear head")
-    backbone: Literal["efficientnet_lite0"] = Field("efficientnet_lite0", description="where features come from")
-    size: int = Field(256, ge=64, le=640, multiple_of=32, description="side of the square it sees, pixels")
-    fit: Literal["auto", "crop", "squash", "pad"] = Field(
-        "auto", description="how a picture is fitted to the square; auto: chosen by validation"
-    )
-    depth: Literal["auto", "top", "deep"] = Field(
-        "auto", description="top: the backbone's last layer; deep: the last blocks too; auto: chosen by validation"
-    )
-    strengths: tuple[Annotated[float, Field(gt=0, le=1e6)], ...] = Field(
-        (0.003, 0.01, 0.03, 0.1, 0.3, 1.0), min_length=1, max_length=20,
-        description="inverse regularisation strengths C to choose from by grouped cross-validation",
-    )  # fmt: skip
-    folds: int = Field(5, ge=2, le=20, description="folds of that cross-validation")
-
-    def fits(self) -> tuple[Fit, ...]:
-        """The ways of fitting to try, in order of preference when equal."""
-        return ("squash", "crop", "pad") if self.fit == "auto" else (self.fit,)
-
-    def depths(self) -> tuple[Depth, ...]:
-        """The depths to try, in order of preference when equal."""
-        return ("top", "deep") if self.depth == "auto" else (self.depth,)
-
-
-class EvaluateSettings(_Section):
+class EvaluateSettings(Section):
     """What the report holds."""
 
     folds: int = Field(5, ge=2, le=20, description="folds of the cross-validation over everything kept")
+    cross_validate: CrossValidate = Field(
+        "auto", description="of networks, a training for each fold; auto: only where features are cached"
+    )
     mistakes: int = Field(24, ge=0, le=500, description="most confident mistakes to show")
 
 
-class PublishSettings(_Section):
+class PublishSettings(Section):
     """What the guide holds and promises."""
 
     examples: int = Field(4, ge=0, le=50, description="example pictures per class")
@@ -198,7 +166,7 @@ class PublishSettings(_Section):
     )
 
 
-class ServeSettings(_Section):
+class ServeSettings(Section):
     """How a guide is served."""
 
     host: str = Field("127.0.0.1", description="address to listen on; anything else is open to the network")
@@ -207,7 +175,7 @@ class ServeSettings(_Section):
     max_pixels: int = Field(25_000_000, ge=1_000, le=100_000_000, description="largest picture, width x height")
 
 
-class Settings(_Section):
+class Settings(Section):
     """Everything that `fieldguide.toml` can say."""
 
     schema_version: int = Field(SCHEMA_VERSION, ge=1, description="form of this file")
@@ -318,7 +286,25 @@ def _walk(location: Sequence[str]) -> Iterator[FieldInfo]:
 def _model_of(field: FieldInfo) -> Any:
     """The section that a field holds, by itself or as the values of a table; None where it holds none."""
     held = (field.annotation, *get_args(field.annotation))
-    return next((one for one in held if isinstance(one, type) and issubclass(one, _Section)), None)
+    return next((one for one in held if isinstance(one, type) and issubclass(one, Section)), None)
+
+
+def change_settings(settings: Settings, changed: Mapping[str, Any]) -> Settings:
+    """The settings with other values below dotted names, such as `train.loop.lr`.
+
+    Raises:
+        SettingsError: an unknown name (the nearest is named), or a value out of bounds (the bounds are named).
+    """
+    raw = settings.model_dump(exclude_unset=True)
+    for name, value in changed.items():
+        *tables, key = name.split(".")
+        place = raw
+        for table in tables:
+            place = place.setdefault(table, {})
+            if not isinstance(place, dict):
+                raise SettingsError(f"{name} is not a setting", f"{table} is a value, not a table")
+        place[key] = value
+    return parse_settings(raw, Path("the settings"))
 
 
 def render_settings(settings: Settings, changed: dict[str, dict[str, Any]] | None = None) -> str:
@@ -331,35 +317,16 @@ def render_settings(settings: Settings, changed: dict[str, dict[str, Any]] | Non
     lines = [
         "# Everything a person edits is here. A line with # before it shows the default.",
         f"schema_version = {SCHEMA_VERSION}",
-        f"name = {_toml(settings.name)}",
-        f"about = {_toml(settings.about)}",
+        f"name = {to_toml(settings.name)}",
+        f"about = {to_toml(settings.about)}",
         f"seed = {settings.seed}",
         "",
         "[classes]" + ("" if settings.classes else "  # empty: whatever labels are added"),
     ]
     for name, about in settings.classes.items():
         said = {key: value for key, value in about.model_dump().items() if value}
-        lines.append(f"{_toml(name)} = {_toml(said)}")
+        lines.append(f"{to_toml(name)} = {to_toml(said)}")
     for section, field in Settings.model_fields.items():
-        if isinstance(field.default, _Section):
-            lines += ["", f"[{section}]"]
-            lines += _section_lines(field.default, (changed or {}).get(section, {}))
+        if isinstance(field.default, Section):
+            lines += section_lines(section, field.default, (changed or {}).get(section, {}))
     return "\n".join(lines) + "\n"
-
-
-def _section_lines(section: _Section, changed: dict[str, Any]) -> list[str]:
-    """A line per key: live where changed, else a comment with the default; the help behind it."""
-    lines = []
-    for key, field in type(section).model_fields.items():
-        value, mark = (changed[key], "") if key in changed else (getattr(section, key), "# ")
-        lines.append(f"{mark}{key} = {_toml(value)}  # {field.description}")
-    return lines
-
-
-def _toml(value: Any) -> str:
-    """A value in TOML; strings as basic strings, which share JSON's escapes."""
-    if isinstance(value, tuple | list):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{_toml(key)} = {_toml(item)}" for key, item in value.items()) + "}"
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,200 @@
+"""One pass over pictures: squares in, rows of numbers out, kept on disk and reused by every stage.
+
+Knows nothing about classes or splits, and nothing of how a backbone was made: it is an ONNX file whose input
+`image` is (n, size, size, 3) uint8 RGB and whose output `features` is (n, d) float32. onnxruntime runs it
+everywhere; OpenVINO where it is installed and measures faster.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldguide.engine import core_count, map_threads
+from fieldguide.errors import BadImage, InputMissing, ProjectDamaged
+from fieldguide.features.runtimes import Runner, Runtime, cache_folder, choose_runtime, hash_file, open_runner
+from fieldguide.features.store import FeatureStore, Way
+from fieldguide.images import Limits, decode
+from fieldguide.preprocess import decode_size, prepare
+from fieldguide.progress import Progress
+from fieldguide.project import Project, decode_limits
+from fieldguide.records import Preprocessing
+from fieldguide.settings import Settings
+
+__all__ = [
+    "FeatureStore",
+    "Pictures",
+    "Runner",
+    "Runtime",
+    "Squares",
+    "Way",
+    "cache_folder",
+    "choose_runtime",
+    "extract",
+    "hash_file",
+    "load_square",
+    "open_runner",
+]
+
+Squares = NDArray[np.uint8] | Callable[[int], NDArray[np.uint8]]
+_SHARD = 512
+_HELD_BYTES = 600_000_000
+
+
+def load_square(path: Path, preprocessing: Preprocessing, limits: Limits) -> NDArray[np.uint8]:
+    """A file as the backbone sees it, (size, size, 3) uint8 RGB.
+
+    Raises:
+        BadImage: it is no picture that can be decoded.
+        OSError: it cannot be read.
+    """
+    pixels = decode(path.read_bytes(), limits, at_least=decode_size(preprocessing))
+    return prepare(pixels, preprocessing)
+
+
+def extract(
+    paths: Sequence[Path], preprocessing: Preprocessing, limits: Limits, run: Runner, batch_size: int
+) -> Iterator[NDArray[np.float32]]:
+    """Embeddings of the files, in order, as batches (up to batch_size, d) float32.
+
+    Decoding and resizing go on in threads while the backbone works.
+
+    Raises:
+        BadImage: a file that is no picture: only checked ones belong here.
+        OSError: a file cannot be read.
+    """
+    load = partial(load_square, preprocessing=preprocessing, limits=limits)
+    squares = map_threads(load, paths, workers=core_count(), ahead=batch_size * 3)
+    batch: list[NDArray[np.uint8]] = []
+    for square in squares:
+        batch.append(square)
+        if len(batch) == batch_size:
+            yield run(np.stack(batch))
+            batch = []
+    if batch:
+        yield run(np.stack(batch))
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures of a project as learners see them: squares, and what is computed from squares once and then kept.
+
+    Attributes:
+        project: whose pictures they are.
+        images: hash and format of each, in order; one may stand there more than once.
+        settings: what may be decoded, and by what features are computed.
+        progress: told of each picture that is computed.
+    """
+
+    project: Project
+    images: tuple[tuple[str, str], ...]
+    settings: Settings
+    progress: Progress
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, chosen: Sequence[int] | NDArray[np.intp]) -> "Pictures":
+        """The pictures at these places, in that order."""
+        return replace(self, images=tuple(self.images[index] for index in chosen))
+
+    def square(self, index: int, preprocessing: Preprocessing) -> NDArray[np.uint8]:
+        """One picture fitted to the square, (size, size, 3) uint8 RGB.
+
+        Raises:
+            InputMissing: the original was taken away.
+            ProjectDamaged: the original is no longer the picture that it was.
+        """
+        with self._explained():
+            path = self.project.image_path(*self.images[index])
+            return load_square(path, preprocessing, decode_limits(self.settings))
+
+    def squares(self, preprocessing: Preprocessing) -> Squares:
+        """All squares, (n, size, size, 3) uint8 RGB, where they are few enough to be held; else what gives one of them.
+
+        Raises:
+            InputMissing: an original was taken away.
+            ProjectDamaged: an original is no longer the picture that it was.
+        """
+        load = partial(self.square, preprocessing=preprocessing)
+        if len(self) * preprocessing.size**2 * 3 > _HELD_BYTES:
+            return load
+        self.progress.start("decoding", len(self))
+        rows = []
+        for square in map_threads(load, range(len(self)), workers=core_count()):
+            rows.append(square)
+            self.progress.advance()
+        return np.stack(rows)
+
+    def choose_runtime(self, model: Path, size: int) -> Runtime:
+        """What computes features fastest here, or what the settings ask for.
+
+        Raises:
+            MissingExtra: OpenVINO is asked for and not installed.
+        """
+        return choose_runtime(model, size, self.settings.features.runtime)
+
+    def embed(self, model: Path, preprocessing: Preprocessing, runtime: Runtime) -> NDArray[np.float32]:
+        """The embeddings, (n, d) float32, by a backbone that is an ONNX file.
+
+        Raises:
+            InputMissing: an original was taken away.
+            ProjectDamaged: an original is no longer the picture that it was.
+            DiskFull: no space; what was written before stays.
+            NoPermission: the folder cannot be written.
+        """
+        return self.compute(Way(model.name, runtime, lambda: open_runner(model, runtime)), preprocessing)
+
+    def compute(self, way: Way, preprocessing: Preprocessing) -> NDArray[np.float32]:
+        """Rows, (n, d) float32: from the store where they are known, else computed and kept.
+
+        Raises:
+            InputMissing: an original was taken away.
+            ProjectDamaged: an original is no longer the picture that it was.
+            DiskFull: no space; what was written before stays.
+            NoPermission: the folder cannot be written.
+        """
+        store = FeatureStore.at(self.project.features_folder, way, preprocessing)
+        found = store.load()
+        missing = [image for image in dict(self.images).items() if image[0] not in found]
+        if missing:
+            self.progress.start(f"features ({preprocessing.fit})", len(missing))
+            run = way.open()
+            for start in range(0, len(missing), _SHARD):
+                some = missing[start : start + _SHARD]
+                names = [name for name, _ in some]
+                features = self._run(run, some, preprocessing)
+                store.write(names, features)
+                found.update(zip(names, features, strict=True))
+        return np.stack([found[name] for name, _ in self.images])
+
+    def _run(self, run: Runner, some: list[tuple[str, str]], preprocessing: Preprocessing) -> NDArray[np.float32]:
+        """The rows of one shard."""
+        paths = [self.project.image_path(name, suffix) for name, suffix in some]
+        limits, batches = decode_limits(self.settings), []
+        with self._explained():
+            for batch in extract(paths, preprocessing, limits, run, self.settings.features.batch_size):
+                batches.append(batch)
+                self.progress.advance(len(batch))
+        return np.concatenate(batches)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Nothing; inside the block an original that is gone or has changed is told as such.
+
+        Raises:
+            InputMissing: it is gone.
+            ProjectDamaged: it has changed.
+        """
+        again = "put the originals back or add them again, then: fieldguide build"
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise InputMissing(f"the original {error.filename} is gone", again) from error
+        except BadImage as error:
+            images = self.project.root / "images"
+            raise ProjectDamaged(f"an original in {images} has changed: {error}", again) from error

@@ -1,0 +1,147 @@
+"""What runs an ONNX file: onnxruntime everywhere; OpenVINO where it is installed and measures faster.
+
+Knows nothing about pictures' files, projects or what the numbers mean.
+"""
+
+import hashlib
+import importlib.util
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldguide.atomic import write_text
+from fieldguide.engine import core_count
+from fieldguide.errors import MissingExtra
+
+__all__ = ["Runner", "Runtime", "cache_folder", "choose_runtime", "hash_file", "open_runner"]
+
+Runtime = Literal["onnxruntime", "openvino"]
+Runner = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
+
+def cache_folder() -> Path:
+    """Where this machine keeps what it can make again: converted backbones and the choice of runtime."""
+    given = os.environ.get("FIELDGUIDE_CACHE")
+    return Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fieldguide"
+
+
+def open_runner(model: Path, runtime: Runtime) -> Runner:
+    """A function from (n, size, size, 3) uint8 to (n, d) float32.
+
+    Raises:
+        MissingExtra: OpenVINO is asked for and not installed.
+    """
+    return _openvino_runner(model) if runtime == "openvino" else _onnxruntime_runner(model)
+
+
+def _onnxruntime_runner(model: Path) -> Runner:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = core_count()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(model.read_bytes(), options, providers=["CPUExecutionProvider"])
+
+    def run(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        found: NDArray[np.float32] = session.run(["features"], {"image": batch})[0]
+        return found
+
+    return run
+
+
+def _openvino_runner(model: Path) -> Runner:
+    """OpenVINO on the processor, in bfloat16 where that is native.
+
+    Raises:
+        MissingExtra: it is not installed.
+    """
+    try:
+        import openvino
+    except ImportError as error:
+        raise MissingExtra("OpenVINO is not installed", "pip install 'fieldguide[openvino]'") from error
+    core = openvino.Core()
+    native = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    hints = {
+        "INFERENCE_PRECISION_HINT": "bf16" if "BF16" in native else "f32",
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": str(core_count()),
+    }
+    compiled = core.compile_model(model, "CPU", hints)
+
+    def run(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        found: NDArray[np.float32] = np.array(compiled({"image": batch})["features"], dtype=np.float32)
+        return found
+
+    return run
+
+
+def choose_runtime(model: Path, size: int, wanted: str) -> Runtime:
+    """The runtime to use: the one asked for, or for "auto" the faster of those installed.
+
+    The measurement takes about a second and is kept in the cache folder, per model, processor and versions.
+
+    Raises:
+        MissingExtra: OpenVINO is asked for and not installed.
+    """
+    has_openvino = importlib.util.find_spec("openvino") is not None
+    if wanted == "openvino" and not has_openvino:
+        raise MissingExtra("OpenVINO is not installed", "pip install 'fieldguide[openvino]'")
+    if wanted != "auto":
+        return "openvino" if wanted == "openvino" else "onnxruntime"
+    if not has_openvino:
+        return "onnxruntime"
+    key = f"{model.name} {size} {_machine()}"
+    path = cache_folder() / "runtime.json"
+    known = _read_choices(path)
+    if key not in known:
+        sample = np.zeros((16, size, size, 3), np.uint8)
+        runtimes: tuple[Runtime, ...] = ("onnxruntime", "openvino")
+        speeds = {runtime: _images_per_s(open_runner(model, runtime), sample) for runtime in runtimes}
+        known[key] = max(speeds, key=lambda name: speeds[name])
+        write_text(path, json.dumps(known, indent=1))
+    return "openvino" if known[key] == "openvino" else "onnxruntime"
+
+
+def _machine() -> str:
+    """What the measurement depends on, in words."""
+    from importlib.metadata import version
+
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = cpuinfo.read_text(errors="replace").splitlines()
+        model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), model)
+    return f"{model} {core_count()} {version('onnxruntime')} {version('openvino')}"
+
+
+def _read_choices(path: Path) -> dict[str, str]:
+    """The measurements kept; none where the file is missing or unreadable."""
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {str(key): str(value) for key, value in known.items()} if isinstance(known, dict) else {}
+
+
+def _images_per_s(run: Runner, sample: NDArray[np.uint8]) -> float:
+    """The best of three calls after a warm-up."""
+    run(sample)
+    best = float("inf")
+    for _ in range(3):
+        begun = time.perf_counter()
+        run(sample)
+        best = min(best, time.perf_counter() - begun)
+    return len(sample) / best
+
+
+def hash_file(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

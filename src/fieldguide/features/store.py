@@ -1,0 +1,79 @@
+"""Rows of numbers on disk, by the hash of the image that they were computed from.
+
+Knows nothing about how they are computed.
+"""
+
+import hashlib
+import io
+import json
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldguide.atomic import write_bytes
+from fieldguide.features.runtimes import Runner
+from fieldguide.records import Preprocessing
+
+__all__ = ["FeatureStore", "Way"]
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way of computing a row of numbers from a square, the same each time.
+
+    Attributes:
+        name: what stands for all that the numbers depend on, but for preprocessing and runtime; up to its first hyphen
+            a word for people.
+        runtime: what computes.
+        open: makes ready what computes.
+    """
+
+    name: str
+    runtime: str
+    open: Callable[[], Runner]
+
+
+@dataclass(frozen=True)
+class FeatureStore:
+    """What was computed from squares under one preprocessing, by the hash of the image.
+
+    Shards are written whole; a pass that is interrupted loses at most one.
+    """
+
+    folder: Path
+
+    @classmethod
+    def at(cls, base: Path, way: Way, preprocessing: Preprocessing) -> "FeatureStore":
+        """The store below `base` for these; another way or preprocessing has another."""
+        said = json.dumps([way.name, asdict(preprocessing), way.runtime], sort_keys=True)
+        kind = way.name.partition("-")[0]
+        return cls(base / f"{kind}-{preprocessing.fit}-{hashlib.sha256(said.encode()).hexdigest()[:12]}")
+
+    def load(self) -> dict[str, NDArray[np.float32]]:
+        """Every row, (d,) float32, by image; a damaged shard counts as missing and is computed again."""
+        found: dict[str, NDArray[np.float32]] = {}
+        for path in sorted(self.folder.glob("*.npz")):
+            try:
+                with path.open("rb") as file, np.load(file, allow_pickle=False) as shard:
+                    names = [str(name) for name in shard["sha256"]]
+                    found.update(zip(names, shard["features"], strict=True))
+            except (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, BadZipFile, zlib.error):
+                continue
+        return found
+
+    def write(self, names: Sequence[str], features: NDArray[np.float32]) -> None:
+        """Nothing; one more shard, named after what it holds.
+
+        Raises:
+            DiskFull: no space.
+            NoPermission: the folder cannot be written.
+        """
+        buffer = io.BytesIO()
+        np.savez(buffer, sha256=np.array(names), features=features)
+        name = hashlib.sha256("".join(names).encode()).hexdigest()[:16]
+        write_bytes(self.folder / f"{name}.npz", buffer.getvalue())

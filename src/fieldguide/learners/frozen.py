@@ -1,0 +1,246 @@
+"""A head on a frozen backbone: features computed once and kept, the way of looking and the strength chosen by
+validation, a head fitted in seconds.
+
+Knows nothing about projects, nor how features or heads are made: it puts them together.
+"""
+
+import hashlib
+import io
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldguide.calibration import Familiarity, fit_temperature
+from fieldguide.errors import InputUnusable, NotReady
+from fieldguide.exporters.onnx import export_model
+from fieldguide.features import Pictures, Runtime, cache_folder, hash_file
+from fieldguide.learners.backbones import BackboneChoice, backbone_model, backbone_norm, backbone_widths, depths
+from fieldguide.learners.contract import Answers, Fold, Learnt, Lesson, Model
+from fieldguide.learners.deepheads import fit_deep_head
+from fieldguide.learners.headfit import (
+    Head,
+    choose_within_error,
+    fit_head,
+    group_folds,
+    hold_out_head,
+    own_losses,
+    search_head,
+)
+from fieldguide.metrics import accuracy
+from fieldguide.records import Depth, Fit, Preprocessing
+from fieldguide.settings import TrainSettings
+
+__all__ = ["FrozenLearner", "FrozenModel"]
+
+_SIDE = 256
+_TRIAL_IMAGES = 1500
+Way = tuple[Fit, Depth]
+
+
+@dataclass(frozen=True)
+class FrozenModel:
+    """A head over a backbone's features.
+
+    Attributes:
+        head: what gives the logits.
+        backbone: the ONNX file.
+        digest: its SHA-256.
+        top: how many of the first features are the backbone's last layer.
+        preprocessing: how pictures are fitted to the square.
+        runtime: what computed the features that the head was fitted on.
+    """
+
+    head: Head
+    backbone: Path
+    digest: str
+    top: int
+    preprocessing: Preprocessing
+    runtime: Runtime
+
+    file_name = "learnt.npz"
+
+    @property
+    def temperature(self) -> float:
+        """What its logits are divided by."""
+        return self.head.temperature
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the backbone and the head have."""
+        from fieldguide.exporters.onnx import count_numbers
+
+        return count_numbers(self.backbone.read_bytes()) + self.head.parameters
+
+    def answer(self, pictures: Pictures, *, exact: bool = False) -> Answers:
+        """What it says of pictures; exact: by features in float32.
+
+        Raises:
+            InputMissing: an original was taken away.
+            ProjectDamaged: an original is no longer the picture that it was.
+            DiskFull: no space for the features.
+            NoPermission: the project cannot be written.
+        """
+        features = pictures.embed(self.backbone, self.preprocessing, "onnxruntime" if exact else self.runtime)
+        return Answers(self.head.logits(features), features[:, : self.top])
+
+    def export(self, familiarity: Familiarity) -> bytes:
+        """The bytes of `model.onnx`.
+
+        Raises:
+            MissingExtra: onnx is not installed.
+        """
+        return export_model(self.backbone.read_bytes(), self.head.calibrated(), familiarity, self.preprocessing.size)
+
+    def to_bytes(self) -> bytes:
+        """The head, and what it must be used with, as an .npz file."""
+        buffer = io.BytesIO()
+        head = np.frombuffer(self.head.to_bytes(), np.uint8)
+        np.savez(buffer, head=head, backbone=self.digest, runtime=self.runtime)
+        return buffer.getvalue()
+
+
+class FrozenLearner:
+    """A frozen backbone and a head."""
+
+    def __init__(self, settings: TrainSettings, choice: BackboneChoice, seed: int) -> None:
+        self._settings = settings
+        self._choice = choice
+        self._seed = seed
+
+    def _preprocessing(self, fit: Fit) -> Preprocessing:
+        """How pictures are fitted, in this way."""
+        side = self._settings.side(224 if self._choice.name.startswith(("dino", "vit", "deit")) else _SIDE)
+        mean, std = backbone_norm(self._choice)
+        return Preprocessing(size=side, fit=fit, resize_shorter=round(side / 0.875), mean=mean, std=std)
+
+    def _open(self, lesson: Lesson) -> tuple[Path, Runtime]:
+        """The backbone's ONNX file, and what runs it.
+
+        Raises:
+            SettingsError: no such backbone, no embedded weights for it, or a square that it cannot take.
+            MissingExtra: something optional is not installed.
+        """
+        lesson.pictures.progress.start(f"preparing {self._choice.name}", None)
+        preprocessing = self._preprocessing("squash")
+        path = backbone_model(self._choice, preprocessing, cache_folder())
+        return path, lesson.pictures.choose_runtime(path, preprocessing.size)
+
+    def learn(self, lesson: Lesson) -> Learnt:
+        """The head, the way of looking chosen by validation.
+
+        Raises:
+            SettingsError: no such backbone, no embedded weights for it, or a square that it cannot take.
+            InputUnusable: there is only one class, or weights of another architecture.
+            MissingExtra: something optional is not installed.
+            DiskFull: no space for the features; those written before stay.
+            NoPermission: the project or the cache cannot be written.
+        """
+        if len(np.unique(lesson.labels)) < 2:
+            raise InputUnusable("all pictures are of one class", "add pictures of another class")
+        path, runtime = self._open(lesson)
+        (fit, depth), tried = self._try_ways(lesson, path, runtime)
+        preprocessing = self._preprocessing(fit)
+        widths = backbone_widths(self._choice, preprocessing.size)
+        features = lesson.pictures.embed(path, preprocessing, runtime)[:, : widths[depth]]
+        lesson.pictures.progress.start("fitting the head", None)
+        head, held_out = self._fit(features, lesson)
+        model = FrozenModel(head, path, hash_file(path), widths["top"], preprocessing, runtime)
+        chosen = {"layers read": depth, "head": self._settings.head}
+        if self._settings.head == "linear":
+            chosen["strength C"] = f"{head.strength:g}"
+        return Learnt(model, held_out, "grouped cross-validation", self._choice.name, chosen, tried)
+
+    def _fit(self, features: NDArray[np.float32], lesson: Lesson) -> tuple[Head, NDArray[np.float64]]:
+        """The head fitted on all, and its held-out logits."""
+        folds, labels = self._folds(lesson), lesson.labels
+        if self._settings.head != "linear":
+            held_out = hold_out_head(features, labels, folds, self._fit_deep)
+            return self._fit_deep(features, labels).at(fit_temperature(held_out, labels)), held_out
+        searched = search_head(features, labels, folds, self._settings.strengths)
+        temperature = fit_temperature(searched.logits, labels)
+        return fit_head(features, labels, searched.strength, temperature), searched.logits
+
+    def _fit_deep(self, features: NDArray[np.float32], labels: NDArray[np.int64]) -> Head:
+        """A head of several layers."""
+        return fit_deep_head(features, labels, self._settings.head, self._seed)
+
+    def _try_ways(self, lesson: Lesson, path: Path, runtime: Runtime) -> tuple[Way, dict[str, float]]:
+        """The way of fitting and the depth to use, and the grouped cross-validated accuracy of each that was tried.
+
+        The first whose log loss is within a standard error of the best, shallow before deep, in each the ways of
+        fitting in the order of `TrainSettings.fits`. At most 1,500 pictures are tried.
+        """
+        chosen = self._settings
+        known = depths(self._choice)
+        wanted = known if chosen.depth == "auto" else tuple(one for one in known if one == chosen.depth) or known[:1]
+        ways = [(fit, depth) for depth in wanted for fit in chosen.fits()]
+        if len(ways) == 1:
+            return ways[0], {}
+        sample = _sample(lesson)
+        widths = backbone_widths(self._choice, self._preprocessing("squash").size)
+        fits = chosen.fits()
+        features = {fit: sample.pictures.embed(path, self._preprocessing(fit), runtime) for fit in fits}
+        folds, progress = self._folds(sample), lesson.pictures.progress
+        progress.start("choosing how to look", len(ways))
+        scores: dict[str, float] = {}
+        losses = []
+        for fit, depth in ways:
+            seen = features[fit][:, : widths[depth]]
+            logits = search_head(seen, sample.labels, folds, chosen.strengths).logits
+            scores[f"{fit}, {depth}"] = accuracy(sample.labels, logits.argmax(axis=1))[0]
+            losses.append(own_losses(logits, sample.labels))
+            progress.advance()
+        return ways[choose_within_error(losses)], scores
+
+    def _folds(self, lesson: Lesson) -> list[Fold]:
+        return group_folds(lesson.labels, lesson.groups, lesson.folds, lesson.seed)
+
+    def hold_out(self, lesson: Lesson, folds: Sequence[Fold], like: Model) -> NDArray[np.float64]:
+        """(n, classes) logits, each picture's by a head fitted without its fold.
+
+        Raises:
+            DiskFull: no space for the features.
+            NoPermission: the project cannot be written.
+        """
+        assert isinstance(like, FrozenModel)
+        features = lesson.pictures.embed(like.backbone, like.preprocessing, like.runtime)[:, : like.head.width]
+
+        def fit(rows: NDArray[np.float32], labels: NDArray[np.int64]) -> Head:
+            return fit_head(rows, labels, like.head.strength, 1.0)
+
+        return hold_out_head(features, lesson.labels, folds, fit if self._settings.head == "linear" else self._fit_deep)
+
+    def load(self, data: bytes, preprocessing: Preprocessing, classes: int) -> Model:
+        """The model in a file.
+
+        Raises:
+            NotReady: the file is not whole, or the backbone is not the one that it was made with.
+            MissingExtra: something optional is not installed.
+        """
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as file:
+                head = Head.from_bytes(file["head"].tobytes())
+                digest, by = str(file["backbone"]), str(file["runtime"])
+        except (ValueError, KeyError, OSError, EOFError, BadZipFile, zlib.error) as error:
+            raise NotReady(f"the head is not whole: {error}", "run: fieldguide train") from error
+        path = backbone_model(self._choice, preprocessing, cache_folder())
+        if hash_file(path) != digest:
+            raise NotReady("the backbone has changed since training", "run: fieldguide train")
+        runtime: Runtime = "openvino" if by == "openvino" else "onnxruntime"
+        top = backbone_widths(self._choice, preprocessing.size)["top"]
+        return FrozenModel(head, path, digest, top, preprocessing, runtime)
+
+
+def _sample(lesson: Lesson) -> Lesson:
+    """At most 1,500 pictures of the lesson, in an order that has nothing to do with their own."""
+    count = len(lesson.labels)
+    if count <= _TRIAL_IMAGES:
+        return lesson
+    names = [name for name, _ in lesson.pictures.images]
+    order = sorted(range(count), key=lambda index: hashlib.sha256(names[index].encode()).hexdigest())
+    return lesson.take(np.array(sorted(order[:_TRIAL_IMAGES])))

@@ -1,0 +1,230 @@
+"""What the learners that train a network share: the lesson as a training, the network as a model.
+
+Knows nothing about which network: what builds it comes in.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldguide.calibration import Familiarity, fit_temperature
+from fieldguide.errors import MissingExtra, NotReady
+from fieldguide.exporters.network import export_network
+from fieldguide.features import Pictures, Runner, Squares, Way
+from fieldguide.learners.checkpoint import pack, unpack
+from fieldguide.learners.contract import Answers, Fold, Learnt, Lesson, Model, Said
+from fieldguide.learners.headfit import group_folds
+from fieldguide.learners.loop import Keeping, train_network
+from fieldguide.learners.loop_records import EpochRow, Examples, LoopSettings, Trained
+from fieldguide.learners.networks import Network, count_parameters
+from fieldguide.learners.passes import predict
+from fieldguide.records import Preprocessing
+from fieldguide.settings import CrossValidate, LoopSection
+
+__all__ = ["NetworkModel", "Plan", "hold_out_network", "learn_network", "load_network", "loop_settings"]
+
+_FEW = 300  # pictures; with so few, a validation split of a seventh says little
+_AUTO = ("epochs", "lr", "layer_decay")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a network is trained.
+
+    Attributes:
+        build: makes the network, for so many classes; the same each time.
+        loop: how it is trained.
+        preprocessing: how pictures are fitted to its square.
+        cross_validate: whether a training is made for each fold too.
+    """
+
+    build: Callable[[int], Network]
+    loop: LoopSettings
+    preprocessing: Preprocessing
+    cross_validate: CrossValidate
+
+
+def loop_settings(said: LoopSection, seed: int, usual: dict[str, Any]) -> LoopSettings:
+    """The settings of the loop; where `said` leaves the choice (0), what is usual.
+
+    Raises:
+        SettingsError: a value that cannot be.
+    """
+    given = said.model_dump()
+    given |= {name: usual[name] for name in _AUTO if not given[name]}
+    given |= {name: value for name, value in usual.items() if name not in _AUTO}
+    return LoopSettings(**given | {"compile": said.compile == "yes", "seed": seed})
+
+
+@dataclass(frozen=True)
+class NetworkModel:
+    """A trained network.
+
+    Attributes:
+        network: with its weights.
+        preprocessing: how pictures are fitted to its square.
+        temperature: what its logits are divided by.
+        batch_size: pictures in one pass.
+    """
+
+    network: Network
+    preprocessing: Preprocessing
+    temperature: float
+    batch_size: int
+
+    runtime = "torch"
+    file_name = "learnt.safetensors"
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers it learnt."""
+        return count_parameters(self.network)
+
+    def answer(self, pictures: Pictures, *, exact: bool = False) -> Answers:
+        """What it says of pictures; it is always exact.
+
+        Raises:
+            InputMissing: an original was taken away.
+            ProjectDamaged: an original is no longer the picture that it was.
+            DiskFull: no space for what is computed.
+            NoPermission: the project cannot be written.
+        """
+        rows = pictures.compute(Way(f"network-{self._digest}", self.runtime, lambda: self._run), self.preprocessing)
+        classes = self.network.classes
+        return Answers(rows[:, :classes].astype(np.float64), rows[:, classes:])
+
+    @cached_property
+    def _digest(self) -> str:
+        return hashlib.sha256(self.to_bytes()).hexdigest()
+
+    @property
+    def _run(self) -> Runner:
+        def run(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+            found = predict(self.network, batch, np.arange(len(batch)), self.batch_size)
+            return np.concatenate([found.logits, found.features], axis=1)
+
+        return run
+
+    def export(self, familiarity: Familiarity) -> bytes:
+        """The bytes of `model.onnx`.
+
+        Raises:
+            MissingExtra: torch or onnx is not installed.
+        """
+        return export_network(self.network.module, self.preprocessing.size, self.temperature, familiarity)
+
+    def to_bytes(self) -> bytes:
+        """The weights and the temperature as a safetensors file."""
+        import torch
+
+        temperature = torch.tensor(self.temperature, dtype=torch.float64)
+        return pack({**self.network.module.state_dict(), "temperature": temperature})
+
+
+def load_network(data: bytes, preprocessing: Preprocessing, build: Callable[[], Network], batch_size: int) -> Model:
+    """The model in a file.
+
+    Raises:
+        NotReady: the file is not whole, or is of another network.
+        MissingExtra: torch is not installed.
+    """
+    try:
+        network = build()
+        state = unpack(data)
+        temperature = float(state.pop("temperature"))
+        network.module.load_state_dict(state)
+    except ImportError as error:
+        raise MissingExtra("training needs the extra [train]", "pip install 'fieldguide[train]'") from error
+    except (RuntimeError, KeyError, ValueError) as error:
+        raise NotReady("the network's weights are not whole", "run: fieldguide train") from error
+    network.module.eval()
+    return NetworkModel(network, preprocessing, temperature, batch_size)
+
+
+def learn_network(lesson: Lesson, plan: Plan) -> Learnt:
+    """What came of training on the train split, the epoch chosen by val.
+
+    Raises:
+        SettingsError: the settings cannot be.
+        TrainingDiverged: the loss is no longer a number; the last good checkpoint is kept.
+        OutOfMemory: the memory is not enough.
+        InputUnusable: checkpoints of another training.
+        DiskFull: no space for a checkpoint; the ones before stay.
+        NoPermission: the folder cannot be written.
+    """
+    squares = lesson.pictures.squares(plan.preprocessing)
+    train, val = lesson.where("train"), lesson.where("val")
+    network = plan.build(len(lesson.class_names))
+    examples = Examples(squares, lesson.labels, train, val)
+    trained = train_network(network, examples, plan.loop, _keeping(lesson, "whole"))
+    held_out = np.full((len(lesson.labels), network.classes), np.nan)
+    by_folds = plan.cross_validate == "always" or (plan.cross_validate == "auto" and len(lesson.labels) <= _FEW)
+    if by_folds or not len(val):
+        folds = group_folds(lesson.labels, lesson.groups, lesson.folds, lesson.seed)
+        held_out = _hold_out(lesson, folds, plan, squares)
+    else:
+        held_out[val] = predict(network, squares, val, plan.loop.batch_size).logits
+    known = np.flatnonzero(~np.isnan(held_out[:, 0]))
+    model = NetworkModel(
+        network, plan.preprocessing, fit_temperature(held_out[known], lesson.labels[known]), plan.loop.batch_size
+    )
+    measured_by = "grouped cross-validation" if by_folds or not len(val) else "the validation split"
+    return Learnt(model, held_out, measured_by, chosen=_chosen(network, trained, plan.loop))
+
+
+def _chosen(network: Network, trained: Trained, loop: LoopSettings) -> dict[str, Said]:
+    """What a person would ask of a training."""
+    return {
+        "network": network.name,
+        "epochs": len(trained.history),
+        "best epoch": trained.best_epoch,
+        "stopped": trained.stopped,
+        "lr": loop.lr,
+        "batch size": loop.batch_size,
+        "augmentation": loop.augment,
+        "imbalance": loop.imbalance,
+        "device": f"{trained.device}, {trained.precision}",
+    }
+
+
+def hold_out_network(lesson: Lesson, folds: Sequence[Fold], plan: Plan) -> NDArray[np.float64]:
+    """(n, classes) logits, each picture's by a network trained without its fold; NaN where no fold has it.
+
+    Nothing chooses the epoch: each training runs to its end, so what is held out decides nothing.
+
+    Raises:
+        SettingsError: the settings cannot be.
+        TrainingDiverged: the loss is no longer a number.
+        OutOfMemory: the memory is not enough.
+        DiskFull: no space for a checkpoint.
+        NoPermission: the folder cannot be written.
+    """
+    return _hold_out(lesson, folds, plan, lesson.pictures.squares(plan.preprocessing))
+
+
+def _hold_out(lesson: Lesson, folds: Sequence[Fold], plan: Plan, squares: Squares) -> NDArray[np.float64]:
+    """As `hold_out_network`, with the squares at hand."""
+    loop = replace(plan.loop, patience=0)
+    found = np.full((len(lesson.labels), len(lesson.class_names)), np.nan)
+    nobody = np.zeros(0, np.intp)
+    for number, (train, held) in enumerate(folds, 1):
+        network = plan.build(len(lesson.class_names))
+        keeping = replace(_keeping(lesson, f"fold-{number}"), watch=lambda row: None)
+        train_network(network, Examples(squares, lesson.labels, train, nobody), loop, keeping)
+        found[held] = predict(network, squares, held, loop.batch_size).logits
+    return found
+
+
+def _keeping(lesson: Lesson, name: str) -> Keeping:
+    """Where a training of the lesson keeps its checkpoints, and whom it tells."""
+
+    def watch(row: EpochRow) -> None:
+        if row.val_accuracy is not None:
+            lesson.watch(row.epoch, row.val_accuracy)
+
+    return Keeping(lesson.keep / name if lesson.keep else None, lesson.pictures.progress, watch)
