@@ -32,6 +32,7 @@ from fieldguide.images import Limits, decode
 from fieldguide.learners.colour import FEATURE_NAMES, colour_features
 from fieldguide.learners.families import FAMILIES, Choice, Family, Material
 from fieldguide.learners.fitting import estimator, fit_classifier, fit_quietly
+from fieldguide.learners.headfit import group_folds
 from fieldguide.learners.searching import (
     DEFAULTS,
     choices,
@@ -40,7 +41,6 @@ from fieldguide.learners.searching import (
     permutation_importance,
     search_families,
 )
-from fieldguide.learners.transfer import group_folds
 from fieldguide.metrics import accuracy, calibration_error
 from fieldguide.records import Preprocessing
 

@@ -21,12 +21,12 @@ from fieldguide.dataset import load_dataset
 from fieldguide.engine import core_count, map_threads
 from fieldguide.features import load_square
 from fieldguide.images import Limits
+from fieldguide.learners.headfit import group_folds
 from fieldguide.learners.heads import attach_head
 from fieldguide.learners.loop import Keeping, train_network
 from fieldguide.learners.loop_records import Examples, LoopSettings
 from fieldguide.learners.passes import predict
 from fieldguide.learners.shim import declare_torchvision_operators
-from fieldguide.learners.transfer import group_folds
 from fieldguide.learners.weights import load_backbone
 from fieldguide.metrics import wilson_interval
 from fieldguide.project import Project

@@ -15,7 +15,7 @@ from fieldguide.exporters.colour import export_colour
 from fieldguide.learners import colour
 from fieldguide.learners.colour import FEATURE_NAMES, TABLES, colour_channels, colour_features
 from fieldguide.learners.families import FAMILIES, Choice, Classifier, Family, Material
-from fieldguide.learners.transfer import root
+from fieldguide.learners.headfit import root
 from fieldguide.modelscan import check_model
 
 SMALL: dict[Family, Choice] = {

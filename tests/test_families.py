@@ -15,6 +15,7 @@ from fieldguide.learners import fitting
 from fieldguide.learners.colour import FEATURE_NAMES
 from fieldguide.learners.families import FAMILIES, Choice, Classifier, Family, Material
 from fieldguide.learners.fitting import estimator, fit_classifier, fit_quietly
+from fieldguide.learners.headfit import group_folds
 from fieldguide.learners.searching import (
     DEFAULTS,
     GRIDS,
@@ -25,7 +26,6 @@ from fieldguide.learners.searching import (
     permutation_importance,
     search_families,
 )
-from fieldguide.learners.transfer import group_folds
 from fieldguide.metrics import accuracy, calibration_error
 
 pytest.importorskip("sklearn", reason="learning needs the extra [train]")

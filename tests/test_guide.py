@@ -17,7 +17,7 @@ from command import check_two_lines, environment, run
 from conftest import draw_picture, picture_bytes
 from fieldguide.errors import BadImage, GuideDamaged, InputMissing
 from fieldguide.guide import Guide, open_guide, write_manifest
-from fieldguide.learners.transfer import Head
+from fieldguide.learners.headfit import Head
 from fieldguide.runs import load_run
 
 Change = Callable[[dict[str, Any]], object]

@@ -16,7 +16,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("records", "candidates", "licences", "names", "progress", "atomic", "csvtext"),
     ("settings", "images", "preprocess", "engine", "modelscan", "net", "report", "creditlines"),
     ("catalog",),
-    ("project", "dataset", "runs", "metrics", "calibration", "guide"),
+    ("project", "dataset", "runs", "metrics", "calibration", "layers", "guide"),
     ("sources", "checks", "learners", "exporters", "features"),
     ("new", "add", "collect", "credits", "clean", "split", "train", "evaluate", "publish", "predict", "serve"),
     ("build",),

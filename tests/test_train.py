@@ -13,8 +13,8 @@ from conftest import Clock, make_project
 from fieldguide.errors import NotReady
 from fieldguide.evaluate import evaluate
 from fieldguide.features import Embedder
-from fieldguide.learners.backbones import WIDTHS
-from fieldguide.learners.transfer import Head
+from fieldguide.learners.backbones import BackboneChoice, backbone_widths
+from fieldguide.learners.headfit import Head
 from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
 from fieldguide.publish import publish
@@ -72,7 +72,7 @@ def test_the_same_seed_gives_the_same_head(built: Project) -> None:
     again = load_run(built.runs_folder / trained(built).run)
     assert again.name != first.name
     one, other = Head.from_bytes(first.learnt), Head.from_bytes(again.learnt)
-    assert np.array_equal(one.weights, other.weights)
+    assert np.array_equal(one.layers[0].weights, other.layers[0].weights)
     assert (one.temperature, one.strength) == (other.temperature, other.strength)
 
 
@@ -99,13 +99,13 @@ def test_what_a_depth_reads_reaches_the_guide(built: Project, depth: Depth) -> N
     report = trained(built)
     assert (report.depth, report.tried) == (depth, {})
     run = load_run(built.runs_folder / report.run)
-    assert Head.from_bytes(run.learnt).width == WIDTHS["efficientnet_lite0"][depth]
+    assert Head.from_bytes(run.learnt).width == backbone_widths(BackboneChoice(), 256)[depth]
     evaluate(built, built.settings(), progress=SilentProgress())
     done = publish(built, built.settings(), progress=SilentProgress())
     assert done.agreement == 1.0 and done.max_difference < 1e-4
     model = onnx.load(built.guide_folder / "model.onnx")
     shapes = {one.name: one.type.tensor_type.shape.dim[-1].dim_value for one in model.graph.output}
-    assert shapes["features"] == WIDTHS["efficientnet_lite0"]["top"]
+    assert shapes["features"] == backbone_widths(BackboneChoice(), 256)["top"]
 
 
 def test_nothing_to_learn_from_is_explained(tmp_path: Path) -> None:

@@ -20,8 +20,8 @@ from fieldguide.catalog import Catalog
 from fieldguide.dataset import Dataset, load_copies, load_dataset
 from fieldguide.features import Embedder, cache_folder
 from fieldguide.images import decode, thumbnail_jpeg
-from fieldguide.learners.backbones import backbone_model
-from fieldguide.learners.transfer import Head, group_folds, held_out_logits
+from fieldguide.learners.backbones import BackboneChoice, backbone_model
+from fieldguide.learners.headfit import Head, group_folds, held_out_logits
 from fieldguide.metrics import accuracy, calibration_error, confusion_matrix, per_class_scores
 from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
@@ -86,7 +86,7 @@ class _Exam:
     def sit(cls, project: Project, settings: Settings, catalog: Catalog, run: Run, progress: Progress) -> "_Exam":
         """The exam with every answer given."""
         data = load_dataset(catalog)
-        model = backbone_model(run.backbone, run.preprocessing, cache_folder())
+        model = backbone_model(BackboneChoice(run.backbone), run.preprocessing, cache_folder())
         embedder = Embedder.for_run(project, settings, run, model)
         head = Head.from_bytes(run.learnt)
         features = embedder.embed(data.images, progress)[:, : head.width]

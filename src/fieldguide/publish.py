@@ -19,12 +19,12 @@ from fieldguide.catalog import Catalog
 from fieldguide.creditlines import credit_lines, credit_table
 from fieldguide.dataset import Dataset, load_dataset
 from fieldguide.errors import NotReady, ParityError
-from fieldguide.exporters.onnx import LinearHead, export_model
+from fieldguide.exporters.onnx import export_model
 from fieldguide.features import Embedder, cache_folder
 from fieldguide.guide import SCHEMA_VERSION, Guide, is_unaltered, open_guide, write_manifest
 from fieldguide.images import decode, thumbnail_jpeg
-from fieldguide.learners.backbones import WIDTHS, backbone_model
-from fieldguide.learners.transfer import Head, group_folds, root
+from fieldguide.learners.backbones import BackboneChoice, backbone_model, backbone_widths
+from fieldguide.learners.headfit import Head, group_folds, root
 from fieldguide.licences import read_licence
 from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
@@ -111,7 +111,7 @@ class _Press:
     def open(cls, project: Project, settings: Settings, catalog: Catalog, run: Run, progress: Progress) -> "_Press":
         """The press with features and origins at hand."""
         data = load_dataset(catalog)
-        model = backbone_model(run.backbone, run.preprocessing, cache_folder())
+        model = backbone_model(BackboneChoice(run.backbone), run.preprocessing, cache_folder())
         embedder = Embedder.for_run(project, settings, run, model)
         features = embedder.embed(data.images, progress)
         origins: dict[str, list[Origin]] = defaultdict(list)
@@ -129,9 +129,8 @@ class _Press:
         known = self.data.splits != "test"
         familiarity = fit_familiarity(self._roots(known), self.data.labels[known])
         decline = self._measure_decline(familiarity, known)
-        linear = LinearHead(self.head.weights / self.head.temperature, self.head.bias / self.head.temperature)
         size = self.run.preprocessing.size
-        model = export_model(self.embedder.model.read_bytes(), linear, familiarity, size)
+        model = export_model(self.embedder.model.read_bytes(), self.head.tempered(), familiarity, size)
         (folder / "model.onnx").write_bytes(model)
         examples = self._write_examples(folder)
         (folder / "CREDITS.csv").write_text(self._credits(), encoding="utf-8")
@@ -175,7 +174,8 @@ class _Press:
 
     def _roots(self, chosen: NDArray[np.bool_]) -> NDArray[np.float32]:
         """What familiarity is measured by: the roots of the last layer's features. Deeper ones tell less."""
-        return root(self.features[chosen, : WIDTHS[self.run.backbone]["top"]])
+        widths = backbone_widths(BackboneChoice(self.run.backbone), self.run.preprocessing.size)
+        return root(self.features[chosen, : widths["top"]])
 
     def _write_examples(self, folder: Path) -> dict[str, list[dict[str, str]]]:
         """What the guide says of each example, by class; the thumbnails are written, metadata stripped.

@@ -14,8 +14,8 @@ from fieldguide.catalog import Catalog
 from fieldguide.csvtext import write_csv
 from fieldguide.dataset import Dataset, load_dataset
 from fieldguide.features import Embedder, cache_folder, choose_runtime, hash_file
-from fieldguide.learners.backbones import WIDTHS, backbone_model
-from fieldguide.learners.transfer import (
+from fieldguide.learners.backbones import BackboneChoice, backbone_model, backbone_widths
+from fieldguide.learners.headfit import (
     Searched,
     choose_within_error,
     fit_head,
@@ -86,7 +86,7 @@ class _Bench:
         chosen = settings.train
         preprocessing = Preprocessing(size=chosen.size, resize_shorter=round(chosen.size / 0.875))
         progress.start(f"preparing {chosen.backbone}", None)
-        model = backbone_model(chosen.backbone, preprocessing, cache_folder())
+        model = backbone_model(BackboneChoice(chosen.backbone), preprocessing, cache_folder())
         runtime = choose_runtime(model, chosen.size, settings.features.runtime)
         limits = decode_limits(settings)
         embedder = Embedder(project, model, preprocessing, runtime, limits, settings.features.batch_size)
@@ -124,7 +124,8 @@ class _Bench:
 
     def _read(self, features: NDArray[np.float32], depth: Depth) -> NDArray[np.float32]:
         """The features that a depth reads."""
-        return features[:, : WIDTHS[self.settings.train.backbone][depth]]
+        chosen = self.settings.train
+        return features[:, : backbone_widths(BackboneChoice(chosen.backbone), chosen.size)[depth]]
 
     def _folds(self, data: Dataset) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
         return group_folds(data.labels, data.groups, self.settings.train.folds, self.settings.seed)

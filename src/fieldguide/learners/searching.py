@@ -16,7 +16,7 @@ from fieldguide.calibration import fit_temperature
 from fieldguide.engine import core_count, map_threads
 from fieldguide.learners.families import Choice, Classifier, Family, Material
 from fieldguide.learners.fitting import fit_quietly, fit_rows
-from fieldguide.learners.transfer import own_losses
+from fieldguide.learners.headfit import own_losses
 from fieldguide.metrics import confusion_matrix, per_class_scores
 
 __all__ = [
