@@ -16,7 +16,7 @@ from PIL import Image
 
 from common import describe_machine, fieldguide, shared_data
 from fieldguide.features import cache_folder, open_runner
-from fieldguide.learners.backbones import WIDTHS, backbone_model
+from fieldguide.learners.backbones import BackboneChoice, backbone_model, backbone_widths
 from fieldguide.metrics import wilson_interval
 from fieldguide.records import Preprocessing
 
@@ -30,7 +30,7 @@ def plain_script(folder: Path) -> tuple[int, int]:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    run = open_runner(backbone_model("efficientnet_lite0", Preprocessing(), cache_folder()), "onnxruntime")
+    run = open_runner(backbone_model(BackboneChoice(), Preprocessing(), cache_folder()), "onnxruntime")
     squares, labels = [], []
     for label, name in enumerate(sorted(path.name for path in folder.iterdir())):
         for path in sorted((folder / name).iterdir()):
@@ -40,7 +40,7 @@ def plain_script(folder: Path) -> tuple[int, int]:
             squares.append(np.asarray(white.convert("RGB").resize((224, 224), Image.Resampling.BICUBIC)))
             labels.append(label)
     features = np.concatenate([run(np.stack(squares[at : at + 32])) for at in range(0, len(squares), 32)])
-    features = features[:, : WIDTHS["efficientnet_lite0"]["top"]]  # what the network itself ends with
+    features = features[:, : backbone_widths(BackboneChoice(), 224)["top"]]  # what the network itself ends with
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     predicted = cross_val_predict(model, features, labels, cv=folds)

@@ -17,8 +17,9 @@ from PIL import Image
 from common import describe_machine, shared_data
 from fieldguide.features import Runtime, cache_folder, extract, open_runner
 from fieldguide.images import Limits
-from fieldguide.learners import backbones
+from fieldguide.learners.backbones import BackboneChoice, backbone_model
 from fieldguide.learners.headfit import group_folds, held_out_logits
+from fieldguide.learners.weights import load_embedded
 from fieldguide.records import Preprocessing
 
 ROUNDS = 4
@@ -45,7 +46,7 @@ def plain_torch(paths: list[Path], model: Any) -> Features:
 def ours(paths: list[Path], runtime: Runtime) -> Callable[[], Features]:
     """A function that gives Fieldguide's features."""
     preprocessing = Preprocessing(size=224, fit="squash")
-    run = open_runner(backbones.backbone_model("efficientnet_lite0", preprocessing, cache_folder()), runtime)
+    run = open_runner(backbone_model(BackboneChoice(), preprocessing, cache_folder()), runtime)
     return lambda: np.concatenate(list(extract(paths, preprocessing, Limits(), run, BATCH)))
 
 
@@ -53,7 +54,7 @@ def main() -> None:
     print(describe_machine())
     paths = sorted(shared_data("flowers17").glob("*/*.jpg"))
     labels = np.unique([path.parent.name for path in paths], return_inverse=True)[1].astype(np.int64)
-    model = backbones._load("efficientnet_lite0", backbones._weights_file())
+    model = load_embedded()
     ways = {
         "Pillow + eager PyTorch fp32": lambda: plain_torch(paths, model),
         "fieldguide, onnxruntime": ours(paths, "onnxruntime"),

@@ -1,7 +1,7 @@
 """The walk: a second time is no work, a change redoes what hangs on it and nothing else, the test split stays shut."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,15 @@ import pytest
 from numpy.typing import NDArray
 
 from command import set_key
-from conftest import CLASS_NAMES, Pictures
+from conftest import CLASS_NAMES
+from conftest import Pictures as DrawnPictures
 from fieldguide.add import add
 from fieldguide.build import STAGES, build, wanted_stages
 from fieldguide.evaluate import evaluate
 from fieldguide.features import Pictures, Way
-from fieldguide.progress import Progress, SilentProgress
+from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
+from fieldguide.records import Preprocessing
 from fieldguide.status import status
 from fieldguide.train import train
 
@@ -110,7 +112,7 @@ def test_a_change_of_how_is_learnt_redoes_the_learning_and_what_follows(built: P
     assert set(states(built).values()) == {"done"}
 
 
-def test_a_new_picture_redoes_what_hangs_on_it(built: Project, pictures: Pictures, tmp_path: Path) -> None:
+def test_a_new_picture_redoes_what_hangs_on_it(built: Project, pictures: DrawnPictures, tmp_path: Path) -> None:
     with built.catalog() as catalog:
         before = catalog.splits()
     source = pictures(tmp_path / "more", per_class=1, first=200)

@@ -48,6 +48,7 @@ def test_the_numbers_agree_with_each_other(built: Project) -> None:
     assert confusion.trace() / confusion.sum() == pytest.approx(report.accuracy[0])
     everything = np.array(numbers["cv_confusion"])
     assert everything.sum() == numbers["images"]
+    assert report.grouped
     assert everything.trace() / everything.sum() == pytest.approx(report.grouped[0])
     assert report.macro_f1 == pytest.approx(np.mean([score["f1"] for score in report.per_class.values()]))
 

@@ -14,9 +14,19 @@ from numpy.typing import NDArray
 
 from conftest import CLASS_NAMES, picture_bytes
 from fieldguide import features
-from fieldguide.features import runtimes, store
 from fieldguide.errors import DiskFull, InputMissing, MissingExtra, ProjectDamaged
-from fieldguide.features import FeatureStore, Pictures, Way, cache_folder, choose_runtime, extract, load_square, open_runner
+from fieldguide.features import (
+    FeatureStore,
+    Pictures,
+    Way,
+    cache_folder,
+    choose_runtime,
+    extract,
+    load_square,
+    open_runner,
+    runtimes,
+    store,
+)
 from fieldguide.images import Limits
 from fieldguide.progress import SilentProgress
 from fieldguide.project import Project

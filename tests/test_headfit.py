@@ -1,6 +1,8 @@
 """The head: the same solution with and without the rotation, whole groups in folds, bytes there and back."""
 
 import io
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fieldguide.calibration import log_losses, softmax
+from fieldguide.layers import Activation, Layer
 from fieldguide.learners.headfit import (
     Head,
     choose_within_error,
@@ -48,10 +51,11 @@ def test_the_solution_is_that_of_plain_logistic_regression(count: int, wide: int
     assert head.logits(features).shape == (count, classes)
 
 
-def test_roots_are_taken_of_what_is_not_below_zero() -> None:
-    features = np.array([[4.0, 0.0, -1.0]], np.float32)
-    assert root(features).tolist() == [[2.0, 0.0, 0.0]]
-    assert root(features).dtype == np.float32
+def test_roots_keep_the_sign() -> None:
+    features = np.array([[4.0, 0.0, -9.0]], np.float32)
+    assert root(features).tolist() == [[2.0, 0.0, -3.0]]
+    assert features.tolist() == [[4.0, 0.0, -9.0]]
+    assert root(features).dtype == root(features.astype(np.float64)).dtype == np.float32
 
 
 def test_a_head_learns_what_can_be_learnt() -> None:
@@ -65,7 +69,7 @@ def test_a_head_learns_what_can_be_learnt() -> None:
 def test_the_temperature_changes_how_sure_and_never_what(temperature: float) -> None:
     features, labels = clouds(24, 30, 3)
     cold = fit_head(features, labels, 0.01, 1.0)
-    warm = Head(cold.weights, cold.bias, temperature, cold.strength)
+    warm = Head(cold.layers, temperature, cold.strength)
     assert warm.probs(features) == pytest.approx(softmax(cold.logits(features) / temperature))
     assert np.array_equal(warm.probs(features).argmax(axis=1), cold.probs(features).argmax(axis=1))
     assert warm.probs(features).sum(axis=1) == pytest.approx(np.ones(24))
@@ -162,11 +166,35 @@ def head() -> Head:
     return fit_head(features, labels, 0.01, 1.7)
 
 
-def test_bytes_there_and_back() -> None:
-    made = head()
+def deep() -> Head:
+    """A head of three layers."""
+    dice = np.random.default_rng(4)
+    shapes: list[tuple[int, int, Activation]] = [(12, 7, "relu"), (7, 5, "hardswish"), (5, 3, "none")]
+    layers = [Layer(dice.normal(size=(wide, out)), dice.normal(size=out), kind) for wide, out, kind in shapes]
+    return Head(tuple(layers), 0.6, 0.0)
+
+
+def test_layers_one_after_the_other() -> None:
+    features = np.random.default_rng(1).normal(size=(9, 14)).astype(np.float32)
+    first, second, last = deep().layers
+    rows = np.maximum(root(features)[:, :12] @ first.weights + first.bias, 0)
+    rows = rows @ second.weights + second.bias
+    rows = rows * np.minimum(np.maximum(rows + 3, 0), 6) / 6
+    assert deep().width == 12
+    assert deep().logits(features) == pytest.approx(rows @ last.weights + last.bias)
+    assert deep().probs(features) == pytest.approx(softmax(deep().logits(features) / 0.6))
+    again = Head(deep().tempered(), 1.0, 0.0)
+    assert again.probs(features) == pytest.approx(deep().probs(features))
+
+
+@pytest.mark.parametrize("make", [head, deep])
+def test_bytes_there_and_back(make: Callable[[], Head]) -> None:
+    made = make()
     again = Head.from_bytes(made.to_bytes())
-    assert np.array_equal(again.weights, made.weights)
-    assert np.array_equal(again.bias, made.bias)
+    assert len(again.layers) == len(made.layers)
+    for one, other in zip(again.layers, made.layers, strict=True):
+        assert np.array_equal(one.weights, other.weights) and np.array_equal(one.bias, other.bias)
+        assert one.activation == other.activation
     assert (again.temperature, again.strength) == (made.temperature, made.strength)
 
 
@@ -177,15 +205,27 @@ def test_a_file_that_is_cut_short_is_no_head(share: float) -> None:
         Head.from_bytes(data[: int(len(data) * share)])
 
 
-@pytest.mark.parametrize("missing", ["weights", "temperature"])
-def test_a_file_of_something_else_is_no_head(missing: str) -> None:
-    arrays = {"weights": np.ones((2, 2)), "bias": np.ones(2), "temperature": 1.0, "strength": 1.0}
-    del arrays[missing]
+def other_head(**changed: Any) -> bytes:
+    """A linear head's file with other arrays; None takes one away."""
+    arrays: dict[str, Any] = {"weights0": np.ones((2, 2)), "bias0": np.ones(2), "activations": np.array(["none"])}
+    arrays |= {"temperature": 1.0, "strength": 1.0}
     file = io.BytesIO()
-    np.savez(file, **arrays)  # type: ignore[arg-type]
-    for data in (file.getvalue(), b"hello", b"\x93NUMPY\x01\x00"):
-        with pytest.raises(ValueError):
-            Head.from_bytes(data)
+    np.savez(file, **{name: value for name, value in (arrays | changed).items() if value is not None})
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        other_head(weights0=None), other_head(temperature=None), other_head(activations=None),
+        other_head(activations=np.array(["none", "none"])), other_head(activations=np.array(["eval"])),
+        b"hello", b"\x93NUMPY\x01\x00",
+    ],
+)  # fmt: skip
+def test_a_file_of_something_else_is_no_head(data: bytes) -> None:
+    with pytest.raises(ValueError):
+        Head.from_bytes(data)
+    assert Head.from_bytes(other_head()).width == 2
 
 
 def test_a_file_that_could_run_code_is_not_read() -> None:
@@ -193,8 +233,5 @@ def test_a_file_that_could_run_code_is_not_read() -> None:
         def __reduce__(self) -> tuple[object, tuple[str]]:
             return pytest.fail, ("code was run",)
 
-    file = io.BytesIO()
-    evil = np.array([Evil()], dtype=object)
-    np.savez(file, weights=evil, bias=np.ones(2), temperature=1.0, strength=1.0)
     with pytest.raises(ValueError):
-        Head.from_bytes(file.getvalue())
+        Head.from_bytes(other_head(weights0=np.array([Evil()], dtype=object)))

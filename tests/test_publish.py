@@ -25,7 +25,7 @@ from fieldguide.new import new
 from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
 from fieldguide.publish import publish
-from fieldguide.records import PublishReport
+from fieldguide.records import Preprocessing, PublishReport
 from fieldguide.split import split
 from fieldguide.train import train
 
@@ -50,8 +50,9 @@ def test_a_guide_that_answers_otherwise_is_not_published(built: Project, monkeyp
     real = exporter.export_model
 
     def turn_head(backbone: bytes, head: Any, *rest: Any, **more: Any) -> bytes:
-        turned = type(head)(np.roll(head.weights, 1, axis=1), np.roll(head.bias, 1))
-        return real(backbone, turned, *rest, **more)
+        (layer,) = head
+        turned = type(layer)(np.roll(layer.weights, 1, axis=1), np.roll(layer.bias, 1))
+        return real(backbone, (turned,), *rest, **more)
 
     set_key(built.settings_file, "publish", "examples = 3")
     with monkeypatch.context() as patch:

@@ -3,6 +3,7 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -10,21 +11,28 @@ import pytest
 
 from command import set_key
 from conftest import Clock, make_project
+from fieldguide import features
 from fieldguide.errors import NotReady
 from fieldguide.evaluate import evaluate
-from fieldguide.features import Pictures
-from fieldguide.learners.backbones import WIDTHS
-from fieldguide.learners.headfit import Head
+from fieldguide.learners import load_model
+from fieldguide.learners.backbones import BackboneChoice, backbone_widths
+from fieldguide.learners.frozen import FrozenModel
 from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
 from fieldguide.publish import publish
 from fieldguide.records import Depth, TrainReport
-from fieldguide.runs import load_run
+from fieldguide.runs import Run, load_run
 from fieldguide.train import train
 
 
 def trained(project: Project) -> TrainReport:
     return train(project, project.settings(), progress=SilentProgress())
+
+
+def model_of(run: Run) -> FrozenModel:
+    _, model = load_model(run)
+    assert isinstance(model, FrozenModel)
+    return model
 
 
 def test_it_learns_what_can_be_learnt(built: Project) -> None:
@@ -71,8 +79,8 @@ def test_the_same_seed_gives_the_same_head(built: Project) -> None:
     set_key(built.settings_file, "train", "folds = 3")
     again = load_run(built.runs_folder / trained(built).run)
     assert again.name != first.name
-    one, other = Head.from_bytes(first.learnt), Head.from_bytes(again.learnt)
-    assert np.array_equal(one.weights, other.weights)
+    one, other = model_of(first).head, model_of(again).head
+    assert np.array_equal(one.layers[0].weights, other.layers[0].weights)
     assert (one.temperature, one.strength) == (other.temperature, other.strength)
 
 
@@ -97,15 +105,15 @@ def test_the_way_of_fitting_can_be_set(built: Project) -> None:
 def test_what_a_depth_reads_reaches_the_guide(built: Project, depth: Depth) -> None:
     set_key(built.settings_file, "train", f'fit = "squash"\ndepth = "{depth}"')
     report = trained(built)
-    assert (report.depth, report.tried) == (depth, {})
+    assert (report.chosen["layers read"], report.tried) == (depth, {})
     run = load_run(built.runs_folder / report.run)
-    assert Head.from_bytes(run.learnt).width == WIDTHS["efficientnet_lite0"][depth]
+    assert model_of(run).head.width == backbone_widths(BackboneChoice(), 256)[depth]
     evaluate(built, built.settings(), progress=SilentProgress())
     done = publish(built, built.settings(), progress=SilentProgress())
     assert done.agreement == 1.0 and done.max_difference < 1e-4
     model = onnx.load(built.guide_folder / "model.onnx")
     shapes = {one.name: one.type.tensor_type.shape.dim[-1].dim_value for one in model.graph.output}
-    assert shapes["features"] == WIDTHS["efficientnet_lite0"]["top"]
+    assert shapes["features"] == backbone_widths(BackboneChoice(), 256)["top"]
 
 
 def test_nothing_to_learn_from_is_explained(tmp_path: Path) -> None:

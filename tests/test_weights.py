@@ -18,7 +18,16 @@ from fieldguide.errors import InputMissing, InputUnusable, NetworkDown, Settings
 from fieldguide.learners.heads import attach_head  # noqa: E402
 from fieldguide.learners.hub import Hub  # noqa: E402
 from fieldguide.learners.weightfiles import read_weights  # noqa: E402
-from fieldguide.learners.weights import BACKBONE_NAMES, Backbone, find_backbone, load_backbone  # noqa: E402
+from fieldguide.learners.weights import (  # noqa: E402
+    BACKBONE_NAMES,
+    Backbone,
+    find_backbone,
+    find_norm,
+    find_weights,
+    find_width,
+    load_backbone,
+    load_embedded,
+)
 
 SMALL = "mobilenet_v3_small"
 SIZE = 64
@@ -53,6 +62,16 @@ def save(state: dict[str, Any], path: Path) -> Path:
 # ---- names
 
 
+def timm_norm(name: str) -> Any:
+    """What the library says of the weights of this name; what ImageNet's are, for the one that is not its own."""
+    import timm
+
+    if name == "alexnet":
+        return (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    config: Any = timm.models.get_pretrained_cfg(find_backbone(name))
+    return config.mean, config.std
+
+
 @pytest.mark.parametrize("name", list(WIDTHS))
 def test_each_name_of_the_seeds_is_built_without_weights(name: str) -> None:
     backbone = load_backbone(name, "none", 70 if name == "dinov2_small" else SIZE)
@@ -62,7 +81,8 @@ def test_each_name_of_the_seeds_is_built_without_weights(name: str) -> None:
     assert sorted(names) == sorted(one for one, _ in backbone.module.named_parameters())
     assert len(backbone.stages) >= 5
     assert (backbone.source, backbone.digest) == ("random numbers", "")
-    assert backbone.mean == ((0.5,) * 3 if name in ("efficientnet_lite0", "mobilenet_v1") else (0.485, 0.456, 0.406))
+    assert (backbone.mean, backbone.std) == find_norm(name) == timm_norm(name)
+    assert find_width(name, SIZE) == backbone.width
     network = attach_head(backbone, "linear", 3, 0)
     assert len(network.stages) == len(backbone.stages) + 1
 
@@ -70,7 +90,13 @@ def test_each_name_of_the_seeds_is_built_without_weights(name: str) -> None:
 def test_the_names_are_those() -> None:
     assert set(WIDTHS) == set(BACKBONE_NAMES)
     assert find_backbone("resnet18") == "resnet18.tv_in1k"
-    assert find_backbone("mobilenetv4_conv_small") == "mobilenetv4_conv_small", "any name of timm's"
+    other = "mobilenetv4_conv_small.e2400_r224_in1k"
+    assert find_backbone(other) == other, "any name of timm's"
+    assert find_norm(other) == timm_norm(other)
+    assert find_width(other, SIZE) == load_backbone(other, "none", SIZE).width == 1280
+    assert find_width("vit_tiny_patch16_224", SIZE) == 192
+    with pytest.raises(SettingsError, match="cannot take squares of 65"):
+        find_width("vit_tiny_patch16_224", 65)
 
 
 def test_the_first_stages_are_those_near_the_pixels() -> None:
@@ -102,10 +128,8 @@ def test_a_square_that_it_cannot_take() -> None:
 
 
 def test_the_embedded_weights_are_the_ones_that_are_frozen_elsewhere(shared: Path) -> None:
-    from fieldguide.learners import backbones
-
     backbone = load_backbone("efficientnet_lite0", "embedded", 224)
-    original = backbones._load("efficientnet_lite0", backbones._weights_file())
+    original = load_embedded()
     pixels = torch.rand((1, 3, 224, 224), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         wanted = original.forward_head(original.forward_features(pixels), pre_logits=True)
@@ -121,6 +145,22 @@ def test_only_one_backbone_has_embedded_weights() -> None:
 
 
 # ---- files
+
+
+def test_the_file_that_is_meant_is_found_without_building_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(b"weights")
+    monkeypatch.setattr("fieldguide.learners.weights._import_timm", None)
+    assert find_weights("resnet18", "none") == (None, "")
+    assert find_weights("resnet18", str(path)) == (path, hashlib.sha256(b"weights").hexdigest())
+    found, digest = find_weights("efficientnet_lite0", "embedded")
+    assert found and found.is_file() and digest.startswith("57934424")
+    with pytest.raises(InputUnusable, match="has SHA-256"):
+        find_weights("resnet18", str(path), sha256="0" * 64)
+    with pytest.raises(InputMissing):
+        find_weights("resnet18", str(tmp_path / "nowhere"))
 
 
 @pytest.mark.parametrize("form", ["safetensors", "plain", "wrapped", "parallel", "with classifier"])

@@ -165,20 +165,16 @@ def train(
     change: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other key of [train], such as loop.lr.")
     ] = None,
-    preview: Annotated[
-        bool, typer.Option("--preview", help="Only draw a sheet of how pictures would be changed; nothing is learnt.")
-    ] = False,
     project: ProjectOption = Path(),
     as_json: JsonOption = False,
 ) -> None:
     """Learn from train and val. What is given here holds for this run; fieldguide.toml says what is usual."""
-    draw = None  #
     from fieldguide.train import train
 
     said = {"learner": learner, "backbone": backbone, "mode": mode, "weights": weights, "loop.epochs": epochs}
     given = {f"train.{key}": value for key, value in said.items() if value} | _read_changes(change or ())
     changed = given if seed is None else {**given, "seed": seed}
-    _run_stage("preview" if preview else "train", draw if preview else train, project, as_json, changed)
+    _run_stage("train", train, project, as_json, changed)
 
 
 def _read_changes(said: Iterable[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from fieldguide.calibration import Familiarity
 from fieldguide.errors import MissingExtra
-from fieldguide.exporters.onnx import OPSET, _Nodes
+from fieldguide.exporters.onnx import OPSET, Nodes
 
 __all__ = ["export_network"]
 
@@ -54,7 +54,7 @@ def export_network(module: Any, size: int, temperature: float, familiarity: Fami
     graph = model.graph
     for node in graph.node:  # what the head reads gets the name that `add_roots` is about to give it
         node.input[:] = ["backbone" if name == "features" else name for name in node.input]
-    nodes = _Nodes(graph)
+    nodes = Nodes(graph)
     width = familiarity.means.shape[1]
     nodes.add_roots(width, width)
     nodes.add_familiarity(familiarity)

@@ -3,7 +3,7 @@
 Knows nothing about projects or how the numbers were learnt; adds nodes behind a backbone that is ONNX already.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,21 +11,15 @@ from numpy.typing import NDArray
 
 from fieldguide.calibration import Familiarity
 from fieldguide.errors import MissingExtra
+from fieldguide.layers import Activation, Layer
 
-__all__ = ["OPSET", "LinearHead", "export_model"]
+__all__ = ["OPSET", "Nodes", "count_numbers", "export_model"]
 
 OPSET = 17
+_OPERATORS: dict[Activation, str] = {"relu": "Relu", "hardswish": "HardSwish"}
 
 
-@dataclass(frozen=True)
-class LinearHead:
-    """Logits = sqrt(features) @ weights + bias, temperature folded in; (width, classes) and (classes,)."""
-
-    weights: NDArray[np.float64]
-    bias: NDArray[np.float64]
-
-
-def export_model(backbone: bytes, head: LinearHead, familiarity: Familiarity, size: int) -> bytes:
+def export_model(backbone: bytes, head: Sequence[Layer], familiarity: Familiarity, size: int) -> bytes:
     """The bytes of `model.onnx`.
 
     Its input is `image` (n, size, size, 3) uint8 RGB; its outputs are `probs` (n, classes) float32, `features`
@@ -33,7 +27,7 @@ def export_model(backbone: bytes, head: LinearHead, familiarity: Familiarity, si
 
     Args:
         backbone: ONNX, `image` (n, h, w, 3) uint8 to `features` (n, d) float32.
-        head: what gives the logits, from the roots of the first `width` features.
+        head: layers that give the logits, temperature folded in, from the roots of the first `width` features.
         familiarity: what says how near a picture is to what was learnt, from the roots of the first d, d <= width.
         size: side of the square, pixels.
 
@@ -47,13 +41,13 @@ def export_model(backbone: bytes, head: LinearHead, familiarity: Familiarity, si
         raise MissingExtra("publishing needs the extra [train]", "pip install 'fieldguide[train]'") from error
     model = onnx.load_model_from_string(backbone)
     graph = model.graph
-    nodes = _Nodes(graph)
-    nodes.add_roots(len(head.weights), familiarity.means.shape[1])
+    nodes = Nodes(graph)
+    nodes.add_roots(len(head[0].weights), familiarity.means.shape[1])
     nodes.add_head(head)
     nodes.add_familiarity(familiarity)
     del graph.input[:], graph.output[:]
     graph.input.append(helper.make_tensor_value_info("image", TensorProto.UINT8, ["n", size, size, 3]))
-    shapes = {"probs": ["n", head.bias.size], "features": ["n", familiarity.means.shape[1]], "familiarity": ["n"]}
+    shapes = {"probs": ["n", head[-1].bias.size], "features": ["n", familiarity.means.shape[1]], "familiarity": ["n"]}
     for name, shape in shapes.items():
         graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
     del graph.value_info[:]
@@ -65,8 +59,22 @@ def export_model(backbone: bytes, head: LinearHead, familiarity: Familiarity, si
     return data
 
 
-class _Nodes:
-    """Adds nodes and constants to a graph."""
+def count_numbers(model: bytes) -> int:
+    """How many numbers an ONNX file holds in its constants.
+
+    Raises:
+        MissingExtra: onnx is not installed.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise MissingExtra("training needs the extra [train]", "pip install 'fieldguide[train]'") from error
+    graph = onnx.load_model_from_string(model).graph
+    return sum(int(np.prod(one.dims)) for one in graph.initializer)
+
+
+class Nodes:
+    """Adds nodes and constants to the graph of a model."""
 
     def __init__(self, graph: Any) -> None:
         from onnx import helper, numpy_helper
@@ -89,22 +97,27 @@ class _Nodes:
         return self._node("Slice", [of, start, self._constant(f"{output}.end", np.array([count])), axis], output)
 
     def add_roots(self, width: int, top: int) -> None:
-        """Nothing; `roots` is computed from the first `width` features, and the first `top` of both stand apart."""
+        """Nothing; `roots` of the first `width` features is computed, signs kept; the first `top` of both stand apart."""
         for node in self._graph.node:
             for place, name in enumerate(node.output):
                 if name == "features":
                     node.output[place] = "backbone"
         self._first("backbone", top, "features")
-        self._node("Relu", [self._first("backbone", width, "read")], "positive")
-        self._node("Sqrt", ["positive"], "roots")
+        read = self._first("backbone", width, "read")
+        lengths = self._node("Sqrt", [self._node("Abs", [read], "read_sizes")], "root_sizes")
+        self._node("Mul", [self._node("Sign", [read], "read_signs"), lengths], "roots")
         self._first("roots", top, "top_roots")
 
-    def add_head(self, head: LinearHead) -> None:
+    def add_head(self, layers: Sequence[Layer]) -> None:
         """Nothing; `probs` is computed from `roots`."""
-        weights = self._constant("head.weights", head.weights.astype(np.float32))
-        bias = self._constant("head.bias", head.bias.astype(np.float32))
-        logits = self._node("Gemm", ["roots", weights, bias], "logits")
-        self._node("Softmax", [logits], "probs", axis=1)
+        seen = "roots"
+        for number, layer in enumerate(layers):
+            weights = self._constant(f"head.{number}.weights", layer.weights.astype(np.float32))
+            bias = self._constant(f"head.{number}.bias", layer.bias.astype(np.float32))
+            seen = self._node("Gemm", [seen, weights, bias], f"head.{number}")
+            if layer.activation != "none":
+                seen = self._node(_OPERATORS[layer.activation], [seen], f"head.{number}.{layer.activation}")
+        self._node("Softmax", [seen], "probs", axis=1)
 
     def add_familiarity(self, known: Familiarity) -> None:
         """Nothing; `familiarity` is computed from `top_roots`, as `Familiarity.score` does."""

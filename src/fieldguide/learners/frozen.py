@@ -8,7 +8,7 @@ import hashlib
 import io
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -17,17 +17,16 @@ from numpy.typing import NDArray
 
 from fieldguide.calibration import Familiarity, fit_temperature
 from fieldguide.errors import InputUnusable, NotReady
-from fieldguide.exporters.onnx import export_model
+from fieldguide.exporters.onnx import count_numbers, export_model
 from fieldguide.features import Pictures, Runtime, cache_folder, hash_file
 from fieldguide.learners.backbones import BackboneChoice, backbone_model, backbone_norm, backbone_widths, depths
-from fieldguide.learners.contract import Answers, Fold, Learnt, Lesson, Model
-from fieldguide.learners.deepheads import fit_deep_head
+from fieldguide.learners.contract import Answers, Fold, Learnt, Lesson, Model, Said
 from fieldguide.learners.headfit import (
     Head,
     choose_within_error,
     fit_head,
     group_folds,
-    hold_out_head,
+    held_out_logits,
     own_losses,
     search_head,
 )
@@ -72,9 +71,8 @@ class FrozenModel:
     @property
     def parameters(self) -> int:
         """How many numbers the backbone and the head have."""
-        from fieldguide.exporters.onnx import count_numbers
-
-        return count_numbers(self.backbone.read_bytes()) + self.head.parameters
+        head = sum(layer.weights.size + layer.bias.size for layer in self.head.layers)
+        return count_numbers(self.backbone.read_bytes()) + head
 
     def answer(self, pictures: Pictures, *, exact: bool = False) -> Answers:
         """What it says of pictures; exact: by features in float32.
@@ -94,7 +92,7 @@ class FrozenModel:
         Raises:
             MissingExtra: onnx is not installed.
         """
-        return export_model(self.backbone.read_bytes(), self.head.calibrated(), familiarity, self.preprocessing.size)
+        return export_model(self.backbone.read_bytes(), self.head.tempered(), familiarity, self.preprocessing.size)
 
     def to_bytes(self) -> bytes:
         """The head, and what it must be used with, as an .npz file."""
@@ -150,7 +148,7 @@ class FrozenLearner:
         lesson.pictures.progress.start("fitting the head", None)
         head, held_out = self._fit(features, lesson)
         model = FrozenModel(head, path, hash_file(path), widths["top"], preprocessing, runtime)
-        chosen = {"layers read": depth, "head": self._settings.head}
+        chosen: dict[str, Said] = {"layers read": depth, "head": self._settings.head}
         if self._settings.head == "linear":
             chosen["strength C"] = f"{head.strength:g}"
         return Learnt(model, held_out, "grouped cross-validation", self._choice.name, chosen, tried)
@@ -159,15 +157,24 @@ class FrozenLearner:
         """The head fitted on all, and its held-out logits."""
         folds, labels = self._folds(lesson), lesson.labels
         if self._settings.head != "linear":
-            held_out = hold_out_head(features, labels, folds, self._fit_deep)
-            return self._fit_deep(features, labels).at(fit_temperature(held_out, labels)), held_out
+            held_out = self._hold_out_deep(features, labels, folds)
+            return replace(self._fit_deep(features, labels), temperature=fit_temperature(held_out, labels)), held_out
         searched = search_head(features, labels, folds, self._settings.strengths)
         temperature = fit_temperature(searched.logits, labels)
         return fit_head(features, labels, searched.strength, temperature), searched.logits
 
     def _fit_deep(self, features: NDArray[np.float32], labels: NDArray[np.int64]) -> Head:
         """A head of several layers."""
-        return fit_deep_head(features, labels, self._settings.head, self._seed)
+        from fieldguide.learners.deepheads import fit_deep_head
+
+        return fit_deep_head(features, labels, self._settings.head, self._seed, int(labels.max()) + 1)
+
+    def _hold_out_deep(
+        self, features: NDArray[np.float32], labels: NDArray[np.int64], folds: Sequence[Fold]
+    ) -> NDArray[np.float64]:
+        from fieldguide.learners.deepheads import hold_out_head
+
+        return hold_out_head(features, labels, folds, self._fit_deep)
 
     def _try_ways(self, lesson: Lesson, path: Path, runtime: Runtime) -> tuple[Way, dict[str, float]]:
         """The way of fitting and the depth to use, and the grouped cross-validated accuracy of each that was tried.
@@ -210,10 +217,9 @@ class FrozenLearner:
         assert isinstance(like, FrozenModel)
         features = lesson.pictures.embed(like.backbone, like.preprocessing, like.runtime)[:, : like.head.width]
 
-        def fit(rows: NDArray[np.float32], labels: NDArray[np.int64]) -> Head:
-            return fit_head(rows, labels, like.head.strength, 1.0)
-
-        return hold_out_head(features, lesson.labels, folds, fit if self._settings.head == "linear" else self._fit_deep)
+        if self._settings.head == "linear":
+            return held_out_logits(features, lesson.labels, folds, like.head.strength)
+        return self._hold_out_deep(features, lesson.labels, folds)
 
     def load(self, data: bytes, preprocessing: Preprocessing, classes: int) -> Model:
         """The model in a file.

@@ -1,8 +1,8 @@
-"""The transfer learner: a linear head on a frozen backbone's features.
+"""Heads over features: what they are, fitting, searching, folds.
 
-Knows nothing about pictures, projects or how features were made: arrays in, a `Head` out. Logistic regression on
-the standardised square roots of the features; the strength is chosen by cross-validation that keeps groups whole, and
-the same held-out logits set the temperature.
+Knows nothing about pictures, projects or how features were made: arrays in, a `Head` out. A linear head is a logistic
+regression on the standardised square roots of the features; its strength is chosen by cross-validation that keeps
+groups whole, and the same held-out logits set the temperature. Heads of several layers are fitted in `deepheads`.
 """
 
 import io
@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 from zipfile import BadZipFile
 
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from fieldguide.calibration import fit_temperature, log_losses, softmax
 from fieldguide.engine import core_count, map_threads
+from fieldguide.layers import Activation, Layer, apply_layers
 
 __all__ = [
     "Head",
@@ -37,49 +38,60 @@ _ERRORS = 0.5  # a whole one chooses too strong a penalty where pictures are few
 
 
 def root(features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The square roots of (n, d) features, 0 for the few below 0.
+    """The square roots of the sizes of (n, d) features, with the features' signs.
 
     Pooled activations are skewed: their roots are nearer to what a linear model takes for granted, which is worth about
-    a point of accuracy (Perronnin, Sánchez and Mensink, "Improving the Fisher Kernel", ECCV 2010, section 3.1).
+    a point of accuracy (Perronnin, Sánchez and Mensink, "Improving the Fisher Kernel", ECCV 2010, section 3.1, where
+    signs are kept too).
     """
-    return np.sqrt(np.maximum(features, 0.0), dtype=np.float32)
+    roots = np.abs(features, dtype=np.float32)  # in place from here: there may be a third of a gigabyte of them
+    np.sqrt(roots, out=roots)
+    np.copysign(roots, features, out=roots)
+    return roots
 
 
 @dataclass(frozen=True)
 class Head:
-    """A linear classifier over the roots of features.
+    """A classifier over the roots of features.
 
     It reads the first `width` features and leaves any behind them.
 
     Attributes:
-        weights: (width, classes) float64, standardising folded in.
-        bias: (classes,) float64.
+        layers: one for a linear head; standardising is folded into the first.
         temperature: what the logits are divided by.
-        strength: the inverse regularisation strength C it was fitted with.
+        strength: the inverse regularisation strength C that a linear head was fitted with; 0 for the others.
     """
 
-    weights: NDArray[np.float64]
-    bias: NDArray[np.float64]
+    layers: tuple[Layer, ...]
     temperature: float
     strength: float
 
     @property
     def width(self) -> int:
         """How many features it reads."""
-        return len(self.weights)
+        return len(self.layers[0].weights)
 
     def logits(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """(n, classes) logits, before the temperature, of (n, d) features, d at least `width`."""
-        return np.asarray(root(features[:, : self.width]) @ self.weights + self.bias)
+        return apply_layers(self.layers, root(features[:, : self.width]))
 
     def probs(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """(n, classes) calibrated probabilities of (n, d) features."""
         return softmax(self.logits(features) / self.temperature)
 
+    def tempered(self) -> tuple[Layer, ...]:
+        """The layers with the temperature in the last one: what a graph holds."""
+        last = self.layers[-1]
+        return *self.layers[:-1], Layer(last.weights / self.temperature, last.bias / self.temperature)
+
     def to_bytes(self) -> bytes:
         """The head as an .npz file, without pickles."""
+        arrays: dict[str, Any] = {"temperature": self.temperature, "strength": self.strength}
+        arrays["activations"] = np.array([layer.activation for layer in self.layers])
+        for number, layer in enumerate(self.layers):
+            arrays |= {f"weights{number}": layer.weights, f"bias{number}": layer.bias}
         buffer = io.BytesIO()
-        np.savez(buffer, weights=self.weights, bias=self.bias, temperature=self.temperature, strength=self.strength)
+        np.savez(buffer, **arrays)
         return buffer.getvalue()
 
     @classmethod
@@ -91,10 +103,27 @@ class Head:
         """
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as file:
-                numbers = float(file["temperature"]), float(file["strength"])
-                return cls(file["weights"], file["bias"], *numbers)
-        except (KeyError, OSError, EOFError, BadZipFile, zlib.error) as error:
+                kinds = [str(kind) for kind in file["activations"]]
+                layers = [
+                    Layer(file[f"weights{number}"], file[f"bias{number}"], _activation(kind))
+                    for number, kind in enumerate(kinds)
+                ]
+                return cls(tuple(layers), float(file["temperature"]), float(file["strength"]))
+        except (KeyError, OSError, EOFError, BadZipFile, zlib.error, TypeError) as error:
             raise ValueError(f"not a head: {error}") from error
+
+
+def _activation(said: str) -> Activation:
+    """The activation of this name.
+
+    Raises:
+        ValueError: there is none.
+    """
+    known: tuple[Activation, ...] = get_args(Activation)
+    for one in known:
+        if one == said:
+            return one
+    raise ValueError(f"not a head: no activation {said!r}")
 
 
 @dataclass(frozen=True)
@@ -201,7 +230,7 @@ def fit_head(features: NDArray[np.float32], labels: NDArray[np.int64], strength:
     classes = int(labels.max()) + 1
     with _patient():
         ((weights, bias),) = _fit_path(root(features), labels, [strength], classes)
-    return Head(weights, bias, temperature, strength)
+    return Head((Layer(weights, bias),), temperature, strength)
 
 
 @contextmanager

