@@ -104,7 +104,7 @@ def test_a_change_of_how_is_learnt_redoes_the_learning_and_what_follows(built: P
     reports = walk(built)
     after = stage_times(built)
     assert {name for name in WALK if after[name] != times[name]} == {"train", "evaluate", "publish"}
-    assert reports["train"].strength == 0.03
+    assert reports["train"].chosen["strength C"] == "0.03"
     assert reports["evaluate"].run == reports["train"].run
     assert looks(built) == 2
     kept = {name: time for name, time in files.items() if not name.startswith("guide/")}

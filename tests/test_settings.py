@@ -12,7 +12,15 @@ from pydantic import ValidationError
 
 from fieldguide.errors import NamesError, NoPermission, ProjectTooNew, SettingsError
 from fieldguide.names import match_key
-from fieldguide.settings import SCHEMA_VERSION, ClassSettings, Settings, load_settings, parse_settings, render_settings
+from fieldguide.settings import (
+    SCHEMA_VERSION,
+    ClassSettings,
+    Settings,
+    change_settings,
+    load_settings,
+    parse_settings,
+    render_settings,
+)
 
 
 def load(tmp_path: Path, text: str) -> Settings:
@@ -60,7 +68,7 @@ def test_an_unknown_key_names_the_nearest(tmp_path: Path, text: str, said: str) 
     [
         ("[split]\ntest = 0.9\n", "split.test = 0.9: input should be less than or equal to 0.45"),
         ("[split]\ntest = nan\n", "split.test"),
-        ("[train]\nsize = 100\n", "multiple of 32"),
+        ("[train]\nsize = 1000\n", "640"),
         ('[train]\nfit = "stretch"\n', "'auto', 'crop', 'squash' or 'pad'"),
         ('[images]\nformats = ["SVG"]\n', "images.formats.0"),
         ("[images]\nformats = []\n", "at least 1"),
@@ -132,8 +140,9 @@ def test_the_template_shows_every_key_with_its_default() -> None:
     assert parse_settings(tomllib.loads(live), Path("x")) == Settings()
     for section in Settings.model_fields.values():
         for field in getattr(section.annotation, "model_fields", {}).values():
-            assert field.description
-            assert field.description in text
+            inner = getattr(field.annotation, "model_fields", {})
+            for one in inner.values() if inner else (field,):
+                assert one.description and one.description in text
 
 
 def test_changed_keys_are_live(tmp_path: Path) -> None:
@@ -156,3 +165,25 @@ def test_any_text_survives_the_file(name: str, about: str, classes: dict[str, tu
     }
     settings = Settings(name=name, about=about, classes=said)
     assert parse_settings(tomllib.loads(render_settings(settings)), Path("x")) == settings
+
+
+def test_single_values_can_be_changed_below_dotted_names() -> None:
+    changed = change_settings(Settings(), {"train.loop.lr": 0.5, "train.learner": "cnn", "seed": 3})
+    assert (changed.train.loop.lr, changed.train.learner, changed.seed) == (0.5, "cnn", 3)
+    assert changed.train.loop.epochs == Settings().train.loop.epochs
+    assert change_settings(changed, {"train.loop.lr": 0.25}).seed == 3
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"train.loop.rl": 0.5}, "'lr'"),
+        ({"train.loop.lr": -1.0}, "greater than or equal to 0"),
+        ({"train.learner.lr": 0.5}, "not a table"),
+        ({"trian.lr": 0.5}, "'train'"),
+    ],
+)
+def test_a_change_that_cannot_be_is_refused(changed: dict[str, object], said: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        change_settings(change_settings(Settings(), {"train.learner": "cnn"}), changed)
+    assert said in str(caught.value) + caught.value.hint

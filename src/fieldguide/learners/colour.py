@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from fieldguide.calibration import Familiarity
 from fieldguide.csvtext import write_csv
-from fieldguide.errors import InputUnusable, NotReady
+from fieldguide.errors import NotReady
 from fieldguide.exporters.colour import export_colour
 from fieldguide.features import Pictures, Way
 from fieldguide.learners.colour_features import FEATURE_NAMES, TABLES, colour_features
-from fieldguide.learners.contract import Answers, Fold, Learnt, Lesson, Model
+from fieldguide.learners.contract import Answers, Fold, Learnt, Lesson, Model, check_classes
 from fieldguide.learners.families import Choice, Classifier, Material
 from fieldguide.learners.fitting import fit_classifier
 from fieldguide.learners.headfit import group_folds
@@ -104,8 +104,7 @@ class ColourLearner:
             DiskFull: no space for the features.
             NoPermission: the folder cannot be written.
         """
-        if len(np.unique(lesson.labels)) < 2:
-            raise InputUnusable("all pictures are of one class", "add pictures of another class")
+        check_classes(lesson)
         side = self._settings.side(_SIDE)
         preprocessing = Preprocessing(size=side, fit=self._settings.fits()[0], resize_shorter=round(side / 0.875))
         material = self._material(lesson, preprocessing)

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from fieldguide.calibration import Familiarity
 from fieldguide.dataset import Dataset
+from fieldguide.errors import InputUnusable
 from fieldguide.features import Pictures
 from fieldguide.records import Preprocessing
 from fieldguide.settings import Settings
 
-__all__ = ["Answers", "Fold", "Learner", "Learnt", "Lesson", "Model", "Said"]
+__all__ = ["Answers", "Fold", "Learner", "Learnt", "Lesson", "Model", "Said", "check_classes"]
 
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 Said = str | int | float
@@ -152,6 +153,17 @@ class Learnt:
     tried: Mapping[str, float] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
     folders: Mapping[str, Path] = field(default_factory=dict)
+
+
+def check_classes(lesson: Lesson) -> None:
+    """Nothing; there are at least two classes.
+
+    Raises:
+        InputUnusable: there is only one.
+    """
+    if len(np.unique(lesson.labels)) < 2:
+        message = "all pictures are of one class: there is nothing to tell apart"
+        raise InputUnusable(message, "add pictures of another class")
 
 
 class Learner(Protocol):

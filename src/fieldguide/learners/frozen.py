@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldguide.calibration import Familiarity, fit_temperature
-from fieldguide.errors import InputUnusable, NotReady
+from fieldguide.errors import NotReady
 from fieldguide.exporters.onnx import count_numbers, export_model
 from fieldguide.features import Pictures, Runtime, cache_folder, hash_file
 from fieldguide.learners.backbones import BackboneChoice, backbone_model, backbone_norm, backbone_widths, depths
-from fieldguide.learners.contract import Answers, Fold, Learnt, Lesson, Model, Said
+from fieldguide.learners.contract import Answers, Fold, Learnt, Lesson, Model, Said, check_classes
 from fieldguide.learners.headfit import (
     Head,
     choose_within_error,
@@ -138,8 +138,7 @@ class FrozenLearner:
             DiskFull: no space for the features; those written before stay.
             NoPermission: the project or the cache cannot be written.
         """
-        if len(np.unique(lesson.labels)) < 2:
-            raise InputUnusable("all pictures are of one class", "add pictures of another class")
+        check_classes(lesson)
         path, runtime = self._open(lesson)
         (fit, depth), tried = self._try_ways(lesson, path, runtime)
         preprocessing = self._preprocessing(fit)

@@ -17,7 +17,7 @@ from fieldguide.errors import MissingExtra, NotReady
 from fieldguide.exporters.network import export_network
 from fieldguide.features import Pictures, Runner, Squares, Way
 from fieldguide.learners.checkpoint import pack, unpack
-from fieldguide.learners.contract import Answers, Fold, Learnt, Lesson, Model, Said
+from fieldguide.learners.contract import Answers, Fold, Learnt, Lesson, Model, Said, check_classes
 from fieldguide.learners.headfit import group_folds
 from fieldguide.learners.loop import Keeping, train_network
 from fieldguide.learners.loop_records import EpochRow, Examples, LoopSettings, Trained
@@ -157,6 +157,7 @@ def learn_network(lesson: Lesson, plan: Plan) -> Learnt:
         DiskFull: no space for a checkpoint; the ones before stay.
         NoPermission: the folder cannot be written.
     """
+    check_classes(lesson)
     squares = lesson.pictures.squares(plan.preprocessing)
     train, val = lesson.where("train"), lesson.where("val")
     network = plan.build(len(lesson.class_names))
