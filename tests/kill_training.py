@@ -67,7 +67,7 @@ def main() -> None:
     assert os.waitpid(start(whole, checkpoint_s), 0)[1] == 0
     took = time.monotonic() - begun
     # as shares of the whole: long enough to go on, too short for all of them to end it, however fast the machine is
-    least, most = (0.01, 0.07) if checkpoint_s == 0 else (0.02, 0.15)
+    least, most = (0.02, 0.1) if checkpoint_s == 0 else (0.02, 0.15)
     count = 0
     while True:
         child = start(killed, checkpoint_s)

@@ -16,6 +16,7 @@ __all__ = ["draw_preview", "preview"]
 
 _VERSIONS = 5
 _WAYS = ("mixup", "cutmix")
+_SEEN, _TRIES = 0.1, 20  # the least share that is seen; steps that are looked at for each that is shown
 
 
 def preview(
@@ -35,8 +36,8 @@ def draw_preview(
 ) -> NDArray[np.uint8]:
     """A sheet, (h, w, 3) uint8 RGB: each square beside what as many epochs would make of it, its class beside the row.
 
-    Where the preset mixes squares, a row for mixup and one for CutMix follow, each of their squares with the shares of
-    the classes that it counts as.
+    Where the preset mixes squares, a row for mixup and one for CutMix follow: the first square mixed with others, and
+    under each what it counts as.
 
     Args:
         squares: (n, size, size, 3) uint8 RGB, at least one.
@@ -68,7 +69,10 @@ def draw_preview(
 def _mixed(
     squares: NDArray[np.uint8], names: Sequence[str], preset: Augmentation, at: tuple[str, int, int]
 ) -> SheetRow:
-    """A row of one square, each time changed and mixed with another; under each what it counts as.
+    """A row of the first square, each time changed and mixed with another; under each what it counts as.
+
+    Most of mixup's shares are next to 0 or 1, and a square may meet itself: a step whose mixture cannot be seen is
+    passed over, as long as there are others.
 
     Args:
         squares: (n, size, size, 3) uint8 RGB, at least two.
@@ -78,13 +82,15 @@ def _mixed(
     """
     way, seed, versions = at
     shown, words = [squares[0]], [(f"100% {names[0]}", "")]
-    classes = list(dict.fromkeys(names))
-    targets = np.eye(len(classes), dtype=np.float32)[[classes.index(name) for name in names]]
-    for epoch in range(versions):
-        changed = np.stack([augment(square, preset, (seed, epoch, index)) for index, square in enumerate(squares)])
-        mixed, shares = mix(changed, targets, preset, (seed, epoch, 0))
-        shown.append(mixed[0])
-        counts = {name: round(100 * float(share)) for name, share in zip(classes, shares[0], strict=True)}
-        first, second, *_ = [*sorted((name for name in classes if counts[name]), key=counts.__getitem__)[::-1], "", ""]
-        words.append((f"{counts[first]}% {first}", f"{counts[second]}% {second}" if second else ""))
+    targets = np.eye(len(names), dtype=np.float32)
+    for step in range(_TRIES * versions):
+        shares = mix(squares, targets, preset, (seed, step, 0))[1][0]
+        if shares.max() > 1 - _SEEN and _TRIES * versions - step > versions + 1 - len(shown):
+            continue
+        changed = np.stack([augment(square, preset, (seed, step, index)) for index, square in enumerate(squares)])
+        shown.append(mix(changed, targets, preset, (seed, step, 0))[0][0])
+        first, second = np.argsort(-shares, kind="stable")[:2]
+        words.append((f"{shares[first]:.0%} {names[first]}", f"{shares[second]:.0%} {names[second]}"))
+        if len(shown) > versions:
+            break
     return SheetRow(way, np.stack(shown), tuple(words))
