@@ -1,6 +1,7 @@
-"""Trains in a child, kills it again and again, and writes what came of it: for tests/test_checkpoint.py.
+"""Trains in a child to the end, then in children that are killed again and again: for tests/test_checkpoint.py.
 
-`python kill_training.py FOLDER KILLS SEED CHECKPOINT_S` writes state.safetensors, said.json, notes and kills there.
+`python kill_training.py FOLDER KILLS SEED CHECKPOINT_S` writes there how many were killed, and in whole/ and in killed/
+what came of it: state.safetensors, said.json, notes, checkpoints/ and events/.
 """
 
 import json
@@ -15,9 +16,11 @@ from typing import Any
 
 import torch
 import torch._dynamo  # optimisers import it when they are first used
+import torch.utils.tensorboard
 
 from fieldguide.learners.checkpoint import pack
 from fieldguide.learners.loop import Keeping, train_network
+from fieldguide.learners.tracking import Board
 from learning import QUICK, coloured, tiny_network
 
 
@@ -28,39 +31,55 @@ def train(folder: Path, checkpoint_s: float) -> None:
     assert not callable(stored)
 
     def slowly(index: int) -> Any:
-        time.sleep(0.006)
+        time.sleep(0.004)
         return stored[index]
 
     settings = replace(
         QUICK, epochs=10, augment="strong", ema=0.9, accumulate=2, batch_size=4, checkpoint_s=checkpoint_s
     )
     slow = replace(examples, squares=slowly)
-    trained = train_network(tiny_network(), slow, settings, Keeping(folder / "checkpoints", clock=time.monotonic))
+    with Board(folder / "events") as board:
+        keeping = Keeping(folder / "checkpoints", watch=board.epoch, clock=time.monotonic)
+        trained = train_network(tiny_network(), slow, settings, keeping)
     (folder / "state.safetensors").write_bytes(pack(trained.state))
     rows = [asdict(row) | {"seconds": 0, "images_per_s": 0} for row in trained.history]
     (folder / "notes").write_text("\n".join(trained.notes))
     (folder / "said.json").write_text(json.dumps([rows, trained.best_epoch, trained.stopped]))
 
 
+def start(folder: Path, checkpoint_s: float) -> int:
+    """The process id of a child that trains; importing torch anew each time would take most of the test."""
+    child = os.fork()
+    if child == 0:
+        train(folder, checkpoint_s)
+        os._exit(0)
+    return child
+
+
 def main() -> None:
     folder, kills, checkpoint_s = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[4])
     dice = random.Random(int(sys.argv[3]))
     torch.set_num_threads(1)
-    killed = 0
+    whole, killed = folder / "whole", folder / "killed"
+    for one in (whole, killed):
+        one.mkdir()
+    begun = time.monotonic()
+    assert os.waitpid(start(whole, checkpoint_s), 0)[1] == 0
+    took = time.monotonic() - begun
+    # as shares of the whole: long enough to go on, too short for all of them to end it, however fast the machine is
+    least, most = (0.02, 0.1) if checkpoint_s == 0 else (0.02, 0.15)
+    count = 0
     while True:
-        child = os.fork()  # importing torch anew each time would take most of the test
-        if child == 0:
-            train(folder, checkpoint_s)
-            os._exit(0)
-        if killed < kills:
-            time.sleep(dice.uniform(0.05, 0.7))
+        child = start(killed, checkpoint_s)
+        if count < kills:
+            time.sleep(took * dice.uniform(least, most))
             os.kill(child, signal.SIGKILL)
         status = os.waitpid(child, 0)[1]
         if os.WIFSIGNALED(status):
-            killed += 1
+            count += 1
             continue
         assert status == 0, status
-        (folder / "kills").write_text(str(killed))
+        (folder / "kills").write_text(str(count))
         return
 
 

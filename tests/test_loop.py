@@ -12,7 +12,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs the extra [train]")
 
 from fieldguide.engine import core_count  # noqa: E402
-from fieldguide.errors import SettingsError  # noqa: E402
+from fieldguide.errors import OutOfMemory, SettingsError, TrainingDiverged  # noqa: E402
 from fieldguide.learners.checkpoint import load_checkpoint, pack  # noqa: E402
 from fieldguide.learners.devices import choose_device, choose_precision, exact, is_out_of_memory  # noqa: E402
 from fieldguide.learners.loop import Keeping, train_network  # noqa: E402
@@ -22,6 +22,7 @@ from fieldguide.learners.optimiser import Average, Stepper  # noqa: E402
 from fieldguide.learners.passes import load_batches, predict  # noqa: E402
 from fieldguide.learners.sampling import class_balance, epoch_order  # noqa: E402
 from fieldguide.learners.schedule import lr_factor  # noqa: E402
+from fieldguide.learners.tracking import describe_epoch  # noqa: E402
 from fieldguide.progress import SilentProgress  # noqa: E402
 from learning import CLASSES, QUICK, SIZE, coloured, ticking, tiny_network, without_time  # noqa: E402
 
@@ -166,6 +167,35 @@ def test_progress_counts_every_picture_once(tmp_path: Path) -> None:
         progress = Counting()
         train_network(tiny_network(), coloured(), QUICK, Keeping(tmp_path, progress))
         assert progress.total == progress.done == 4 * 32
+
+
+def test_a_person_sees_how_it_goes_after_each_step_and_each_epoch() -> None:
+    notes: list[str] = []
+    said: list[str] = []
+
+    class Telling(SilentProgress):
+        def note(self, text: str) -> None:
+            notes.append(text)
+
+        def say(self, line: str) -> None:
+            said.append(line)
+
+    settings = replace(QUICK, epochs=3)
+    trained = train_network(tiny_network(), coloured(), settings, Keeping(progress=Telling(), clock=ticking()))
+    assert said == [describe_epoch(row, 3) for row in trained.history]
+    assert len(notes) == 3 * 4
+    assert all(note.startswith(f"epoch {1 + step // 4} of 3: loss ") for step, note in enumerate(notes))
+    assert "validation" not in notes[3]
+    first, last = trained.history[0], trained.history[2]
+    assert notes[4].endswith(f"; validation {first.val_accuracy:.1%}")
+    assert f"loss {last.loss:.3f}, {last.accuracy:.1%} right" in notes[-1], "the last step's are the epoch's own"
+
+
+def test_a_training_that_goes_on_tells_its_watcher_all_epochs_once_more(tmp_path: Path) -> None:
+    for _ in range(2):  # the second time everything is done already
+        seen: list[EpochRow] = []
+        trained = train_network(tiny_network(), coloured(), QUICK, Keeping(tmp_path, watch=seen.append))
+        assert tuple(seen) == trained.history and len(seen) == 4
 
 
 # ---- settings
@@ -392,7 +422,7 @@ def test_a_loss_that_is_no_number_stops_it_and_says_where(tmp_path: Path) -> Non
             with torch.no_grad():
                 next(network.module.head.parameters()).fill_(math.nan)
 
-    with pytest.raises(SettingsError, match="not a number in epoch 3, step 1 of 4") as caught:
+    with pytest.raises(TrainingDiverged, match="not a number in epoch 3, step 1 of 4") as caught:
         train_network(network, replace(examples, squares=spoil), settings, Keeping(tmp_path, watch=break_it))
     assert "lr" in caught.value.hint
     found = load_checkpoint(tmp_path)
@@ -413,7 +443,7 @@ def test_a_checkpoint_of_no_numbers_is_never_kept(tmp_path: Path, monkeypatch: p
 
     network = tiny_network()
     monkeypatch.setattr(Stepper, "step", overflow)
-    with pytest.raises(SettingsError, match=r"a weight is not a number in epoch 2, step \d of 4"):
+    with pytest.raises(TrainingDiverged, match=r"a weight is not a number in epoch 2, step \d of 4"):
         train_network(network, coloured(), replace(QUICK, checkpoint_s=0.0), Keeping(tmp_path, clock=ticking()))
     kept = load_checkpoint(tmp_path).checkpoint
     assert kept is not None and (kept.said["epoch"], kept.said["step"]) == (1, 2)
@@ -421,7 +451,7 @@ def test_a_checkpoint_of_no_numbers_is_never_kept(tmp_path: Path, monkeypatch: p
 
 
 def test_a_rate_that_is_too_high_is_noticed() -> None:
-    with pytest.raises(SettingsError, match=r"not a number in epoch \d+, step \d+"):
+    with pytest.raises(TrainingDiverged, match=r"not a number in epoch \d+, step \d+"):
         train(tiny_network(norm=False), optimiser="sgd", lr=1000.0, schedule="constant", warm_up=0.0, epochs=300)
     with pytest.raises(SettingsError, match="lr = 10000"):
         replace(QUICK, lr=10000.0)
@@ -436,7 +466,7 @@ def test_too_little_memory_names_the_batch_size_that_fits(kind: type[Exception])
             raise kind("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
 
     network.module.body.one.register_forward_pre_hook(most_six)
-    with pytest.raises(SettingsError, match="batch_size = 20 needs more memory") as caught:
+    with pytest.raises(OutOfMemory, match="batch_size = 20 needs more memory") as caught:
         train(network, batch_size=20)
     assert caught.value.hint == "batch_size = 5 fits; with accumulate = 4 a step sees as many pictures as before"
     assert len(train(network, batch_size=5, accumulate=4).history) == 4, "and it does"

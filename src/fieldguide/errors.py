@@ -17,6 +17,8 @@
     ├── ParityError                      7   the published model would answer otherwise
     ├── PortBusy                        69   something else listens there
     ├── MissingExtra                     9   an optional part is not installed
+    ├── TrainingDiverged                15   what is learnt is no longer numbers
+    ├── OutOfMemory                     16   the memory is not enough
     ├── NetworkDown                     68   a server cannot be reached
     └── SourceError                     76   a source of pictures does not answer as it should
         ├── RateLimited                 11   it asks to wait
@@ -50,6 +52,7 @@ __all__ = [
     "NetworkDown",
     "NoPermission",
     "NotReady",
+    "OutOfMemory",
     "ParityError",
     "PortBusy",
     "ProjectBusy",
@@ -60,6 +63,7 @@ __all__ = [
     "RateLimited",
     "SettingsError",
     "SourceError",
+    "TrainingDiverged",
     "translate_os_errors",
 ]
 
@@ -172,6 +176,18 @@ class MissingExtra(FieldguideError):
     """An optional dependency is not installed."""
 
     exit_code = 9
+
+
+class TrainingDiverged(FieldguideError):
+    """The loss, a gradient or a weight of a training is no longer a number."""
+
+    exit_code = 15
+
+
+class OutOfMemory(FieldguideError):
+    """The memory is not enough for what was asked, on the processor or on a GPU."""
+
+    exit_code = 16
 
 
 class NetworkDown(FieldguideError):

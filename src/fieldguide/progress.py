@@ -15,6 +15,9 @@ class Progress(Protocol):
     def say(self, line: str) -> None:
         """Nothing; the person is told something that stays to be read."""
 
+    def note(self, text: str) -> None:
+        """Nothing; the person sees beside the work at hand how it goes, until the next note or the next work."""
+
     def start_parts(self, what: str, totals: Mapping[str, int]) -> None:
         """Nothing; work begins that goes on in several parts at once, each with its steps."""
 
@@ -29,6 +32,9 @@ class SilentProgress:
         """Nothing."""
 
     def say(self, line: str) -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
         """Nothing."""
 
     def start_parts(self, what: str, totals: Mapping[str, int]) -> None:

@@ -1,10 +1,10 @@
 """Progress for a person: a bar with a rate and the time left on a terminal, a line per step elsewhere."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -30,13 +30,25 @@ class _Rate(ProgressColumn):
         return Text(f"{speed:,.0f}/s" if speed and task.total else "", style="dim")
 
 
+class _Bars(RichProgress):
+    """Bars, and a line under them of how it goes: beside them a terminal of 80 columns has no room for it."""
+
+    note = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """The bars, and the note where there is one."""
+        yield from super().get_renderables()
+        if self.note:
+            yield Text(self.note, style="dim", no_wrap=True, overflow="ellipsis")
+
+
 class BarProgress:
     """A `Progress` on the error stream; a context manager."""
 
     def __init__(self, quiet: bool = False) -> None:
         self._console = Console(stderr=True, quiet=quiet, highlight=False)
         self._lines = not sys.stderr.isatty()
-        self._bars = RichProgress(
+        self._bars = _Bars(
             TextColumn("{task.description:<28}", markup=False),
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
@@ -71,6 +83,10 @@ class BarProgress:
         """Nothing; a line above the bars."""
         self._console.print(line, markup=False, style="dim")
 
+    def note(self, text: str) -> None:
+        """Nothing; a line under the bars; nothing where there are no bars, for it changes with every step."""
+        self._bars.note = text
+
     def start_parts(self, what: str, totals: Mapping[str, int]) -> None:
         """Nothing; a bar for each part, as many as fit; a line for all of them where there are no bars."""
         self.clear()
@@ -85,7 +101,8 @@ class BarProgress:
             self._bars.advance(self._tasks[part], steps)
 
     def clear(self) -> None:
-        """Nothing; no bar is shown."""
+        """Nothing; no bar and no note is shown."""
+        self._bars.note = ""
         for task in self._tasks.values():
             self._bars.remove_task(task)
         self._tasks = {}

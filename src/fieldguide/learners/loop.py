@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldguide.errors import InputUnusable, SettingsError
+from fieldguide.errors import InputUnusable, OutOfMemory, TrainingDiverged
 from fieldguide.learners.checkpoint import Checkpoint, load_checkpoint, pack, save_checkpoint
 from fieldguide.learners.devices import choose_device, choose_precision, exact, is_out_of_memory, keep_memory
 from fieldguide.learners.loop_records import EpochRow, Examples, LoopSettings, Trained
@@ -26,6 +26,7 @@ from fieldguide.learners.optimiser import Average, Stepper
 from fieldguide.learners.passes import Batch, Passes, load_batches
 from fieldguide.learners.sampling import class_balance, epoch_order
 from fieldguide.learners.schedule import lr_factor
+from fieldguide.learners.tracking import describe_epoch
 from fieldguide.progress import Progress, SilentProgress
 
 __all__ = ["Keeping", "train_network"]
@@ -43,8 +44,10 @@ class Keeping:
 
     Attributes:
         folder: for checkpoints; None keeps none. A folder with some goes on from them.
-        progress: told of each picture learnt from, and of checkpoints that were damaged or gone on from.
-        watch: told of each epoch; whatever it raises ends the training, with its checkpoint kept.
+        progress: told of each picture learnt from, how it goes after each step and each epoch, and of checkpoints that
+            were damaged or gone on from.
+        watch: told of each epoch, first once more of those that came before where a training goes on; whatever it
+            raises ends the training, with its checkpoint kept.
         clock: seconds, for rates and for `checkpoint_s`.
     """
 
@@ -64,8 +67,9 @@ def train_network(network: Network, examples: Examples, settings: LoopSettings, 
         keeping: where it tells and keeps how it stands.
 
     Raises:
-        SettingsError: a device that is not there, or the loss or the weights are no longer numbers, or the memory is
-            not enough; the last good checkpoint stays.
+        SettingsError: a device that is not there.
+        TrainingDiverged: the loss, a gradient or a weight is no longer a number; the last good checkpoint stays.
+        OutOfMemory: the memory is not enough; the last good checkpoint stays.
         InputUnusable: the folder's checkpoints are of another training.
         DiskFull: no space for a checkpoint; the ones before stay.
         NoPermission: the folder cannot be written.
@@ -131,6 +135,8 @@ class _Run:
         settings, progress = self.settings, self.keeping.progress
         progress.start("training", settings.epochs * sum(one.shown for one in self.balance))
         progress.advance(self.epoch * sum(one.shown for one in self.balance) + self.sums.seen)
+        for row in self.rows:
+            self.keeping.watch(row)
         while self.epoch < settings.epochs and not self._tired():
             self._learn()
             self._finish_epoch()
@@ -158,15 +164,24 @@ class _Run:
             now = keeping.clock()
             self.sums.seconds, begun = self.sums.seconds + now - begun, now
             keeping.progress.advance(len(batch.labels))
+            keeping.progress.note(self._describe_step())
             if keeping.folder and now - self.saved >= settings.checkpoint_s and self.step < self.steps:
                 self._save()
                 begun = keeping.clock()
+
+    def _describe_step(self) -> str:
+        """How it goes in this epoch, and what validation said after the one before."""
+        sums, last = self.sums, self.rows[-1].val_accuracy if self.rows else None
+        validated = "" if last is None else f"; validation {last:.1%}"
+        shown = f"loss {sums.loss / sums.weight:.3f}, {sums.right / sums.seen:.1%} right"
+        return f"epoch {self.epoch + 1} of {self.settings.epochs}: {shown}{validated}"
 
     def _take_step(self, batch: Batch) -> None:
         """Nothing; the weights have changed once.
 
         Raises:
-            SettingsError: the loss is no number, or the memory is not enough.
+            TrainingDiverged: the loss or the gradient is no number.
+            OutOfMemory: the memory is not enough.
         """
         settings = self.settings
         done = self.epoch * self.steps + self.step
@@ -181,7 +196,7 @@ class _Run:
         if short is not None:
             self.stepper.clear()
             fits = self.passes.largest_fitting(settings.batch_size)
-            raise SettingsError(f"batch_size = {settings.batch_size} needs more memory than there is", fits) from short
+            raise OutOfMemory(f"batch_size = {settings.batch_size} needs more memory than there is", fits) from short
         if not math.isfinite(length):
             raise self._lost("the loss is" if not math.isfinite(loss) else "the gradient is")
         warm_up = round(settings.warm_up * self.steps)
@@ -191,9 +206,9 @@ class _Run:
         self.sums.loss, self.sums.weight = self.sums.loss + loss * weight, self.sums.weight + weight
         self.sums.right, self.sums.seen = self.sums.right + right, self.sums.seen + len(batch.labels)
 
-    def _lost(self, what: str) -> SettingsError:
+    def _lost(self, what: str) -> TrainingDiverged:
         """The error for numbers that are none."""
-        return SettingsError(
+        return TrainingDiverged(
             f"{what} not a number in epoch {self.epoch + 1}, step {self.step + 1} of {self.steps}",
             f"lower lr = {self.settings.lr:g}, or set clip = 1; the last good checkpoint is kept",
         )
@@ -202,7 +217,7 @@ class _Run:
         """Nothing; the epoch is validated, written down and kept.
 
         Raises:
-            SettingsError: the weights are not numbers.
+            TrainingDiverged: the weights are not numbers.
         """
         settings, keeping, sums = self.settings, self.keeping, self.sums
         begun = keeping.clock()
@@ -222,6 +237,7 @@ class _Run:
         self.epoch, self.step, self.sums = self.epoch + 1, 0, _Sums()
         if keeping.folder:
             self._save()
+        keeping.progress.say(describe_epoch(row, settings.epochs))
         keeping.watch(row)
 
     def _is_better(self, row: EpochRow) -> bool:
@@ -236,7 +252,7 @@ class _Run:
         """The weights that count: the moving average where there is one.
 
         Raises:
-            SettingsError: they are not numbers.
+            TrainingDiverged: they are not numbers.
         """
         state: dict[str, Any] = self.average.state if self.average else self.network.module.state_dict()
         if not all(bool(value.isfinite().all()) for value in state.values()):
@@ -258,7 +274,7 @@ class _Run:
         """Nothing; a checkpoint is in the folder.
 
         Raises:
-            SettingsError: the weights are not numbers, and are not kept.
+            TrainingDiverged: the weights are not numbers, and are not kept.
         """
         assert self.keeping.folder is not None
         self._state()
