@@ -14,7 +14,7 @@ SOURCE = ROOT / "src" / "fieldguide"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("__init__", "errors"),
     ("records", "candidates", "licences", "names", "progress", "atomic", "csvtext"),
-    ("settings", "images", "preprocess", "engine", "modelscan", "net", "report", "plots", "creditlines"),
+    ("settings", "images", "preprocess", "engine", "modelscan", "net", "report", "plots", "latency", "creditlines"),
     ("catalog",),
     ("project", "dataset", "runs", "metrics", "calibration", "guide"),
     ("sources", "checks", "learners", "exporters", "features"),
