@@ -140,7 +140,7 @@ def test_mcnemar_of_plain_cases() -> None:
 
 
 def test_the_paired_interval_holds_the_truth_as_often_as_it_says() -> None:
-    """Drawn a thousand times from known shares, in each of several worlds, it covers in about 95 of 100; more often of few."""
+    """Drawn a thousand times from known shares it covers in about 95 of 100, of few pictures in more."""
     dice = np.random.default_rng(11)
     for shares in ((0.7, 0.1, 0.05, 0.15), (0.9, 0.04, 0.01, 0.05), (0.25, 0.25, 0.25, 0.25), (0.45, 0.05, 0.05, 0.45)):
         for total in (30, 200):
