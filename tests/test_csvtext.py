@@ -8,12 +8,12 @@ import pytest
 from fieldguide.csvtext import write_csv
 
 
-@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1", "@x", "\tx", "\rx"])
+@pytest.mark.parametrize("cell", ["=1+1", "+1", "-1+1", "-1e", "-x", "@x", "\tx", "\rx"])
 def test_formulas_become_text(cell: str) -> None:
     table = io.StringIO(write_csv(["a"], [[cell]]), newline="")
     assert list(csv.reader(table)) == [["a"], ["'" + cell.replace("\r", " ")]]
 
 
 def test_a_table_comes_back() -> None:
-    rows = [["Käfer, rot", '"x"'], ["猫", "two\nlines"]]
+    rows = [["Käfer, rot", '"x"'], ["猫", "two\nlines"], ["-1", "-0.25"], ["-1e-05", "1e+20"]]
     assert list(csv.reader(write_csv(["a", "b"], rows).splitlines(keepends=True))) == [["a", "b"], *rows]

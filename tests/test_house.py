@@ -13,13 +13,16 @@ SOURCE = ROOT / "src" / "fieldguide"
 # A room imports only from lower floors. Rooms on one floor do not import each other; inside a package they may.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("__init__", "errors"),
-    ("records", "candidates", "licences", "names", "progress", "atomic", "csvtext"),
-    ("settings", "images", "preprocess", "engine", "modelscan", "net", "report", "plots", "creditlines"),
+    ("records", "candidates", "contenders", "licences", "names", "progress", "atomic", "csvtext"),
+    ("settings", "images", "preprocess", "engine", "modelscan", "net", "report", "plots", "latency", "creditlines"),
     ("catalog",),
     ("project", "dataset", "runs", "metrics", "calibration", "layers", "guide"),
     ("exporters", "features"),
     ("sources", "checks", "learners"),
-    ("new", "add", "collect", "credits", "clean", "split", "train", "evaluate", "publish", "predict", "serve"),
+    (
+        *("new", "add", "collect", "credits", "clean", "split", "preview", "train", "tune", "compare"),
+        *("evaluate", "publish", "predict", "serve"),
+    ),
     ("build",),
     ("status", "demo"),
     ("cli",),

@@ -6,7 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from fieldguide.metrics import accuracy, calibration_error, confusion_matrix, per_class_scores, wilson_interval
+from fieldguide.metrics import (
+    accuracy,
+    accuracy_difference,
+    adjust_for_many,
+    calibration_error,
+    confusion_matrix,
+    macro_f1,
+    mcnemar,
+    per_class_scores,
+    wilson_interval,
+)
 
 answers = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60)
 
@@ -47,6 +57,17 @@ def test_scores_are_those_of_scikit_learn(rows: list[tuple[int, int]]) -> None:
     for place, scores in enumerate(per_class_scores(counts)):
         assert list(scores.values()) == pytest.approx([float(one[place]) for one in wanted])
         assert list(scores) == ["precision", "recall", "f1", "support"]
+    there = np.unique(labels)
+    assert macro_f1(labels, predicted, 4) == pytest.approx(
+        sk.f1_score(labels, predicted, labels=there, average="macro", zero_division=0)
+    )
+
+
+def test_macro_f1_counts_each_true_class_alike() -> None:
+    labels = np.array([0] * 8 + [1] * 2)
+    assert macro_f1(labels, labels, 3) == 1.0
+    assert macro_f1(labels, np.zeros(10, dtype=np.int64), 3) == pytest.approx((16 / 18 + 0) / 2)
+    assert macro_f1(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), 3) == 0.0
 
 
 def test_accuracy_has_its_interval() -> None:
@@ -86,3 +107,66 @@ def test_calibration_error_of_plain_cases() -> None:
     assert calibration_error(sure, np.array([1, 1])) == 1.0
     assert calibration_error(np.full((4, 2), 0.5), np.array([0, 0, 1, 1])) == pytest.approx(0.0)
     assert calibration_error(np.zeros((0, 2)), np.zeros(0, dtype=np.int64)) == 0.0
+
+
+def answered(both: int, only_a: int, only_b: int, neither: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Two series of answers with these counts."""
+    counts = (both, only_a, only_b, neither)
+    return np.repeat([True, True, False, False], counts), np.repeat([True, False, True, False], counts)
+
+
+@given(st.integers(0, 400), st.integers(0, 400), st.integers(0, 50))
+def test_mcnemar_against_the_binomial_test(only_a: int, only_b: int, same: int) -> None:
+    """The mid-p is the exact two-sided p less the chance of just what was seen (Fagerland and others, 2013)."""
+    stats = pytest.importorskip("scipy.stats", reason="the extra [train]")
+    p = mcnemar(*answered(same, only_a, only_b, same))
+    total = only_a + only_b
+    if total == 0:
+        assert p == 1.0
+        return
+    exact = stats.binomtest(only_a, total, 0.5).pvalue
+    seen = stats.binom.pmf(only_a, total, 0.5)
+    # with as many on either side the exact p is held at 1, where twice its tail would be 1 + seen
+    assert p == pytest.approx(1.0 if only_a == only_b else exact - seen, rel=1e-9, abs=1e-300)
+    assert p == mcnemar(*answered(same, only_b, only_a, same))
+
+
+def test_mcnemar_of_plain_cases() -> None:
+    assert mcnemar(*answered(50, 0, 0, 9)) == 1.0
+    assert mcnemar(*answered(50, 0, 1, 9)) == 0.5
+    assert mcnemar(*answered(0, 5, 0, 0)) == pytest.approx(2 / 32 - 1 / 32)
+    assert mcnemar(*answered(0, 100_000, 90_000, 0)) < 1e-100
+    assert mcnemar(*answered(0, 100_100, 100_000, 0)) == pytest.approx(0.8231, abs=1e-3)
+
+
+def test_the_paired_interval_holds_the_truth_as_often_as_it_says() -> None:
+    """Drawn a thousand times from known shares it covers in about 95 of 100, of few pictures in more."""
+    dice = np.random.default_rng(11)
+    for shares in ((0.7, 0.1, 0.05, 0.15), (0.9, 0.04, 0.01, 0.05), (0.25, 0.25, 0.25, 0.25), (0.45, 0.05, 0.05, 0.45)):
+        for total in (30, 200):
+            truth = shares[1] - shares[2]
+            ends = [
+                accuracy_difference(*answered(*map(int, counts))) for counts in dice.multinomial(total, shares, 1000)
+            ]
+            covered = np.mean([low <= truth <= high for _, low, high in ends])
+            assert 0.925 <= covered <= (1.0 if total == 30 else 0.99), (shares, total, covered)
+
+
+def test_the_paired_interval_of_plain_cases() -> None:
+    assert accuracy_difference(*answered(0, 0, 0, 0)) == (0.0, -1.0, 1.0)
+    difference, low, high = accuracy_difference(*answered(36, 12, 2, 0))
+    assert (difference, low, high) == pytest.approx((0.2, 0.0569, 0.3404), abs=1e-4)  # printed in the paper
+    swapped = accuracy_difference(*answered(36, 2, 12, 0))
+    assert swapped == pytest.approx((-difference, -high, -low))
+    same = accuracy_difference(*answered(50, 0, 0, 50))
+    assert same[0] == 0.0 and same[1] == -same[2] and 0 < same[2] < 0.1
+    large = accuracy_difference(*answered(40_000, 6_000, 4_000, 50_000))
+    error = 1.96 * np.sqrt(0.1 - 0.02**2) / np.sqrt(100_000)
+    assert large == pytest.approx((0.02, 0.02 - error, 0.02 + error), abs=2e-5)
+
+
+def test_holm_by_hand() -> None:
+    assert adjust_for_many([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert adjust_for_many([0.6, 0.9]) == [1.0, 1.0]
+    assert adjust_for_many([]) == []
+    assert adjust_for_many([0.02]) == [0.02]

@@ -1,11 +1,22 @@
 """Numbers that say how good answers are. Arrays in, numbers out; draws nothing, reads nothing."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["accuracy", "calibration_error", "confusion_matrix", "per_class_scores", "wilson_interval"]
+__all__ = [
+    "accuracy",
+    "accuracy_difference",
+    "adjust_for_many",
+    "calibration_error",
+    "confusion_matrix",
+    "macro_f1",
+    "mcnemar",
+    "per_class_scores",
+    "wilson_interval",
+]
 
 _Z95 = 1.959963984540054
 
@@ -50,6 +61,90 @@ def per_class_scores(confusion: NDArray[np.int64]) -> list[dict[str, float]]:
         f1 = 2 * precision * recall / (precision + recall) if hit else 0.0
         scores.append({"precision": precision, "recall": recall, "f1": f1, "support": float(true)})
     return scores
+
+
+def macro_f1(labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> float:
+    """The mean F1, 0..1, of the classes that are among the true ones; 0 where nothing is.
+
+    Args:
+        labels: (n,) true classes, 0..classes-1.
+        predicted: (n,) answers, 0..classes-1; one that is never true counts against those that it was given for.
+        classes: how many there are.
+    """
+    scores = per_class_scores(confusion_matrix(labels, predicted, classes))
+    there = [score["f1"] for score in scores if score["support"]]
+    return float(np.mean(there)) if there else 0.0
+
+
+def mcnemar(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> float:
+    """How likely, 0..1, answers that are equally good would differ as these do, or more: McNemar's mid-p test.
+
+    Only pictures that one of the two got right and the other wrong tell anything. Fagerland, Lydersen, Laake, "The
+    McNemar test for binary matched-pairs data: mid-p and asymptotic are better than exact conditional", BMC Medical
+    Research Methodology 13:91 (2013): the exact two-sided p, less the probability of just what was seen.
+
+    Args:
+        right_a: (n,) whether the one answered each picture rightly.
+        right_b: (n,) whether the other did.
+    """
+    only_a, only_b = int(np.sum(right_a & ~right_b)), int(np.sum(right_b & ~right_a))
+    total, fewer = only_a + only_b, min(only_a, only_b)
+    if only_a == only_b:
+        return 1.0
+    log_seen = math.lgamma(total + 1) - math.lgamma(fewer + 1) - math.lgamma(total - fewer + 1) - total * math.log(2)
+    # the terms of the binomial's tail, downwards, in units of the first
+    term = tail = 1.0
+    for count in range(fewer, 0, -1):
+        term *= count / (total - count + 1)
+        tail += term
+        if term < 1e-17 * tail:
+            break
+    return min(1.0, math.exp(log_seen) * (2 * tail - 1))
+
+
+def accuracy_difference(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> tuple[float, float, float]:
+    """The accuracy of `a` less that of `b` on the same pictures, -1..1, and its 95 % interval; (0, -1, 1) of none.
+
+    Newcombe, "Improved confidence intervals for the difference between binomial proportions based on paired data",
+    Statistics in Medicine 17 (1998), method 10: the Wilson intervals of both, squared and added, with what they have
+    in common (phi, corrected for continuity) taken off.
+
+    Args:
+        right_a: (n,) whether the one answered each picture rightly.
+        right_b: (n,) whether the other did.
+    """
+    total = len(right_a)
+    if not total:
+        return 0.0, -1.0, 1.0
+    both, neither = int(np.sum(right_a & right_b)), int(np.sum(~right_a & ~right_b))
+    only_a, only_b = int(np.sum(right_a & ~right_b)), int(np.sum(right_b & ~right_a))
+    share_a, share_b = (both + only_a) / total, (both + only_b) / total
+    low_a, high_a = wilson_interval(both + only_a, total)
+    low_b, high_b = wilson_interval(both + only_b, total)
+    spread = (both + only_a) * (only_b + neither) * (both + only_b) * (only_a + neither)
+    together: float = both * neither - only_a * only_b
+    if together > 0:
+        together = max(together - total / 2, 0)
+    phi = together / math.sqrt(spread) if spread else 0.0
+    below, above = share_a - low_a, high_b - share_b
+    down = math.sqrt(max(below**2 - 2 * phi * below * above + above**2, 0.0))
+    above, below = high_a - share_a, share_b - low_b
+    up = math.sqrt(max(above**2 - 2 * phi * above * below + below**2, 0.0))
+    difference = (only_a - only_b) / total
+    return difference, max(-1.0, difference - down), min(1.0, difference + up)
+
+
+def adjust_for_many(chances: Sequence[float]) -> list[float]:
+    """The p of each of several tests, raised so that all of them together are wrong as seldom as one would be.
+
+    Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6 (1979).
+    """
+    adjusted = [0.0] * len(chances)
+    highest = 0.0
+    for rank, place in enumerate(sorted(range(len(chances)), key=lambda one: chances[one])):
+        highest = max(highest, min(1.0, (len(chances) - rank) * chances[place]))
+        adjusted[place] = highest
+    return adjusted
 
 
 def calibration_error(probs: NDArray[np.float64], labels: NDArray[np.int64], bins: int = 15) -> float:

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
+from fieldguide.contenders import BASELINE, CompareReport
 from fieldguide.records import (
     AddReport,
     CleanReport,
@@ -29,6 +30,8 @@ from fieldguide.records import (
 __all__ = ["show"]
 
 _MAX_ROWS = 60
+# a run's row is to fit a hundred columns
+_SHORT = {"no significant difference": "no sig. difference", "too few shared pictures": "too few shared"}
 
 
 def show(name: str, report: Any, as_json: bool) -> None:
@@ -158,6 +161,40 @@ def _show_train(console: Console, report: TrainReport) -> None:
         _detail(console, "tried: " + "; ".join(f"{name} {value:.1%}" for name, value in report.tried.items()))
 
 
+def _show_compare(console: Console, report: CompareReport) -> None:
+    learnt = sum(row.learner != BASELINE for row in report.rows)
+    runs = "1 run" if learnt == 1 else f"{learnt} runs"
+    old = f"; {len(report.outdated)} made from other pictures left out" if report.outdated else ""
+    _head(console, "compare", f"{runs} and the baseline, on pictures held out{old}")
+    console.print(_compared(report))
+    for group in report.seeds:
+        _detail(console, f"{group.learner}, {group.what}: {group.mean:.1%}, standard deviation {group.spread:.2%}, "
+                f"of {len(group.names)} seeds")  # fmt: skip
+    console.print(f"          {escape(report.advice)}")
+    if report.report:
+        _detail(console, f"report: {report.report}")
+
+
+def _compared(report: CompareReport) -> Table:
+    """A row for each run; the recommended one stands out."""
+    from fieldguide.compare.words import say_bytes, say_count, say_ms, say_seconds
+
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
+    table.add_column("run", overflow="fold")
+    table.add_column("accuracy, 95 %", no_wrap=True)
+    for name in ("F1", "params", "file", "p50", "trained"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("beside the best", overflow="fold")
+    for row in report.rows[:_MAX_ROWS]:
+        share, low, high = row.accuracy
+        costs = say_count(row.parameters), say_bytes(row.bytes), say_ms(row.p50_ms), say_seconds(row.train_s)
+        shown = ("-",) * 4 if row.learner == BASELINE else costs
+        style = "green" if row.name == report.recommended else "dim" if row.learner == BASELINE else ""
+        table.add_row(escape(row.name), f"{share:.1%} {low * 100:.1f}-{high * 100:.1f}", f"{row.macro_f1:.2f}", *shown,
+                      _SHORT.get(row.verdict, row.verdict), style=style)  # fmt: skip
+    return table
+
+
 def _show_evaluate(console: Console, report: EvaluateReport) -> None:
     _head(console, "evaluate", f"{_percent(report.accuracy)} on {report.test_images} test pictures")
     if report.grouped and report.careless:
@@ -224,6 +261,7 @@ _SHOWN: dict[str, Callable[[Console, Any], None]] = {
     "clean": _show_clean,
     "split": _show_split,
     "train": _show_train,
+    "compare": _show_compare,
     "evaluate": _show_evaluate,
     "publish": _show_publish,
     "predict": _show_predict,
