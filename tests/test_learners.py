@@ -81,7 +81,7 @@ class TestContract:
         if learnt.measured_by == "grouped cross-validation":
             assert held.all()
         else:
-            assert learnt.measured_by == "the validation split"
+            assert learnt.measured_by == "validation split"
             assert np.array_equal(held, lesson.splits == "val")
 
     def test_it_comes_back_from_its_file(

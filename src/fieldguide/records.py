@@ -24,6 +24,7 @@ __all__ = [
     "Origin",
     "Prediction",
     "Preprocessing",
+    "PreviewReport",
     "PublishReport",
     "Split",
     "SplitReport",
@@ -287,7 +288,7 @@ class TrainReport:
         chosen: what else was chosen, by name.
         temperature: what the logits are divided by.
         accuracy: on held-out pictures of train and val, with its 95 % interval.
-        measured_by: "grouped cross-validation" or "the validation split".
+        measured_by: "grouped cross-validation" or "validation split".
         measured: how many pictures that is.
         macro_f1: on the same pictures.
         tried: accuracy of each way that was tried, such as "squash, deep".
@@ -315,6 +316,15 @@ class TrainReport:
     parameters: int
     seed: int
     seconds: float
+
+
+@dataclass(frozen=True)
+class PreviewReport:
+    """A sheet of how pictures are changed before a network sees them: where it is, by which preset, of how many."""
+
+    path: str
+    augment: str
+    pictures: int
 
 
 @dataclass(frozen=True)

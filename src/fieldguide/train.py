@@ -3,36 +3,20 @@
 The test split is never read here.
 """
 
-import hashlib
-import shutil
-from dataclasses import asdict
-from datetime import datetime
-
-import numpy as np
-
-from fieldguide.calibration import softmax
 from fieldguide.catalog import Catalog
-from fieldguide.csvtext import write_csv
-from fieldguide.dataset import load_dataset
-from fieldguide.features import Pictures
-from fieldguide.learners import open_learner
-from fieldguide.learners.contract import Learnt, Lesson
-from fieldguide.metrics import accuracy, confusion_matrix, per_class_scores
+from fieldguide.learners.running import digest_inputs, find_run, make_run
 from fieldguide.progress import Progress
 from fieldguide.project import Project
 from fieldguide.records import TrainReport
-from fieldguide.runs import Run, is_whole, load_run, save_run
+from fieldguide.runs import is_whole
 from fieldguide.settings import Settings
 
 __all__ = ["inputs", "train"]
 
-_UNFINISHED = "unfinished-"
-
 
 def inputs(catalog: Catalog, settings: Settings) -> str:
     """The digest of everything that this stage's result depends on."""
-    said = f"{settings.train.model_dump_json()} {settings.features.model_dump_json()} seed {settings.seed}"
-    return hashlib.sha256((said + catalog.digest("state")).encode()).hexdigest()
+    return digest_inputs(catalog, settings)
 
 
 def train(project: Project, settings: Settings, *, progress: Progress) -> TrainReport:
@@ -56,87 +40,6 @@ def train(project: Project, settings: Settings, *, progress: Progress) -> TrainR
         done = catalog.current("train", wanted, TrainReport)
         if done and is_whole(project.runs_folder / done.run):
             return done
-        name = next((one for one in catalog.runs(wanted) if is_whole(project.runs_folder / one)), "")
-        if name:
-            report = load_run(project.runs_folder / name).report
-        else:
-            begun = project.clock()
-            data = load_dataset(catalog).where("train", "val")
-            keep = project.runs_folder / f"{_UNFINISHED}{wanted[:16]}"
-            pictures = Pictures(project, tuple(data.images.items()), settings, progress)
-            lesson = Lesson.of(data, pictures, settings, keep)
-            learner = open_learner(settings.train, settings.seed)
-            learnt = learner.learn(lesson)
-            run = _make_run(project, settings, catalog.digest("state"), lesson, learnt, begun)
-            progress.start("keeping the run", None)
-            files = {**learnt.files, "predictions.csv": _predictions(lesson, learnt).encode()}
-            save_run(project.runs_folder / run.name, run, files, learnt.folders)
-            catalog.add_run(run.name, run.learner, wanted, project.now())
-            report = run.report
-        catalog.finish("train", wanted, report, project.now())
-    for path in project.runs_folder.glob(f"{_UNFINISHED}*"):
-        shutil.rmtree(path)
-    return TrainReport(**report)
-
-
-def _make_run(
-    project: Project, settings: Settings, digest: str, lesson: Lesson, learnt: Learnt, begun: datetime
-) -> Run:
-    """The run; `digest` says what the project held."""
-    model, held = learnt.model, np.flatnonzero(~np.isnan(learnt.held_out[:, 0]))
-    labels, answers = lesson.labels[held], learnt.held_out[held].argmax(axis=1)
-    classes = len(lesson.class_names)
-    scores = per_class_scores(confusion_matrix(labels, answers, classes))
-    report = TrainReport(
-        run=_new_name(project, settings.train.learner),
-        learner=settings.train.learner,
-        backbone=learnt.backbone,
-        fit=model.preprocessing.fit,
-        size=model.preprocessing.size,
-        chosen=dict(learnt.chosen),
-        temperature=model.temperature,
-        accuracy=accuracy(labels, answers),
-        measured_by=learnt.measured_by,
-        measured=len(held),
-        macro_f1=float(np.mean([one["f1"] for one in scores])),
-        tried=dict(learnt.tried),
-        runtime=model.runtime,
-        images=len(lesson.labels),
-        classes=classes,
-        parameters=model.parameters,
-        seed=settings.seed,
-        seconds=(project.clock() - begun).total_seconds(),
-    )
-    return Run(
-        name=report.run,
-        learner=report.learner,
-        settings=settings.train.model_dump(mode="json"),
-        seed=settings.seed,
-        preprocessing=model.preprocessing,
-        class_names=lesson.class_names,
-        data=digest,
-        report=asdict(report),
-        file_name=model.file_name,
-        learnt=model.to_bytes(),
-    )
-
-
-def _new_name(project: Project, learner: str) -> str:
-    """A name for the run that no other has, from the time and the learner."""
-    name = f"{project.clock():%Y%m%d-%H%M%S}-{learner}"
-    taken = len(list(project.runs_folder.glob(f"{name}*")))
-    return f"{name}-{taken + 1}" if taken else name
-
-
-def _predictions(lesson: Lesson, learnt: Learnt) -> str:
-    """A CSV of what was answered for each held-out picture of train and val."""
-    rows: list[list[str]] = []
-    for index, (sha256, _) in enumerate(lesson.pictures.images):
-        logits = learnt.held_out[index : index + 1]
-        if np.isnan(logits).any():
-            continue
-        probs = softmax(logits / learnt.model.temperature)[0]
-        answer = int(probs.argmax())
-        names = lesson.class_names[lesson.labels[index]], lesson.class_names[answer]
-        rows.append([sha256, str(lesson.splits[index]), *names, f"{probs[answer]:.6f}"])
-    return write_csv(["sha256", "split", "class_name", "answer", "prob"], rows)
+        run = find_run(project, catalog, wanted) or make_run(project, settings, catalog, progress)
+        catalog.finish("train", wanted, run.report, project.now())
+    return TrainReport(**run.report)

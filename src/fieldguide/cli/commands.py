@@ -165,16 +165,20 @@ def train(
     change: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other key of [train], such as loop.lr.")
     ] = None,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Only draw a sheet of how pictures would be changed; nothing is learnt.")
+    ] = False,
     project: ProjectOption = Path(),
     as_json: JsonOption = False,
 ) -> None:
     """Learn from train and val. What is given here holds for this run; fieldguide.toml says what is usual."""
+    from fieldguide.preview import preview as draw
     from fieldguide.train import train
 
     said = {"learner": learner, "backbone": backbone, "mode": mode, "weights": weights, "loop.epochs": epochs}
     given = {f"train.{key}": value for key, value in said.items() if value} | _read_changes(change or ())
     changed = given if seed is None else {**given, "seed": seed}
-    _run_stage("train", train, project, as_json, changed)
+    _run_stage("preview" if preview else "train", draw if preview else train, project, as_json, changed)
 
 
 def _read_changes(said: Iterable[str]) -> dict[str, Any]:
@@ -197,6 +201,20 @@ def _read_changes(said: Iterable[str]) -> dict[str, Any]:
         except tomllib.TOMLDecodeError:  # a word without quotes
             found[f"train.{key.strip()}"] = value.strip()
     return found
+
+
+@app.command()
+def compare(
+    use: Annotated[
+        str, typer.Option("--use", metavar="RUN", help="Take this run from now on: evaluate, publish.")
+    ] = "",
+    project: ProjectOption = Path(),
+    as_json: JsonOption = False,
+) -> None:
+    """Put all runs side by side: accuracy, size and speed here; which differ by more than chance."""
+    from fieldguide.compare import compare
+
+    _run_stage("compare", compare, project, as_json, use=use)
 
 
 @app.command()

@@ -21,6 +21,7 @@ from fieldguide.records import (
     EvaluateReport,
     NewReport,
     Prediction,
+    PreviewReport,
     PublishReport,
     SplitReport,
     StatusReport,
@@ -161,6 +162,10 @@ def _show_train(console: Console, report: TrainReport) -> None:
         _detail(console, "tried: " + "; ".join(f"{name} {value:.1%}" for name, value in report.tried.items()))
 
 
+def _show_preview(console: Console, report: PreviewReport) -> None:
+    _head(console, "preview", f"{report.path}: how {report.augment} changes {report.pictures} pictures")
+
+
 def _show_compare(console: Console, report: CompareReport) -> None:
     learnt = sum(row.learner != BASELINE for row in report.rows)
     runs = "1 run" if learnt == 1 else f"{learnt} runs"
@@ -261,6 +266,7 @@ _SHOWN: dict[str, Callable[[Console, Any], None]] = {
     "clean": _show_clean,
     "split": _show_split,
     "train": _show_train,
+    "preview": _show_preview,
     "compare": _show_compare,
     "evaluate": _show_evaluate,
     "publish": _show_publish,

@@ -137,7 +137,7 @@ class Learnt:
     Attributes:
         model: what was learnt.
         held_out: (n, classes) logits of pictures by something that never learnt from them; NaN where there is none.
-        measured_by: "grouped cross-validation" or "the validation split".
+        measured_by: "grouped cross-validation" or "validation split".
         backbone: where its features come from; "" for none.
         chosen: what was chosen, by name, for people.
         tried: what else was tried, with its accuracy.

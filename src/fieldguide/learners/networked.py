@@ -5,6 +5,7 @@ Knows nothing about which network: what builds it comes in.
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -23,6 +24,9 @@ from fieldguide.learners.loop import Keeping, train_network
 from fieldguide.learners.loop_records import EpochRow, Examples, LoopSettings, Trained
 from fieldguide.learners.networks import Network, count_parameters
 from fieldguide.learners.passes import predict
+from fieldguide.learners.previewing import draw_preview
+from fieldguide.learners.tracking import Board, balance_csv, history_csv, history_curves
+from fieldguide.metrics import confusion_matrix
 from fieldguide.records import Preprocessing
 from fieldguide.settings import CrossValidate, LoopSection
 
@@ -30,6 +34,7 @@ __all__ = ["NetworkModel", "Plan", "hold_out_network", "learn_network", "load_ne
 
 _FEW = 300  # pictures; with so few, a validation split of a seventh says little
 _AUTO = ("epochs", "lr", "layer_decay")
+_SAMPLES = 6
 
 
 @dataclass(frozen=True)
@@ -41,12 +46,18 @@ class Plan:
         loop: how it is trained.
         preprocessing: how pictures are fitted to its square.
         cross_validate: whether a training is made for each fold too.
+        backbone: what the network was built on; "" for nothing.
     """
 
     build: Callable[[int], Network]
     loop: LoopSettings
     preprocessing: Preprocessing
     cross_validate: CrossValidate
+    backbone: str = ""
+
+    def crosses(self, pictures: int) -> bool:
+        """Whether a training is made for each fold of so many pictures."""
+        return self.cross_validate == "always" or (self.cross_validate == "auto" and pictures <= _FEW)
 
 
 def loop_settings(said: LoopSection, seed: int, usual: dict[str, Any]) -> LoopSettings:
@@ -153,29 +164,62 @@ def learn_network(lesson: Lesson, plan: Plan) -> Learnt:
         SettingsError: the settings cannot be.
         TrainingDiverged: the loss is no longer a number; the last good checkpoint is kept.
         OutOfMemory: the memory is not enough.
-        InputUnusable: checkpoints of another training.
+        InputUnusable: there is only one class, or checkpoints of another training.
+        MissingExtra: something optional is not installed.
         DiskFull: no space for a checkpoint; the ones before stay.
         NoPermission: the folder cannot be written.
     """
     check_classes(lesson)
     squares = lesson.pictures.squares(plan.preprocessing)
-    train, val = lesson.where("train"), lesson.where("val")
+    val = lesson.where("val")
     network = plan.build(len(lesson.class_names))
-    examples = Examples(squares, lesson.labels, train, val)
-    trained = train_network(network, examples, plan.loop, _keeping(lesson, "whole"))
-    held_out = np.full((len(lesson.labels), network.classes), np.nan)
-    by_folds = plan.cross_validate == "always" or (plan.cross_validate == "auto" and len(lesson.labels) <= _FEW)
-    if by_folds or not len(val):
+    with ExitStack() as stack:
+        board = stack.enter_context(Board(lesson.keep / "board")) if lesson.keep else None
+        trained = _train(lesson, plan, network, squares, board)
+        answers = predict(network, squares, val, plan.loop.batch_size).logits
+        if board:
+            _show(board, lesson, plan, squares, answers)
+    if plan.crosses(len(lesson.labels)) or not len(val):
         folds = group_folds(lesson.labels, lesson.groups, lesson.folds, lesson.seed)
-        held_out = _hold_out(lesson, folds, plan, squares)
+        held_out, measured_by = _hold_out(lesson, folds, plan, squares), "grouped cross-validation"
     else:
-        held_out[val] = predict(network, squares, val, plan.loop.batch_size).logits
+        held_out, measured_by = np.full((len(lesson.labels), network.classes), np.nan), "validation split"
+        held_out[val] = answers
     known = np.flatnonzero(~np.isnan(held_out[:, 0]))
-    model = NetworkModel(
-        network, plan.preprocessing, fit_temperature(held_out[known], lesson.labels[known]), plan.loop.batch_size
-    )
-    measured_by = "grouped cross-validation" if by_folds or not len(val) else "the validation split"
-    return Learnt(model, held_out, measured_by, chosen=_chosen(network, trained, plan.loop))
+    temperature = fit_temperature(held_out[known], lesson.labels[known])
+    model = NetworkModel(network, plan.preprocessing, temperature, plan.loop.batch_size)
+    files = history_curves(trained.history) | {
+        "history.csv": history_csv(trained.history).encode(),
+        "balance.csv": balance_csv(trained.balance, lesson.class_names).encode(),
+    }
+    folders = {"board": lesson.keep / "board"} if lesson.keep else {}
+    chosen = _chosen(network, trained, plan.loop)
+    return Learnt(model, held_out, measured_by, plan.backbone, chosen, files=files, folders=folders)
+
+
+def _train(lesson: Lesson, plan: Plan, network: Network, squares: Squares, board: Board | None) -> Trained:
+    """What came of the training; the board has heard of every epoch, those from before a kill too."""
+    examples = Examples(squares, lesson.labels, lesson.where("train"), lesson.where("val"))
+    keeping = _keeping(lesson, "whole")
+    if not board:
+        return train_network(network, examples, plan.loop, keeping)
+    board.graph(network)
+
+    def watch(row: EpochRow) -> None:
+        board.epoch(row)
+        keeping.watch(row)
+
+    return train_network(network, examples, plan.loop, replace(keeping, watch=watch))
+
+
+def _show(board: Board, lesson: Lesson, plan: Plan, squares: Squares, answers: NDArray[np.float32]) -> None:
+    """Nothing; the board has a confusion matrix of val, and pictures as the network saw them."""
+    labels = lesson.labels[lesson.where("val")]
+    board.confusion(confusion_matrix(labels, answers.argmax(axis=1), len(lesson.class_names)), lesson.class_names)
+    some = lesson.where("train")[:_SAMPLES]
+    shown = np.stack([squares(int(index)) if callable(squares) else squares[index] for index in some])
+    names = [lesson.class_names[label] for label in lesson.labels[some]]
+    board.samples(draw_preview(shown, names, plan.loop.augment, lesson.seed))
 
 
 def _chosen(network: Network, trained: Trained, loop: LoopSettings) -> dict[str, Said]:
