@@ -192,6 +192,18 @@ def test_a_validation_split_beside_a_cross_validation_is_scored_on_what_both_ans
     assert any("100 that they have in common" in note for note in report.notes)
 
 
+def test_a_run_may_be_better_where_the_others_have_no_answers() -> None:
+    """First on the 100 pictures that all have answered, and clearly worse on the 400 that the two share."""
+    truth = truths(400)
+    val = dict(list(truth.items())[:100])
+    first, second = made("first", truth, range(100, 300)), made("second", truth, range(2), bytes=1_000_000)
+    report = compare_runs([first, second, made("split", val, range(50))])
+    assert [row.name for row in report.rows] == ["first", "second", "split"]
+    row = report.rows[1]
+    assert row.verdict == "better on what both answered" and row.difference and row.difference[0] > 0.4
+    assert report.recommended == "second"
+
+
 def test_few_shared_pictures_are_said() -> None:
     truth = truths(12)
     report = compare_runs([made("a", truth), made("b", truth, [1])])
@@ -234,6 +246,9 @@ def test_nothing_is_recommended_that_does_not_beat_the_baseline() -> None:
         report = compare_runs([made("a", truth, missed), idle(truth)])
         assert report.recommended == "" and "No run is significantly better than the baseline" in report.advice
         assert "always answers daisy" in report.advice
+    lazy = idle(truth)
+    same = made("a", truth, answers=lazy.answers)
+    assert [row.name for row in compare_runs([lazy, same]).rows] == ["a", lazy.name]
 
 
 def test_the_cheapest_of_those_that_cannot_be_told_apart_is_recommended() -> None:
@@ -245,7 +260,9 @@ def test_the_cheapest_of_those_that_cannot_be_told_apart_is_recommended() -> Non
     report = compare_runs([best, quick, small, poor, idle(truth)])
     assert by_name(report)["poor"].verdict == "worse"
     assert report.recommended == "small"  # about as fast as the quickest, and half its size
-    assert "3 runs between which these pictures cannot decide" in report.advice and "points less" in report.advice
+    assert "3 runs between which these pictures cannot decide" in report.advice
+    low = (by_name(report)["small"].difference or (0, 0, 0))[1]
+    assert low < 0 and f"up to {-low * 100:.1f} points less accurate" in report.advice
     assert compare_runs([best, poor]).recommended == "best"
     untimed = [replace(one, p50_ms=None) for one in (best, quick, small)]
     assert compare_runs(untimed).recommended == "small"

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["BASELINE", "CompareReport", "CompareRow", "Contender", "HeldOut", "SeedGroup", "Verdict"]
+__all__ = ["BASELINE", "CompareReport", "CompareRow", "Contender", "HeldOut", "SeedGroup", "Standing"]
 
 BASELINE = "baseline"  # the learner that looks at nothing
 
 HeldOut = Literal["grouped cross-validation", "validation split"]
-Verdict = Literal[
+Standing = Literal[
     "best", "no significant difference", "worse", "better on what both answered", "too few shared pictures",
     "not compared",
 ]  # fmt: skip
@@ -85,7 +85,7 @@ class CompareRow:
     bytes: int
     p50_ms: float | None
     train_s: float
-    verdict: Verdict
+    verdict: Standing
     difference: tuple[float, float, float] | None = None
     shared: int = 0
     p: float | None = None

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldguide.compare.advice import advise, explain
-from fieldguide.contenders import BASELINE, CompareReport, CompareRow, Contender, HeldOut, SeedGroup, Verdict
+from fieldguide.contenders import BASELINE, CompareReport, CompareRow, Contender, HeldOut, SeedGroup, Standing
 from fieldguide.errors import NotReady
 from fieldguide.metrics import (
     accuracy,
@@ -193,7 +193,7 @@ def _test_against_best(
 
 def _judge(row: CompareRow, p_adjusted: float) -> CompareRow:
     """The row with its verdict."""
-    verdict: Verdict = "no significant difference"
+    verdict: Standing = "no significant difference"
     if p_adjusted < _SIGNIFICANT and row.difference:
         verdict = "worse" if row.difference[0] < 0 else "better on what both answered"
     return replace(row, p_adjusted=p_adjusted, verdict=verdict)
