@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -75,6 +75,74 @@ def test_any_key_will_do(seed: int, index: int) -> None:
     assert found.shape == (SIDE, SIDE, 3) and found.dtype == np.uint8
 
 
+# each part: what does nothing, and what does something
+PARTS: dict[str, tuple[Augmentation, Augmentation]] = {
+    "flip": (Augmentation(flip=0.0), Augmentation(flip=0.5)),
+    "rotation": (Augmentation(rotation=0.0), Augmentation(rotation=30.0)),
+    "shift": (Augmentation(shift=0.0), Augmentation(shift=0.2)),
+    "shear": (Augmentation(shear=0.0), Augmentation(shear=0.3)),
+    "zoom": (Augmentation(zoom=(1.0, 1.0)), Augmentation(zoom=(0.7, 1.3))),
+    "crop": (Augmentation(crop=(1.0, 1.0)), Augmentation(crop=(0.3, 1.0))),
+    "perspective": (Augmentation(perspective=0.0), Augmentation(perspective=0.5)),
+    "brightness": (Augmentation(brightness=0.0), Augmentation(brightness=0.5)),
+    "contrast": (Augmentation(contrast=0.0), Augmentation(contrast=0.5)),
+    "saturation": (Augmentation(saturation=0.0), Augmentation(saturation=0.5)),
+    "hue": (Augmentation(hue=0.0), Augmentation(hue=0.3)),
+    "sharpness": (Augmentation(sharpness=1.0), Augmentation(sharpness=2.0, sharpness_chance=0.5)),
+    "erase": (Augmentation(erase=(0.0, 0.0), erase_chance=1.0), Augmentation(erase=(0.1, 0.2), erase_chance=0.5)),
+}
+KEYS = st.tuples(st.integers(0, 2**32), st.integers(0, 999), st.integers(0, 2**20))
+
+
+def test_every_part_is_among_the_parts() -> None:
+    mixing = {"mixup", "cutmix"}
+    assert {one.name for one in fields(Augmentation) if not one.name.endswith("_chance")} == PARTS.keys() | mixing
+
+
+@pytest.mark.parametrize("part", PARTS)
+@given(key=KEYS)
+def test_a_part_of_no_strength_leaves_the_square_as_it_is(part: str, key: tuple[int, ...]) -> None:
+    assert np.array_equal(augment(ramp(), PARTS[part][0], key), ramp())
+
+
+@pytest.mark.parametrize("part", PARTS)
+@settings(max_examples=20)
+@given(key=KEYS)
+def test_the_key_alone_decides_what_a_part_does(part: str, key: tuple[int, ...]) -> None:
+    """The same key gives the same bytes, and among keys that differ in one number some give others."""
+    preset, noise = PARTS[part][1], np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
+    assert np.array_equal(augment(noise, preset, key), augment(noise.copy(), preset, list(key)))
+    for place in range(3):
+        keys = [(*key[:place], key[place] + more, *key[place + 1 :]) for more in range(24)]
+        assert len({augment(noise, preset, one).tobytes() for one in keys}) > 1, place
+
+
+@given(KEYS)
+def test_a_flip_is_the_mirror_image_to_the_pixel(key: tuple[int, ...]) -> None:
+    once = augment(ramp(), Augmentation(flip=1.0), key)
+    assert np.array_equal(once, ramp()[:, ::-1])
+    assert np.array_equal(augment(once, Augmentation(flip=1.0), key), ramp())
+
+
+@given(KEYS)
+def test_geometry_invents_no_colour(key: tuple[int, ...]) -> None:
+    """Beyond its edges a square is mirrored: what is seen stays within what there was."""
+    for part in ("rotation", "shift", "shear", "zoom", "crop"):
+        found = augment(ramp(), PARTS[part][1], key)
+        assert found[..., :2].min() >= 39 and found[..., :2].max() <= 216 and set(np.unique(found[..., 2])) == {9}, part
+
+
+@given(KEYS)
+def test_tints_stay_at_their_place_and_keep_the_order_of_levels(key: tuple[int, ...]) -> None:
+    for part in ("brightness", "contrast"):
+        red = augment(ramp(), PARTS[part][1], key)[..., 0].astype(int)
+        assert (np.diff(red, axis=1) >= 0).all(), part
+        assert (red == red[0]).all(), part
+    flat = np.full((SIDE, SIDE, 3), (90, 90, 90), np.uint8)
+    for part in ("saturation", "hue"):
+        assert np.array_equal(augment(flat, PARTS[part][1], key), flat), "grey has neither"
+
+
 def test_flip_is_a_mirror_image_half_of_the_time(square: Square) -> None:
     seen = [augment(square, Augmentation(flip=0.5), (0, 0, index)) for index in range(200)]
     flipped = sum(np.array_equal(one, square[:, ::-1]) for one in seen)
@@ -127,12 +195,15 @@ def test_zoom_and_crop_enlarge_as_much_as_they_say(preset: str, low: float, high
 
 
 def test_shear_slants_rows_and_keeps_columns_upright() -> None:
-    for index in range(20):
+    slants = []
+    for index in range(80):
         found = augment(ramp(), Augmentation(shear=0.2), (0, 0, index)).astype(float)[16:32, 16:32]
         step = 175 / (SIDE - 1)
         assert np.gradient(found[..., 1], axis=1).mean() == pytest.approx(0, abs=0.05)
         assert abs(np.gradient(found[..., 0], axis=0).mean()) <= 0.2 * step + 0.1
         assert np.gradient(found[..., 1], axis=0).mean() == pytest.approx(step, rel=0.03)
+        slants.append(np.gradient(found[..., 0], axis=0).mean() / step)
+    assert -0.23 < min(slants) < -0.15 and 0.15 < max(slants) < 0.23
 
 
 def test_perspective_moves_the_corners_inwards() -> None:
@@ -213,6 +284,26 @@ def test_cutmix_pastes_one_rectangle_and_mixup_blends(squares: Square) -> None:
         assert ((pasted[number] == squares[other]).all(2) | same).all(), "every pixel is of one of the two"
     blended, _ = mix(squares, targets, Augmentation(mixup=1.0), (0, 0, 1))
     assert not np.array_equal(blended, squares)
+
+
+@given(step=st.integers(0, 9999), alpha=st.floats(0.1, 4.0))
+def test_mixup_is_the_blend_that_its_targets_say(step: int, alpha: float) -> None:
+    given_squares = np.random.default_rng(step).integers(0, 256, (4, 8, 8, 3), np.uint8)
+    mixed, shares = mix(given_squares, np.eye(4, dtype=np.float32), Augmentation(mixup=alpha), (0, 0, step))
+    wanted = np.einsum("ij,jklm->iklm", shares.astype(float), given_squares.astype(float))
+    assert np.abs(mixed - wanted).max() <= 0.51
+    assert ((shares > 0).sum(1) <= 2).all()
+
+
+@given(step=st.integers(0, 9999), alpha=st.floats(0.1, 4.0))
+def test_cutmix_pastes_the_same_place_of_another_in_the_share_that_its_targets_say(step: int, alpha: float) -> None:
+    owners = np.broadcast_to(np.arange(4, dtype=np.uint8)[:, None, None, None], (4, 20, 20, 3))
+    mixed, shares = mix(owners, np.eye(4, dtype=np.float32), Augmentation(cutmix=alpha), (0, 0, step))
+    for number in range(4):
+        found = np.bincount(mixed[number, ..., 0].ravel(), minlength=4) / 400
+        assert np.allclose(found, shares[number], atol=1e-6)
+        rows, columns = np.nonzero(mixed[number, ..., 0] != number)
+        assert len(rows) == 0 or (np.ptp(rows) + 1) * (np.ptp(columns) + 1) == len(rows), "a rectangle"
 
 
 def test_nothing_is_mixed_where_nothing_is_to_be(squares: Square) -> None:

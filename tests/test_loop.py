@@ -185,9 +185,9 @@ def test_a_person_sees_how_it_goes_after_each_step_and_each_epoch() -> None:
     assert said == [describe_epoch(row, 3) for row in trained.history]
     assert len(notes) == 3 * 4
     assert all(note.startswith(f"epoch {1 + step // 4} of 3: loss ") for step, note in enumerate(notes))
-    assert "validation" not in notes[3]
+    assert "val" not in notes[3]
     first, last = trained.history[0], trained.history[2]
-    assert notes[4].endswith(f"; validation {first.val_accuracy:.1%}")
+    assert notes[4].endswith(f"; val {first.val_accuracy:.1%}")
     assert f"loss {last.loss:.3f}, {last.accuracy:.1%} right" in notes[-1], "the last step's are the epoch's own"
 
 

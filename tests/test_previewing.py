@@ -46,10 +46,13 @@ def test_mixing_has_rows_of_its_own_where_the_preset_mixes(squares: NDArray[np.u
     plain, mixed = (draw_preview(squares, ["a", "b"], preset, 0) for preset in ("light", "strong"))
     assert len(plain) == TOP + 2 * STEP
     assert len(mixed) == TOP + 2 * STEP + 2 * (STEP + 2 * 16)
+    changed = (augment(one, PRESETS["strong"], (0, step, n)) for n, one in enumerate(squares) for step in range(40))
+    alone = {one.tobytes() for one in changed}
     for row, top in ((2, TOP + 2 * STEP), (3, TOP + 3 * STEP + 32)):
         found = [mixed[top : top + SIDE, LEFT + n * STEP : LEFT + n * STEP + SIDE] for n in range(6)]
         assert np.array_equal(found[0], squares[0])
         assert len({one.tobytes() for one in found}) == 6
+        assert not {one.tobytes() for one in found[1:]} & alone, f"a square of row {row} is mixed with nothing"
         under = mixed[top + SIDE + 16 : top + SIDE + 32, LEFT:]
         assert all((under[:, n * STEP : n * STEP + SIDE] < 128).any() == (n > 0) for n in range(6)), row
     assert len(draw_preview(squares[:1], ["a"], "strong", 0)) == TOP + STEP, "one square alone cannot be mixed"

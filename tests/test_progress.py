@@ -7,7 +7,7 @@ import pytest
 from fieldguide.cli.progress import BarProgress
 from fieldguide.progress import Progress, SilentProgress
 
-NOTE = "epoch 3 of 20: loss 0.412, 88.3% right; validation 85.0%"
+NOTE = "epoch 3 of 20: loss 0.412, 88.3% right; val 85.0%"
 
 
 class Terminal:
@@ -62,8 +62,8 @@ def test_a_note_leaves_nothing_in_a_file(capsys: pytest.CaptureFixture[str]) -> 
     with BarProgress() as progress:
         progress.start("training", 640)
         progress.note(NOTE)
-        progress.say("epoch 1 of 20")
-    assert capsys.readouterr().err == "training: 640\nepoch 1 of 20\n"
+        progress.say("a long line " * 20)
+    assert capsys.readouterr().err == f"training: 640\n{'a long line ' * 20}\n", "and no line is broken there"
 
 
 def test_silence_is_silent(capsys: pytest.CaptureFixture[str]) -> None:

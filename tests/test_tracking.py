@@ -151,6 +151,7 @@ def test_the_graph_is_drawn_and_the_network_stays_as_it_was(tmp_path: Path, make
     network = make()
     network.module.train()
     next(network.module.body.children()).eval()
+    network.module.register_forward_pre_hook(lambda module, given: (given[0] + 0 * torch.rand(1),))
     modes = [one.training for one in network.module.modules()]
     before, dice = pack(network.module.state_dict()), torch.get_rng_state()
     with Board(tmp_path) as board:
@@ -218,7 +219,7 @@ def test_a_folder_that_cannot_be_and_a_full_disk_are_ours(tmp_path: Path, monkey
 
 def test_a_line_says_how_an_epoch_went_and_how_long_is_left() -> None:
     said = describe_epoch(ROWS[0], 3)
-    assert said == "epoch 1 of 3: loss 1.250, 50.0% right; validation 1.500, 25.0%; 96 images/s; 2:00 left"
+    assert said == "epoch 1 of 3: loss 1.250, 50.0% right; val 1.500, 25.0%; 96 images/s; 2:00 left"
     assert describe_epoch(ROWS[1], 2) == "epoch 2 of 2: loss 0.750, 62.5% right; 100 images/s"
 
 

@@ -81,7 +81,7 @@ class BarProgress:
 
     def say(self, line: str) -> None:
         """Nothing; a line above the bars."""
-        self._console.print(line, markup=False, style="dim")
+        self._console.print(line, markup=False, style="dim", soft_wrap=True)
 
     def note(self, text: str) -> None:
         """Nothing; a line under the bars; nothing where there are no bars, for it changes with every step."""

@@ -172,7 +172,7 @@ class _Run:
     def _describe_step(self) -> str:
         """How it goes in this epoch, and what validation said after the one before."""
         sums, last = self.sums, self.rows[-1].val_accuracy if self.rows else None
-        validated = "" if last is None else f"; validation {last:.1%}"
+        validated = "" if last is None else f"; val {last:.1%}"
         shown = f"loss {sums.loss / sums.weight:.3f}, {sums.right / sums.seen:.1%} right"
         return f"epoch {self.epoch + 1} of {self.settings.epochs}: {shown}{validated}"
 

@@ -161,7 +161,7 @@ class Board:
 
 
 def describe_epoch(row: EpochRow, epochs: int) -> str:
-    """A line for a person, such as "epoch 3 of 20: loss 0.412, 88.3% right; validation 0.510, 85.0%; 96 images/s".
+    """A line for a person, such as "epoch 3 of 20: loss 0.412, 88.3% right; val 0.510, 85.0%; 96 images/s".
 
     Args:
         row: the epoch.
@@ -169,7 +169,7 @@ def describe_epoch(row: EpochRow, epochs: int) -> str:
     """
     said = f"epoch {row.epoch} of {epochs}: loss {row.loss:.3f}, {row.accuracy:.1%} right"
     if row.val_loss is not None and row.val_accuracy is not None:
-        said += f"; validation {row.val_loss:.3f}, {row.val_accuracy:.1%}"
+        said += f"; val {row.val_loss:.3f}, {row.val_accuracy:.1%}"
     left_s = round(row.seconds * (epochs - row.epoch))
     left = f"; {left_s // 60}:{left_s % 60:02d} left" if left_s else ""
     return f"{said}; {row.images_per_s:,.0f} images/s{left}"
