@@ -83,7 +83,7 @@ class Nodes:
         return self._node("Slice", [of, start, self._constant(f"{output}.end", np.array([count])), axis], output)
 
     def add_roots(self, width: int, top: int) -> None:
-        """Nothing; `roots` of the first `width` features is computed, signs kept; the first `top` of both stand apart."""
+        """Nothing; `roots` of the first `width` features is made, signs kept; the first `top` of both stand alone."""
         for node in self._graph.node:
             for place, name in enumerate(node.output):
                 if name == "features":
