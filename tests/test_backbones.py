@@ -125,7 +125,7 @@ def test_a_pool_to_cells_that_do_not_divide_the_side() -> None:
     [
         (BackboneChoice("resnet_18", "none"), 64, SettingsError),
         (BackboneChoice("resnet18"), 64, SettingsError),
-        (BackboneChoice("dinov2_small", "none"), 64, SettingsError),
+        (BackboneChoice("alexnet", "none"), 30, SettingsError),
         (BackboneChoice("resnet18", "nowhere.pth"), 64, InputMissing),
         (BackboneChoice(sha256="0" * 64), 64, InputUnusable),
     ],

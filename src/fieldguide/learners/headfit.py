@@ -8,8 +8,7 @@ groups whole, and the same held-out logits set the temperature. Heads of several
 import io
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 from zipfile import BadZipFile
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from fieldguide.calibration import fit_temperature, log_losses, softmax
 from fieldguide.engine import core_count, map_threads
 from fieldguide.layers import Activation, Layer, apply_layers
+from fieldguide.learners.logistic import NEVER, Fold, fit_few, fit_many, hold_out_few, hold_out_many
 
 __all__ = [
     "Head",
@@ -28,12 +28,14 @@ __all__ = [
     "fit_head",
     "group_folds",
     "held_out_logits",
+    "hold_out_head",
     "own_losses",
     "root",
     "search_head",
 ]
 
-_MAX_STEPS = 200
+_MANY = 2000  # rows; up to there scikit-learn is fast enough
+_CHUNK = 1024  # rows
 _ERRORS = 0.5  # a whole one chooses too strong a penalty where pictures are few
 
 
@@ -139,9 +141,7 @@ class Searched:
     logits: NDArray[np.float64]
 
 
-def group_folds(
-    labels: NDArray[np.int64], groups: Sequence[str] | None, folds: int, seed: int
-) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+def group_folds(labels: NDArray[np.int64], groups: Sequence[str] | None, folds: int, seed: int) -> list[Fold]:
     """Pairs of (train, held-out) indices: stratified, groups whole; `groups` None shuffles single pictures.
 
     Fewer folds are made where a class has fewer groups than folds, never less than two.
@@ -160,36 +160,49 @@ def group_folds(
 
 
 def search_head(
-    features: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    folds: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]],
-    strengths: Sequence[float],
+    features: NDArray[np.float32], labels: NDArray[np.int64], folds: Sequence[Fold], strengths: Sequence[float]
 ) -> Searched:
     """The best strength and its held-out logits.
+
+    Up to 2,000 rows every strength is fitted by scikit-learn. Of more rows, each step of which is dear, stronger and
+    stronger fits are tried until two in turn are worse than the best by more than a standard error, and the solver is
+    the one in `solving`. Both stop where the loss is flat: on 4,028 real pictures of 59 classes their held-out losses
+    differ by less than 0.01, a tenth of what the folds themselves differ by.
 
     Args:
         features: (n, d).
         labels: (n,) classes 0..c-1.
-        folds: pairs of (train, held-out) indices that cover every picture once.
+        folds: pairs of (train, held-out) indices that cover every picture once; train is all that is not held out.
         strengths: values of C to try.
     """
-    from threadpoolctl import threadpool_limits
-
-    classes = int(labels.max()) + 1
     ordered = sorted(strengths)
-    rows = root(features)
-    held_out = np.zeros((len(ordered), len(labels), classes))
+    if len(labels) <= _MANY:
+        found = hold_out_few(root(features), labels, folds, ordered, int(labels.max()) + 1)
+    else:
+        order = np.concatenate([test for _, test in folds])
+        own, sizes = labels[order], [len(test) for _, test in folds]
+        in_order = hold_out_many(_rooted(features, order), own, sizes, ordered, lambda tried: _past_best(tried, own))
+        back = np.argsort(order)
+        found = [logits[back] for logits in in_order]
+    chosen = choose_within_error([own_losses(logits, labels) for logits in found], _ERRORS)
+    return Searched(ordered[chosen], found[chosen])
 
-    def hold_out(fold: tuple[NDArray[np.intp], NDArray[np.intp]]) -> None:
-        train, test = fold
-        for place, (weights, bias) in enumerate(_fit_path(rows[train], labels[train], ordered, classes)):
-            held_out[place, test] = rows[test] @ weights + bias
 
-    # the matrices are small: one thread for each fold is several times faster than all threads for every product
-    with threadpool_limits(1), _patient():
-        list(map_threads(hold_out, folds, workers=core_count()))
-    chosen = choose_within_error([own_losses(logits, labels) for logits in held_out], _ERRORS)
-    return Searched(ordered[chosen], held_out[chosen])
+def _rooted(features: NDArray[np.float32], order: NDArray[np.intp]) -> NDArray[np.float32]:
+    """The roots in this order, without a second copy on the way."""
+    rows = np.empty(features.shape, np.float32)
+    for first in range(0, len(order), _CHUNK):
+        part = slice(first, first + _CHUNK)
+        rows[part] = root(features[order[part]])
+    return rows
+
+
+def _past_best(tried: Sequence[NDArray[np.float64]], labels: NDArray[np.int64]) -> bool:
+    """Whether the last two are both worse than the best by more than a standard error."""
+    losses = [own_losses(logits, labels) for logits in tried]
+    best = min(losses, key=lambda one: float(one.mean()))
+    gaps = [one - best for one in losses[-2:]]
+    return len(losses) > 2 and all(one.mean() > one.std() / np.sqrt(len(one)) for one in gaps)
 
 
 def own_losses(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -218,7 +231,7 @@ def choose_within_error(losses: Sequence[NDArray[np.float64]], errors: float = 1
 def held_out_logits(
     features: NDArray[np.float32],
     labels: NDArray[np.int64],
-    folds: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]],
+    folds: Sequence[Fold],
     strength: float,
 ) -> NDArray[np.float64]:
     """(n, classes) logits, each picture's from a head that never saw its fold."""
@@ -226,70 +239,38 @@ def held_out_logits(
 
 
 def fit_head(features: NDArray[np.float32], labels: NDArray[np.int64], strength: float, temperature: float) -> Head:
-    """The head fitted on all that is given: (n, d) features, (n,) classes 0..c-1."""
+    """The linear head fitted on all that is given: (n, d) features, (n,) classes 0..c-1."""
     classes = int(labels.max()) + 1
-    with _patient():
-        ((weights, bias),) = _fit_path(root(features), labels, [strength], classes)
+    if len(labels) <= _MANY:
+        ((weights, bias),) = fit_few(root(features), labels, [strength], classes)
+    else:
+        weights, bias = fit_many(root(features), labels, strength, classes)
     return Head((Layer(weights, bias),), temperature, strength)
 
 
-@contextmanager
-def _patient() -> Iterator[None]:
-    """Nothing; inside the block nobody is warned that 200 steps were not enough: the log loss is flat there.
+def hold_out_head(
+    features: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    folds: Sequence[Fold],
+    fit: Callable[[NDArray[np.float32], NDArray[np.int64]], Head],
+) -> NDArray[np.float64]:
+    """(n, classes) logits, each picture's from a head that never saw its fold.
 
-    Filters belong to the whole process, so this stands around the threads, not inside them.
+    Args:
+        features: (n, d).
+        labels: (n,) classes 0..c-1.
+        folds: pairs of (train, held-out) indices that cover every picture once.
+        fit: makes a head from features and labels, in one thread: folds go on side by side.
     """
-    from sklearn.exceptions import ConvergenceWarning
+    from threadpoolctl import threadpool_limits
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        yield
+    logits = np.full((len(labels), int(labels.max()) + 1), NEVER)
 
+    def hold_out(fold: Fold) -> None:
+        train, test = fold
+        found = fit(features[train], labels[train]).logits(features[test])
+        logits[test, : found.shape[1]] = found  # a head knows of no class above the last that it saw
 
-def _fit_path(
-    roots: NDArray[np.float32], labels: NDArray[np.int64], strengths: Sequence[float], classes: int
-) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Weights (d, classes) and bias (classes,) for each strength, ascending; each starts from the one before."""
-    from sklearn.linear_model import LogisticRegression
-
-    mean, scale = roots.mean(axis=0), roots.std(axis=0)
-    scale = np.where(scale > 1e-6, scale, 1.0).astype(np.float32)
-    rows, rotation = _rotate((roots - mean) / scale)
-    model = LogisticRegression(max_iter=_MAX_STEPS, warm_start=True, tol=1e-3)
-    found = []
-    for strength in strengths:
-        model.set_params(C=strength)
-        model.fit(rows, labels)
-        found.append(_unfold(model, rotation, mean, scale, classes))
-    return found
-
-
-def _rotate(rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """The rows in as few columns as there are rows, and the (d, n) rotation back; None where that saves nothing.
-
-    A ridge penalty does not see rotations, so the solution is the same and much cheaper when pictures are few.
-    """
-    if len(rows) >= rows.shape[1]:
-        return rows, None
-    squares, left = np.linalg.eigh(np.asarray(rows @ rows.T, dtype=np.float64))  # much cheaper than rows' own SVD
-    seen = squares > squares[-1] * 1e-7
-    lengths = np.sqrt(squares[seen])
-    left = left[:, seen]
-    return (left * lengths).astype(np.float32), rows.T @ (left / lengths).astype(np.float32)
-
-
-def _unfold(
-    model: Any, rotation: NDArray[np.float32] | None, mean: NDArray[np.float32], scale: NDArray[np.float32],
-    classes: int,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # fmt: skip
-    """Weights and bias over unscaled rows; a class that was absent gets a bias that nothing overcomes."""
-    coefficients, intercept = model.coef_, model.intercept_
-    if len(model.classes_) == 2:  # scikit-learn keeps one row for two classes
-        coefficients, intercept = np.vstack([-coefficients, coefficients]) / 2, np.r_[-intercept, intercept] / 2
-    turned = coefficients.T if rotation is None else rotation @ coefficients.T
-    scaled = turned.astype(np.float64) / scale[:, None]
-    weights = np.zeros((len(mean), classes))
-    bias = np.full(classes, -50.0)
-    weights[:, model.classes_] = scaled
-    bias[model.classes_] = intercept - mean @ scaled
-    return weights, bias
+    with threadpool_limits(1):
+        list(map_threads(hold_out, folds, workers=core_count()))
+    return logits

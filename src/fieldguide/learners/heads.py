@@ -3,13 +3,15 @@
 Knows nothing about where the backbone's weights come from or how it is trained.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from fieldguide.errors import SettingsError
+from fieldguide.layers import Activation
 from fieldguide.learners.networks import Network, assemble, seeded
 from fieldguide.learners.weights import Backbone
 
-__all__ = ["HEADS", "attach_head"]
+__all__ = ["HEADS", "DenseLayer", "attach_head", "list_layers"]
 
 HEADS = ("linear", "seed000", "seed003")
 
@@ -17,21 +19,15 @@ HEADS = ("linear", "seed000", "seed003")
 def attach_head(backbone: Backbone, head: str, classes: int, seed: int) -> Network:
     """The backbone with a new head.
 
-    - `linear`: dropout 0.2 and one layer.
-    - `seed000`: the charts' script, 1024, 1024 and 512 with ReLU.
-    - `seed003`: the plants' script for DenseNets, dropout 0.2, 3 layers with ReLU and Hardswish between.
-
     Args:
         backbone: what gives the features; it is used, not copied.
-        head: one of `HEADS`.
+        head: one of `HEADS`; `list_layers` says what each is.
         classes: how many.
         seed: what the head's weights follow from.
 
     Raises:
         SettingsError: there is no such head.
     """
-    if head not in HEADS:
-        raise SettingsError(f"there is no head {head!r}", f"choose one of {', '.join(HEADS)}")
     with seeded(seed):
         module = _build(head, backbone.width, classes)
     name = f"{backbone.name} + {head}"
@@ -39,18 +35,56 @@ def attach_head(backbone: Backbone, head: str, classes: int, seed: int) -> Netwo
     return assemble(parts, backbone.mean, backbone.std)
 
 
+@dataclass(frozen=True)
+class DenseLayer:
+    """One layer of a head: dropout on what comes in, a product, an activation.
+
+    Attributes:
+        inputs: how many numbers come in.
+        outputs: how many go out.
+        activation: what is done to them.
+        dropout: share of the numbers coming in that is left out while training, 0..1.
+    """
+
+    inputs: int
+    outputs: int
+    activation: Activation = "none"
+    dropout: float = 0.0
+
+
+def list_layers(head: str, width: int, classes: int) -> tuple[DenseLayer, ...]:
+    """The layers of a head on so many features.
+
+    - `linear`: dropout 0.2 and one layer.
+    - `seed000`: the charts' script, 1024, 1024 and 512 with ReLU.
+    - `seed003`: the plants' script for DenseNets, dropout 0.2, 3 layers with ReLU and Hardswish between.
+
+    Raises:
+        SettingsError: there is no such head.
+    """
+    if head not in HEADS:
+        raise SettingsError(f"there is no head {head!r}", f"choose one of {', '.join(HEADS)}")
+    if head == "linear":
+        return (DenseLayer(width, classes, dropout=0.2),)
+    if head == "seed000":
+        inner = [DenseLayer(before, after, "relu") for before, after in ((width, 1024), (1024, 1024), (1024, 512))]
+        return *inner, DenseLayer(512, classes)
+    half, quarter = max(classes, width // 2), max(classes, width // 4)
+    return (
+        DenseLayer(width, half, "relu", 0.2),
+        DenseLayer(half, quarter, "hardswish", 0.2),
+        DenseLayer(quarter, classes),
+    )
+
+
 def _build(head: str, width: int, classes: int) -> Any:
-    """The head's layers."""
+    """The head as a torch module."""
     from torch import nn
 
-    if head == "linear":
-        return nn.Sequential(nn.Dropout(0.2), nn.Linear(width, classes))
-    if head == "seed000":
-        inner = [nn.Linear(width, 1024), nn.ReLU(), nn.Linear(1024, 1024), nn.ReLU(), nn.Linear(1024, 512), nn.ReLU()]
-        return nn.Sequential(*inner, nn.Linear(512, classes))
-    half, quarter = max(classes, width // 2), max(classes, width // 4)
-    return nn.Sequential(
-        nn.Dropout(0.2), nn.Linear(width, half), nn.ReLU(),
-        nn.Dropout(0.2), nn.Linear(half, quarter), nn.Hardswish(),
-        nn.Linear(quarter, classes),
-    )  # fmt: skip
+    activations = {"none": [], "relu": [nn.ReLU], "hardswish": [nn.Hardswish]}
+    parts: list[Any] = []
+    for layer in list_layers(head, width, classes):
+        parts += [nn.Dropout(layer.dropout)] if layer.dropout else []
+        parts.append(nn.Linear(layer.inputs, layer.outputs))
+        parts += [kind() for kind in activations[layer.activation]]
+    return nn.Sequential(*parts)
