@@ -21,6 +21,7 @@ from fieldguide.exporters.onnx import count_numbers, export_model
 from fieldguide.features import Pictures, Runtime, cache_folder, hash_file
 from fieldguide.learners.backbones import BackboneChoice, backbone_model, backbone_norm, backbone_widths, depths
 from fieldguide.learners.contract import Answers, Fold, Learnt, Lesson, Model, Said, check_classes
+from fieldguide.learners.deepheads import fit_deep_head, hold_out_deep_head
 from fieldguide.learners.headfit import (
     Head,
     choose_within_error,
@@ -164,16 +165,13 @@ class FrozenLearner:
 
     def _fit_deep(self, features: NDArray[np.float32], labels: NDArray[np.int64]) -> Head:
         """A head of several layers."""
-        from fieldguide.learners.deepheads import fit_deep_head
-
         return fit_deep_head(features, labels, self._settings.head, self._seed, int(labels.max()) + 1)
 
     def _hold_out_deep(
         self, features: NDArray[np.float32], labels: NDArray[np.int64], folds: Sequence[Fold]
     ) -> NDArray[np.float64]:
-        from fieldguide.learners.deepheads import hold_out_head
-
-        return hold_out_head(features, labels, folds, self._fit_deep)
+        """Held-out logits, (n, classes), of heads of several layers."""
+        return hold_out_deep_head(features, labels, folds, self._settings.head, self._seed)
 
     def _try_ways(self, lesson: Lesson, path: Path, runtime: Runtime) -> tuple[Way, dict[str, float]]:
         """The way of fitting and the depth to use, and the grouped cross-validated accuracy of each that was tried.
