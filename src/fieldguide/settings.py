@@ -32,6 +32,7 @@ __all__ = [
     "Settings",
     "SplitSettings",
     "TrainSettings",
+    "TuneSettings",
     "load_settings",
     "render_settings",
 ]
@@ -177,6 +178,18 @@ class TrainSettings(_Section):
         return ("top", "deep") if self.depth == "auto" else (self.depth,)
 
 
+class TuneSettings(_Section):
+    """What is searched for better settings of [train]."""
+
+    preset: Literal["usual", "seed003"] = Field("usual", description="what is searched where space is empty")
+    trials: int = Field(0, ge=0, le=100_000, description="trials in all; 0: as many as the preset has, usual 40")
+    minutes: float = Field(0.0, ge=0.0, le=100_000.0, description="longest time of one call, minutes; 0: no limit")
+    pruning: Literal["yes", "no"] = Field("yes", description="yes: trials that fall behind the others end early")
+    space: dict[str, Any] = Field(
+        default_factory=dict, description='an own search, such as "loop.lr" = {low = 1e-5, high = 1e-3, log = true}'
+    )
+
+
 class EvaluateSettings(_Section):
     """What the report holds."""
 
@@ -223,6 +236,7 @@ class Settings(_Section):
     split: SplitSettings = SplitSettings()
     features: FeaturesSettings = FeaturesSettings()
     train: TrainSettings = TrainSettings()
+    tune: TuneSettings = TuneSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     publish: PublishSettings = PublishSettings()
     serve: ServeSettings = ServeSettings()
