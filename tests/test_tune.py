@@ -556,6 +556,14 @@ def test_few_trials_have_no_importances(values: list[float | None]) -> None:
     assert param_importances(rows, LR) == []
 
 
+def test_a_setting_alone_explains_only_what_lies_between_its_values() -> None:
+    space = Space({"learner": Choices(("a", "b")), "lr": Floats(0, 1, only_if=({"learner": ("b",)},))})
+    values: list[tuple[dict[str, Any], float | None]] = [({"learner": "a"}, 0.45)]
+    values += [({"learner": "b", "lr": number / 10}, number / 10) for number in range(11)]
+    shares = {one.name: one.share for one in param_importances(rows_of(values), space)}
+    assert shares["learner"] < 0.01 and shares["lr"] > 0.9
+
+
 def test_a_setting_that_was_always_the_same_is_left_out() -> None:
     space = Space({"a": Choices(("x",)), "b": Floats(0, 1)})
     rows = rows_of([({"a": "x", "b": number / 10}, number / 10) for number in range(6)])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fieldguide.tune.sampling import import_optuna, keep_quiet
-from fieldguide.tune.space import Choices, Ints, Space
+from fieldguide.tune.space import Choices, Ints, Space, Value
 from fieldguide.tune.study import TrialRow
 
 __all__ = ["Importance", "best_so_far", "param_importances"]
@@ -76,15 +76,28 @@ def _judge(rows: list[TrialRow], names: list[str], space: Space, seed: int) -> l
     if not wanted:
         return []
     forests = [_shares(rows, varied, space, seed + number) for number in range(_FORESTS)]
+    explained = _explained(rows, varied)
     return [
         Importance(
             name,
-            float(np.mean([shares[name] for shares in forests])),
-            float(np.std([shares[name] for shares in forests])),
+            explained * float(np.mean([shares[name] for shares in forests])),
+            explained * float(np.std([shares[name] for shares in forests])),
             len(rows),
         )
         for name in wanted
     ]
+
+
+def _explained(rows: list[TrialRow], names: list[str]) -> float:
+    """The share of the variance that lies between trials that differ in these settings, not among those alike in them.
+
+    A forest shares out only what it can explain: alone in it, a setting would have everything.
+    """
+    alike: dict[tuple[Value, ...], list[float]] = defaultdict(list)
+    for row in rows:
+        alike[tuple(row.params[name] for name in names)].append(float(row.value or 0.0))
+    within = sum(len(values) * np.var(values) for values in alike.values())
+    return float(1 - within / (len(rows) * np.var([value for values in alike.values() for value in values])))
 
 
 def _shares(rows: list[TrialRow], names: list[str], space: Space, seed: int) -> dict[str, float]:
