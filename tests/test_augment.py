@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from conftest import draw_picture
 from fieldguide.errors import SettingsError
-from fieldguide.learners.augment import PRESETS, Augmentation, augment, find_preset, mix, preview_sheet
+from fieldguide.learners.augment import PRESETS, Augmentation, augment, find_preset, mix
 
 SIDE = 48
 Square = NDArray[np.uint8]
@@ -323,16 +323,3 @@ def test_a_preset_without_a_part_does_not_do_it(square: Square) -> None:
             continue
         alone = replace(only(part.name, 1.0 if part.name == "flip" else value), erase_chance=1.0)
         assert not np.array_equal(augment(square, alone, (0, 0, 1)), square), part.name
-
-
-def test_the_preview_sheet_shows_each_square_and_five_epochs(squares: Square) -> None:
-    sheet = preview_sheet(squares[:2], "strong", 0)
-    assert sheet.shape == (2 * (SIDE + 4) + 4, 6 * (SIDE + 4) + 4, 3) and sheet.dtype == np.uint8
-    assert np.array_equal(sheet[4 : 4 + SIDE, 4 : 4 + SIDE], squares[0])
-    assert np.array_equal(sheet[SIDE + 8 : 2 * SIDE + 8, 4 : 4 + SIDE], squares[1])
-    cells = {sheet[4 : 4 + SIDE, 4 + n * (SIDE + 4) : 4 + n * (SIDE + 4) + SIDE].tobytes() for n in range(6)}
-    assert len(cells) == 6
-    assert np.array_equal(sheet, preview_sheet(squares[:2], "strong", 0))
-    assert not np.array_equal(sheet, preview_sheet(squares[:2], "strong", 1))
-    with pytest.raises(SettingsError):
-        preview_sheet(squares[:2], "loud", 0)

@@ -15,7 +15,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("__init__", "errors"),
     ("records", "candidates", "contenders", "licences", "names", "progress", "atomic", "csvtext"),
     ("settings", "images", "preprocess", "engine", "modelscan", "net", "report", "plots", "latency", "creditlines"),
-    ("catalog",),
+    ("settings_file", "catalog"),
     ("project", "dataset", "runs", "metrics", "calibration", "layers", "guide"),
     ("exporters", "features"),
     ("sources", "checks", "learners"),

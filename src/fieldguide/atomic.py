@@ -122,12 +122,16 @@ def _exchange(one: Path, other: Path) -> bool:
     return bool(rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0)
 
 
-def sweep(folder: Path) -> None:
+def sweep(folder: Path, but: Path | None = None) -> None:
     """Nothing; what a kill left unfinished below the folder is gone, or put back where it was in the middle of a swap.
 
     Only names that this module makes are touched, and only whoever may write there calls this.
+
+    Args:
+        folder: where to look.
+        but: a folder in it where others may be writing now.
     """
-    for path in list(folder.rglob(f"{_PREFIX}*{_SUFFIX}")):
+    for path in [path for path in folder.rglob(f"{_PREFIX}*{_SUFFIX}") if but is None or but not in path.parents]:
         target = path.with_name(path.name.removeprefix(_OLD).removesuffix(_SUFFIX))
         if path.name.startswith(_OLD) and not target.exists():
             path.rename(target)

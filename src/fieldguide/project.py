@@ -53,6 +53,11 @@ class Project:
         return self.root / "runs"
 
     @property
+    def tune_folder(self) -> Path:
+        """The search for better settings: its trials, its report."""
+        return self.root / "tune"
+
+    @property
     def guide_folder(self) -> Path:
         """What is published."""
         return self.root / "guide"
@@ -156,7 +161,7 @@ class Project:
                 holder = {"command": command, "pid": os.getpid(), "host": socket.gethostname()}
                 file.write(json.dumps(holder))
                 file.flush()
-            sweep(self.root)
+            sweep(self.root, but=self.tune_folder)  # trials run, and keep checkpoints, without this lock
             yield
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "StageStatus",
     "StatusReport",
     "TrainReport",
+    "TuneReport",
     "Verdict",
 ]
 
@@ -325,6 +326,30 @@ class PreviewReport:
     path: str
     augment: str
     pictures: int
+
+
+@dataclass(frozen=True)
+class TuneReport:
+    """A search for better settings, as it stands.
+
+    Attributes:
+        study: its name; other pictures, another space or other fixed settings have another. `others` are kept too.
+        ended: why this call ended.
+        trials: by state: complete, pruned, failed, running.
+        best: the number of the best trial, with its settings below [train], its value and its 95 % interval if known.
+        minutes: worked on trials, in all calls.
+    """
+
+    study: str
+    others: int
+    ended: str
+    trials: dict[str, int]
+    best: int | None
+    params: dict[str, str | int | float | bool]
+    value: float | None
+    interval: tuple[float, float] | None
+    minutes: float
+    report: str
 
 
 @dataclass(frozen=True)

@@ -204,6 +204,27 @@ def _read_changes(said: Iterable[str]) -> dict[str, Any]:
 
 
 @app.command()
+def tune(
+    minutes: Annotated[float | None, typer.Option("--minutes", help="Longest time of this call.", min=0)] = None,
+    trials: Annotated[int | None, typer.Option("--trials", help="Trials in all, earlier ones too.", min=1)] = None,
+    preset: Annotated[str, typer.Option("--preset", help="What is searched: usual or seed003.")] = "",
+    project: ProjectOption = Path(),
+    as_json: JsonOption = False,
+) -> None:
+    """Search settings by trials and write the best into fieldguide.toml. Several may run at once, and be killed."""
+    from fieldguide.project import find_project
+    from fieldguide.settings import change_settings
+    from fieldguide.tune import tune
+
+    said = {"tune.minutes": minutes, "tune.trials": trials, "tune.preset": preset or None}
+    found = find_project(project)
+    settings = change_settings(found.settings(), {key: value for key, value in said.items() if value is not None})
+    with _bars() as progress:  # without the project's lock, so that several can work
+        report = tune(found, settings, progress=progress)
+    _show("tune", report, as_json)
+
+
+@app.command()
 def compare(
     use: Annotated[
         str, typer.Option("--use", metavar="RUN", help="Take this run from now on: evaluate, publish.")

@@ -26,6 +26,7 @@ from fieldguide.records import (
     SplitReport,
     StatusReport,
     TrainReport,
+    TuneReport,
 )
 
 __all__ = ["show"]
@@ -162,6 +163,19 @@ def _show_train(console: Console, report: TrainReport) -> None:
         _detail(console, "tried: " + "; ".join(f"{name} {value:.1%}" for name, value in report.tried.items()))
 
 
+def _show_tune(console: Console, report: TuneReport) -> None:
+    counts = ", ".join(f"{count} {state}" for state, count in report.trials.items() if count)
+    _head(console, "tune", f"{counts or 'no trials'}; {report.minutes:.1f} minutes of work; {report.ended}")
+    if report.value is None:
+        _detail(console, "no trial has a value yet: run fieldguide tune again to go on")
+    else:
+        interval = f" (95 %: {report.interval[0]:.1%} to {report.interval[1]:.1%})" if report.interval else ""
+        said = ", ".join(f"{name} = {value}" for name, value in report.params.items())
+        _detail(console, f"best: trial {report.best}, {report.value:.1%}{interval}: {said}")
+        _detail(console, "fieldguide.toml says so now; next: fieldguide train")
+    _detail(console, f"report: {report.report}")
+
+
 def _show_preview(console: Console, report: PreviewReport) -> None:
     _head(console, "preview", f"{report.path}: how {report.augment} changes {report.pictures} pictures")
 
@@ -266,6 +280,7 @@ _SHOWN: dict[str, Callable[[Console, Any], None]] = {
     "clean": _show_clean,
     "split": _show_split,
     "train": _show_train,
+    "tune": _show_tune,
     "preview": _show_preview,
     "compare": _show_compare,
     "evaluate": _show_evaluate,

@@ -31,6 +31,7 @@ from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
 from fieldguide.runs import Run, load_run
 from fieldguide.settings import Settings, change_settings
+from fieldguide.settings_file import write_settings
 
 __all__ = ["gather", "use_run"]
 

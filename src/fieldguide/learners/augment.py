@@ -15,7 +15,7 @@ from PIL import Image, ImageEnhance
 
 from fieldguide.errors import SettingsError
 
-__all__ = ["PRESETS", "Augmentation", "augment", "find_preset", "mix", "preview_sheet"]
+__all__ = ["PRESETS", "Augmentation", "augment", "find_preset", "mix"]
 
 Square = NDArray[np.uint8]
 _GREY = 128
@@ -242,30 +242,3 @@ def mix(
         kept = 1 - (rows.stop - rows.start) * (columns.stop - columns.start) / side**2
     share = np.float32(kept)
     return mixed, (targets * share + targets[others] * (np.float32(1) - share)).astype(np.float32)
-
-
-def preview_sheet(squares: NDArray[np.uint8], preset: str, seed: int) -> NDArray[np.uint8]:
-    """A contact sheet, (h, w, 3) uint8 RGB: a row for each square, first itself, then as five epochs would show it.
-
-    Args:
-        squares: (n, size, size, 3) uint8 RGB, at least one.
-        preset: a key of `PRESETS`.
-        seed: what the dice follow from.
-
-    Raises:
-        SettingsError: there is no such preset.
-    """
-    chosen = find_preset(preset)
-    columns = [squares]
-    targets = np.eye(len(squares), dtype=np.float32)
-    for epoch in range(_SEEN):
-        changed = [augment(square, chosen, (seed, epoch, index)) for index, square in enumerate(squares)]
-        columns.append(mix(np.stack(changed), targets, chosen, (seed, epoch, 0))[0])
-    count, side = len(squares), squares.shape[1]
-    cell = side + _GAP
-    sheet = np.full((count * cell + _GAP, len(columns) * cell + _GAP, 3), 255, np.uint8)
-    for across, column in enumerate(columns):
-        for down, square in enumerate(column):
-            top, left = _GAP + down * cell, _GAP + across * cell
-            sheet[top : top + side, left : left + side] = square
-    return sheet

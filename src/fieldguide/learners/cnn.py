@@ -39,7 +39,7 @@ class CnnLearner:
         said = self._settings
         side = said.side(_SIDE)
         preprocessing = Preprocessing(size=side, fit=said.fits()[0], resize_shorter=round(side / 0.875))
-        return Plan(self._build, loop_settings(said.loop, self._seed, _USUAL), preprocessing, said.cross_validate)
+        return Plan(self._build, loop_settings(said.loop, self._seed, _USUAL), preprocessing, said.crosses)
 
     def _build(self, classes: int) -> Network:
         """The network with its first weights.

@@ -125,7 +125,8 @@ def _learn(rows: Any, labels: Any, layers: Sequence[DenseLayer], chance: Any) ->
             group["lr"] = _LR * _pace(step / steps)
         logits = _answer(rows[chosen], parameters, layers, chance)
         optimiser.zero_grad()
-        torch.nn.functional.cross_entropy(logits, labels[chosen]).backward()
+        loss: Any = torch.nn.functional.cross_entropy(logits, labels[chosen])
+        loss.backward()
         optimiser.step()
     return [(weights.detach(), bias.detach()) for weights, bias in parameters]
 

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -28,11 +28,10 @@ from fieldguide.learners.previewing import draw_preview
 from fieldguide.learners.tracking import Board, balance_csv, history_csv, history_curves
 from fieldguide.metrics import confusion_matrix
 from fieldguide.records import Preprocessing
-from fieldguide.settings import CrossValidate, LoopSection
+from fieldguide.settings import LoopSection
 
 __all__ = ["NetworkModel", "Plan", "hold_out_network", "learn_network", "load_network", "loop_settings"]
 
-_FEW = 300  # pictures; with so few, a validation split of a seventh says little
 _AUTO = ("epochs", "lr", "layer_decay")
 _SAMPLES = 6
 
@@ -45,19 +44,15 @@ class Plan:
         build: makes the network, for so many classes; the same each time.
         loop: how it is trained.
         preprocessing: how pictures are fitted to its square.
-        cross_validate: whether a training is made for each fold too.
+        crosses: whether a training is made for each fold too, of so many pictures.
         backbone: what the network was built on; "" for nothing.
     """
 
     build: Callable[[int], Network]
     loop: LoopSettings
     preprocessing: Preprocessing
-    cross_validate: CrossValidate
+    crosses: Callable[[int], bool]
     backbone: str = ""
-
-    def crosses(self, pictures: int) -> bool:
-        """Whether a training is made for each fold of so many pictures."""
-        return self.cross_validate == "always" or (self.cross_validate == "auto" and pictures <= _FEW)
 
 
 def loop_settings(said: LoopSection, seed: int, usual: dict[str, Any]) -> LoopSettings:
@@ -181,7 +176,11 @@ def learn_network(lesson: Lesson, plan: Plan) -> Learnt:
             _show(board, lesson, plan, squares, answers)
     if plan.crosses(len(lesson.labels)) or not len(val):
         folds = group_folds(lesson.labels, lesson.groups, lesson.folds, lesson.seed)
-        held_out, measured_by = _hold_out(lesson, folds, plan, squares), "grouped cross-validation"
+        last = trained.history[-1]
+        tick = partial(
+            lesson.watch, last.epoch, last.val_accuracy or 0.0
+        )  # known already: it only gives a chance to end
+        held_out, measured_by = _hold_out(lesson, folds, plan, squares, tick), "grouped cross-validation"
     else:
         held_out, measured_by = np.full((len(lesson.labels), network.classes), np.nan), "validation split"
         held_out[val] = answers
@@ -252,14 +251,16 @@ def hold_out_network(lesson: Lesson, folds: Sequence[Fold], plan: Plan) -> NDArr
     return _hold_out(lesson, folds, plan, lesson.pictures.squares(plan.preprocessing))
 
 
-def _hold_out(lesson: Lesson, folds: Sequence[Fold], plan: Plan, squares: Squares) -> NDArray[np.float64]:
-    """As `hold_out_network`, with the squares at hand."""
+def _hold_out(
+    lesson: Lesson, folds: Sequence[Fold], plan: Plan, squares: Squares, tick: Callable[[], None] = lambda: None
+) -> NDArray[np.float64]:
+    """As `hold_out_network`, with the squares at hand; `tick` is called after every epoch."""
     loop = replace(plan.loop, patience=0)
     found = np.full((len(lesson.labels), len(lesson.class_names)), np.nan)
     nobody = np.zeros(0, np.intp)
     for number, (train, held) in enumerate(folds, 1):
         network = plan.build(len(lesson.class_names))
-        keeping = replace(_keeping(lesson, f"fold-{number}"), watch=lambda row: None)
+        keeping = replace(_keeping(lesson, f"fold-{number}"), watch=lambda row: tick())
         train_network(network, Examples(squares, lesson.labels, train, nobody), loop, keeping)
         found[held] = predict(network, squares, held, loop.batch_size).logits
     return found

@@ -52,7 +52,7 @@ class TransferLearner:
         preprocessing = Preprocessing(size=side, fit=said.fits()[0], resize_shorter=round(side / 0.875))
         usual = _USUAL if said.mode == "unfreeze" else _USUAL | {"freeze": 0, "unfreeze": 0}
         loop = loop_settings(said.loop, self._seed, usual)
-        return Plan(self._build, loop, preprocessing, said.cross_validate, said.backbone)
+        return Plan(self._build, loop, preprocessing, said.crosses, said.backbone)
 
     def _build(self, classes: int) -> Network:
         """The backbone with its weights and a new head.

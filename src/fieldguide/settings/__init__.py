@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 from fieldguide.errors import ProjectTooNew, SettingsError, translate_os_errors
 from fieldguide.names import check_name, check_names
 from fieldguide.settings.section import Section
-from fieldguide.settings.training import ColourSection, CrossValidate, LoopSection, TrainSettings
+from fieldguide.settings.training import ColourSection, CrossValidate, LoopSection, TrainSettings, TuneSettings
 from fieldguide.settings.writing import section_lines, to_toml
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "Settings",
     "SplitSettings",
     "TrainSettings",
+    "TuneSettings",
     "change_settings",
     "load_settings",
     "render_settings",
@@ -191,6 +192,7 @@ class Settings(Section):
     split: SplitSettings = SplitSettings()
     features: FeaturesSettings = FeaturesSettings()
     train: TrainSettings = TrainSettings()
+    tune: TuneSettings = TuneSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     publish: PublishSettings = PublishSettings()
     serve: ServeSettings = ServeSettings()

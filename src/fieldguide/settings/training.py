@@ -3,15 +3,16 @@
 Knows nothing about how learners work.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from fieldguide.records import Fit
 from fieldguide.settings.section import Section
 
-__all__ = ["ColourSection", "CrossValidate", "LoopSection", "TrainSettings"]
+__all__ = ["FEW_PICTURES", "ColourSection", "CrossValidate", "LoopSection", "TrainSettings", "TuneSettings"]
 
+FEW_PICTURES = 300  # with so few, a validation split of a seventh says little
 CrossValidate = Literal["auto", "always", "never"]
 
 
@@ -105,6 +106,22 @@ class TrainSettings(Section):
         """The ways of fitting to try, in order of preference when equal."""
         return ("squash", "crop", "pad") if self.fit == "auto" else (self.fit,)
 
+    def crosses(self, pictures: int) -> bool:
+        """Whether a network is trained once for each fold too, of so many pictures."""
+        return self.cross_validate == "always" or (self.cross_validate == "auto" and pictures <= FEW_PICTURES)
+
     def side(self, usual: int) -> int:
         """Side of the square, pixels: as set, or what is usual."""
         return self.size or usual
+
+
+class TuneSettings(Section):
+    """What is searched for better settings of [train]."""
+
+    preset: Literal["usual", "seed003"] = Field("usual", description="what is searched where space is empty")
+    trials: int = Field(0, ge=0, le=100_000, description="trials in all; 0: as many as the preset has, usual 40")
+    minutes: float = Field(0.0, ge=0.0, le=100_000.0, description="longest time of one call, minutes; 0: no limit")
+    pruning: Literal["yes", "no"] = Field("yes", description="yes: trials that fall behind the others end early")
+    space: dict[str, Any] = Field(
+        default_factory=dict, description='an own search, such as "loop.lr" = {low = 1e-5, high = 1e-3, log = true}'
+    )
