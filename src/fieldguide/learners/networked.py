@@ -177,9 +177,8 @@ def learn_network(lesson: Lesson, plan: Plan) -> Learnt:
     if plan.crosses(len(lesson.labels)) or not len(val):
         folds = group_folds(lesson.labels, lesson.groups, lesson.folds, lesson.seed)
         last = trained.history[-1]
-        tick = partial(
-            lesson.watch, last.epoch, last.val_accuracy or 0.0
-        )  # known already: it only gives a chance to end
+        # a step that is known changes nothing: it only gives whoever watches a chance to end the lesson
+        tick = partial(lesson.watch, last.epoch, last.val_accuracy or 0.0)
         held_out, measured_by = _hold_out(lesson, folds, plan, squares, tick), "grouped cross-validation"
     else:
         held_out, measured_by = np.full((len(lesson.labels), network.classes), np.nan), "validation split"

@@ -1,7 +1,6 @@
-"""What passes between the rooms: small frozen records.
+"""What each stage reports: small frozen records, the same for a person, a program and the catalogue.
 
-Knows nothing about files, databases or models. Importing it pulls in nothing outside the standard library,
-so that a guide can be opened with very little installed.
+Knows nothing about how a stage came to it.
 """
 
 from collections.abc import Mapping
@@ -13,168 +12,16 @@ __all__ = [
     "CleanReport",
     "CollectReport",
     "CreditsReport",
-    "Depth",
     "EvaluateReport",
-    "Fit",
-    "Grouping",
-    "ImageRow",
-    "ImageState",
-    "Label",
     "NewReport",
-    "Origin",
-    "Prediction",
-    "Preprocessing",
     "PreviewReport",
     "PublishReport",
-    "Split",
     "SplitReport",
     "StageStatus",
     "StatusReport",
     "TrainReport",
     "TuneReport",
-    "Verdict",
 ]
-
-Split = Literal["train", "val", "test"]
-Fit = Literal["crop", "squash", "pad"]
-Depth = Literal["top", "deep"]
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """How upright sRGB pixels become the square that a backbone sees.
-
-    Attributes:
-        size: side of the square, pixels.
-        fit: `crop` keeps the middle, `squash` ignores the aspect, `pad` puts the whole picture on a border.
-        resize_shorter: for `crop`, the shorter side before cropping, pixels; at least `size`.
-        interpolation: the filter; only "bicubic" (Keys, a = -0.5, widened when shrinking) is defined.
-        mean: subtracted inside the model graph, in units of 0..1 per RGB channel.
-        std: divided by inside the model graph, in units of 0..1 per RGB channel.
-    """
-
-    size: int = 224
-    fit: Fit = "squash"
-    resize_shorter: int = 256
-    interpolation: Literal["bicubic"] = "bicubic"
-    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    std: tuple[float, float, float] = (0.5, 0.5, 0.5)
-
-
-@dataclass(frozen=True)
-class ImageRow:
-    """One original, as its header tells it; width and height are those stored, before turning upright."""
-
-    sha256: str
-    format: str
-    bytes: int
-    width: int
-    height: int
-    mode: str
-    frames: int
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where an image came from and under what terms; one image may have many.
-
-    Attributes:
-        source: "folder", "archive", "table", "drawn", or the name of a source that was searched.
-        location: a path inside what was added, or the picture's address.
-        licence: SPDX identifier, or "" when unknown.
-        given_split: the split that the source's own folders put it in, or "".
-        page: where a person can see the picture and its terms.
-        licence_raw: the licence in the source's own words.
-        query: what was searched for.
-        parent: the address of the picture that it was found similar to, or "".
-        family: the source's name for one subject photographed several times. Pictures of one family, and a picture
-            with those that were found similar to it, never sit on both sides of a split.
-    """
-
-    sha256: str
-    source: str
-    location: str
-    author: str = ""
-    licence: str = ""
-    licence_url: str = ""
-    given_split: str = ""
-    title: str = ""
-    page: str = ""
-    author_url: str = ""
-    licence_raw: str = ""
-    query: str = ""
-    parent: str = ""
-    family: str = ""
-
-
-@dataclass(frozen=True)
-class Label:
-    """A class name given to an image, and who gave it."""
-
-    sha256: str
-    class_name: str
-    by: Literal["query", "folder", "person", "model"]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What one check says of one image."""
-
-    sha256: str
-    check: str
-    verdict: Literal["keep", "reject", "suspect"]
-    reason: str
-    score: float
-
-
-@dataclass(frozen=True)
-class Grouping:
-    """Images with one `group_id` never sit on both sides of a split."""
-
-    sha256: str
-    group_id: str
-    why: str
-
-
-@dataclass(frozen=True)
-class ImageState:
-    """What the catalogue as a whole says of one image.
-
-    Attributes:
-        state: `unchecked` until every check has spoken, then `kept` or `rejected`.
-        class_name: its label; "" when it has none or several.
-        group_id: its own hash where it is alone.
-        split: "" until split.
-    """
-
-    sha256: str
-    format: str
-    class_name: str
-    state: Literal["unchecked", "kept", "rejected"]
-    group_id: str
-    split: str
-    given_split: str
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """A guide's answer for one picture.
-
-    Attributes:
-        path: the file, or "" for bytes.
-        class_name: the most probable class, or "" when the guide declines.
-        probs: class name to probability, most probable first, summing to 1.
-        familiarity: how near the picture is to what was learnt; at most 0, higher is nearer.
-        declined: the familiarity is under the guide's threshold: "none of these".
-        error: why the picture could not be read, or "".
-    """
-
-    path: str
-    class_name: str
-    probs: dict[str, float]
-    familiarity: float
-    declined: bool
-    error: str = ""
 
 
 @dataclass(frozen=True)
