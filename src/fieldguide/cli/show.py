@@ -220,7 +220,7 @@ def _show_evaluate(console: Console, report: EvaluateReport) -> None:
         _detail(console, f"grouped cross-validation over everything: {_percent(report.grouped)}")
         _detail(console, f"a careless split would have said: {_percent(report.careless)}")
     else:
-        _detail(console, "no cross-validation over everything: a training for each fold (evaluate.cross_validate)")
+        _detail(console, 'no cross-validation over everything: [evaluate] cross_validate = "always" asks for it')
     weak = sorted(((score["f1"], name) for name, score in report.per_class.items() if score["f1"] < 0.95))[:3]
     if weak:
         _detail(console, "weakest: " + ", ".join(f"{name} (F1 {f1:.2f})" for f1, name in weak))
