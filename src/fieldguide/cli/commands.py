@@ -234,7 +234,7 @@ def tune(
         str,
         typer.Option(
             "--preset",
-            help="What is searched: usual, or seed003 (seven networks, for a GPU). An own space goes before it.",
+            help="What is searched: usual, or seed003 (seven networks, for a GPU), not the own space.",
         ),
     ] = "",
     project: ProjectOption = Path(),
@@ -245,7 +245,8 @@ def tune(
     from fieldguide.settings import change_settings
     from fieldguide.tune import tune
 
-    said = {"tune.minutes": minutes, "tune.trials": trials, "tune.preset": preset or None}
+    said: dict[str, Any] = {"tune.minutes": minutes, "tune.trials": trials, "tune.preset": preset or None}
+    said |= {"tune.space": {}} if preset else {}  # what is typed goes before an own space in the file
     found = find_project(project)
     settings = change_settings(found.settings(), {key: value for key, value in said.items() if value is not None})
     with _bars() as progress:  # without the project's lock, so that several can work
