@@ -30,6 +30,14 @@ def test_every_command_answers_help(command: str) -> None:
         assert all(f" {name} " in done.stdout for name in command_names())
 
 
+def test_a_preset_that_is_typed_goes_before_an_own_space(tmp_path: Path) -> None:
+    ran("new", tmp_path / "plants")
+    set_key(tmp_path / "plants" / "fieldguide.toml", "tune", 'space = {"loop.lr" = 1}')
+    own, typed = run("tune", "-C", tmp_path / "plants"), run("tune", "-C", tmp_path / "plants", "--preset", "usual")
+    assert "gives nothing to choose from" in own.stderr
+    assert typed.returncode and "choose from" not in typed.stderr and "split" in typed.stderr
+
+
 def test_no_arguments_show_the_help() -> None:
     done = run()
     assert "fieldguide [OPTIONS] COMMAND" in done.stdout + done.stderr

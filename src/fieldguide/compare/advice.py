@@ -67,8 +67,9 @@ def _say_why(
         return f"{head} Every other run that it can be compared with is significantly less accurate."
     if chosen is best:
         count = len(equals) - 1
-        others, cost = ("1 other run does", "costs") if count == 1 else (f"{count} other runs do", "cost")
-        return f"{head} It is the most accurate; {others} not differ from it significantly and {cost} about as much or more."
+        others, costs = ("1 other run does", "costs") if count == 1 else (f"{count} other runs do", "cost")
+        also = f"not differ from it significantly and {costs} about as much or more"
+        return f"{head} It is the most accurate; {others} {also}."
     doubt = ""
     if chosen.difference and chosen.difference[1] < 0:
         doubt = f" In truth it may be up to {-chosen.difference[1] * 100:.1f} points less accurate than that."
