@@ -20,7 +20,7 @@ from fieldguide.learners.loop_records import EpochRow, Examples, LoopSettings, T
 from fieldguide.learners.networks import Network, build_network  # noqa: E402
 from fieldguide.learners.optimiser import Average, Stepper  # noqa: E402
 from fieldguide.learners.passes import load_batches, predict  # noqa: E402
-from fieldguide.learners.sampling import class_balance, epoch_order  # noqa: E402
+from fieldguide.learners.sampling import class_balance, epoch_order, even_out  # noqa: E402
 from fieldguide.learners.schedule import lr_factor  # noqa: E402
 from fieldguide.learners.tracking import describe_epoch  # noqa: E402
 from fieldguide.progress import SilentProgress  # noqa: E402
@@ -537,3 +537,12 @@ def test_predicting_leaves_the_network_as_it_was() -> None:
     none = predict(network, examples.squares, examples.val[:0], 5)
     assert none.logits.shape == (0, CLASSES) and none.features.shape == (0, 8)
     assert network.size == SIZE
+
+
+def test_a_fit_that_sees_all_rows_at_once_is_evened_out_by_showing_rare_ones_again() -> None:
+    labels = np.array([0, 1, 1, 1, 1, 2, 2, 0])
+    places = np.array([1, 2, 3, 4, 5, 6, 7])
+    shown = even_out(places, labels, "oversample")
+    assert np.bincount(labels[shown]).tolist() == [4, 4, 4]
+    assert set(shown.tolist()) == set(places.tolist()) and np.bincount(shown)[5:7].tolist() == [2, 2]
+    assert np.array_equal(even_out(places, labels, "none"), places)

@@ -175,6 +175,8 @@ def train(
     from fieldguide.preview import preview as draw
     from fieldguide.train import train
 
+    if weights not in ("", "embedded", "hub", "none"):
+        weights = str(Path(weights).expanduser().resolve())  # the run is to find it from any folder
     said = {"learner": learner, "backbone": backbone, "mode": mode, "weights": weights, "loop.epochs": epochs}
     given = {f"train.{key}": value for key, value in said.items() if value} | _read_changes(change or ())
     changed = given if seed is None else {**given, "seed": seed}

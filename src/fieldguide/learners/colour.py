@@ -20,6 +20,7 @@ from fieldguide.learners.contract import Answers, Fold, Learnt, Lesson, Model, c
 from fieldguide.learners.families import Choice, Classifier, Material
 from fieldguide.learners.fitting import fit_classifier
 from fieldguide.learners.headfit import group_folds
+from fieldguide.learners.sampling import class_balance
 from fieldguide.learners.searching import (
     DEFAULTS,
     Found,
@@ -29,6 +30,7 @@ from fieldguide.learners.searching import (
     permutation_importance,
     search_families,
 )
+from fieldguide.learners.tracking import balance_csv
 from fieldguide.progress import Progress
 from fieldguide.records import Preprocessing
 from fieldguide.settings import TrainSettings
@@ -114,7 +116,10 @@ class ColourLearner:
         best = self._best_of_each(material, found)
         lesson.pictures.progress.start("which features matter", None)
         files = {"families.csv": _table(found), "features.csv": _importance(material, folds, found.choice)}
-        chosen = {"family": str(found.choice)}
+        evens = self._settings.loop.imbalance != "none"
+        balance = class_balance(lesson.labels, len(lesson.class_names), "weights" if evens else "none")
+        files["balance.csv"] = balance_csv(balance, lesson.class_names)
+        chosen = {"family": str(found.choice), "imbalance": self._settings.loop.imbalance}
         model = ColourModel(classifier, preprocessing)
         return Learnt(
             model, found.logits, "grouped cross-validation", chosen=chosen, tried=best,
