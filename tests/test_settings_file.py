@@ -127,6 +127,15 @@ def test_a_folder_that_may_not_be_written(tmp_path: Path, monkeypatch: pytest.Mo
     assert path.read_text() == MINE
 
 
+def test_an_edit_that_loses_something_is_never_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = file(tmp_path, MINE)
+    monkeypatch.setattr("tomlkit.dumps", lambda _: "seed = 3\n")
+    with pytest.raises(SettingsError, match="cannot be changed here") as caught:
+        write_settings(path, {"seed": 3})
+    assert caught.value.hint == "set by hand: seed = 3"
+    assert path.read_text() == MINE
+
+
 def test_settings_in_memory_are_changed_by_the_same_names() -> None:
     changed = change_settings(Settings(), {"train.fit": "pad", "seed": 3})
     assert (changed.train.fit, changed.seed, changed.train.size) == ("pad", 3, Settings().train.size)

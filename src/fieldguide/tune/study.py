@@ -123,13 +123,14 @@ class Turn:
             DiskFull: no space.
             ProjectDamaged: the storage is not sound.
         """
-        if step not in self.steps:
-            self.steps[step] = value
-            with self._study.translated():
-                self._trial.report(value, step)
-                self._keep(_SECONDS, self.seconds)
-                self._keep(_DEATHS, 0)
-        return step == max(self.steps) and self.is_hopeless()
+        if step in self.steps:
+            return False  # it was decided then; of the last one, when this turn began
+        self.steps[step] = value
+        with self._study.translated():
+            self._trial.report(value, step)
+            self._keep(_SECONDS, self.seconds)
+            self._keep(_DEATHS, 0)
+        return self.is_hopeless()
 
     def is_hopeless(self) -> bool:
         """Whether the trial should be pruned, by its last step.
