@@ -39,8 +39,9 @@ pytest.importorskip("optuna", reason="tuning needs the extra [train]")
 
 from fieldguide.tune.importance import best_so_far, param_importances
 from fieldguide.tune.report import About, summarise, write_report
-from fieldguide.tune.study import Plan, Study, TrialRow, open_study
-from fieldguide.tune.trials import Ended, Limits, Pruned, TrialCall, best_row, run_trials
+from fieldguide.tune.rows import TrialRow, best_row
+from fieldguide.tune.study import Plan, Study, open_study
+from fieldguide.tune.trials import Ended, Limits, Pruned, TrialCall, run_trials
 
 LR = Space({"loop.lr": Floats(1e-5, 1e-1, log=True)})
 SCRIPT = Path(__file__).with_name("kill_tuning.py")
