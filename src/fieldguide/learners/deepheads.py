@@ -20,8 +20,8 @@ from fieldguide.learners.logistic import NEVER, Fold
 
 __all__ = ["fit_deep_head", "hold_out_deep_head"]
 
-_BATCH = 64
-_EPOCHS = 15
+_BATCH = 128
+_EPOCHS = 12
 _LEAST_STEPS, _MOST_STEPS = 300, 1500
 _LR = 1e-3
 _WEIGHT_DECAY = 0.05
@@ -125,7 +125,8 @@ def _learn(rows: Any, labels: Any, layers: Sequence[DenseLayer], chance: Any) ->
             group["lr"] = _LR * _pace(step / steps)
         logits = _answer(rows[chosen], parameters, layers, chance)
         optimiser.zero_grad()
-        torch.nn.functional.cross_entropy(logits, labels[chosen]).backward()
+        loss: Any = torch.nn.functional.cross_entropy(logits, labels[chosen])
+        loss.backward()
         optimiser.step()
     return [(weights.detach(), bias.detach()) for weights, bias in parameters]
 
