@@ -36,21 +36,29 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
         NoPermission: the folder cannot be written.
     """
     with translate_os_errors(f"writing {path}"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=_PREFIX, suffix=_SUFFIX, dir=path.parent)
+        handle, name = _begin(path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
+                os.fchmod(handle, 0o644)
                 if durable:
                     file.flush()
-                    os.fsync(file.fileno())
-            Path(name).chmod(0o644)
+                    os.fsync(handle)
             Path(name).replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
         if durable:
             _flush_folder(path.parent)
+
+
+def _begin(folder: Path) -> tuple[int, str]:
+    """The handle and the path of an unfinished file in the folder, which is made where it is missing."""
+    try:
+        return tempfile.mkstemp(prefix=_PREFIX, suffix=_SUFFIX, dir=folder)
+    except FileNotFoundError:
+        folder.mkdir(parents=True, exist_ok=True)
+        return tempfile.mkstemp(prefix=_PREFIX, suffix=_SUFFIX, dir=folder)
 
 
 def flush_disk(folder: Path) -> None:

@@ -9,6 +9,7 @@ beside it, since the list (https://spdx.org/licenses/) names only some of them.
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 __all__ = ["Licence", "Policy", "allowed", "attribution_line", "licence_name", "licence_url", "most_specific",
@@ -145,6 +146,7 @@ class _Reading(NamedTuple):
     country: str = ""
 
 
+@lru_cache(maxsize=1024)  # a source says the same few of most of its pictures
 def read_licence(raw: str, url: str = "") -> Licence:
     """The licence that a text and the address beside it name; nothing is raised, whatever they say.
 

@@ -9,6 +9,7 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -220,6 +221,19 @@ class Ledger:
                 for one in fetches
             ],
         )  # fmt: skip
+
+    def together(self) -> AbstractContextManager[None]:
+        """A block in which all that is written is committed together; raises as `Catalog.transaction`."""
+        return self._catalog.transaction()
+
+    def fetched(self, url_keys: Sequence[str]) -> set[str]:
+        """Which of these addresses were fetched, whatever came of it."""
+        found: set[str] = set()
+        for start in range(0, len(url_keys), 500):
+            part = url_keys[start : start + 500]
+            sql = f"SELECT url_key FROM fetch WHERE url_key IN ({', '.join('?' * len(part))})"
+            found.update(row[0] for row in self._catalog.rows(sql, part))
+        return found
 
     def fetches(self, url_keys: Sequence[str]) -> dict[str, Fetch]:
         """What came of fetching these addresses, where they were."""

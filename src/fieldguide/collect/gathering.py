@@ -141,7 +141,7 @@ class _Work:
                 del left[:done]
             self.progress.advance(judge.good - before, name)
 
-        unasked = await self.fetcher.fetch_all((one.candidate for one in offers), landed)
+        unasked = await self.fetcher.fetch_all({one.url_key: one.candidate.url for one in offers}, landed)
         landed()
         waits = [one for one in unasked if one.reason != "stopped"]
         if not waits:

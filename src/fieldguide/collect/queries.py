@@ -15,7 +15,6 @@ from fieldguide.errors import SettingsError
 from fieldguide.net import NetRules
 from fieldguide.settings import HostSettings, Settings
 from fieldguide.sources import open_source
-from fieldguide.sources.pagespecs import load_spec
 
 __all__ = ["Wanted", "as_asked", "net_rules", "wanted_queries"]
 
@@ -137,13 +136,13 @@ def _leave(settings: Settings, options: Mapping[str, str], root: Path) -> dict[s
     Raises:
         SettingsError: no spec is named, or there is none of that name.
     """
+    from fieldguide.sources.pagespecs import load_spec  # late: only a browser needs it
+
     if "spec" not in options:
         message = "the source 'browser' needs the name of a spec"
         raise SettingsError(message, 'write under [collect.options]: browser = {spec = "NAME"}')
-    host = (
-        URL(load_spec(str(root / options["spec"]) if (root / options["spec"]).is_file() else options["spec"]).url).host
-        or ""
-    )
+    own = root / options["spec"]
+    host = URL(load_spec(str(own) if own.is_file() else options["spec"]).url).host or ""
     decided = settings.collect.hosts.get(host)
     given = {"allow_networks": ",".join(settings.collect.allow_networks)} if settings.collect.allow_networks else {}
     if decided is None:

@@ -5,7 +5,9 @@ until the next run.
 """
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from typing import Any, cast
@@ -41,6 +43,9 @@ def read_terms(candidate: Candidate, source: str) -> Licence:
 
 def _storable(candidate: Candidate) -> Candidate:
     """The candidate without half characters, which servers send and no file can hold."""
+    with suppress(UnicodeEncodeError):
+        json.dumps(vars(candidate), ensure_ascii=False).encode()
+        return candidate
     said: dict[str, Any] = {one.name: getattr(candidate, one.name) for one in fields(candidate)}
     extra = {_whole(name): _whole(value) for name, value in candidate.extra.items()}
     return Candidate(**{name: _whole(value) for name, value in said.items()} | {"extra": extra})

@@ -88,7 +88,7 @@ class Journeys:
             if wish.robots and self._rules.asks_robots(host):
                 await self.robots.check(url)
             # what a person's key is for is told to that server alone
-            told = wish if url.origin() == first.origin() else _without_secrets(wish)
+            told = wish if url is first or url.origin() == first.origin() else _without_secrets(wish)
             async with self.hosts.turn(host):
                 began = asyncio.get_running_loop().time()
                 try:
