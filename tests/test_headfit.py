@@ -181,7 +181,7 @@ def test_of_many_rows_no_more_strengths_are_tried_once_two_are_worse(monkeypatch
     folds = group_folds(noisy, None, 3, 0)
     found = search_head(features, noisy, folds, (100.0, 1.0, 0.1, 10.0, 0.0003, 0.003))
     assert 100.0 not in asked and len(set(asked)) > 2
-    assert found.strength < 0.1
+    assert found.strength == 0.1
 
 
 def test_the_simplest_within_an_error_of_the_best_is_chosen() -> None:
