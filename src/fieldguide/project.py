@@ -24,6 +24,7 @@ from fieldguide.settings import Settings, load_settings
 __all__ = ["SETTINGS_FILE", "Project", "decode_limits", "find_project"]
 
 SETTINGS_FILE = "fieldguide.toml"
+_DAY_S = 86400
 
 
 def _utc_now() -> datetime:
@@ -161,7 +162,8 @@ class Project:
                 holder = {"command": command, "pid": os.getpid(), "host": socket.gethostname()}
                 file.write(json.dumps(holder))
                 file.flush()
-            sweep(self.root, but=self.tune_folder)  # trials run, and keep checkpoints, without this lock
+            # trials run without this lock: what they write at this moment is not to be taken from them
+            sweep(self.root, (self.tune_folder, self.features_folder), path.stat().st_mtime - _DAY_S)
             yield
 
 
