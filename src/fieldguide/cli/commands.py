@@ -61,7 +61,8 @@ def _run_stage(name: str, stage: Callable[..., Any], folder: Path, as_json: bool
     from fieldguide.project import find_project
 
     project = find_project(folder)
-    with _bars() as progress, project.lock(name):
+    alone = contextlib.nullcontext() if more.get("dry_run") else project.lock(name)  # a plan writes nothing
+    with _bars() as progress, alone:
         report = stage(project, project.settings(), progress=progress, **more)
     _show(name, report, as_json)
 
