@@ -329,6 +329,18 @@ def test_no_network(tmp_path: Path) -> None:
     assert caught.value.hint
 
 
+def test_without_a_network_a_list_waits_for_the_next_run(tmp_path: Path) -> None:
+    own = {"sources": ["urls"], "licences": "any", "options": {"urls": {"query": "list.txt"}}, "per_class": 12}
+    project = plants(tmp_path / "plants", ("rose",), **own)
+    good = [number for number in range(100) if is_good(number)][:12]
+    addresses = [str(item("rose", number)["url"]) for number in good]
+    (project.root / "list.txt").write_text("\n".join(addresses), encoding="utf-8")
+    with LocalInternet({}) as net, pytest.raises(NotReady, match="12 pictures wait for the next run"):
+        collected(project, net)
+    with internet() as net:
+        assert collected(project, net).found == {"rose": 12}
+
+
 def test_the_daily_budget_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project = plants(tmp_path / "plants", ("rose",), per_class=90)
     monkeypatch.setattr(OpenverseSource, "facts", replace(OpenverseSource.facts, per_day=2))
