@@ -122,6 +122,17 @@ class Project:
         """
         flush_disk(self.root)
 
+    def keep_answer(self, source: str, body: bytes) -> Path:
+        """Where the last answer of a source that was not understood lies now; as text, so that nothing runs it.
+
+        Raises:
+            DiskFull: no space.
+            NoPermission: the folder cannot be written.
+        """
+        path = self.root / "answers" / f"{Path(source).name}.txt"
+        write_bytes(path, body)
+        return path
+
     def read_image(self, sha256: str, suffix: str) -> bytes:
         """The bytes of an original.
 

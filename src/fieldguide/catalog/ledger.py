@@ -290,13 +290,6 @@ class Ledger:
             found.setdefault(class_name, Counter()).update(json.loads(said))
         return found
 
-    def page_body(self, source: str) -> bytes:
-        """The newest answer that a source gave, as it came; empty where there was none."""
-        sql = """SELECT body FROM page JOIN query ON query.id = query_id WHERE source = ?
-                 ORDER BY page.rowid DESC LIMIT 1"""
-        found = self._catalog.rows(sql, (source,))
-        return zlib.decompress(found[0][0]) if found else b""
-
     def requests_since(self, source: str, moment: str) -> int:
         """How many pages a source has given since a moment (ISO 8601, UTC)."""
         sql = "SELECT count(*) FROM page JOIN query ON query.id = query_id WHERE source = ? AND fetched_at >= ?"

@@ -70,7 +70,8 @@ def _run_stage(
 
     project = find_project(folder)
     settings = change_settings(project.settings(), changed) if changed else project.settings()
-    with _bars() as progress, project.lock(name):
+    alone = contextlib.nullcontext() if more.get("dry_run") else project.lock(name)  # a plan writes nothing
+    with _bars() as progress, alone:
         report = stage(project, settings, progress=progress, **more)
     _show(name, report, as_json)
 

@@ -46,6 +46,11 @@ class Fetcher:
         self._listeners: list[Callable[[], None]] = []
         self._failed: FieldguideError | None = None
 
+    @property
+    def answered(self) -> bool:
+        """Whether any host has ever answered."""
+        return self._client.answered
+
     async def fetch_all(self, urls: Mapping[str, str], landed: Callable[[], None]) -> list[Fetched]:
         """What could not be asked for, because its host is being left alone; of the rest the ledger knows.
 

@@ -205,9 +205,12 @@ class Searcher:
     def _refuse(self, search: Search, error: SourceError, seen: Sequence[Answer] = ()) -> None:
         """Nothing; the query is not asked again in this run, and where no query would help, nor is its source.
 
-        A page that is not understood is kept, so that it can be looked at.
+        A page that is not understood is kept, in the ledger and as a file that a person can look at.
         """
         name = search.query.source
+        if seen:
+            kept = self.project.keep_answer(name, seen[0].body)
+            error = type(error)(error.message, f"{error.hint}; what it answered lies in {kept}")
         self.troubles.setdefault(name, error)
         if seen:
             page = ResultPage((), search.cursor, seen[0])

@@ -42,7 +42,9 @@ class Robots:
         if isinstance(verdict, Trouble):
             detail = f"while reading robots.txt: {verdict.detail}"
             wait = verdict.retry_after_s
-            raise Trouble(verdict.reason, detail, passing=verdict.passing, again=False, retry_after_s=wait)
+            trouble = Trouble(verdict.reason, detail, passing=verdict.passing, again=False, retry_after_s=wait)
+            trouble.unasked = verdict.unasked
+            raise trouble
         if not verdict.can_fetch(str(url), AGENT):
             raise Trouble("robots", f"robots.txt of {url.host} keeps {AGENT} from this address")
 

@@ -114,7 +114,8 @@ class Fetched:
         passing: whether another try later may help.
         retry_after_s: how long to wait before, 0 where that is not known.
         elapsed_ms: of the last try, over all its hops, without waiting for turns.
-        unasked: nobody was asked: the host is being left alone for `retry_after_s`, or the person wants to stop.
+        unasked: nobody was asked: the host is being left alone for `retry_after_s`, the person wants to stop, or there
+            is most likely no network: nobody has answered yet.
     """
 
     url: str
