@@ -600,9 +600,7 @@ def searching(folder: Path, searx: Searx, concurrency: int = 16) -> Path:
         "per_class": 40,
         "licences": "any",
         "contact": "tests@example.org",
-        "allow_networks": ["127.0.0.0/8"],
-        "ports": [searx.port],
-        "hosts": {"127.0.0.1": {"spacing_s": 0.0, "concurrency": concurrency}},
+        "hosts": {"127.0.0.1": {"spacing_s": 0.0, "concurrency": concurrency, "private": "yes", "ports": [searx.port]}},
         "options": {"searxng": {"base_url": base}},
     }
     new(folder, {"rose": {}, "tulip": {}}, changed={"collect": asked})

@@ -179,9 +179,16 @@ def net_rules(settings: Settings, sources: Mapping[str, Source]) -> NetRules:
         max_bytes=settings.images.max_bytes,
         max_wait_s=chosen.max_wait_s,
         robots_exempt=frozenset({*documented, *freed}),
+        private_hosts=frozenset(_plain(host) for host, one in chosen.hosts.items() if one.private == "yes"),
+        host_ports={_plain(host): frozenset(one.ports) for host, one in chosen.hosts.items() if one.ports},
         allow_networks=chosen.allow_networks,
         ports=frozenset({80, 443, *chosen.ports}),
     )
+
+
+def _plain(host: str) -> str:
+    """A host's name as the client spells it."""
+    return host.rstrip(".").lower()
 
 
 def _limit(said: HostSettings, usual: HostLimit) -> HostLimit:
