@@ -33,12 +33,11 @@ from fieldguide.learners.colour_features import FEATURE_NAMES, colour_features
 from fieldguide.learners.families import FAMILIES, Choice, Family, Material
 from fieldguide.learners.fitting import estimator, fit_classifier, fit_quietly
 from fieldguide.learners.headfit import group_folds
+from fieldguide.learners.mattering import elimination_curve, permutation_importance
 from fieldguide.learners.searching import (
     DEFAULTS,
     choices,
-    elimination_curve,
     held_out_scores,
-    permutation_importance,
     search_families,
 )
 from fieldguide.metrics import accuracy, calibration_error
@@ -130,10 +129,11 @@ def show_features() -> None:
     features, labels, _ = load_vectors()
     material, choice = Material(features, labels), DEFAULTS["svm"]
     folds = group_folds(labels, near_copies(features), 5, 0)
-    found = permutation_importance(material, folds, choice)
+    fitted = search_families(material, folds, [choice]).fitted
+    found = permutation_importance(material, folds, fitted)
     order = np.argsort(-found.mean)
     print("importance:", ", ".join(f"{FEATURE_NAMES[one]} {found.mean[one]:.3f}" for one in order))
-    curve = elimination_curve(material, folds, choice)
+    curve = elimination_curve(material, folds, fitted)
     print("accuracy with 1, 2 ... 18 features:", " ".join(f"{one.accuracy:.3f}" for one in curve))
 
 
