@@ -395,5 +395,9 @@ def test_the_table_fits_a_terminal(
     assert "no sig. difference" in table[1] and table[-1].count(" - ") >= 3
     assert "5 runs and the baseline" in said and "of 3 seeds" in said
     assert everything.advice in said and "plants/compare/report.html" in said
+    monkeypatch.setenv("COLUMNS", "80")
+    show("compare", everything, as_json=False)
+    narrow = capsys.readouterr().out.splitlines()[1 : 2 + len(everything.rows)]
+    assert max(map(len, narrow)) <= 80 and all(any(row.name in line for line in narrow) for row in everything.rows)
     show("compare", everything, as_json=True)
     assert '"recommended": "20261121-101500-transfer"' in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -18,11 +19,15 @@ from conftest import Pictures
 from fieldguide import errors, sources
 from fieldguide.candidates import Answer, Query, Request, SourceFacts
 from fieldguide.errors import BadQuery
+from fieldguide.learners.augment import PRESETS
 from fieldguide.net import PASSING, REASONS
-from fieldguide.settings import parse_settings
+from fieldguide.settings import change_settings, parse_settings
+from fieldguide.settings.training import FEW_PICTURES
 from fieldguide.sources import known_sources, open_source
 from fieldguide.sources.extraction import extract
 from fieldguide.sources.pagespecs import Drive, Fields, Find, Markers, PageSpec, load_spec, parse_spec, shipped_specs
+from fieldguide.tune.presets import choose_preset
+from fieldguide.tune.space import Choices
 from sourcescript import Script, Step, search
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -60,14 +65,19 @@ def test_the_walk_in_the_readme_runs(tmp_path: Path, pictures: Pictures) -> None
     text = (ROOT / "README.md").read_text(encoding="utf-8").partition("<!-- run by tests/test_docs.py -->")[2]
     commands = text.split("```")[1].strip().splitlines()
     assert commands[-1].startswith("fieldguide serve")  # it would not end: tests/test_serve.py runs it
+    after = text.partition("<!-- run after it -->")[2].split("```")[1].strip().splitlines()
+    assert "--minutes 30" in after[0]
+    after[0] = after[0].replace("--minutes 30", "--trials 2")
     pictures(tmp_path / "photos", ["rose", "tulip", "iris"], 6)
-    for command in commands[:-1]:
+    for command in [*commands[:-1], *after]:
         words = shlex.split(command)
         done = subprocess.run(
             [sys.executable, "-m", "fieldguide", *words[1:]], cwd=tmp_path, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, f"{command}\n{done.stderr}"
     assert (tmp_path / "plants" / "guide" / "model.onnx").is_file()
+    assert (tmp_path / "plants" / "tune" / "report.html").is_file()
+    assert (tmp_path / "plants" / "compare" / "report.html").is_file()
 
 
 def hand_part(name: str) -> str:
@@ -242,3 +252,61 @@ def test_the_example_source_passes_the_contract(example: contract.Case) -> None:
         rules.test_a_wrong_cursor_is_refused_unasked(example, cursor)
     first = search(example.source(), example.query, Script(example.steps)).candidates[0]
     assert (first.title, first.author, first.licence, first.width) == ("Blue tile", "A. Person", "CC BY 4.0", 900)
+
+
+def test_the_example_learner_passes_the_contract(tmp_path: Path) -> None:
+    program, test = blocks("learners", "python")
+    project = tomllib.loads(blocks("learners", "toml")[0])["project"]
+    (tmp_path / "grid_learner.py").write_text(program, encoding="utf-8")
+    (tmp_path / "test_grid.py").write_text(test, encoding="utf-8")
+    packaged = tmp_path / f"fieldguide_grid-{project['version']}.dist-info"  # as pip would install it
+    packaged.mkdir()
+    (packaged / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: 1.0\n")
+    ((group, entries),) = project["entry-points"].items()
+    (packaged / "entry_points.txt").write_text(f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in entries.items()))
+    said = re.search(r"^    PYTHONPATH=\.\./fieldguide/tests (pytest .*)$", hand_part("learners"), re.MULTILINE)
+    assert said
+    paths = os.pathsep.join([str(tmp_path), str(ROOT / "tests"), *filter(None, sys.path)])
+    done = subprocess.run(
+        [sys.executable, "-m", *shlex.split(said[1]), "-W", "error"], cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
+    assert " 11 passed" in done.stdout
+
+
+def test_every_backbone_has_a_row_that_is_right() -> None:
+    from fieldguide.learners.weights import BACKBONE_NAMES, find_width, is_embedded
+
+    table = rows("train", "| backbone | parameters, millions |")
+    assert list(table) == list(BACKBONE_NAMES)
+    for name, (_, _, width, _, weights) in table.items():
+        assert width == f"{find_width(name, 224):,}"
+        where = "torchvision's server" if BACKBONE_NAMES[name].startswith("torchvision") else "the hub"
+        assert weights.rstrip(" |") == ("come with the extra `[train]`" if is_embedded(name) else where)
+
+
+def test_what_suits_a_learner_is_told() -> None:
+    from fieldguide.learners import cnn, colour, frozen, transfer
+
+    table = rows("train", "| key | `cnn` |")
+    assert [float(cell.rstrip(" |")) for cell in table["size"][1:4]] == [cnn._SIDE, transfer._SIDE, transfer._SIDE]
+    assert table["size"][4].startswith(f"{frozen._SIDE};") and table["size"][5].rstrip(" |") == str(colour._SIDE)
+    for key in ("epochs", "lr", "layer_decay"):
+        usual = [cnn._USUAL[key], transfer._USUAL[key], transfer._USUAL[key]]
+        assert [float(cell) for cell in table[f"loop.{key}"][1:4]] == usual
+    assert f"{FEW_PICTURES} pictures in train and val or fewer" in hand_part("train")
+
+
+def test_every_preset_of_augmentation_has_a_row() -> None:
+    assert set(rows("train", "| preset | what happens |")) == set(PRESETS)
+
+
+def test_the_search_shown_is_possible() -> None:
+    shown = [tomllib.loads(text) for text in blocks("tune", "toml")]
+    assert shown
+    for one in shown:
+        settings = parse_settings(one, Path("fieldguide.toml"))
+        for name, domain in choose_preset(settings.tune).space.domains.items():
+            value = domain.values[0] if isinstance(domain, Choices) else domain.low
+            change_settings(settings, {f"train.{name}": value})

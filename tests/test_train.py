@@ -88,6 +88,14 @@ def test_a_run_made_before_is_taken_up_again(built: Project) -> None:
         assert catalog.current("train", inputs(catalog, built.settings()), TrainReport) == first
 
 
+def test_what_is_unfinished_of_another_run_stays(built: Project) -> None:
+    other = built.runs_folder / "unfinished-0123456789abcdef"
+    (other / "whole").mkdir(parents=True)
+    report = train(built, change_settings(built.settings(), {"seed": 3}), progress=SilentProgress())
+    assert (built.runs_folder / report.run / "run.json").is_file()
+    assert list(built.runs_folder.glob("unfinished-*")) == [other]
+
+
 def test_two_runs_in_one_second_have_two_names(built: Project) -> None:
     moment = Clock().at
     frozen = Project(built.root, clock=lambda: moment)

@@ -157,22 +157,38 @@ def split(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
 
 @app.command()
 def train(
-    learner: Annotated[str, typer.Option("--learner", help="transfer, cnn or colour.")] = "",
-    backbone: Annotated[str, typer.Option("--backbone", help="What transfer builds on.")] = "",
-    mode: Annotated[str, typer.Option("--mode", help="What of it learns: frozen, unfreeze or full.")] = "",
-    weights: Annotated[str, typer.Option("--weights", help="Its weights: embedded, hub, none, or a file.")] = "",
-    epochs: Annotated[int, typer.Option("--epochs", help="Passes over the pictures, where a network learns.")] = 0,
-    seed: Annotated[int | None, typer.Option("--seed", help="What all chance follows from.", min=0)] = None,
+    learner: Annotated[str, typer.Option("--learner", help="transfer, cnn, colour, or another package's.")] = "",
+    backbone: Annotated[str, typer.Option("--backbone", help="What transfer builds on, such as resnet18.")] = "",
+    mode: Annotated[
+        str,
+        typer.Option(
+            "--mode", help="What of the backbone learns: frozen (nothing), unfreeze (after the head) or full."
+        ),
+    ] = "",
+    weights: Annotated[
+        str, typer.Option("--weights", help="The backbone's weights: embedded, hub, none, or the path of a file.")
+    ] = "",
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", help="Passes over the pictures, where a network is trained.", min=1)
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option("--seed", help="What all chance follows from; another one shows how much is luck.", min=0),
+    ] = None,
     change: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other key of [train], such as loop.lr.")
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Another key of the table train, such as loop.lr=0.001; may be repeated."
+        ),
     ] = None,
     preview: Annotated[
-        bool, typer.Option("--preview", help="Only draw a sheet of how pictures would be changed; nothing is learnt.")
+        bool,
+        typer.Option("--preview", help="Only draw preview.png: how pictures would be changed while a network learns."),
     ] = False,
     project: ProjectOption = Path(),
     as_json: JsonOption = False,
 ) -> None:
-    """Learn from train and val. What is given here holds for this run; fieldguide.toml says what is usual."""
+    """Learn from train and val. Options hold for this run; fieldguide.toml says what is usual."""
     from fieldguide.preview import preview as draw
     from fieldguide.train import train
 
@@ -208,18 +224,32 @@ def _read_changes(said: Iterable[str]) -> dict[str, Any]:
 
 @app.command()
 def tune(
-    minutes: Annotated[float | None, typer.Option("--minutes", help="Longest time of this call.", min=0)] = None,
-    trials: Annotated[int | None, typer.Option("--trials", help="Trials in all, earlier ones too.", min=1)] = None,
-    preset: Annotated[str, typer.Option("--preset", help="What is searched: usual or seed003.")] = "",
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            "--minutes", help="When to stop; the same command goes on later. Else: when all trials are made.", min=0
+        ),
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option("--trials", help="Trials in all, those of earlier calls too.", min=1)
+    ] = None,
+    preset: Annotated[
+        str,
+        typer.Option(
+            "--preset",
+            help="What is searched: usual, or seed003 (seven networks, for a GPU), not the own space.",
+        ),
+    ] = "",
     project: ProjectOption = Path(),
     as_json: JsonOption = False,
 ) -> None:
-    """Search settings by trials and write the best into fieldguide.toml. Several may run at once, and be killed."""
+    """Search settings by trials; the best go into fieldguide.toml. Several may run at once."""
     from fieldguide.project import find_project
     from fieldguide.settings import change_settings
     from fieldguide.tune import tune
 
-    said = {"tune.minutes": minutes, "tune.trials": trials, "tune.preset": preset or None}
+    said: dict[str, Any] = {"tune.minutes": minutes, "tune.trials": trials, "tune.preset": preset or None}
+    said |= {"tune.space": {}} if preset else {}  # what is typed goes before an own space in the file
     found = find_project(project)
     settings = change_settings(found.settings(), {key: value for key, value in said.items() if value is not None})
     with _bars() as progress:  # without the project's lock, so that several can work
@@ -230,12 +260,13 @@ def tune(
 @app.command()
 def compare(
     use: Annotated[
-        str, typer.Option("--use", metavar="RUN", help="Take this run from now on: evaluate, publish.")
+        str,
+        typer.Option("--use", metavar="RUN", help="Make this run the project's: its settings go into fieldguide.toml."),
     ] = "",
     project: ProjectOption = Path(),
     as_json: JsonOption = False,
 ) -> None:
-    """Put all runs side by side: accuracy, size and speed here; which differ by more than chance."""
+    """Put all runs side by side: accuracy, size, speed; which differ by more than chance."""
     from fieldguide.compare import compare
 
     _run_stage("compare", compare, project, as_json, use=use)
@@ -243,7 +274,7 @@ def compare(
 
 @app.command()
 def evaluate(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
-    """Open the test split and write report.html."""
+    """Open the test split for the last run trained, and write its report.html."""
     from fieldguide.evaluate import evaluate
 
     _run_stage("evaluate", evaluate, project, as_json)

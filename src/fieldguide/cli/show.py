@@ -32,7 +32,7 @@ from fieldguide.records import (
 __all__ = ["show"]
 
 _MAX_ROWS = 60
-# a run's row is to fit a hundred columns
+_WIDE = 98  # columns that a run's whole row needs
 _SHORT = {"no significant difference": "no sig. difference", "too few shared pictures": "too few shared"}
 
 
@@ -185,7 +185,7 @@ def _show_compare(console: Console, report: CompareReport) -> None:
     runs = "1 run" if learnt == 1 else f"{learnt} runs"
     old = f"; {len(report.outdated)} made from other pictures left out" if report.outdated else ""
     _head(console, "compare", f"{runs} and the baseline, on pictures held out{old}")
-    console.print(_compared(report))
+    console.print(_compared(report, wide=console.width >= _WIDE))
     for group in report.seeds:
         _detail(console, f"{group.learner}, {group.what}: {group.mean:.1%}, standard deviation {group.spread:.2%}, "
                 f"of {len(group.names)} seeds")  # fmt: skip
@@ -194,20 +194,21 @@ def _show_compare(console: Console, report: CompareReport) -> None:
         _detail(console, f"report: {report.report}")
 
 
-def _compared(report: CompareReport) -> Table:
-    """A row for each run; the recommended one stands out."""
+def _compared(report: CompareReport, *, wide: bool) -> Table:
+    """A row for each run; the recommended one stands out. The narrow one leaves out parameters and time of training."""
     from fieldguide.compare.words import say_bytes, say_count, say_ms, say_seconds
 
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
-    table.add_column("run", overflow="fold")
+    table.add_column("run", no_wrap=True)  # to be copied: compare --use
     table.add_column("accuracy, 95 %", no_wrap=True)
-    for name in ("F1", "params", "file", "p50", "trained"):
+    for name in ("F1", "params", "file", "p50", "trained") if wide else ("F1", "file", "p50"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("beside the best", overflow="fold")
     for row in report.rows[:_MAX_ROWS]:
         share, low, high = row.accuracy
-        costs = say_count(row.parameters), say_bytes(row.bytes), say_ms(row.p50_ms), say_seconds(row.train_s)
-        shown = ("-",) * 4 if row.learner == BASELINE else costs
+        costs: tuple[str, ...] = (say_bytes(row.bytes), say_ms(row.p50_ms))
+        costs = (say_count(row.parameters), *costs, say_seconds(row.train_s)) if wide else costs
+        shown = ("-",) * len(costs) if row.learner == BASELINE else costs
         style = "green" if row.name == report.recommended else "dim" if row.learner == BASELINE else ""
         table.add_row(escape(row.name), f"{share:.1%} {low * 100:.1f}-{high * 100:.1f}", f"{row.macro_f1:.2f}", *shown,
                       _SHORT.get(row.verdict, row.verdict), style=style)  # fmt: skip
@@ -220,7 +221,7 @@ def _show_evaluate(console: Console, report: EvaluateReport) -> None:
         _detail(console, f"grouped cross-validation over everything: {_percent(report.grouped)}")
         _detail(console, f"a careless split would have said: {_percent(report.careless)}")
     else:
-        _detail(console, "no cross-validation over everything: a training for each fold (evaluate.cross_validate)")
+        _detail(console, 'no cross-validation over everything: [evaluate] cross_validate = "always" asks for it')
     weak = sorted(((score["f1"], name) for name, score in report.per_class.items() if score["f1"] < 0.95))[:3]
     if weak:
         _detail(console, "weakest: " + ", ".join(f"{name} (F1 {f1:.2f})" for f1, name in weak))

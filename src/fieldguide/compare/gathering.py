@@ -113,10 +113,12 @@ def _describe(run: Run) -> str:
         return str(chosen["family"])
     if run.learner == "cnn":
         parts = [said["network"], f"{chosen['epochs']} epochs", said["loop"]["augment"]]
-    else:
+    elif run.learner == "transfer":
         parts = [said["backbone"], said["mode"], *([said["head"]] if said["head"] != "linear" else [])]
         more = (chosen["layers read"],) if said["mode"] == "frozen" else (f"{chosen['epochs']} epochs",)
         parts += more
+    else:  # of another package
+        parts = [f"{name} {value}" for name, value in chosen.items()]
     return ", ".join([*parts, f"{run.preprocessing.fit} {run.preprocessing.size}"])
 
 

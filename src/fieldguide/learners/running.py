@@ -65,8 +65,8 @@ def make_run(project: Project, settings: Settings, catalog: Catalog, progress: P
     files = {**learnt.files, "predictions.csv": _predictions(lesson, learnt).encode()}
     save_run(project.runs_folder / run.name, run, files, learnt.folders)
     catalog.add_run(run.name, run.learner, inputs, project.now())
-    for path in project.runs_folder.glob(f"{_UNFINISHED}*"):
-        shutil.rmtree(path)
+    if keep.exists():  # only its own: another training that was interrupted may be gone on with
+        shutil.rmtree(keep)
     return run
 
 

@@ -37,7 +37,9 @@ class LoopSection(Section):
     imbalance: Literal["none", "weights", "oversample"] = Field(
         "none", description="weights: each class counts alike; oversample: each is shown as often"
     )
-    augment: str = Field("light", description="none, light, seed003, seed004 or strong; see train --preview")
+    augment: Literal["none", "light", "strong", "seed003", "seed004"] = Field(
+        "light", description="how much pictures are changed while a network learns; see train --preview"
+    )
     layer_decay: float = Field(
         0.0, ge=0, le=1, description="factor of the learning rate at each stage down; 0: what suits the learner"
     )
