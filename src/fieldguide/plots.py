@@ -89,6 +89,8 @@ def curves(series: Mapping[str, Sequence[tuple[float, float]]], *, title: str, x
             axes.plot([one for one, _ in kept], [other for _, other in kept], _DASHES[place % len(_DASHES)],
                       marker="o" if len(kept) <= _MAX_MARKS else "", markersize=3.5,
                       color=_COLOURS[place % len(_COLOURS)], label=_label(name))  # fmt: skip
+        if all(one == round(one) for line in series.values() for one, _ in line if math.isfinite(one)):
+            axes.locator_params(axis="x", integer=True)  # there is no epoch 1.5
         if not any(series.values()):
             _say_empty(axes)
         elif len(series) > 1:

@@ -64,22 +64,20 @@ def draw_page(name: str, report: CompareReport) -> str:
 
 
 def _labels(rows: Sequence[CompareRow]) -> list[str]:
-    """What each row is called in a chart: its settings, and the seed where they do not tell it from another."""
+    """What each row is called: its settings, the seed too where they do not tell it from another, or else its name."""
     said = [row.name if row.learner == BASELINE else f"{row.learner}, {row.what}" for row in rows]
     often = Counter(said)
-    # the seed stands in front, where shortening leaves it
-    return [
-        one if often[one] == 1 else f"{row.learner}, seed {row.seed}, {row.what}"
-        for one, row in zip(said, rows, strict=True)
-    ]
+    said = [one if often[one] == 1 else f"{one}, seed {row.seed}" for one, row in zip(said, rows, strict=True)]
+    often = Counter(said)
+    return [one if often[one] == 1 else row.name for one, row in zip(said, rows, strict=True)]
 
 
 def _chart(rows: Sequence[CompareRow], kind: str) -> str:
     """A PNG in base64: accuracy for milliseconds ("fastest") or for megabytes ("smallest")."""
     points = []
-    for row, label in zip(rows, _labels(rows), strict=True):
+    for row in rows:
         cost, best = (row.p50_ms or 0.0, row.fastest) if kind == "fastest" else (row.bytes / 1e6, row.smallest)
-        points.append(PlotPoint(label, cost, *row.accuracy, best))
+        points.append(PlotPoint(row.name, cost, *row.accuracy, best))
     x = "for one picture on this machine, ms (half are faster)" if kind == "fastest" else "the published file, MB"
     return base64.b64encode(pareto(points, title="", x=x, y="held-out accuracy")).decode("ascii")
 

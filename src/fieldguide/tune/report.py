@@ -139,17 +139,17 @@ def _history(rows: Sequence[TrialRow], measure: str) -> bytes:
     """A PNG of each trial's value and the best so far."""
     each = [(float(row.number), row.value) for row in rows if row.state == "complete" and row.value is not None]
     best = [(float(number), value) for number, value in best_so_far(rows)]
-    return curves({"best so far": best, "each": each}, title="How the search went", x="trial", y=measure)
+    return curves({"best so far": best, "each": each}, title="", x="trial", y=measure)
 
 
 def _bars(importances: Sequence[Importance]) -> bytes:
     """A PNG of the settings' importances."""
     shares = {one.name: (one.share, one.spread) for one in importances}
-    return bars(shares, title="Which settings mattered", x="share of the variance between trials")
+    return bars(shares, title="", x="share of the variance between trials")
 
 
 def _curves(rows: Sequence[TrialRow], measure: str) -> bytes:
     """A PNG of the values after each step of the best trials that have steps."""
     stepped = [row for row in _ranked(rows) if row.steps][:_CURVES]
     lines = {f"trial {row.number}": [(float(step), value) for step, value in row.steps.items()] for row in stepped}
-    return curves(lines, title="The best trials with steps", x="step", y=measure)
+    return curves(lines, title="", x="step", y=measure)
