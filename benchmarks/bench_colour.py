@@ -1,14 +1,16 @@
 """The colour learner: its five families on the original system's own hard cases, and features per second beside it.
 
-`python benchmarks/bench_colour.py [PART...] [--families FAMILY...] [--grid usual|full]`, by default the parts families
-and speed. `families` reads ../shared/data/art-colour-vectors: 3,821 vectors, the support vectors of the original's SVM,
-so all its hard cases and none of the easy 12,500. Side by side, at the original's settings or, with --grid full, the
-best of its grids (the MLP's takes half an hour): its protocol (scaler fitted on everything, a random
-quarter held out, 5-fold on the rest, scikit-learn's own answers) and ours (scaler inside, near-copies in one fold,
-every row held out once, so a third more to learn from). `features` shows importance and the elimination curve.
+`families` reads ../shared/data/art-colour-vectors: 3,821 vectors, the support vectors of the original's SVM, so all its
+hard cases and none of the easy 12,500. Side by side, at the original's settings or, with `--grid full`, the best of its
+grids (the MLP's takes half an hour): its protocol (scaler fitted on everything, a random quarter held out, 5-fold on
+the rest, scikit-learn's own answers) and ours (scaler inside, near-copies in one fold, every row held out once, so a
+third more to learn from). `features` shows importance and the elimination curve.
 
 `speed` times the features on real pictures against the original's own code path,
 OpenCV's conversions and numpy's means and deviations, in interleaved rounds, the best of each; asked is twice as fast.
+
+`python benchmarks/bench_colour.py [--parts PART...] [--families FAMILY...] [--grid usual|full]`, by default the parts
+families and speed.
 """
 
 import argparse
@@ -213,7 +215,7 @@ def compare_speed() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=PARTS, metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=["families", "speed"], metavar="PART")
     parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES), metavar="FAMILY")
     parser.add_argument("--grid", choices=("usual", "full"), default="usual", help="full: search the original's grids")
     given = parser.parse_args()
@@ -223,7 +225,7 @@ def main() -> None:
         "features": show_features,
         "speed": compare_speed,
     }
-    for part in given.parts or ("families", "speed"):
+    for part in given.parts:
         parts[part]()
 
 

@@ -7,13 +7,16 @@ pipeline's features: its agreement with the peer's, and the accuracy of a head i
 Then what the pass is made of, each alone on all cores: decoding and fitting to the square, and the model on squares in
 memory. Asked is 0.8 of what the slower of the two allows, as if they had cores of their own; as they share the same
 ones, a pass that never waits does 1 / (1 / decode + 1 / model), and the share of that stands beside it.
+
+`python benchmarks/bench_features.py [EVERY]` takes every so-manieth picture only.
 """
 
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +40,6 @@ RUNTIMES: tuple[Runtime, ...] = ("onnxruntime", "openvino")
 PEER = "Pillow + eager PyTorch fp32"
 ASKED_RATIO, ASKED_SHARE = 8.0, 0.8
 Features = NDArray[np.float32]
-Given = TypeVar("Given")
 
 
 def plain_torch(paths: list[Path], model: Any) -> Features:
@@ -72,28 +74,28 @@ def in_batches(squares: NDArray[np.uint8], run: Runner) -> Features:
     return np.concatenate([run(squares[start : start + OURS]) for start in range(0, len(squares), OURS)])
 
 
-def main() -> None:
+def main(every: int) -> None:
     print(describe_machine())
-    paths = sorted(shared_data("flowers17").glob("*/*.jpg"))
+    paths = sorted(shared_data("flowers17").glob("*/*.jpg"))[::every]
     labels = np.unique([path.parent.name for path in paths], return_inverse=True)[1].astype(np.int64)
     model, squares = load_embedded(), load(paths)
     backbone = backbone_model(BackboneChoice(), SQUARE, cache_folder())
     runs = {runtime: open_runner(backbone, runtime) for runtime in RUNTIMES}
-    ways: dict[str, Callable[[], Features]] = {PEER: lambda: plain_torch(paths, model)}
-    parts: dict[str, Callable[[], object]] = {"decode": lambda: load(paths)}
+    pipelines: dict[str, Callable[[], Features]] = {PEER: lambda: plain_torch(paths, model)}
+    parts: dict[str, Callable[[], NDArray[Any]]] = {"decode": lambda: load(paths)}
     for runtime, run in runs.items():
-        ways[f"fieldguide, {runtime}"] = partial(whole_pass, paths, run)
+        pipelines[f"fieldguide, {runtime}"] = partial(whole_pass, paths, run)
         parts[runtime] = partial(in_batches, squares, run)
-    best, features = fastest(ways)
-    alone, _ = fastest(parts)
+    best, found = fastest({**pipelines, **parts})
+    features = {name: found[name] for name in pipelines}
     show_pipelines(best, features, labels, model)
-    show_bounds({one: len(paths) / best[f"fieldguide, {one}"] for one in RUNTIMES}, alone, len(paths))
+    show_bounds({one: len(paths) / best[f"fieldguide, {one}"] for one in RUNTIMES}, best, len(paths))
 
 
-def fastest(ways: dict[str, Callable[[], Given]]) -> tuple[dict[str, float], dict[str, Given]]:
+def fastest(ways: Mapping[str, Callable[[], NDArray[Any]]]) -> tuple[dict[str, float], dict[str, NDArray[Any]]]:
     """Seconds of each way, the best of interleaved rounds, and what each gave."""
     best: dict[str, float] = {}
-    given: dict[str, Given] = {}
+    given: dict[str, NDArray[Any]] = {}
     for _ in range(ROUNDS):
         for name, way in ways.items():
             begun = time.perf_counter()
@@ -142,4 +144,4 @@ def show_bounds(passes: dict[Runtime, float], alone: dict[str, float], count: in
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1)
