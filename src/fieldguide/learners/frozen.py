@@ -87,7 +87,7 @@ class FrozenModel:
             NoPermission: the project cannot be written.
         """
         features = pictures.embed(self.backbone, self.preprocessing, "onnxruntime" if exact else self.runtime)
-        return Answers(self.head.logits(features), features[:, : self.top])
+        return Answers(self.head.logits(features), features[:, : self.top].copy())  # a view would hold all of them
 
     def export(self, familiarity: Familiarity) -> bytes:
         """The bytes of `model.onnx`.

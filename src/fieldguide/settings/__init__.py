@@ -142,7 +142,7 @@ class FeaturesSettings(Section):
     runtime: Literal["auto", "onnxruntime", "openvino"] = Field(
         "auto", description="auto: the faster of those installed, measured once on this machine"
     )
-    batch_size: int = Field(32, ge=1, le=1024, description="pictures per call of the backbone")
+    batch_size: int = Field(8, ge=1, le=1024, description="pictures per call of the backbone; more take more memory")
 
 
 class EvaluateSettings(Section):
