@@ -1,13 +1,16 @@
 """The colour learner: its five families on the original system's own hard cases, and features per second beside it.
 
-`python benchmarks/bench_colour.py families [FAMILY...] [--grid]` reads ../shared/data/art-colour-vectors: 3,821
-vectors, the support vectors of the original's SVM, so all its hard cases and none of the easy 12,500. Side by side, at
-the original's settings or, with --grid, the best of its grids: its protocol (scaler fitted on everything, a random
-quarter held out, 5-fold on the rest, scikit-learn's own answers) and ours (scaler inside, near-copies in one fold,
-every row held out once, so a third more to learn from). `features` shows importance and the elimination curve.
+`families` reads ../shared/data/art-colour-vectors: 3,821 vectors, the support vectors of the original's SVM, so all its
+hard cases and none of the easy 12,500. Side by side, at the original's settings or, with `--grid full`, the best of its
+grids (the MLP's takes half an hour): its protocol (scaler fitted on everything, a random quarter held out, 5-fold on
+the rest, scikit-learn's own answers) and ours (scaler inside, near-copies in one fold, every row held out once, so a
+third more to learn from). `features` shows importance and the elimination curve.
 
-`python benchmarks/bench_colour.py speed` times the features on real pictures against the original's own code path,
-OpenCV's conversions and numpy's means and deviations, in interleaved rounds, the best of each.
+`speed` times the features on real pictures against the original's own code path,
+OpenCV's conversions and numpy's means and deviations, in interleaved rounds, the best of each; asked is twice as fast.
+
+`python benchmarks/bench_colour.py [--parts PART...] [--families FAMILY...] [--grid usual|full]`, by default the parts
+families and speed.
 """
 
 import argparse
@@ -33,12 +36,11 @@ from fieldguide.learners.colour_features import FEATURE_NAMES, colour_features
 from fieldguide.learners.families import FAMILIES, Choice, Family, Material
 from fieldguide.learners.fitting import estimator, fit_classifier, fit_quietly
 from fieldguide.learners.headfit import group_folds
+from fieldguide.learners.mattering import elimination_curve, permutation_importance
 from fieldguide.learners.searching import (
     DEFAULTS,
     choices,
-    elimination_curve,
     held_out_scores,
-    permutation_importance,
     search_families,
 )
 from fieldguide.metrics import accuracy, calibration_error
@@ -46,6 +48,7 @@ from fieldguide.records import Preprocessing
 
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 PUBLISHED = {"svm": 0.878, "mlp": 0.874, "logistic": 0.862, "forest": 0.836, "boosting": 0.782}
+PARTS = ("families", "features", "speed")
 NEAR = 0.02  # standard deviations, in every feature
 ROUNDS = 5
 PICTURES = 60
@@ -130,10 +133,11 @@ def show_features() -> None:
     features, labels, _ = load_vectors()
     material, choice = Material(features, labels), DEFAULTS["svm"]
     folds = group_folds(labels, near_copies(features), 5, 0)
-    found = permutation_importance(material, folds, choice)
+    fitted = search_families(material, folds, [choice]).fitted
+    found = permutation_importance(material, folds, fitted)
     order = np.argsort(-found.mean)
     print("importance:", ", ".join(f"{FEATURE_NAMES[one]} {found.mean[one]:.3f}" for one in order))
-    curve = elimination_curve(material, folds, choice)
+    curve = elimination_curve(material, folds, fitted)
     print("accuracy with 1, 2 ... 18 features:", " ".join(f"{one.accuracy:.3f}" for one in curve))
 
 
@@ -211,17 +215,18 @@ def compare_speed() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("part", choices=("families", "features", "speed"))
-    parser.add_argument("family", nargs="*", default=list(FAMILIES))
-    parser.add_argument("--grid", action="store_true", help="search the grids; the MLP's takes half an hour")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=["families", "speed"], metavar="PART")
+    parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES), metavar="FAMILY")
+    parser.add_argument("--grid", choices=("usual", "full"), default="usual", help="full: search the original's grids")
     given = parser.parse_args()
     print(describe_machine())
     parts: dict[str, Callable[[], None]] = {
-        "speed": compare_speed,
+        "families": partial(compare_families, given.families, given.grid == "full"),
         "features": show_features,
-        "families": partial(compare_families, given.family, given.grid),
+        "speed": compare_speed,
     }
-    parts[given.part]()
+    for part in given.parts:
+        parts[part]()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from faulty import HERE, QUICK, FaultServer, Rebinding, located
 from fieldguide.errors import SettingsError
 from fieldguide.net import Client, Fetched, NetRules
-from fieldguide.net.addresses import is_public
+from fieldguide.net.addresses import asking, guard, is_public
 
 # {port} is that of a listener on loopback.
 PRIVATE = (
@@ -119,6 +119,53 @@ def test_a_name_with_a_public_and_a_private_address_never_reaches_the_private_on
 
         assert asyncio.run(fetch()).reason in ("refused_address", "unreachable")
         assert server.log == []
+
+
+@pytest.mark.parametrize("places", [(HERE,), ("127.0.0.3", HERE)])  # several addresses are tried in tasks of their own
+def test_a_private_host_is_reached_under_its_own_name_alone(places: tuple[str, ...]) -> None:
+    class Home(Rebinding):
+        async def resolve(
+            self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+        ) -> list[ResolveResult]:
+            return [located(host, place, self.port) for place in places]
+
+    with FaultServer() as server, FaultServer() as inner:
+        server.other = inner.port
+        own = {"nas.example": frozenset({server.port})}
+        rules = dataclasses.replace(
+            QUICK,
+            tries=1,
+            robots=False,
+            private_hosts=frozenset(own),
+            host_ports=own,
+            ports=frozenset({80, inner.port}),
+        )
+
+        async def fetch(*urls: str) -> list[str]:
+            async with Client(rules, resolver=Home("", "", server.port)) as client:
+                return [(await client.fetch(url)).reason for url in urls]
+
+        port = server.port
+        assert asyncio.run(fetch(f"http://nas.example:{port}/good", f"http://NAS.example.:{port}/good")) == ["", ""]
+        asked = [f"http://{host}:{port}/good" for host in ("other.example", "a.nas.example", HERE)]
+        assert asyncio.run(fetch(*asked)) == ["refused_port"] * 3
+        asked = [
+            "http://other.example/good",
+            f"http://nas.example:{port}/to_loopback",
+            f"http://{HERE}:{inner.port}/good",
+        ]
+        assert asyncio.run(fetch(*asked)) == ["refused_address"] * 3
+        assert server.log == ["good", "good", "to_loopback"] and inner.log == []
+
+
+@pytest.mark.parametrize("place", ["169.254.169.254", "100.100.100.200", "fd00:ec2::254", "fe80::1", "0.0.0.0"])
+def test_a_private_host_is_no_way_to_the_services_of_a_cloud(place: str) -> None:
+    make = guard(dataclasses.replace(QUICK, private_hosts=frozenset({"nas.example"})))
+    family = socket.AF_INET6 if ":" in place else socket.AF_INET
+    with asking("nas.example"), pytest.raises(OSError, match="refused"):
+        make((family, socket.SOCK_STREAM, 0, "", (place, 80)))
+    with asking("nas.example"):
+        make((socket.AF_INET, socket.SOCK_STREAM, 0, "", ("192.168.7.5", 80))).close()
 
 
 def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch, listener: FaultServer) -> None:

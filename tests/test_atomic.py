@@ -125,6 +125,17 @@ def test_sweeping_touches_nothing_that_others_made(tmp_path: Path) -> None:
     assert listing(tmp_path) == {".notes.tmp", "mine", "mine/.draft.tmp"}
 
 
+def test_where_others_may_be_writing_only_what_is_old_is_swept(tmp_path: Path) -> None:
+    for folder in ("busy", "idle"):
+        for age in (10, 1000):
+            path = tmp_path / folder / f".fieldguide-{age}.tmp"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("half")
+            os.utime(path, (1e9 - age, 1e9 - age))
+    sweep(tmp_path, (tmp_path / "busy",), 1e9 - 100)
+    assert listing(tmp_path) == {"busy", "busy/.fieldguide-10.tmp", "idle"}
+
+
 def test_sweeping_puts_back_a_folder_that_was_on_its_way(tmp_path: Path) -> None:
     (tmp_path / ".fieldguide-old-guide.tmp").mkdir()
     (tmp_path / ".fieldguide-old-guide.tmp" / "model").write_text("old")

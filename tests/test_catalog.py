@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fieldguide.catalog import MIGRATIONS, Catalog
-from fieldguide.errors import DiskFull, NoPermission, ProjectDamaged, ProjectTooNew
+from fieldguide.errors import DiskFailed, DiskFull, NoPermission, ProjectDamaged, ProjectTooNew
 from fieldguide.records import Grouping, ImageRow, ImageState, Label, Origin, Verdict
 
 
@@ -226,6 +226,17 @@ def test_a_full_disk(file: Path) -> None:
         with pytest.raises(DiskFull):
             catalog.add_images([row(f"{number:064}", location="x" * 100) for number in range(500)], "t")
         assert catalog.hashes() == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("SQLITE_IOERR_READ", DiskFailed), ("SQLITE_IOERR_FSYNC", DiskFailed), ("SQLITE_IOERR_SHMSIZE", DiskFull)],
+)
+def test_a_disk_that_fails_is_not_called_full(file: Path, name: str, kind: type[Exception]) -> None:
+    failed = sqlite3.OperationalError("disk I/O error")
+    failed.sqlite_errorname = name
+    with Catalog(file) as catalog, pytest.raises(kind), catalog._translated():
+        raise failed
 
 
 def test_who_reads_is_not_stopped_by_who_writes(file: Path) -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import threading
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -291,10 +292,13 @@ def test_a_source_that_gives_nothing_is_an_error(
 def test_a_page_that_is_not_understood_is_kept(tmp_path: Path) -> None:
     project = plants(tmp_path / "plants", ("rose",))
     strange = answering(lambda: web.json_response({"results": [{"strange": 1}], "result_count": 1}))
-    with internet(**{"api.openverse.org": strange}) as net, pytest.raises(LayoutChanged):
+    with internet(**{"api.openverse.org": strange}) as net, pytest.raises(LayoutChanged) as caught:
         collected(project, net)
+    kept = project.root / "answers" / "openverse.txt"
+    assert str(kept) in caught.value.hint and b"strange" in kept.read_bytes()
     with project.catalog() as catalog:
-        assert b"strange" in Ledger(catalog).page_body("openverse")
+        ((body,),) = catalog.rows("SELECT body FROM page")
+        assert b"strange" in zlib.decompress(body)
     with internet() as net:
         assert collected(project, net).found == {"rose": 30}, "the next run asks again"
 
@@ -323,6 +327,18 @@ def test_no_network(tmp_path: Path) -> None:
     with LocalInternet({}) as net, pytest.raises(NetworkDown) as caught:
         collected(project, net)
     assert caught.value.hint
+
+
+def test_without_a_network_a_list_waits_for_the_next_run(tmp_path: Path) -> None:
+    own = {"sources": ["urls"], "licences": "any", "options": {"urls": {"query": "list.txt"}}, "per_class": 12}
+    project = plants(tmp_path / "plants", ("rose",), **own)
+    good = [number for number in range(100) if is_good(number)][:12]
+    addresses = [str(item("rose", number)["url"]) for number in good]
+    (project.root / "list.txt").write_text("\n".join(addresses), encoding="utf-8")
+    with LocalInternet({}) as net, pytest.raises(NotReady, match="12 pictures wait for the next run"):
+        collected(project, net)
+    with internet() as net:
+        assert collected(project, net).found == {"rose": 12}
 
 
 def test_the_daily_budget_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -584,9 +600,7 @@ def searching(folder: Path, searx: Searx, concurrency: int = 16) -> Path:
         "per_class": 40,
         "licences": "any",
         "contact": "tests@example.org",
-        "allow_networks": ["127.0.0.0/8"],
-        "ports": [searx.port],
-        "hosts": {"127.0.0.1": {"spacing_s": 0.0, "concurrency": concurrency}},
+        "hosts": {"127.0.0.1": {"spacing_s": 0.0, "concurrency": concurrency, "private": "yes", "ports": [searx.port]}},
         "options": {"searxng": {"base_url": base}},
     }
     new(folder, {"rose": {}, "tulip": {}}, changed={"collect": asked})
@@ -635,6 +649,9 @@ def test_a_second_collect_is_told_who_is_first(tmp_path: Path) -> None:
         first = start("collect", "-C", folder)
         _wait_for(lambda: len(searx.log) > 3)
         check_two_lines(run("collect", "-C", folder), 75, "collect")
+        assert "a plan" in run("collect", "-C", folder, "--dry-run").stdout, (
+            "a plan writes nothing, so it need not wait"
+        )
         first.send_signal(signal.SIGKILL)
         first.communicate(timeout=30)
 

@@ -254,13 +254,13 @@ def test_nothing_is_recommended_that_does_not_beat_the_baseline() -> None:
 def test_the_cheapest_of_those_that_cannot_be_told_apart_is_recommended() -> None:
     truth = truths(200)
     best = made("best", truth, range(4), p50_ms=40.0, bytes=90_000_000)
-    quick = made("quick", truth, range(2, 9), p50_ms=4.0, bytes=20_000_000)
-    small = made("small", truth, range(2, 10), p50_ms=4.4, bytes=9_000_000)
+    quick = made("quick", truth, range(2, 7), p50_ms=4.0, bytes=20_000_000)
+    small = made("small", truth, range(1, 7), p50_ms=4.4, bytes=9_000_000)
     poor = made("poor", truth, range(50), p50_ms=1.0, bytes=100_000)
     report = compare_runs([best, quick, small, poor, idle(truth)])
     assert by_name(report)["poor"].verdict == "worse"
     assert report.recommended == "small"  # about as fast as the quickest, and half its size
-    assert "3 runs between which these pictures cannot decide" in report.advice
+    assert "costs least of the 3 runs within one standard error of the most accurate, best" in report.advice
     low = (by_name(report)["small"].difference or (0, 0, 0))[1]
     assert low < 0 and f"up to {-low * 100:.1f} points less accurate" in report.advice
     assert compare_runs([best, poor]).recommended == "best"
@@ -270,6 +270,22 @@ def test_the_cheapest_of_those_that_cannot_be_told_apart_is_recommended() -> Non
     fast = replace(best, p50_ms=3.0, bytes=1_000_000)
     report = compare_runs([fast, quick, small])
     assert report.recommended == "best" and "2 other runs do not differ" in report.advice
+
+
+def test_a_run_beyond_one_standard_error_is_not_taken_for_being_cheap() -> None:
+    truth = truths(200)
+    best = made("best", truth, range(4), p50_ms=40.0, bytes=90_000_000)
+    near = made("near", truth, range(1, 7), p50_ms=30.0, bytes=80_000_000)
+    far = made("far", truth, range(2, 11), p50_ms=1.0, bytes=100_000)
+    report = compare_runs([best, near, far])
+    row = by_name(report)["far"]
+    assert row.verdict == "no significant difference" and row.difference
+    error = (row.difference[2] - row.difference[1]) / (2 * 1.96)
+    assert -2 * error < row.difference[0] < -error
+    assert report.recommended == "near"
+    alone = compare_runs([best, far])
+    assert alone.recommended == "best" and "1 other run does not differ" in alone.advice
+    assert "none within one standard error of it costs less" in alone.advice
 
 
 def test_the_frontiers() -> None:

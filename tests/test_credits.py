@@ -120,7 +120,8 @@ def test_a_line_says_title_author_licence_source_and_page(project: Project) -> N
     sha256 = f"{0:064x}"
     assert rows_of(project) == [
         {"sha256": sha256, "file": f"images/00/{sha256}.jpeg", "class_name": "circle", "title": "A blue circle",
-         "author": "Ana Lima", "licence": "CC-BY-SA-3.0", "licence_url": BY_SA, "source": "openverse",
+         "author": "Ana Lima", "licence": "CC-BY-SA-3.0", "licence_url": BY_SA,
+         "licence_raw": "CC BY-SA 3.0 de", "source": "openverse",
          "page": "https://pictures.example/works/7", "location": "https://pictures.example/7.jpg"}
     ]  # fmt: skip
     seen = Seen(page_of(project))

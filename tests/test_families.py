@@ -16,14 +16,13 @@ from fieldguide.learners.colour_features import FEATURE_NAMES
 from fieldguide.learners.families import FAMILIES, Choice, Classifier, Family, Material
 from fieldguide.learners.fitting import estimator, fit_classifier, fit_quietly
 from fieldguide.learners.headfit import group_folds
+from fieldguide.learners.mattering import elimination_curve, lighten, permutation_importance
 from fieldguide.learners.searching import (
     DEFAULTS,
     GRIDS,
     Tried,
     choices,
-    elimination_curve,
     held_out_scores,
-    permutation_importance,
     search_families,
 )
 from fieldguide.metrics import accuracy, calibration_error
@@ -292,12 +291,13 @@ def test_balancing_finds_more_of_a_rare_class(family: Family) -> None:
 def test_what_matters_is_found_and_noise_is_not() -> None:
     material = clouds(200)
     folds = group_folds(material.labels, None, 4, 0)
-    found = permutation_importance(material, folds, SMALL["logistic"])
+    fitted = search_families(material, folds, [SMALL["logistic"]]).fitted
+    found = permutation_importance(material, folds, fitted)
     assert set(np.argsort(-found.mean)[:2]) == {0, 1}
     assert found.mean[:2].min() > 0.1
     assert np.abs(found.mean[2:]).max() < 0.05
     assert found.spread.shape == (5,)
-    again = permutation_importance(material, folds, SMALL["logistic"])
+    again = permutation_importance(material, folds, fitted)
     assert np.array_equal(again.mean, found.mean)
 
 
@@ -305,13 +305,16 @@ def test_importance_is_measured_on_held_out_rows() -> None:
     """A forest knows its own rows by heart, noise included; held out, noise is worth nothing."""
     material = clouds(200)
     shuffled = replace(material, labels=np.random.default_rng(1).permutation(material.labels))
-    found = permutation_importance(shuffled, group_folds(shuffled.labels, None, 4, 0), SMALL["forest"])
+    folds = group_folds(shuffled.labels, None, 4, 0)
+    found = permutation_importance(shuffled, folds, search_families(shuffled, folds, [SMALL["forest"]]).fitted)
     assert np.abs(found.mean).max() < 0.08
 
 
-def test_the_elimination_curve_rises_and_then_stays() -> None:
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_elimination_curve_rises_and_then_stays(family: Family) -> None:
     material = clouds(200)
-    curve = elimination_curve(material, group_folds(material.labels, None, 4, 0), SMALL["logistic"])
+    folds = group_folds(material.labels, None, 4, 0)
+    curve = elimination_curve(material, folds, search_families(material, folds, [SMALL[family]]).fitted)
     assert [one.count for one in curve] == [1, 2, 3, 4, 5]
     assert curve[1].accuracy > curve[0].accuracy + 0.1
     assert abs(curve[4].accuracy - curve[1].accuracy) < 0.08
@@ -319,6 +322,14 @@ def test_the_elimination_curve_rises_and_then_stays() -> None:
         assert one.recall == pytest.approx(one.accuracy)
         assert 0 <= one.precision <= 1
         assert 0 <= one.f1 <= 1
+
+
+def test_a_lighter_form_is_of_the_same_family_and_never_heavier() -> None:
+    for family, choice in DEFAULTS.items():
+        assert lighten(choice).family == family
+    few = Choice("forest", {"n_estimators": 7, "max_depth": 25})
+    assert lighten(few) == few and lighten(DEFAULTS["svm"]) == DEFAULTS["svm"]
+    assert lighten(DEFAULTS["boosting"]).settings == {"n_estimators": 10, "max_depth": 3}
 
 
 # ---- the original system's hard cases

@@ -115,6 +115,15 @@ def test_only_what_is_missing_is_computed(embedder: Embedder, images: dict[str, 
         [embedder.project.image_path(*item) for item in images.items()], SQUARE, Limits(), fresh, 4)]))  # fmt: skip
 
 
+def test_a_picture_may_be_asked_for_twice_and_others_be_kept_beside_it(
+    embedder: Embedder, images: dict[str, str], backbone: Backbone
+) -> None:
+    wanted = embedder.embed(images, SilentProgress())
+    some = Pictures(embedder.project, tuple(images.items()), embedder.settings, SilentProgress()).take([4, 1, 4])
+    assert np.array_equal(some.embed(Path("model-1.onnx"), SQUARE, "onnxruntime"), wanted[[4, 1, 4]])
+    assert backbone.seen == 9
+
+
 def test_an_interrupted_pass_keeps_its_shards(
     embedder: Embedder, images: dict[str, str], backbone: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,6 +39,15 @@ def test_a_pictures_licence_overrides_the_records() -> None:
     )
 
 
+@pytest.mark.parametrize(("pictures", "counts"), [("CC BY-NC 4.0", "CC BY-NC 4.0"), ("unknown", "CC0"), ("", "CC0")])
+def test_the_most_specific_licence_that_says_anything_counts(pictures: str, counts: str) -> None:
+    medium = {"type": "StillImage", "identifier": "https://a.example/1.jpg", "license": pictures}
+    record = {"key": 1, "license": "CC0", "media": [medium]}
+    body = json.dumps({"results": [record], "endOfRecords": True, "count": 1, "limit": 300}).encode()
+    page = search(GbifSource(), QUERY, one_answer(body), json.dumps({"taxon": 9, "offset": 0}))
+    assert [one.licence for one in page.candidates] == [counts]
+
+
 def test_a_synonym_is_searched_under_its_accepted_name() -> None:
     script = Script([MATCH, FIRST])
     search(GbifSource(), QUERY, script)

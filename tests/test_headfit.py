@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fieldguide.calibration import log_losses, softmax
 from fieldguide.layers import Activation, Layer
+from fieldguide.learners import headfit, logistic, solving
 from fieldguide.learners.headfit import (
     Head,
     choose_within_error,
@@ -141,6 +142,46 @@ def test_the_strength_with_the_least_held_out_loss_is_chosen() -> None:
     logits = {one: held_out_logits(features, noisy, folds, one) for one in strengths}
     losses = {one: min(log_losses(logits[one] / t, noisy).mean() for t in temperatures) for one in strengths}
     assert losses[found.strength] <= min(losses.values()) + 0.01
+
+
+def test_many_rows_go_another_way_to_the_same_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = clouds(150, 40, 3, seed=1)
+    shuffle = np.random.default_rng(2).permutation(150)
+    features, labels = features[shuffle], labels[shuffle]
+    features[:, 3] = 1.5
+    before = features.copy()
+    folds = group_folds(labels, None, 3, 0)
+    few = {one: held_out_logits(features, labels, folds, one) for one in (0.001, 0.01)}
+    head = fit_head(features, labels, 0.01, 1.3)
+    monkeypatch.setattr(headfit, "_MANY", 149)
+    monkeypatch.setattr(logistic, "_fit_path", None)
+    for strength, wanted in few.items():
+        found = held_out_logits(features, labels, folds, strength)
+        assert softmax(found) == pytest.approx(softmax(wanted), abs=0.05)
+    other = fit_head(features, labels, 0.01, 1.3)
+    assert other.probs(features) == pytest.approx(head.probs(features), abs=0.03)
+    assert np.array_equal(features, before)
+    searched = search_head(features, labels, folds, (0.01, 0.001))
+    assert searched.strength in few
+    assert softmax(searched.logits) == pytest.approx(softmax(few[searched.strength]), abs=0.05)
+
+
+def test_of_many_rows_no_more_strengths_are_tried_once_two_are_worse(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+    advance = solving.Solver.advance
+
+    def watch(self: solving.Solver, strength: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        asked.append(strength)
+        return advance(self, strength)
+
+    monkeypatch.setattr(headfit, "_MANY", 100)
+    monkeypatch.setattr(solving.Solver, "advance", watch)
+    features, labels = clouds(120, 60, 3)
+    noisy = np.where(np.arange(120) % 3 == 0, np.random.default_rng(1).integers(0, 3, 120), labels)
+    folds = group_folds(noisy, None, 3, 0)
+    found = search_head(features, noisy, folds, (100.0, 1.0, 0.1, 10.0, 0.0003, 0.003))
+    assert 100.0 not in asked and len(set(asked)) > 2
+    assert found.strength == 0.1
 
 
 def test_the_simplest_within_an_error_of_the_best_is_chosen() -> None:

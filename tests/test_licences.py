@@ -14,7 +14,6 @@ from fieldguide.licences import (
     Licence,
     Policy,
     allowed,
-    attribution_line,
     licence_name,
     licence_url,
     most_specific,
@@ -287,23 +286,6 @@ def test_two_licences_together_allow_no_more_than_each(one: str, other: str, pol
     both = read_licence(one, other)
     if allowed(both, policy) and policy != "any":
         assert allowed(read_licence(one), policy) and allowed(read_licence(other), policy)
-
-
-@given(anything, anything, anything, anything)
-def test_a_credit_is_one_line(title: str, author: str, raw: str, page: str) -> None:
-    line = attribution_line(title, author, read_licence(raw), page)
-    assert line and len(line.splitlines()) == 1
-    line.encode("utf-8")
-
-
-def test_the_credit_names_title_author_source_and_licence() -> None:
-    page = "https://example.org/p/1"
-    by = read_licence("by-sa 2.0")
-    said = attribution_line("A cat", "Ana\n Lima", by, page)
-    deed = "https://creativecommons.org/licenses/by-sa/2.0/"
-    assert said == f'"A cat" by Ana Lima, {page}, CC BY-SA 2.0 ({deed})'
-    assert attribution_line("", "", read_licence(""), "") == "Untitled by an unknown author, licence unknown"
-    assert attribution_line("\u202eevil", "", read_licence("own"), "") == '"evil" by an unknown author, own picture'
 
 
 def test_names_of_licences_for_people() -> None:

@@ -19,8 +19,8 @@ from fieldguide.learners.loop import Keeping, train_network  # noqa: E402
 from fieldguide.learners.loop_records import EpochRow, Examples, LoopSettings, Trained  # noqa: E402
 from fieldguide.learners.networks import Network, build_network  # noqa: E402
 from fieldguide.learners.optimiser import Average, Stepper  # noqa: E402
-from fieldguide.learners.passes import load_batches, predict  # noqa: E402
-from fieldguide.learners.sampling import class_balance, epoch_order  # noqa: E402
+from fieldguide.learners.passes import cut, load_batches, predict  # noqa: E402
+from fieldguide.learners.sampling import class_balance, epoch_order, even_out  # noqa: E402
 from fieldguide.learners.schedule import lr_factor  # noqa: E402
 from fieldguide.learners.tracking import describe_epoch  # noqa: E402
 from fieldguide.progress import SilentProgress  # noqa: E402
@@ -42,6 +42,33 @@ def far(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
 
 
 # ---- learning
+
+
+def test_no_batch_is_left_with_one_picture() -> None:
+    def ends(count: int, size: int) -> list[tuple[int, int]]:
+        return [(piece.start, piece.stop) for piece in cut(count, size)]
+
+    assert ends(7, 3) == [(0, 3), (3, 7)] and ends(8, 3) == [(0, 3), (3, 6), (6, 8)]
+    assert (
+        ends(1, 3) == [(0, 1)]
+        and ends(2, 3) == [(0, 2)]
+        and ends(0, 3) == []
+        and ends(3, 1) == [(0, 1), (1, 2), (2, 3)]
+    )
+
+
+@pytest.mark.parametrize(("batch_size", "accumulate"), [(32, 1), (8, 4), (8, 1)])
+def test_a_picture_too_many_for_the_batches_is_learnt_from(batch_size: int, accumulate: int) -> None:
+    """33 pictures at 32 pixels: where the network ends in one value per channel, one alone cannot be normalised."""
+    squares = np.random.default_rng(0).integers(0, 256, (33, 32, 32, 3), dtype=np.uint8)
+    examples = Examples(squares, np.arange(33) % 3, np.arange(33), np.zeros(0, np.intp))
+    network = build_network("small", 3, 32, 0)
+    changes: dict[str, Any] = {"epochs": 1, "batch_size": batch_size, "accumulate": accumulate}
+    trained = train(network, examples, **changes)
+    assert sum(one.shown for one in trained.balance) == 33 and len(trained.history) == 1
+    with pytest.raises(SettingsError) as caught:
+        train(build_network("small", 3, 32, 0), examples, epochs=1, batch_size=1)
+    assert "batch_size = 2" in caught.value.hint
 
 
 @pytest.mark.parametrize("optimiser", ["adamw", "adam", "sgd", "rmsprop"])
@@ -537,3 +564,12 @@ def test_predicting_leaves_the_network_as_it_was() -> None:
     none = predict(network, examples.squares, examples.val[:0], 5)
     assert none.logits.shape == (0, CLASSES) and none.features.shape == (0, 8)
     assert network.size == SIZE
+
+
+def test_a_fit_that_sees_all_rows_at_once_is_evened_out_by_showing_rare_ones_again() -> None:
+    labels = np.array([0, 1, 1, 1, 1, 2, 2, 0])
+    places = np.array([1, 2, 3, 4, 5, 6, 7])
+    shown = even_out(places, labels, "oversample")
+    assert np.bincount(labels[shown]).tolist() == [4, 4, 4]
+    assert set(shown.tolist()) == set(places.tolist()) and np.bincount(shown)[5:7].tolist() == [2, 2]
+    assert np.array_equal(even_out(places, labels, "none"), places)

@@ -566,6 +566,33 @@ def test_a_host_that_is_not_there_is_not_tried_for_every_picture() -> None:
     assert {(one.reason, one.passing) for one in fetched} == {("dns", True)} and resolver.asked == 4
 
 
+@pytest.mark.parametrize("robots", [False, True])
+def test_without_a_network_that_is_said_at_once_and_no_address_counts_as_asked(robots: bool) -> None:
+    class Noting(Rebinding):
+        async def resolve(
+            self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+        ) -> list[ResolveResult]:
+            looked_up.append(host)
+            return await internet.resolver().resolve(host, port, family)
+
+    looked_up: list[str] = []
+    with LocalInternet({"here.example": picture}) as internet:
+        rules = internet.rules(dataclasses.replace(QUICK, tries=4, robots=robots))
+
+        async def run() -> list[Fetched]:
+            async with Client(rules, resolver=Noting("", "", 0), ssl=internet.trust()) as client:
+                found = [await client.fetch(f"https://gone{number}.example/") for number in range(3)]
+                assert not client.answered
+                found.append(await client.fetch("https://here.example/1"))
+                assert client.answered
+                return [*found, await client.fetch("https://gone9.example/")]
+
+        *before, there, after = asyncio.run(run())
+    assert [(one.reason, one.passing, one.unasked) for one in before] == [("dns", True, True)] * 3
+    assert (there.reason, after.reason, after.unasked) == ("", "dns", False)
+    assert [looked_up.count(f"gone{number}.example") for number in (0, 1, 2, 9)] == [2, 1, 1, 4]
+
+
 async def _forbidden(_: web.BaseRequest) -> web.StreamResponse:
     return web.Response(status=403)
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,12 @@ def test_the_proof_is_written_down(built: Project) -> None:
     assert about["parity"]["compared"] == len(vals)
     assert about["parity"]["agreement"] == 1.0
     assert about["data"]["images"] == sum(about["data"][name] for name in ("train", "val", "test"))
+
+
+def test_of_many_val_pictures_only_some_are_asked_about(built: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fieldguide.publish._PROVED", 1)
+    shutil.rmtree(built.guide_folder)
+    assert press(built).compared == 1
 
 
 def test_publishing_needs_an_evaluated_run(filled_project: Project) -> None:

@@ -125,3 +125,12 @@ def test_a_folder_that_may_not_be_written(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(NoPermission):
         write_settings(path, {"seed": 3})
     assert path.read_text() == MINE
+
+
+def test_an_edit_that_loses_something_is_never_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = file(tmp_path, MINE)
+    monkeypatch.setattr("tomlkit.dumps", lambda _: "seed = 3\n")
+    with pytest.raises(SettingsError, match="cannot be changed here") as caught:
+        write_settings(path, {"seed": 3})
+    assert caught.value.hint == "set by hand: seed = 3"
+    assert path.read_text() == MINE

@@ -39,8 +39,9 @@ pytest.importorskip("optuna", reason="tuning needs the extra [train]")
 
 from fieldguide.tune.importance import best_so_far, param_importances
 from fieldguide.tune.report import About, summarise, write_report
-from fieldguide.tune.study import Plan, Study, TrialRow, open_study
-from fieldguide.tune.trials import Ended, Limits, Pruned, TrialCall, best_row, run_trials
+from fieldguide.tune.rows import TrialRow, best_row
+from fieldguide.tune.study import Plan, Study, open_study
+from fieldguide.tune.trials import Ended, Limits, Pruned, TrialCall, run_trials
 
 LR = Space({"loop.lr": Floats(1e-5, 1e-1, log=True)})
 SCRIPT = Path(__file__).with_name("kill_tuning.py")
@@ -89,6 +90,7 @@ def search(folder: Path, trials: int, children: int, kills: int, hash_seed: str)
     return rows
 
 
+@pytest.mark.slow
 def test_twenty_kills_change_nothing(tmp_path: Path) -> None:
     calm = search(tmp_path / "calm", 28, 1, 0, "1")
     hurt = search(tmp_path / "hurt", 28, 1, 21, "2")
@@ -133,6 +135,19 @@ def test_it_learns(study: Study) -> None:
     assert sorted(late)[len(late) // 2] < 0.5, "half of a search by chance would be further than 1 from the best"
 
 
+def test_what_fails_is_kept_away_from(tmp_path: Path) -> None:
+    space = Space({"learner": Choices(("a", "b", "c", "d")), "loop.lr": Floats(0.0, 1.0)})
+
+    def only_a(call: TrialCall) -> float:
+        if call.params["learner"] != "a":
+            raise SettingsError("it cannot be", "take another")
+        return float(call.params["loop.lr"])
+
+    with open_study(tmp_path, Plan(space, "pictures", first=({"learner": "a"},))) as one:
+        late = run(one, 30, only_a)[12:]
+    assert sum(row.state == "failed" for row in late) < 9, "by chance it would be three of four"
+
+
 def test_an_interrupt_leaves_the_trial_to_be_gone_on_with(tmp_path: Path, study: Study) -> None:
     calls: list[tuple[int, bool, int]] = []
 
@@ -159,6 +174,7 @@ def test_an_interrupt_leaves_the_trial_to_be_gone_on_with(tmp_path: Path, study:
     assert [row.state for row in rows] == ["complete"] * 4
     assert calls == [(0, False, 0), (1, False, 0), (2, False, 0), (2, True, 2), (3, False, 0)]
     assert rows[2].steps == {1: 0.1, 2: 0.2, 3: 0.3}
+    assert not list(tmp_path.rglob("trial-*")), "what trials kept is gone once they have ended"
 
 
 def test_a_trial_that_kills_its_process_again_and_again_is_given_up(tmp_path: Path) -> None:
@@ -178,7 +194,7 @@ def test_a_trial_that_kills_its_process_again_and_again_is_given_up(tmp_path: Pa
                 os._exit(1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9, death
     with open_study(tmp_path / "tune", plan) as one:
-        rows = run(one, 3, die)
+        rows = run(one, 3)
     assert [row.state for row in rows] == ["complete", "failed", "complete"]
     assert "died 10 times" in rows[1].reason
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -25,6 +26,28 @@ def all_of(path: Path) -> list[ResultPage]:
     while pages[-1].cursor:
         pages.append(search(path, pages[-1].cursor))
     return pages
+
+
+def test_a_list_is_read_once_for_all_classes_and_again_when_it_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("url,label\nhttps://a.example/1,heron\nhttps://a.example/2,stork\n", encoding="utf-8")
+    source, opened, really = UrlsSource(), [], Path.open
+
+    def watched(self: Path, *how: Any, **more: Any) -> Any:
+        opened.append(self)
+        return really(self, *how, **more)
+
+    def found(class_name: str) -> list[str]:
+        page = asyncio.run(source.search(Query("urls", class_name, str(path)), "", nobody))
+        return [one.url for one in page.candidates]
+
+    monkeypatch.setattr(Path, "open", watched)
+    assert (found("heron"), found("stork")) == (["https://a.example/1"], ["https://a.example/2"])
+    assert len(opened) == 1
+    path.write_text("url,label\nhttps://a.example/1,heron\nhttps://a.example/23,stork\n", encoding="utf-8")
+    assert found("stork") == ["https://a.example/23"]
 
 
 def test_a_csv_row_becomes_a_candidate_with_its_credits(tmp_path: Path) -> None:

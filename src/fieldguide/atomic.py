@@ -8,7 +8,7 @@ import ctypes
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,21 +36,29 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
         NoPermission: the folder cannot be written.
     """
     with translate_os_errors(f"writing {path}"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=_PREFIX, suffix=_SUFFIX, dir=path.parent)
+        handle, name = _begin(path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
+                os.fchmod(handle, 0o644)
                 if durable:
                     file.flush()
-                    os.fsync(file.fileno())
-            Path(name).chmod(0o644)
+                    os.fsync(handle)
             Path(name).replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
         if durable:
             _flush_folder(path.parent)
+
+
+def _begin(folder: Path) -> tuple[int, str]:
+    """The handle and the path of an unfinished file in the folder, which is made where it is missing."""
+    try:
+        return tempfile.mkstemp(prefix=_PREFIX, suffix=_SUFFIX, dir=folder)
+    except FileNotFoundError:
+        folder.mkdir(parents=True, exist_ok=True)
+        return tempfile.mkstemp(prefix=_PREFIX, suffix=_SUFFIX, dir=folder)
 
 
 def flush_disk(folder: Path) -> None:
@@ -122,16 +130,19 @@ def _exchange(one: Path, other: Path) -> bool:
     return bool(rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0)
 
 
-def sweep(folder: Path, but: Path | None = None) -> None:
+def sweep(folder: Path, busy: Sequence[Path] = (), older_than: float = 0.0) -> None:
     """Nothing; what a kill left unfinished below the folder is gone, or put back where it was in the middle of a swap.
 
     Only names that this module makes are touched, and only whoever may write there calls this.
 
     Args:
         folder: where to look.
-        but: a folder in it where others may be writing now.
+        busy: folders in it where others may be writing now.
+        older_than: seconds since 1970; in those, only what was written before is touched.
     """
-    for path in [path for path in folder.rglob(f"{_PREFIX}*{_SUFFIX}") if but is None or but not in path.parents]:
+    for path in list(folder.rglob(f"{_PREFIX}*{_SUFFIX}")):
+        if any(one in path.parents for one in busy) and not _is_older(path, older_than):
+            continue
         target = path.with_name(path.name.removeprefix(_OLD).removesuffix(_SUFFIX))
         if path.name.startswith(_OLD) and not target.exists():
             path.rename(target)
@@ -139,6 +150,14 @@ def sweep(folder: Path, but: Path | None = None) -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+
+
+def _is_older(path: Path, than: float) -> bool:
+    """Whether a file was written before; one that has gone meanwhile is not."""
+    try:
+        return path.stat().st_mtime < than
+    except FileNotFoundError:
+        return False
 
 
 def _flush(path: Path) -> None:

@@ -13,7 +13,8 @@ from fieldguide.records import Origin
 __all__ = ["CreditLine", "credit_lines", "credit_table"]
 
 _HEADING = (
-    "sha256", "file", "class_name", "title", "author", "licence", "licence_url", "source", "page", "location",
+    "sha256", "file", "class_name", "title", "author", "licence", "licence_url", "licence_raw", "source", "page",
+    "location",
 )  # fmt: skip
 
 
@@ -23,6 +24,7 @@ class CreditLine:
 
     Attributes:
         file: the picture's place, relative to the folder that CREDITS.csv is in; "" where it is not there.
+        licence_raw: what the source said of the licence, in its own words; "" where it said nothing.
         page: an address of the web where a person finds the picture, or "".
         location: where in the source the picture was.
     """
@@ -34,6 +36,7 @@ class CreditLine:
     author: str
     author_url: str
     licence: Licence
+    licence_raw: str
     source: str
     page: str
     location: str
@@ -60,6 +63,7 @@ def _line(sha256: str, file: str, class_name: str, origin: Origin) -> CreditLine
         author=one_line(origin.author),
         author_url=web_address(origin.author_url),
         licence=read_licence(origin.licence or origin.licence_raw, origin.licence_url),
+        licence_raw=one_line(origin.licence_raw),
         source=origin.source,
         page=web_address(origin.page) or web_address(origin.location),
         location=origin.location,
@@ -75,6 +79,6 @@ def _cells(line: CreditLine) -> list[str]:
     """The row of one line, in the order of the heading."""
     licence = line.licence.spdx or one_line(line.licence.raw) or "unknown"
     return [
-        line.sha256, line.file, line.class_name, line.title, line.author, licence, line.licence.url, line.source,
-        line.page, line.location,
+        line.sha256, line.file, line.class_name, line.title, line.author, licence, line.licence.url,
+        line.licence_raw, line.source, line.page, line.location,
     ]  # fmt: skip

@@ -12,6 +12,7 @@
     ├── InputUnusable                   65   a path that is there and holds nothing of use
     ├── NotReady                         5   an earlier stage has to run first
     ├── DiskFull                        74   no space left
+    ├── DiskFailed                      71   the disk does not read or write
     ├── NoPermission                    77   the system says no
     ├── GuideDamaged                     6   a guide that does not match its manifest
     ├── ParityError                      7   the published model would answer otherwise
@@ -40,6 +41,7 @@ __all__ = [
     "BadImage",
     "BadQuery",
     "Blocked",
+    "DiskFailed",
     "DiskFull",
     "FieldguideError",
     "GuideDamaged",
@@ -146,6 +148,12 @@ class DiskFull(FieldguideError):
     """No space left on the device."""
 
     exit_code = 74
+
+
+class DiskFailed(FieldguideError):
+    """The device does not read or write as it should."""
+
+    exit_code = 71
 
 
 class NoPermission(FieldguideError):

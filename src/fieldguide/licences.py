@@ -9,9 +9,10 @@ beside it, since the list (https://spdx.org/licenses/) names only some of them.
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
-__all__ = ["Licence", "Policy", "allowed", "attribution_line", "licence_name", "licence_url", "most_specific",
+__all__ = ["Licence", "Policy", "allowed", "licence_name", "licence_url", "most_specific",
            "one_line", "read_licence", "web_address"]  # fmt: skip
 
 Policy = Literal["open", "commercial", "modify", "any"]
@@ -145,6 +146,7 @@ class _Reading(NamedTuple):
     country: str = ""
 
 
+@lru_cache(maxsize=1024)  # a source says the same few of most of its pictures
 def read_licence(raw: str, url: str = "") -> Licence:
     """The licence that a text and the address beside it name; nothing is raised, whatever they say.
 
@@ -208,17 +210,6 @@ def licence_name(licence: Licence) -> str:
     if licence.spdx:
         return licence.spdx.replace("CC0-1.0", "CC0 1.0")
     return "licence unknown" if _plain(licence.raw) in _NOTHING_SAID else one_line(licence.raw)
-
-
-def attribution_line(title: str, author: str, licence: Licence, page_url: str) -> str:
-    """One line of plain text: title, author, source, licence, in the order that Creative Commons recommends.
-
-    https://wiki.creativecommons.org/wiki/Recommended_practices_for_attribution
-    """
-    work = f'"{one_line(title)}"' if one_line(title) else "Untitled"
-    terms = licence_name(licence) + (f" ({one_line(licence.url)})" if licence.url else "")
-    parts = [f"{work} by {one_line(author) or 'an unknown author'}", one_line(page_url), terms]
-    return ", ".join(part for part in parts if part)
 
 
 def one_line(text: str) -> str:

@@ -24,6 +24,7 @@ from fieldguide.settings import Settings, load_settings
 __all__ = ["SETTINGS_FILE", "Project", "decode_limits", "find_project"]
 
 SETTINGS_FILE = "fieldguide.toml"
+_DAY_S = 86400
 
 
 def _utc_now() -> datetime:
@@ -121,6 +122,17 @@ class Project:
         """
         flush_disk(self.root)
 
+    def keep_answer(self, source: str, body: bytes) -> Path:
+        """Where the last answer of a source that was not understood lies now; as text, so that nothing runs it.
+
+        Raises:
+            DiskFull: no space.
+            NoPermission: the folder cannot be written.
+        """
+        path = self.root / "answers" / f"{Path(source).name}.txt"
+        write_bytes(path, body)
+        return path
+
     def read_image(self, sha256: str, suffix: str) -> bytes:
         """The bytes of an original.
 
@@ -161,7 +173,8 @@ class Project:
                 holder = {"command": command, "pid": os.getpid(), "host": socket.gethostname()}
                 file.write(json.dumps(holder))
                 file.flush()
-            sweep(self.root, but=self.tune_folder)  # trials run, and keep checkpoints, without this lock
+            # trials run without this lock: what they write at this moment is not to be taken from them
+            sweep(self.root, (self.tune_folder, self.features_folder), path.stat().st_mtime - _DAY_S)
             yield
 
 

@@ -9,6 +9,7 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -221,6 +222,19 @@ class Ledger:
             ],
         )  # fmt: skip
 
+    def together(self) -> AbstractContextManager[None]:
+        """A block in which all that is written is committed together; raises as `Catalog.transaction`."""
+        return self._catalog.transaction()
+
+    def fetched(self, url_keys: Sequence[str]) -> set[str]:
+        """Which of these addresses were fetched, whatever came of it."""
+        found: set[str] = set()
+        for start in range(0, len(url_keys), 500):
+            part = url_keys[start : start + 500]
+            sql = f"SELECT url_key FROM fetch WHERE url_key IN ({', '.join('?' * len(part))})"
+            found.update(row[0] for row in self._catalog.rows(sql, part))
+        return found
+
     def fetches(self, url_keys: Sequence[str]) -> dict[str, Fetch]:
         """What came of fetching these addresses, where they were."""
         found: dict[str, Fetch] = {}
@@ -275,13 +289,6 @@ class Ledger:
         for class_name, said in self._catalog.rows(sql):
             found.setdefault(class_name, Counter()).update(json.loads(said))
         return found
-
-    def page_body(self, source: str) -> bytes:
-        """The newest answer that a source gave, as it came; empty where there was none."""
-        sql = """SELECT body FROM page JOIN query ON query.id = query_id WHERE source = ?
-                 ORDER BY page.rowid DESC LIMIT 1"""
-        found = self._catalog.rows(sql, (source,))
-        return zlib.decompress(found[0][0]) if found else b""
 
     def requests_since(self, source: str, moment: str) -> int:
         """How many pages a source has given since a moment (ISO 8601, UTC)."""

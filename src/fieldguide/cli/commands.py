@@ -70,7 +70,8 @@ def _run_stage(
 
     project = find_project(folder)
     settings = change_settings(project.settings(), changed) if changed else project.settings()
-    with _bars() as progress, project.lock(name):
+    alone = contextlib.nullcontext() if more.get("dry_run") else project.lock(name)  # a plan writes nothing
+    with _bars() as progress, alone:
         report = stage(project, settings, progress=progress, **more)
     _show(name, report, as_json)
 
@@ -191,6 +192,8 @@ def train(
     from fieldguide.preview import preview as draw
     from fieldguide.train import train
 
+    if weights not in ("", "embedded", "hub", "none"):
+        weights = str(Path(weights).expanduser().resolve())  # the run is to find it from any folder
     said = {"learner": learner, "backbone": backbone, "mode": mode, "weights": weights, "loop.epochs": epochs}
     given = {f"train.{key}": value for key, value in said.items() if value} | _read_changes(change or ())
     changed = given if seed is None else {**given, "seed": seed}

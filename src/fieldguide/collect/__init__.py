@@ -13,7 +13,6 @@ from dataclasses import asdict
 
 from fieldguide.catalog import Catalog
 from fieldguide.catalog.ledger import Ledger
-from fieldguide.collect.drawing import draw_charts
 from fieldguide.collect.gathering import Connect, Gathered, gather
 from fieldguide.collect.plan import plan_lines
 from fieldguide.collect.queries import Wanted, net_rules, wanted_queries
@@ -87,8 +86,7 @@ def collect(
         if done and not done.short and not retry and not dry_run:
             return done
         if asked.sources == ("drawn",):
-            found = {} if dry_run else draw_charts(project, settings, catalog, progress)
-            report = CollectReport(asked.per_class, found)
+            report = CollectReport(asked.per_class, {} if dry_run else _draw(project, settings, catalog, progress))
         else:
             wanted = wanted_queries(settings, project.root)
             plan = plan_lines(wanted, asked, net_rules(settings, wanted.sources), os.environ)
@@ -100,6 +98,13 @@ def collect(
         if not dry_run:
             catalog.finish("collect", inputs(catalog, settings), asdict(report), project.now())
     return report
+
+
+def _draw(project: Project, settings: Settings, catalog: Catalog, progress: Progress) -> dict[str, int]:
+    """How many drawings of each class there are now; raises as `draw_charts`."""
+    from fieldguide.collect.drawing import draw_charts  # late: who searches draws nothing
+
+    return draw_charts(project, settings, catalog, progress)
 
 
 def _check_contact(settings: Settings, wanted: Wanted) -> None:

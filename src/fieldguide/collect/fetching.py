@@ -5,14 +5,13 @@ is done.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
 from yarl import URL
 
-from fieldguide.candidates import Candidate, url_key
 from fieldguide.catalog.ledger import Fetch, Ledger
 from fieldguide.checks.files import look_at_bytes
 from fieldguide.engine import core_count
@@ -24,7 +23,7 @@ from fieldguide.records import ImageRow
 
 __all__ = ["Fetcher"]
 
-_BATCH = 64
+_BATCH = 256
 _FLUSH_S = 0.3
 
 
@@ -47,17 +46,21 @@ class Fetcher:
         self._listeners: list[Callable[[], None]] = []
         self._failed: FieldguideError | None = None
 
-    async def fetch_all(self, candidates: Iterable[Candidate], landed: Callable[[], None]) -> list[Fetched]:
+    @property
+    def answered(self) -> bool:
+        """Whether any host has ever answered."""
+        return self._client.answered
+
+    async def fetch_all(self, urls: Mapping[str, str], landed: Callable[[], None]) -> list[Fetched]:
         """What could not be asked for, because its host is being left alone; of the rest the ledger knows.
 
         Args:
-            candidates: whose addresses are fetched, but for those that were before.
+            urls: by their keys: addresses that are fetched, but for those that were before.
             landed: called from time to time, when the ledger knows more.
         """
         self.flush()  # what another class has just fetched is known too
-        by_key = {url_key(one.url): one.url for one in candidates}
-        known = self._ledger.fetches(list(by_key))
-        todo = {key: url for key, url in by_key.items() if key not in known}
+        known = self._ledger.fetched(list(urls))
+        todo = {key: url for key, url in urls.items() if key not in known}
         self._listeners.append(landed)
         tasks = [self._running.get(key) or self._begin(key, url) for key, url in todo.items()]
         try:
@@ -129,9 +132,10 @@ class Fetcher:
         fresh, self._fresh = self._fresh, []
         if fresh:
             self._project.flush_images()  # originals are on the disk before the ledger speaks of them
-            self._ledger.add_fetches(fresh, self._project.now())
-            for landed in list(self._listeners):
-                landed()
+            with self._ledger.together():  # one wait for the disk
+                self._ledger.add_fetches(fresh, self._project.now())
+                for landed in list(self._listeners):
+                    landed()
 
     async def close(self) -> None:
         """Nothing; what was under way has ended, and so have the threads."""

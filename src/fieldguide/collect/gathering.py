@@ -141,13 +141,14 @@ class _Work:
                 del left[:done]
             self.progress.advance(judge.good - before, name)
 
-        unasked = await self.fetcher.fetch_all((one.candidate for one in offers), landed)
+        unasked = await self.fetcher.fetch_all({one.url_key: one.candidate.url for one in offers}, landed)
         landed()
         waits = [one for one in unasked if one.reason != "stopped"]
         if not waits:
             return True
         wait = max(min(one.retry_after_s for one in waits), 1.0)
-        if wait > self.settings.collect.max_wait_s or self.waited.get(name, 0.0) > self.settings.collect.max_wait_s:
+        most = self.settings.collect.max_wait_s
+        if wait > most or self.waited.get(name, 0.0) > most or not self.fetcher.answered:
             self.stuck[name] = f"{waits[0].detail}; {len(left)} pictures wait for the next run"
             return False
         self.progress.say(f"{name}: {waits[0].detail}; waiting {wait:.0f} s")

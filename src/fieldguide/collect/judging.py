@@ -15,7 +15,7 @@ from fieldguide.errors import BadImage
 from fieldguide.images import decode
 from fieldguide.licences import licence_url
 from fieldguide.project import Project, decode_limits
-from fieldguide.records import Label, Origin
+from fieldguide.records import ImageRow, Label, Origin
 from fieldguide.settings import Settings
 
 __all__ = ["Judge"]
@@ -32,6 +32,7 @@ class Judge:
         self._class_name = class_name
         self._seen = Seen(settings.clean.copy_distance, settings.clean.copy_likeness)
         self._known: set[str] = set()
+        self._kept: list[tuple[ImageRow, Origin, Label]] = []  # not in the catalogue yet
         self._similar = 0
         self.good = 0
         self._remember()
@@ -67,19 +68,23 @@ class Judge:
             offers: in order, none judged yet.
             searches: by id.
         """
+        if not self._ledger.fetched([one.url_key for one in offers[:1]]):  # most often, and soon told
+            return 0
         fetches = self._ledger.fetches([one.url_key for one in offers])
-        with self._catalog.transaction():
-            judged = []
-            for offer in offers:
-                fetch = fetches.get(offer.url_key)
-                if fetch is None:
-                    break
-                judged.append((offer.id, self._verdict(offer, fetch, searches[offer.search])))
+        judged = []
+        for offer in offers:
+            fetch = fetches.get(offer.url_key)
+            if fetch is None:
+                break
+            judged.append((offer.id, self._verdict(offer, fetch, searches[offer.search])))
+        with self._ledger.together():
+            self._catalog.add_images(self._kept, self._project.now())
             self._ledger.judge(judged)
+        self._kept.clear()
         return len(judged)
 
     def _verdict(self, offer: Offer, fetch: Fetch, search: Search) -> str:
-        """`kept`, or why not; what is kept is in the catalogue."""
+        """`kept`, or why not."""
         if fetch.image is None:
             return fetch.reason
         if min(fetch.image.width, fetch.image.height) < self._settings.clean.min_side:
@@ -99,10 +104,10 @@ class Judge:
         return "kept"
 
     def _add(self, offer: Offer, fetch: Fetch, search: Search) -> None:
-        """Nothing; the picture, its label and this origin are in the catalogue."""
+        """Nothing; the picture, its label and this origin will be in the catalogue."""
         assert fetch.image is not None
         label = Label(fetch.image.sha256, self._class_name, "query")
-        self._catalog.add_images([(fetch.image, self._origin(offer, fetch, search), label)], self._project.now())
+        self._kept.append((fetch.image, self._origin(offer, fetch, search), label))
 
     def _origin(self, offer: Offer, fetch: Fetch, search: Search) -> Origin:
         """Where a kept picture came from and under what terms."""

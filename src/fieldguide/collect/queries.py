@@ -15,7 +15,6 @@ from fieldguide.errors import SettingsError
 from fieldguide.net import NetRules
 from fieldguide.settings import HostSettings, Settings
 from fieldguide.sources import open_source
-from fieldguide.sources.pagespecs import load_spec
 
 __all__ = ["Wanted", "as_asked", "net_rules", "wanted_queries"]
 
@@ -137,13 +136,13 @@ def _leave(settings: Settings, options: Mapping[str, str], root: Path) -> dict[s
     Raises:
         SettingsError: no spec is named, or there is none of that name.
     """
+    from fieldguide.sources.pagespecs import load_spec  # late: only a browser needs it
+
     if "spec" not in options:
         message = "the source 'browser' needs the name of a spec"
         raise SettingsError(message, 'write under [collect.options]: browser = {spec = "NAME"}')
-    host = (
-        URL(load_spec(str(root / options["spec"]) if (root / options["spec"]).is_file() else options["spec"]).url).host
-        or ""
-    )
+    own = root / options["spec"]
+    host = URL(load_spec(str(own) if own.is_file() else options["spec"]).url).host or ""
     decided = settings.collect.hosts.get(host)
     given = {"allow_networks": ",".join(settings.collect.allow_networks)} if settings.collect.allow_networks else {}
     if decided is None:
@@ -180,9 +179,16 @@ def net_rules(settings: Settings, sources: Mapping[str, Source]) -> NetRules:
         max_bytes=settings.images.max_bytes,
         max_wait_s=chosen.max_wait_s,
         robots_exempt=frozenset({*documented, *freed}),
+        private_hosts=frozenset(_plain(host) for host, one in chosen.hosts.items() if one.private == "yes"),
+        host_ports={_plain(host): frozenset(one.ports) for host, one in chosen.hosts.items() if one.ports},
         allow_networks=chosen.allow_networks,
         ports=frozenset({80, 443, *chosen.ports}),
     )
+
+
+def _plain(host: str) -> str:
+    """A host's name as the client spells it."""
+    return host.rstrip(".").lower()
 
 
 def _limit(said: HostSettings, usual: HostLimit) -> HostLimit:

@@ -5,7 +5,9 @@ until the next run.
 """
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from typing import Any, cast
@@ -41,6 +43,9 @@ def read_terms(candidate: Candidate, source: str) -> Licence:
 
 def _storable(candidate: Candidate) -> Candidate:
     """The candidate without half characters, which servers send and no file can hold."""
+    with suppress(UnicodeEncodeError):
+        json.dumps(vars(candidate), ensure_ascii=False).encode()
+        return candidate
     said: dict[str, Any] = {one.name: getattr(candidate, one.name) for one in fields(candidate)}
     extra = {_whole(name): _whole(value) for name, value in candidate.extra.items()}
     return Candidate(**{name: _whole(value) for name, value in said.items()} | {"extra": extra})
@@ -200,9 +205,12 @@ class Searcher:
     def _refuse(self, search: Search, error: SourceError, seen: Sequence[Answer] = ()) -> None:
         """Nothing; the query is not asked again in this run, and where no query would help, nor is its source.
 
-        A page that is not understood is kept, so that it can be looked at.
+        A page that is not understood is kept, in the ledger and as a file that a person can look at.
         """
         name = search.query.source
+        if seen:
+            kept = self.project.keep_answer(name, seen[0].body)
+            error = type(error)(error.message, f"{error.hint}; what it answered lies in {kept}")
         self.troubles.setdefault(name, error)
         if seen:
             page = ResultPage((), search.cursor, seen[0])

@@ -13,13 +13,15 @@ __all__ = ["advise", "explain"]
 # what is measured wavers: nobody should be sent to a worse run for less than this
 _AS_FAST = 1.2
 _AS_SMALL = 1.1
+_ERRORS_WIDE = 1.96  # the interval of a paired difference reaches so many standard errors each way
 
 
 def advise(rows: Sequence[CompareRow]) -> tuple[str, str]:
     """The run to publish, or nothing, and why.
 
-    It is the fastest of those that do not differ significantly from the best, of those about as fast (a fifth slower)
-    the smallest, of those about as small (a tenth larger) the most accurate.
+    Of the runs that do not differ significantly from the best, those within one standard error of its accuracy may be
+    taken for being cheaper (Breiman et al., "Classification and Regression Trees", 1984, 3.4.3): the fastest of these,
+    of those about as fast (a fifth slower) the smallest, of those about as small (a tenth larger) the most accurate.
 
     Args:
         rows: as compared, the best first.
@@ -37,12 +39,21 @@ def advise(rows: Sequence[CompareRow]) -> tuple[str, str]:
             f"{idle.accuracy[0]:.1%}: more pictures, or pictures that differ more between the classes, are needed."
         )
     equals = [row for row in learnt if row is best or row.verdict.startswith(("no significant", "better"))]
-    chosen = _choose(equals)
-    return chosen.name, _say_why(chosen, best, equals, idle, len(learnt))
+    near = [row for row in equals if _is_within_error(row)]
+    chosen = _choose(near)
+    return chosen.name, _say_why(chosen, best, (equals, near), idle, len(learnt))
+
+
+def _is_within_error(row: CompareRow) -> bool:
+    """Whether a run is less accurate than the best by no more than one standard error of their paired difference."""
+    if row.difference is None:  # the best itself
+        return True
+    difference, low, high = row.difference
+    return difference >= -(high - low) / (2 * _ERRORS_WIDE)
 
 
 def _choose(rows: Sequence[CompareRow]) -> CompareRow:
-    """The one to publish of runs that cannot be told apart."""
+    """The one to publish of runs that are as good as the best."""
     timed = [(row.p50_ms, row) for row in rows if row.p50_ms is not None]
     if timed:
         quickest = min(time for time, _ in timed)
@@ -53,30 +64,36 @@ def _choose(rows: Sequence[CompareRow]) -> CompareRow:
 
 
 def _say_why(
-    chosen: CompareRow, best: CompareRow, equals: Sequence[CompareRow], idle: CompareRow | None, learnt: int
+    chosen: CompareRow,
+    best: CompareRow,
+    beside: tuple[Sequence[CompareRow], Sequence[CompareRow]],
+    idle: CompareRow | None,
+    learnt: int,
 ) -> str:
-    """The sentences that go with the recommended run."""
+    """The sentences that go with the recommended run; `beside`: runs not worse than the best, and those near it."""
+    equals, near = beside
     cost = f"{say_ms(chosen.p50_ms)} for a picture, {say_bytes(chosen.bytes)}"
     if chosen.p50_ms is None:
         cost = f"{say_bytes(chosen.bytes)}; not timed"
     head = f"Publish {chosen.name} ({chosen.what}): right in {chosen.accuracy[0]:.1%}; {cost}."
     if learnt == 1:
-        beside = f" It beats the baseline's {idle.accuracy[0]:.1%};" if idle is not None else ""
-        return f"{head}{beside} no other run is there to compare it with."
+        better = f" It beats the baseline's {idle.accuracy[0]:.1%};" if idle is not None else ""
+        return f"{head}{better} no other run is there to compare it with."
     if len(equals) == 1:
         return f"{head} Every other run that it can be compared with is significantly less accurate."
     if chosen is best:
         count = len(equals) - 1
-        others, costs = ("1 other run does", "costs") if count == 1 else (f"{count} other runs do", "cost")
-        also = f"not differ from it significantly and {costs} about as much or more"
-        return f"{head} It is the most accurate; {others} {also}."
+        others = "1 other run does" if count == 1 else f"{count} other runs do"
+        return (
+            f"{head} It is the most accurate; {others} not differ from it significantly, but none within one standard "
+            f"error of it costs less."
+        )
     doubt = ""
     if chosen.difference and chosen.difference[1] < 0:
         doubt = f" In truth it may be up to {-chosen.difference[1] * 100:.1f} points less accurate than that."
     return (
-        f"{head} It costs least of the {len(equals)} runs between which these pictures cannot decide; the most "
-        f"accurate, {best.name}, is right in {best.accuracy[0]:.1%}, at {say_ms(best.p50_ms)} and "
-        f"{say_bytes(best.bytes)}.{doubt}"
+        f"{head} It costs least of the {len(near)} runs within one standard error of the most accurate, {best.name}, "
+        f"which is right in {best.accuracy[0]:.1%}, at {say_ms(best.p50_ms)} and {say_bytes(best.bytes)}.{doubt}"
     )
 
 

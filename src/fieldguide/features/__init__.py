@@ -5,6 +5,7 @@ Knows nothing about classes or splits, and nothing of how a backbone was made: i
 everywhere; OpenVINO where it is installed and measures faster.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -159,8 +160,10 @@ class Pictures:
             NoPermission: the folder cannot be written.
         """
         store = FeatureStore.at(self.project.features_folder, way, preprocessing)
-        found = store.load()
-        missing = [image for image in dict(self.images).items() if image[0] not in found]
+        table = _Table([name for name, _ in self.images])
+        for names, features in store.read():
+            table.fill(names, features)
+        missing = [image for image in dict(self.images).items() if image[0] in table.missing]
         if missing:
             self.progress.start(f"features ({preprocessing.fit})", len(missing))
             run = way.open()
@@ -169,8 +172,8 @@ class Pictures:
                 names = [name for name, _ in some]
                 features = self._run(run, some, preprocessing)
                 store.write(names, features)
-                found.update(zip(names, features, strict=True))
-        return np.stack([found[name] for name, _ in self.images])
+                table.fill(names, features)
+        return table.rows
 
     def _run(self, run: Runner, some: list[tuple[str, str]], preprocessing: Preprocessing) -> NDArray[np.float32]:
         """The rows of one shard."""
@@ -198,3 +201,25 @@ class Pictures:
         except BadImage as error:
             images = self.project.root / "images"
             raise ProjectDamaged(f"an original in {images} has changed: {error}", again) from error
+
+
+class _Table:
+    """Rows in the order of their images, filled part by part, so that they are held only once."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        """Takes the images; one may stand there more than once."""
+        self._places: dict[str, list[int]] = defaultdict(list)
+        for place, name in enumerate(names):
+            self._places[name].append(place)
+        self._count = len(names)
+        self.missing = set(self._places)
+        self.rows = np.empty((0, 0), np.float32)
+
+    def fill(self, names: Sequence[str], features: NDArray[np.float32]) -> None:
+        """Nothing; these images' rows, (m, d), are known; images that are not asked for are left out."""
+        if not self.rows.size:
+            self.rows = np.empty((self._count, features.shape[1]), np.float32)
+        for name, row in zip(names, features, strict=True):
+            if name in self._places:
+                self.rows[self._places[name]] = row
+                self.missing.discard(name)

@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -54,17 +54,19 @@ class FeatureStore:
         kind = way.name.partition("-")[0]
         return cls(base / f"{kind}-{preprocessing.fit}-{hashlib.sha256(said.encode()).hexdigest()[:12]}")
 
-    def load(self) -> dict[str, NDArray[np.float32]]:
-        """Every row, (d,) float32, by image; a damaged shard counts as missing and is computed again."""
-        found: dict[str, NDArray[np.float32]] = {}
+    def read(self) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
+        """The images and their rows, (m, d) float32, of one shard after the other: all at once may be a third of a
+        gigabyte. A damaged shard counts as missing and is computed again.
+        """
         for path in sorted(self.folder.glob("*.npz")):
             try:
                 with path.open("rb") as file, np.load(file, allow_pickle=False) as shard:
-                    names = [str(name) for name in shard["sha256"]]
-                    found.update(zip(names, shard["features"], strict=True))
+                    names, features = [str(name) for name in shard["sha256"]], shard["features"]
+                    fits = features.ndim == 2 and len(names) == len(features)
             except (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, BadZipFile, zlib.error):
                 continue
-        return found
+            if fits:
+                yield names, features
 
     def write(self, names: Sequence[str], features: NDArray[np.float32]) -> None:
         """Nothing; one more shard, named after what it holds.

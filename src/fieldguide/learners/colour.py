@@ -20,15 +20,17 @@ from fieldguide.learners.contract import Answers, Fold, Learnt, Lesson, Model, c
 from fieldguide.learners.families import Choice, Classifier, Material
 from fieldguide.learners.fitting import fit_classifier
 from fieldguide.learners.headfit import group_folds
+from fieldguide.learners.mattering import elimination_curve, permutation_importance
+from fieldguide.learners.sampling import class_balance
 from fieldguide.learners.searching import (
     DEFAULTS,
     Found,
     choices,
-    elimination_curve,
     held_out_scores,
-    permutation_importance,
     search_families,
 )
+from fieldguide.learners.tracking import balance_csv
+from fieldguide.plots import bars, curves
 from fieldguide.progress import Progress
 from fieldguide.records import Preprocessing
 from fieldguide.settings import TrainSettings
@@ -113,13 +115,13 @@ class ColourLearner:
         classifier = fit_classifier(material, found.choice, found.temperature)
         best = self._best_of_each(material, found)
         lesson.pictures.progress.start("which features matter", None)
-        files = {"families.csv": _table(found), "features.csv": _importance(material, folds, found.choice)}
-        chosen = {"family": str(found.choice)}
+        evens = self._settings.loop.imbalance != "none"
+        balance = class_balance(lesson.labels, len(lesson.class_names), "weights" if evens else "none")
+        files = {"families.csv": _table(found).encode(), **_weigh_features(material, folds, found)}
+        files["balance.csv"] = balance_csv(balance, lesson.class_names).encode()
+        chosen = {"family": str(found.choice), "imbalance": self._settings.loop.imbalance}
         model = ColourModel(classifier, preprocessing)
-        return Learnt(
-            model, found.logits, "grouped cross-validation", chosen=chosen, tried=best,
-            files={name: text.encode() for name, text in files.items()},
-        )  # fmt: skip
+        return Learnt(model, found.logits, "grouped cross-validation", chosen=chosen, tried=best, files=files)
 
     def _material(self, lesson: Lesson, preprocessing: Preprocessing) -> Material:
         """What there is to learn from."""
@@ -174,10 +176,14 @@ def _table(found: Found) -> str:
     return write_csv(["family", "choice", "accuracy", "spread_over_folds", "loss"], rows)
 
 
-def _importance(material: Material, folds: Sequence[Fold], choice: Choice) -> str:
-    """A CSV of how much accuracy each feature is worth, and how good the best so many features are."""
-    worth = permutation_importance(material, folds, choice)
-    curve = elimination_curve(material, folds, choice)
+def _weigh_features(material: Material, folds: Sequence[Fold], found: Found) -> dict[str, bytes]:
+    """Files that say how much accuracy each feature is worth, and how far the best so many go: a CSV, two charts.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    worth = permutation_importance(material, folds, found.fitted)
+    curve = elimination_curve(material, folds, found.fitted)
     order = np.argsort(-worth.mean, kind="stable")
     rows = [
         [
@@ -187,4 +193,10 @@ def _importance(material: Material, folds: Sequence[Fold], choice: Choice) -> st
         for place, (one, kept) in enumerate(zip(order, curve, strict=True), 1)
     ]  # fmt: skip
     names = ["rank", "feature", "accuracy_lost", "spread", "accuracy_with_so_many", "precision", "recall", "f1"]
-    return write_csv(names, rows)
+    lost = {FEATURE_NAMES[one]: (float(worth.mean[one]), float(worth.spread[one])) for one in order}
+    kept = {name: [(one.count, getattr(one, name)) for one in curve] for name in ("accuracy", "f1")}
+    return {
+        "features.csv": write_csv(names, rows).encode(),
+        "importance.png": bars(lost, title="What each feature is worth", x="accuracy lost when it is shuffled"),
+        "elimination.png": curves(kept, title="How far a few features go", x="features kept", y="held out"),
+    }

@@ -20,8 +20,8 @@ from fieldguide.learners.logistic import NEVER, Fold
 
 __all__ = ["fit_deep_head", "hold_out_deep_head"]
 
-_BATCH = 64
-_EPOCHS = 15
+_BATCH = 128
+_EPOCHS = 12
 _LEAST_STEPS, _MOST_STEPS = 300, 1500
 _LR = 1e-3
 _WEIGHT_DECAY = 0.05

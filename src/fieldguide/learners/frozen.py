@@ -31,6 +31,8 @@ from fieldguide.learners.headfit import (
     own_losses,
     search_head,
 )
+from fieldguide.learners.sampling import class_balance, even_out
+from fieldguide.learners.tracking import balance_csv
 from fieldguide.metrics import accuracy
 from fieldguide.records import Depth, Fit, Preprocessing
 from fieldguide.settings import TrainSettings
@@ -85,7 +87,7 @@ class FrozenModel:
             NoPermission: the project cannot be written.
         """
         features = pictures.embed(self.backbone, self.preprocessing, "onnxruntime" if exact else self.runtime)
-        return Answers(self.head.logits(features), features[:, : self.top])
+        return Answers(self.head.logits(features), features[:, : self.top].copy())  # a view would hold all of them
 
     def export(self, familiarity: Familiarity) -> bytes:
         """The bytes of `model.onnx`.
@@ -151,17 +153,31 @@ class FrozenLearner:
         chosen: dict[str, Said] = {"layers read": depth, "head": self._settings.head}
         if self._settings.head == "linear":
             chosen["strength C"] = f"{head.strength:g}"
-        return Learnt(model, held_out, "grouped cross-validation", self._choice.name, chosen, tried)
+        chosen["imbalance"] = self._settings.loop.imbalance
+        balance = class_balance(lesson.labels, len(lesson.class_names), "oversample" if self._evens else "none")
+        files = {"balance.csv": balance_csv(balance, lesson.class_names).encode()}
+        return Learnt(model, held_out, "grouped cross-validation", self._choice.name, chosen, tried, files)
+
+    @property
+    def _evens(self) -> bool:
+        """Whether rarer classes are shown more often."""
+        return self._settings.loop.imbalance != "none"
 
     def _fit(self, features: NDArray[np.float32], lesson: Lesson) -> tuple[Head, NDArray[np.float64]]:
         """The head fitted on all, and its held-out logits."""
-        folds, labels = self._folds(lesson), lesson.labels
+        folds, labels = self._even(self._folds(lesson), lesson.labels), lesson.labels
+        every = even_out(np.arange(len(labels)), labels, self._settings.loop.imbalance) if self._evens else slice(None)
         if self._settings.head != "linear":
             held_out = self._hold_out_deep(features, labels, folds)
-            return replace(self._fit_deep(features, labels), temperature=fit_temperature(held_out, labels)), held_out
+            head = self._fit_deep(features[every], labels[every])
+            return replace(head, temperature=fit_temperature(held_out, labels)), held_out
         searched = search_head(features, labels, folds, self._settings.strengths)
         temperature = fit_temperature(searched.logits, labels)
-        return fit_head(features, labels, searched.strength, temperature), searched.logits
+        return fit_head(features[every], labels[every], searched.strength, temperature), searched.logits
+
+    def _even(self, folds: Sequence[Fold], labels: NDArray[np.int64]) -> list[Fold]:
+        """The folds, in which pictures of rarer classes are learnt from more often where that is asked for."""
+        return [(even_out(train, labels, self._settings.loop.imbalance), held) for train, held in folds]
 
     def _fit_deep(self, features: NDArray[np.float32], labels: NDArray[np.int64]) -> Head:
         """A head of several layers."""
@@ -213,7 +229,7 @@ class FrozenLearner:
         """
         assert isinstance(like, FrozenModel)
         features = lesson.pictures.embed(like.backbone, like.preprocessing, like.runtime)[:, : like.head.width]
-
+        folds = self._even(folds, lesson.labels)
         if self._settings.head == "linear":
             return held_out_logits(features, lesson.labels, folds, like.head.strength)
         return self._hold_out_deep(features, lesson.labels, folds)

@@ -164,10 +164,10 @@ def search_head(
 ) -> Searched:
     """The best strength and its held-out logits.
 
-    Up to 2,000 rows every strength is fitted by scikit-learn. Of more rows, each step of which is dear, stronger and
-    stronger fits are tried until two in turn are worse than the best by more than a standard error, and the solver is
-    the one in `solving`. Both stop where the loss is flat: on 4,028 real pictures of 59 classes their held-out losses
-    differ by less than 0.01, a tenth of what the folds themselves differ by.
+    Up to 2,000 rows every strength is fitted by scikit-learn. Of more rows, each step of which is dear, weaker and
+    weaker penalties are tried until two in turn are worse than the best by more than a standard error, and the solver
+    is the one in `solving`. Each stops where the loss is flat, at its own place: on 4,000 pictures of 59 classes their
+    held-out losses near the best strength were within 0.006 of each other, where a standard error is 0.02.
 
     Args:
         features: (n, d).

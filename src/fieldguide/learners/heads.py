@@ -81,7 +81,7 @@ def _build(head: str, width: int, classes: int) -> Any:
     """The head as a torch module."""
     from torch import nn
 
-    activations: dict[str, list[Any]] = {"none": [], "relu": [nn.ReLU], "hardswish": [nn.Hardswish]}
+    activations: dict[Activation, list[Any]] = {"none": [], "relu": [nn.ReLU], "hardswish": [nn.Hardswish]}
     parts: list[Any] = []
     for layer in list_layers(head, width, classes):
         parts += [nn.Dropout(layer.dropout)] if layer.dropout else []

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldguide.errors import InputUnusable, OutOfMemory, TrainingDiverged
+from fieldguide.errors import InputUnusable, OutOfMemory, SettingsError, TrainingDiverged
 from fieldguide.learners.checkpoint import Checkpoint, load_checkpoint, pack, save_checkpoint
 from fieldguide.learners.devices import choose_device, choose_precision, exact, is_out_of_memory, keep_memory
 from fieldguide.learners.loop_records import EpochRow, Examples, LoopSettings, Trained
 from fieldguide.learners.networks import Network
 from fieldguide.learners.optimiser import Average, Stepper
-from fieldguide.learners.passes import Batch, Passes, load_batches
+from fieldguide.learners.passes import Batch, Passes, cut, load_batches
 from fieldguide.learners.sampling import class_balance, epoch_order
 from fieldguide.learners.schedule import lr_factor
 from fieldguide.learners.tracking import describe_epoch
@@ -67,7 +67,7 @@ def train_network(network: Network, examples: Examples, settings: LoopSettings, 
         keeping: where it tells and keeps how it stands.
 
     Raises:
-        SettingsError: a device that is not there.
+        SettingsError: a device that is not there, or batches of one picture that the network cannot normalise.
         TrainingDiverged: the loss, a gradient or a weight is no longer a number; the last good checkpoint stays.
         OutOfMemory: the memory is not enough; the last good checkpoint stays.
         InputUnusable: the folder's checkpoints are of another training.
@@ -122,7 +122,7 @@ class _Run:
         self.stepper = Stepper(network, settings)
         self.average = Average(network.module, settings.ema) if settings.ema else None
         group = settings.batch_size * settings.accumulate
-        self.steps = math.ceil(sum(one.shown for one in self.balance) / group)
+        self.steps = len(cut(sum(one.shown for one in self.balance), group))
         self.epoch, self.step, self.number, self.best_epoch = 0, 0, 0, 0
         self.rows: list[EpochRow] = []
         self.notes: list[str] = []
@@ -182,6 +182,7 @@ class _Run:
         Raises:
             TrainingDiverged: the loss or the gradient is no number.
             OutOfMemory: the memory is not enough.
+            SettingsError: batches of one picture, which this network cannot normalise.
         """
         settings = self.settings
         done = self.epoch * self.steps + self.step
@@ -193,6 +194,11 @@ class _Run:
             if not is_out_of_memory(error):
                 raise
             short = error.with_traceback(None)  # its frames hold what memory there is
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            message = f"this network cannot learn from one picture at a time at {self.network.size} pixels"
+            raise SettingsError(message, "set batch_size = 2 or more, or a larger size") from error
         if short is not None:
             self.stepper.clear()
             fits = self.passes.largest_fitting(settings.batch_size)

@@ -16,7 +16,7 @@ from fieldguide.learners.devices import is_out_of_memory
 from fieldguide.learners.loop_records import Examples, LoopSettings, Squares
 from fieldguide.learners.networks import Network
 
-__all__ = ["Batch", "Passes", "Predicted", "load_batches", "predict"]
+__all__ = ["Batch", "Passes", "Predicted", "cut", "load_batches", "predict"]
 
 _MIXING, _DROPPING = 1, 2  # so that no two dice follow from one key
 _WORKERS = 1  # more would take the cores from the network
@@ -37,6 +37,18 @@ class Predicted:
 
     logits: NDArray[np.float32]
     features: NDArray[np.float32]
+
+
+def cut(count: int, size: int) -> list[slice]:
+    """So many in pieces of a size, the last one shorter; one that is left over goes with the piece before.
+
+    A batch of one has no variance, so that batch normalisation cannot learn from it.
+    """
+    starts = list(range(0, count, size))
+    if size > 1 and len(starts) > 1 and count - starts[-1] == 1:
+        starts.pop()
+    ends = [*starts[1:], count]
+    return [slice(*pair) for pair in zip(starts, ends, strict=False)]
 
 
 def load_batches(
@@ -60,8 +72,8 @@ def load_batches(
         return augment(examples.square(index), preset, (settings.seed, epoch, index, int(pair[1])))
 
     squares = map_threads(load, left, workers=_WORKERS, ahead=2 * group)
-    for number, start in enumerate(range(0, len(left), group), first):
-        pairs = left[start : start + group]
+    for number, piece in enumerate(cut(len(left), group), first):
+        pairs = left[piece]
         labels = examples.labels[examples.train[pairs[:, 0]]]
         stacked = np.stack([next(squares) for _ in pairs])
         targets = np.eye(classes, dtype=np.float32)[labels]
@@ -99,8 +111,7 @@ class Passes:
         weights = targets @ self._weights
         whole = float(weights.sum())
         loss, right = 0.0, 0
-        for start in range(0, len(targets), self._settings.batch_size):
-            part = slice(start, start + self._settings.batch_size)
+        for part in cut(len(targets), self._settings.batch_size):
             logits = self._logits(batch.squares[part])
             share = (self._losses(logits, targets[part]) * weights[part]).sum() / whole
             share.backward()

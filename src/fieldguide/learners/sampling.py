@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fieldguide.learners.loop_records import ClassBalance, Imbalance
 
-__all__ = ["class_balance", "epoch_order"]
+__all__ = ["class_balance", "epoch_order", "even_out"]
 
 
 def epoch_order(labels: NDArray[np.int64], imbalance: Imbalance, seed: int, epoch: int) -> NDArray[np.intp]:
@@ -57,3 +57,21 @@ def class_balance(labels: NDArray[np.int64], classes: int, imbalance: Imbalance)
         )
         for label, count in enumerate(counts.tolist())
     )
+
+
+def even_out(places: NDArray[np.intp], labels: NDArray[np.int64], imbalance: Imbalance) -> NDArray[np.intp]:
+    """The places as a fit that sees every picture once should see them: those of rarer classes stand there again.
+
+    Unless `imbalance` is "none", every class comes as often as the largest, each of its pictures equally often or once
+    more; for a fit over all rows at once weights and oversampling are the same.
+
+    Args:
+        places: of the pictures to learn from.
+        labels: (n,) classes of all pictures.
+        imbalance: what is done about unequal classes.
+    """
+    if imbalance == "none":
+        return places
+    own = labels[places]
+    most = int(np.bincount(own).max())
+    return np.sort(np.concatenate([np.resize(places[own == label], most) for label in np.unique(own)]))

@@ -1,7 +1,8 @@
-"""Which family and which settings are best, and which features matter, by cross-validation that keeps groups whole.
+"""Which family and which settings are best, by cross-validation that keeps groups whole.
 
-Knows nothing about pictures or projects: material and folds in, numbers out. The grids are those of the system that
-the families follow; every number comes from rows that the classifier behind it, its scaling included, never saw.
+Knows nothing about pictures, projects or which features matter: material and folds in, numbers out. The grids are those
+of the system that the families follow; every number comes from rows that the classifier behind it, its scaling
+included, never saw.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,19 +18,15 @@ from fieldguide.engine import core_count, map_threads
 from fieldguide.learners.families import Choice, Classifier, Family, Material
 from fieldguide.learners.fitting import fit_quietly, fit_rows
 from fieldguide.learners.headfit import own_losses
-from fieldguide.metrics import confusion_matrix, per_class_scores
 
 __all__ = [
     "DEFAULTS",
     "GRIDS",
     "Found",
-    "Importance",
-    "Kept",
     "Tried",
     "choices",
-    "elimination_curve",
+    "fit_part",
     "held_out_scores",
-    "permutation_importance",
     "search_families",
 ]
 
@@ -53,7 +50,6 @@ DEFAULTS: dict[Family, Choice] = {
     "forest": Choice("forest", {"n_estimators": 170, "max_depth": 25}),
     "boosting": Choice("boosting", {"n_estimators": 50, "max_depth": 100}),
 }
-_RANKED_BY = 500  # rows that say which features matter when features are taken away
 
 
 def choices(family: Family) -> list[Choice]:
@@ -88,12 +84,14 @@ class Found:
         temperature: what its held-out logits have to be divided by.
         logits: (n, classes) its held-out logits.
         tried: what is said of every choice, in the order given.
+        fitted: the classifier behind each fold's held-out logits.
     """
 
     choice: Choice
     temperature: float
     logits: NDArray[np.float64]
     tried: list[Tried]
+    fitted: list[Classifier]
 
 
 def search_families(
@@ -116,22 +114,25 @@ def search_families(
     if not wanted:
         raise ValueError("nothing to try")
     tried: dict[int, Tried] = {}
-    chosen, logits = wanted[0], np.zeros((len(material.labels), material.classes))
+    best: tuple[Choice, NDArray[np.float64], list[Classifier]] | None = None
     least = (0, np.inf)
     for places in _fits(wanted):
         together = [wanted[place] for place in places]
-        for place, found in zip(places, _held_out(material, folds, together), strict=True):
-            one = tried[place] = _judge(material, folds, wanted[place], found)
+        for place, fitted in zip(places, _fit_together(material, folds, together), strict=True):
+            logits = _held_out(material, folds, fitted)
+            one = tried[place] = _judge(material, folds, wanted[place], logits)
             done(one)
-            if (-one.right, one.loss) < least:
-                least, chosen, logits = (-one.right, one.loss), one.choice, found
+            if best is None or (-one.right, one.loss) < least:
+                least, best = (-one.right, one.loss), (one.choice, logits, fitted)
+    assert best, "something was tried"
+    choice, logits, fitted = best
     temperature = fit_temperature(logits, material.labels)
-    return Found(chosen, temperature, logits, [tried[place] for place in range(len(wanted))])
+    return Found(choice, temperature, logits, [tried[place] for place in range(len(wanted))], fitted)
 
 
 def held_out_scores(material: Material, folds: Sequence[Fold], choice: Choice) -> NDArray[np.float64]:
     """(n, classes) logits, each row's from a classifier that never saw its fold."""
-    return _held_out(material, folds, [choice])[0]
+    return _held_out(material, folds, _fit_together(material, folds, [choice])[0])
 
 
 def _fits(wanted: Sequence[Choice]) -> Iterator[list[int]]:
@@ -144,25 +145,31 @@ def _fits(wanted: Sequence[Choice]) -> Iterator[list[int]]:
     yield from found.values()
 
 
-def _held_out(material: Material, folds: Sequence[Fold], together: Sequence[Choice]) -> list[NDArray[np.float64]]:
-    """Held-out logits, (n, classes), of choices that one fit answers."""
-    found = np.zeros((len(together), len(material.labels), material.classes))
+def _fit_together(material: Material, folds: Sequence[Fold], together: Sequence[Choice]) -> list[list[Classifier]]:
+    """For each of the choices, which one fit answers, the classifier of each fold."""
     most = max(together, key=lambda choice: int(choice.settings.get("n_estimators", 0)))
 
-    def hold_out(fold: Fold) -> None:
-        train, test = fold
-        fitted = _fit_part(material, train, most)
-        for place, choice in enumerate(together):
-            part = fitted if choice is most else fitted.first_trees(choice.settings["n_estimators"])
-            found[place, test] = part.logits(material.features[test])
+    def fit(fold: Fold) -> Classifier:
+        return fit_part(material, fold[0], most)
 
     with fit_quietly():
-        list(map_threads(hold_out, folds, workers=core_count()))
-    return list(found)
+        fitted = list(map_threads(fit, folds, workers=core_count()))
+    return [
+        fitted if choice is most else [one.first_trees(choice.settings["n_estimators"]) for one in fitted]
+        for choice in together
+    ]
 
 
-def _fit_part(material: Material, rows: NDArray[np.intp], choice: Choice) -> Classifier:
-    """The classifier fitted on these rows, with logits for all classes."""
+def _held_out(material: Material, folds: Sequence[Fold], fitted: Sequence[Classifier]) -> NDArray[np.float64]:
+    """(n, classes) logits, each row's by the classifier of its fold."""
+    found = np.zeros((len(material.labels), material.classes))
+    for one, (_, test) in zip(fitted, folds, strict=True):
+        found[test] = one.logits(material.features[test])
+    return found
+
+
+def fit_part(material: Material, rows: NDArray[np.intp], choice: Choice) -> Classifier:
+    """The classifier fitted on these rows, with logits for all classes; inside `fit_quietly`."""
     fitted = fit_rows(material.take(rows), choice)
     return Classifier(fitted.choice, fitted.mean, fitted.scale, fitted.learnt, fitted.seen, material.classes)
 
@@ -171,92 +178,3 @@ def _judge(material: Material, folds: Sequence[Fold], choice: Choice, logits: ND
     right = logits.argmax(axis=1) == material.labels
     accuracy = np.array([right[test].mean() for _, test in folds])
     return Tried(choice, accuracy, int(right.sum()), float(own_losses(logits, material.labels).mean()))
-
-
-# ---- which features matter
-
-
-@dataclass(frozen=True)
-class Importance:
-    """How much accuracy is lost, on held-out rows, when a feature is shuffled (Breiman, "Random Forests", 2001, 10).
-
-    Attributes:
-        mean: (d,) loss of accuracy.
-        spread: (d,) standard deviation over folds and shuffles.
-    """
-
-    mean: NDArray[np.float64]
-    spread: NDArray[np.float64]
-
-
-def permutation_importance(material: Material, folds: Sequence[Fold], choice: Choice, repeats: int = 5) -> Importance:
-    """The importance of each feature, each fold's held-out rows shuffled `repeats` times."""
-
-    def measure(numbered: tuple[int, Fold]) -> NDArray[np.float64]:
-        number, (train, test) = numbered
-        fitted = _fit_part(material, train, choice)
-        chance = np.random.default_rng([material.seed, number])
-        return _losses(fitted, material.take(test), repeats, chance)
-
-    with fit_quietly():
-        lost = np.concatenate(list(map_threads(measure, enumerate(folds), workers=core_count())))
-    return Importance(lost.mean(axis=0), lost.std(axis=0))
-
-
-def _losses(fitted: Classifier, rows: Material, repeats: int, chance: np.random.Generator) -> NDArray[np.float64]:
-    """(repeats, d) losses of accuracy on these rows, one feature shuffled."""
-    before = np.mean(fitted.logits(rows.features).argmax(axis=1) == rows.labels)
-    lost = np.zeros((repeats, rows.features.shape[1]))
-    for repeat, feature in np.ndindex(lost.shape):
-        shuffled = rows.features.copy()
-        shuffled[:, feature] = chance.permutation(shuffled[:, feature])
-        lost[repeat, feature] = before - np.mean(fitted.logits(shuffled).argmax(axis=1) == rows.labels)
-    return lost
-
-
-@dataclass(frozen=True)
-class Kept:
-    """How good a choice is with so many features: averages over classes, each weighing as many as it has rows.
-
-    Attributes:
-        count: features kept, the most important ones.
-        accuracy: share of right held-out answers.
-        precision: in 0..1.
-        recall: in 0..1; the same as accuracy, by definition.
-        f1: in 0..1.
-    """
-
-    count: int
-    accuracy: float
-    precision: float
-    recall: float
-    f1: float
-
-
-def elimination_curve(material: Material, folds: Sequence[Fold], choice: Choice) -> list[Kept]:
-    """What is left with 1, 2 and so on up to all features.
-
-    Each fold ranks the features by its own training rows, so that held-out rows do not choose what is kept.
-    """
-    width = material.features.shape[1]
-    answers = np.zeros((width, len(material.labels)), np.int64)
-
-    def hold_out(numbered: tuple[int, Fold]) -> None:
-        number, (train, test) = numbered
-        chance = np.random.default_rng([material.seed, number])
-        some = material.take(chance.permutation(train)[:_RANKED_BY])
-        ranks = np.argsort(-_losses(_fit_part(material, train, choice), some, 3, chance).mean(axis=0), kind="stable")
-        for count in range(1, width + 1):
-            kept = Material(material.features[:, ranks[:count]], material.labels, material.seed, material.balanced)
-            answers[count - 1, test] = _fit_part(kept, train, choice).logits(kept.features[test]).argmax(axis=1)
-
-    with fit_quietly():
-        list(map_threads(hold_out, enumerate(folds), workers=core_count()))
-    return [_score(material, count, answers[count - 1]) for count in range(1, width + 1)]
-
-
-def _score(material: Material, count: int, answers: NDArray[np.int64]) -> Kept:
-    scores = per_class_scores(confusion_matrix(material.labels, answers, material.classes))
-    weights = np.array([one["support"] for one in scores]) / len(answers)
-    precision, recall, f1 = (float(weights @ [one[name] for one in scores]) for name in ("precision", "recall", "f1"))
-    return Kept(count, float(np.mean(answers == material.labels)), precision, recall, f1)

@@ -1,14 +1,17 @@
 """Which addresses may be connected to, decided on the bytes that the socket will use.
 
 The guard is the connector's socket factory: whatever a URL spells, a resolver answers (the second time too) or a
-redirect names, the one place where a socket is made sees the address itself. Knows nothing about HTTP. Names are
-not looked at, and proxies would hide the address: the client uses none, not even those of the environment.
+redirect names, the one place where a socket is made sees the address itself. Knows nothing about HTTP. No name makes
+an address public; one that a person has called private may lead into a private network, and no other name there.
+Proxies would hide the address: the client uses none, not even those of the environment.
 """
 
 import errno
 import ipaddress
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from aiohttp import AddrInfoType
 from yarl import URL
@@ -16,7 +19,7 @@ from yarl import URL
 from fieldguide.errors import SettingsError
 from fieldguide.net.rules import NetRules, Trouble
 
-__all__ = ["check_url", "guard", "is_public", "was_refused"]
+__all__ = ["asking", "check_url", "guard", "is_public", "was_refused"]
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -36,6 +39,14 @@ _NEVER: tuple[_Network, ...] = tuple(
         "100.100.100.200/32", "192.0.0.192/32", "168.63.129.16/32",
     )
 )  # fmt: skip
+# What a host that a person calls private may have: RFC 1918, RFC 6598, RFC 4193 and this machine; no link-local ones,
+# where clouds keep keys.
+_PRIVATE: tuple[_Network, ...] = tuple(
+    ipaddress.ip_network(text)
+    for text in ("10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
+)
+_SERVICES = tuple(ipaddress.ip_address(text) for text in ("100.100.100.200", "fd00:ec2::254"))  # Alibaba's, Amazon's
+_asked_host: ContextVar[str] = ContextVar("asked_host", default="")
 _UNICAST = ipaddress.IPv6Network("2000::/3")  # RFC 4291, section 2.4: nothing else has been given out
 _ISATAP = (0x00005EFE, 0x02005EFE)  # RFC 5214, section 6.1: the upper half of the interface identifier
 
@@ -43,7 +54,8 @@ _ISATAP = (0x00005EFE, 0x02005EFE)  # RFC 5214, section 6.1: the upper half of t
 def guard(rules: NetRules) -> Callable[[AddrInfoType], socket.socket]:
     """A maker of sockets that makes none for an address that is not public and not in `rules.allow_networks`.
 
-    The maker itself raises OSError for a refused address.
+    For the hosts of `rules.private_hosts`, told by `asking`, private ones will do too. The maker
+    itself raises OSError for a refused address.
 
     Raises:
         SettingsError: one of these networks is none.
@@ -55,23 +67,34 @@ def guard(rules: NetRules) -> Callable[[AddrInfoType], socket.socket]:
 
     def make(info: AddrInfoType) -> socket.socket:
         family, kind, protocol, _, place = info
-        if not is_public(str(place[0]), opened):
+        text = str(place[0])
+        own = _asked_host.get() in rules.private_hosts and _is_private(text)
+        if not own and not is_public(text, opened):
             raise OSError(errno.EACCES, f"{_MARK} {place[0]}")
         return socket.socket(family, kind, protocol)
 
     return make
 
 
+@contextmanager
+def asking(host: str) -> Iterator[None]:
+    """Nothing; sockets made inside the block, by the task and those that it starts, are for that host."""
+    token = _asked_host.set(_plain_name(host))
+    try:
+        yield
+    finally:
+        _asked_host.reset(token)
+
+
+def _plain_name(host: str) -> str:
+    return host.rstrip(".").lower()
+
+
 def is_public(text: str, opened: Sequence[_Network] = ()) -> bool:
     """Whether an address is on the public internet or in one of the opened networks; no for what is no address."""
-    try:
-        address: _Address = ipaddress.ip_address(text)
-    except ValueError:
+    address = _parse(text)
+    if address is None:
         return False
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.scope_id is not None:
-            return False
-        address = address.ipv4_mapped or address
     if any(address in network for network in opened):
         return True
     if any(address in network for network in _NEVER) or address.is_multicast or not address.is_global:
@@ -79,6 +102,23 @@ def is_public(text: str, opened: Sequence[_Network] = ()) -> bool:
     if isinstance(address, ipaddress.IPv4Address):
         return True
     return address in _UNICAST and (int(address) >> 32) & 0xFFFFFFFF not in _ISATAP
+
+
+def _is_private(text: str) -> bool:
+    """Whether an address is one that a host of a private network may have."""
+    address = _parse(text)
+    return address is not None and address not in _SERVICES and any(address in network for network in _PRIVATE)
+
+
+def _parse(text: str) -> _Address | None:
+    """The address, that of IPv4 where it carries one; None for what is none, or holds good on one interface only."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address):
+        return None if address.scope_id is not None else address.ipv4_mapped or address
+    return address
 
 
 def was_refused(error: OSError) -> bool:
@@ -98,5 +138,5 @@ def check_url(url: URL, rules: NetRules) -> None:
         raise Trouble("bad_url", "the address carries a user name or a password")
     if not url.host:
         raise Trouble("bad_url", "the address has no host")
-    if url.port not in rules.ports:
+    if url.port not in rules.ports and url.port not in rules.host_ports.get(_plain_name(url.host), ()):
         raise Trouble("refused_port", f"port {url.port}: only {', '.join(map(str, sorted(rules.ports)))} are asked")

@@ -119,6 +119,11 @@ class Client:
         self._sockets.add(made)
         return made
 
+    @property
+    def answered(self) -> bool:
+        """Whether any host has ever answered."""
+        return self._journeys.answered
+
     async def ask(self, request: Request) -> Answer:
         """What a server says to a question. Statuses that are no matter of the network are for the source to judge.
 

@@ -15,7 +15,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-from fieldguide.net.addresses import was_refused
+from fieldguide.net.addresses import asking, was_refused
 from fieldguide.net.rules import NetRules, Trouble
 from fieldguide.net.signs import opted_out
 
@@ -80,14 +80,16 @@ async def exchange(session: aiohttp.ClientSession, url: URL, wish: Wish, left_s:
     limits = aiohttp.ClientTimeout(total=left_s, connect=rules.connect_s, sock_read=rules.read_s)
     reply = None
     try:
-        async with session.get(
-            url,
-            headers=wish.headers,
-            timeout=limits,
-            allow_redirects=False,
-            trace_request_ctx={"host": url.host},
-            middlewares=(_once,),
-        ) as response:
+        with asking(url.host or ""):
+            asked = await session.get(
+                url,
+                headers=wish.headers,
+                timeout=limits,
+                allow_redirects=False,
+                trace_request_ctx={"host": url.host},
+                middlewares=(_once,),
+            )
+        async with asked as response:
             reply = Reply(url, response.status, response.headers, b"")
             if reply.redirects:
                 return reply

@@ -50,9 +50,13 @@ class Hosts:
             async with host.starting:
                 await self._wait_for_start(host)
                 await self._pool.acquire()
-                self._started(host)
+                counted = self._started(host)
             try:
                 yield
+            except Trouble as trouble:
+                if trouble.reason == "dns" and host.next_start == counted:
+                    host.next_start = 0.0  # nobody was asked, so nobody needs a pause
+                raise
             finally:
                 self._pool.release()
 
@@ -128,9 +132,11 @@ class Hosts:
             if delay <= 0:
                 return
 
-    def _started(self, host: _Host) -> None:
+    def _started(self, host: _Host) -> float:
+        """The earliest moment of the next start, counted from now."""
         spacing = host.spacing_s * (1 + _JITTER * self._random.random())
         host.next_start = max(host.next_start, _now() + spacing)
+        return host.next_start
 
 
 def _now() -> float:

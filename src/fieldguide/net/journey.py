@@ -4,6 +4,7 @@ Knows nothing about what is asked for or how the end is told.
 """
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -24,6 +25,7 @@ __all__ = ["Journeys", "Trail", "parse"]
 
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 _DEAD = frozenset({"dns", "timeout", "tls", "unreachable"})
+_ABSENT = frozenset({"dns", "unreachable"})  # what is told at once where there is no network at all
 _LONGEST_BACKOFF = 60  # times `backoff_s`
 _ROBOTS = Wish(
     {"Accept": "text/plain,*/*;q=0.1", "Accept-Encoding": "gzip, deflate"}, MAX_BYTES, cut=True, robots=False
@@ -41,14 +43,20 @@ class Trail:
 
 
 class Journeys:
-    """All that one client asks. `session` is set before the first, and its hosts and robots live as long."""
+    """All that one client asks. `session` is set before the first, and its hosts and robots live as long.
+
+    Attributes:
+        answered: whether any host ever has.
+    """
 
     session: aiohttp.ClientSession
+    answered = False
 
     def __init__(self, rules: NetRules, random: Random, stop: asyncio.Event, now: Callable[[], datetime]) -> None:
         self._rules = rules
         self._random = random
         self._now = now
+        self._deaf = False
         self.hosts = Hosts(rules, random, stop)
         self.robots = Robots(self._read_robots, self.hosts.slow_down)
 
@@ -61,16 +69,27 @@ class Journeys:
         Raises:
             Trouble: for any reason but empty and not_image, and with http_<status> for one that may pass.
         """
-        tries = max(1, self._rules.tries)
-        for attempt in range(1, tries + 1):
+        for attempt in itertools.count(1):
             try:
                 return await self._walk(url, wish, trail)
             except Trouble as trouble:
-                if not trouble.again or attempt == tries:
+                if not trouble.again or self._is_last(attempt, trouble):
                     raise
                 wait = max(self._backoff(attempt), trouble.retry_after_s)
             await self.hosts.pause(wait)
         raise AssertionError("unreachable")
+
+    def _is_last(self, attempt: int, trouble: Trouble) -> bool:
+        """Whether an address is not asked again after that many tries, the last of which ended so.
+
+        Where nobody can be found and nobody has answered yet there is most likely no network: the first address has a
+        second try, the others have none, and none of them counts as asked.
+        """
+        if self.answered or trouble.reason not in _ABSENT:
+            return attempt >= self._rules.tries
+        trouble.unasked = True
+        last, self._deaf = self._deaf or self._rules.tries < 2, True
+        return last
 
     def _backoff(self, attempt: int) -> float:
         """Seconds, full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/."""
@@ -88,7 +107,7 @@ class Journeys:
             if wish.robots and self._rules.asks_robots(host):
                 await self.robots.check(url)
             # what a person's key is for is told to that server alone
-            told = wish if url.origin() == first.origin() else _without_secrets(wish)
+            told = wish if url is first or url.origin() == first.origin() else _without_secrets(wish)
             async with self.hosts.turn(host):
                 began = asyncio.get_running_loop().time()
                 try:
@@ -101,6 +120,7 @@ class Journeys:
                     spent = asyncio.get_running_loop().time() - began
                     left_s -= spent
                     trail.elapsed_ms += spent * 1000
+            self.answered = True
             trail.status, trail.content_type = reply.status, reply.content_type
             self._judge(reply, wish)
             if not reply.redirects:

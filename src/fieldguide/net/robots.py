@@ -37,11 +37,14 @@ class Robots:
         origin = url.origin()
         if origin not in self._verdicts:
             self._verdicts[origin] = asyncio.create_task(self._judge(origin))
-        verdict = await asyncio.shield(self._verdicts[origin])  # others wait for it too
+        reading = self._verdicts[origin]
+        verdict = reading.result() if reading.done() else await asyncio.shield(reading)  # others wait for it too
         if isinstance(verdict, Trouble):
             detail = f"while reading robots.txt: {verdict.detail}"
             wait = verdict.retry_after_s
-            raise Trouble(verdict.reason, detail, passing=verdict.passing, again=False, retry_after_s=wait)
+            trouble = Trouble(verdict.reason, detail, passing=verdict.passing, again=False, retry_after_s=wait)
+            trouble.unasked = verdict.unasked
+            raise trouble
         if not verdict.can_fetch(str(url), AGENT):
             raise Trouble("robots", f"robots.txt of {url.host} keeps {AGENT} from this address")
 

@@ -59,8 +59,10 @@ class NetRules:
         backoff_s: shortest wait before a second try; the longest is 60 times that.
         robots: whether robots.txt is asked for and obeyed.
         robots_exempt: hosts and patterns that are documented interfaces, or that a person has explicitly freed.
-        allow_networks: private networks that a person has explicitly opened, such as "192.168.7.0/24".
-        ports: the only ports that are asked.
+        private_hosts: names of hosts, in lower case, that may lie in a private network: a person's own servers.
+        host_ports: ports that are asked at one host alone, beside `ports`.
+        allow_networks: private networks that a person has opened to every address, such as "192.168.7.0/24".
+        ports: the only ports that are asked everywhere.
         storm: refusals (403 or 429), or connections that fail, in a row, after which a host is left alone.
         park_s: for how long.
         challenge_park_s: for how long after a challenge.
@@ -80,6 +82,8 @@ class NetRules:
     backoff_s: float = 1.0
     robots: bool = True
     robots_exempt: frozenset[str] = frozenset()
+    private_hosts: frozenset[str] = frozenset()
+    host_ports: Mapping[str, frozenset[int]] = field(default_factory=dict)
     allow_networks: tuple[str, ...] = ()
     ports: frozenset[int] = frozenset({80, 443})
     storm: int = 10
@@ -114,7 +118,8 @@ class Fetched:
         passing: whether another try later may help.
         retry_after_s: how long to wait before, 0 where that is not known.
         elapsed_ms: of the last try, over all its hops, without waiting for turns.
-        unasked: nobody was asked: the host is being left alone for `retry_after_s`, or the person wants to stop.
+        unasked: nobody was asked: the host is being left alone for `retry_after_s`, the person wants to stop, or there
+            is most likely no network: nobody has answered yet.
     """
 
     url: str

@@ -82,6 +82,8 @@ class HostSettings(Section):
         "obey", description="ignore: only with the leave of whoever runs the host"
     )
     browser: Literal["no", "yes"] = Field("no", description="yes: a browser may be driven over its pages")
+    private: Literal["no", "yes"] = Field("no", description="yes: it may be on this machine or in a private network")
+    ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = Field((), description="more ports, at this host alone")
 
 
 class CollectSettings(Section):
@@ -140,7 +142,7 @@ class FeaturesSettings(Section):
     runtime: Literal["auto", "onnxruntime", "openvino"] = Field(
         "auto", description="auto: the faster of those installed, measured once on this machine"
     )
-    batch_size: int = Field(32, ge=1, le=1024, description="pictures per call of the backbone")
+    batch_size: int = Field(8, ge=1, le=1024, description="pictures per call of the backbone; more take more memory")
 
 
 class EvaluateSettings(Section):

@@ -4,17 +4,16 @@ A record's licence is not its pictures': each picture's own counts where it has 
 projects.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 
 from fieldguide.candidates import Answer, Ask, Candidate, HostLimit, Query, Request, ResultPage, SourceFacts
 from fieldguide.errors import BadQuery
+from fieldguide.licences import most_specific, read_licence
 from fieldguide.sources.answers import (
     MALFORMED,
     NO_IMAGE,
     Asked,
     check_options,
-    cursor_fields,
     dig,
     entries,
     layout_changed,
@@ -25,6 +24,7 @@ from fieldguide.sources.answers import (
     text,
     whole,
 )
+from fieldguide.sources.taxa import TaxonWalk
 
 __all__ = ["GbifSource"]
 
@@ -56,6 +56,7 @@ class GbifSource:
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         self._asked = Asked(self.name)
+        self._walk = TaxonWalk(self.name, "taxon_key", "offset", self._match, self._records)
 
     async def search(self, query: Query, cursor: str, ask: Ask) -> ResultPage:
         """The page of records where the cursor goes on; raises as `Source.search`.
@@ -63,30 +64,18 @@ class GbifSource:
         A name that GBIF matches only to something larger, such as its genus, is a `BadQuery`.
         """
         check_options(query, _OPTIONS)
-        if cursor:
-            fields = cursor_fields(self.name, cursor, ("taxon", "offset"))
-            return await self._records(query, fields["taxon"], fields["offset"], ask)
-        if "taxon_key" in query.options:
-            taxon = whole(query.options["taxon_key"])
-            if not taxon:
-                raise BadQuery("gbif wants a number in 'taxon_key'", "it is in the address of the species' page")
-            return await self._records(query, taxon, 0, ask)
-        params = [("name", query.text.strip()), ("verbose", "false")]
-        params += [("kingdom", query.options["kingdom"])] if "kingdom" in query.options else []
-        answer = await ask(Request(f"{_ADDRESS}/species/match", tuple(params)))
-        taxon = self._taxon(query.text, answer)
-        return await self._records(query, taxon, 0, ask) if taxon else make_page(self.name, [], "", answer)
+        return await self._walk.search(query, cursor, ask)
 
     async def similar(self, query: Query, candidate: Candidate, cursor: str, ask: Ask) -> ResultPage:
         """A page of other pictures of the candidate's taxon; raises as `Source.search`."""
-        taxon = whole(candidate.extra.get("taxon_key"))
-        if not taxon:
-            raise BadQuery("gbif does not know that picture's taxon", "take a picture that it gave")
-        offset = 0
-        if cursor:
-            fields = cursor_fields(self.name, cursor, ("taxon", "offset"))
-            taxon, offset = fields["taxon"], fields["offset"]
-        return await self._records(query, taxon, offset, ask)
+        return await self._walk.similar(query, candidate, cursor, ask)
+
+    async def _match(self, query: Query, ask: Ask) -> tuple[int, Answer]:
+        """The key of the taxon that the query names, and the answer that said so."""
+        params = [("name", query.text.strip()), ("verbose", "false")]
+        params += [("kingdom", query.options["kingdom"])] if "kingdom" in query.options else []
+        answer = await ask(Request(f"{_ADDRESS}/species/match", tuple(params)))
+        return self._taxon(query.text, answer), answer
 
     def _taxon(self, name: str, answer: Answer) -> int:
         """The key of the taxon of this name, 0 where none is known. A synonym stands for what is accepted."""
@@ -113,7 +102,7 @@ class GbifSource:
         if not records and not (ended and count <= offset):
             raise layout_changed(self.name, f"it counts {count} records and shows none")
         following = offset + max(whole(value, "limit"), len(records))
-        further = json.dumps({"taxon": taxon, "offset": following})
+        further = self._walk.cursor(taxon, following)
         more = not ended and following + _PAGE_SIZE <= _DEPTH
         return make_page(self.name, _candidates(records, taxon), further if more else "", answer)
 
@@ -148,7 +137,7 @@ def _candidate(record: object, medium: object, taxon: int) -> Candidate | str:
         return MALFORMED
     key = text(record, "key")
     creator = text(medium, "creator") or text(medium, "rightsHolder")
-    licence = text(medium, "license") or text(record, "license")
+    licence = most_specific(*(read_licence(text(one, "license")) for one in (medium, record))).raw
     return Candidate(
         url=url,
         item_id=f"{key}:{url}",

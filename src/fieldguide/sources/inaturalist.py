@@ -1,10 +1,8 @@
 """iNaturalist: photographs of living things, named by its community; a taxon's name in, its observations out.
 
-The first page of a search also asks which taxon is meant; after that the cursor holds its number and the last
-observation seen. Knows nothing about networks or projects.
+The cursor holds the last observation seen. Knows nothing about networks or projects.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from unicodedata import normalize
@@ -15,7 +13,6 @@ from fieldguide.sources.answers import (
     MALFORMED,
     Asked,
     check_options,
-    cursor_fields,
     dig,
     entries,
     fit,
@@ -27,6 +24,7 @@ from fieldguide.sources.answers import (
     text,
     whole,
 )
+from fieldguide.sources.taxa import TaxonWalk
 
 __all__ = ["InaturalistSource"]
 
@@ -60,6 +58,7 @@ class InaturalistSource:
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         self._asked = Asked(self.name)
+        self._walk = TaxonWalk(self.name, "taxon_id", "above", self._complete, self._observations)
 
     async def search(self, query: Query, cursor: str, ask: Ask) -> ResultPage:
         """The page of observations where the cursor goes on; raises as `Source.search`.
@@ -67,30 +66,18 @@ class InaturalistSource:
         A name that is only part of a taxon's name is a `BadQuery`, since a wrong taxon would make wrong labels.
         """
         check_options(query, _OPTIONS)
-        if cursor:
-            fields = cursor_fields(self.name, cursor, ("taxon", "above"))
-            return await self._observations(query, fields["taxon"], fields["above"], ask)
-        if "taxon_id" in query.options:
-            taxon = whole(query.options["taxon_id"])
-            if not taxon:
-                raise BadQuery("inaturalist wants a number in 'taxon_id'", "it is in the address of the taxon's page")
-            return await self._observations(query, taxon, 0, ask)
-        params = [("q", query.text.strip()), ("is_active", "true"), ("per_page", "30")]
-        params += [("locale", query.options["locale"])] if "locale" in query.options else []
-        answer = await ask(Request(f"{_ADDRESS}/taxa/autocomplete", tuple(params)))
-        taxon = self._taxon(query.text, answer)
-        return await self._observations(query, taxon, 0, ask) if taxon else make_page(self.name, [], "", answer)
+        return await self._walk.search(query, cursor, ask)
 
     async def similar(self, query: Query, candidate: Candidate, cursor: str, ask: Ask) -> ResultPage:
         """A page of other photographs of the candidate's taxon; raises as `Source.search`."""
-        taxon = whole(candidate.extra.get("taxon_id"))
-        if not taxon:
-            raise BadQuery("inaturalist does not know that picture's taxon", "take a picture that it gave")
-        above = 0
-        if cursor:
-            fields = cursor_fields(self.name, cursor, ("taxon", "above"))
-            taxon, above = fields["taxon"], fields["above"]
-        return await self._observations(query, taxon, above, ask)
+        return await self._walk.similar(query, candidate, cursor, ask)
+
+    async def _complete(self, query: Query, ask: Ask) -> tuple[int, Answer]:
+        """The number of the taxon that the query names, and the answer that said so."""
+        params = [("q", query.text.strip()), ("is_active", "true"), ("per_page", "30")]
+        params += [("locale", query.options["locale"])] if "locale" in query.options else []
+        answer = await ask(Request(f"{_ADDRESS}/taxa/autocomplete", tuple(params)))
+        return self._taxon(query.text, answer), answer
 
     def _taxon(self, name: str, answer: Answer) -> int:
         """The number of the taxon of this name, 0 where none is known."""
@@ -125,7 +112,7 @@ class InaturalistSource:
         if total > len(observations) > 0:  # its count is of those above
             if last <= above:
                 raise layout_changed(self.name, "the observations have no rising 'id'")
-            cursor = json.dumps({"taxon": taxon, "above": last})
+            cursor = self._walk.cursor(taxon, last)
         return make_page(self.name, _candidates(observations, query.licences == "any"), cursor, answer)
 
 

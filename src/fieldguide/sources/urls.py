@@ -5,8 +5,9 @@ Knows nothing about networks: no address is asked here.
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,6 +21,7 @@ from fieldguide.sources.weblinks import absolute, clean_text, refusal
 __all__ = ["UrlsSource"]
 
 _CHUNK = 1000
+_KEPT_CHUNKS = 2
 _MAX_LINE_BYTES = 1_000_000
 # what a column may be called, the first that is there counts
 _COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -42,6 +44,15 @@ class _Row:
     fault: str = ""
     after: int = 0
 
+    def __post_init__(self) -> None:
+        if not self.fault and "\ufffd" in "".join(self.cells.values()):
+            object.__setattr__(self, "fault", "not_utf8")
+
+    @cached_property
+    def class_key(self) -> str | None:
+        """What a label has in common with the class that it means; None where the list has none."""
+        return match_key(self.cells["label"]) if "label" in self.cells else None
+
 
 class UrlsSource:
     """Candidates from a file of addresses.
@@ -55,6 +66,9 @@ class UrlsSource:
     facts = SourceFacts(
         about="your own list of addresses (CSV, text or Parquet)", terms_url="", licence_fields=True, page_size=_CHUNK
     )
+
+    def __init__(self) -> None:
+        self._chunks: dict[tuple[Path, int, int, int, int], Sequence[_Row]] = {}
 
     async def search(self, query: Query, cursor: str, ask: Ask) -> ResultPage:
         """The candidates of the next thousand rows; the cursor is the number of rows before and where they end.
@@ -70,11 +84,21 @@ class UrlsSource:
         with translate_os_errors(f"reading {path}"):
             if not path.is_file():
                 raise BadQuery(f"there is no list of addresses {path}", "check the path")
-            rows = _parquet(path, skip) if path.suffix.lower() == ".parquet" else _lines(path, skip, place)
-            chunk = list(islice(rows, _CHUNK))
+            chunk = self._read(path, skip, place)
         candidates, skipped = _candidates(chunk, query.class_name)
         more = f"{skip + len(chunk)}@{chunk[-1].after}" if len(chunk) == _CHUNK else ""
         return ResultPage(candidates, more, Answer(path.name, 200, {}, b""), skipped)
+
+    def _read(self, path: Path, skip: int, place: int) -> Sequence[_Row]:
+        """The next thousand rows; the classes ask for the same ones in turn, so the last ones read are kept."""
+        there = path.stat()
+        asked = (path, there.st_size, there.st_mtime_ns, skip, place)
+        if asked not in self._chunks:
+            rows = _parquet(path, skip) if path.suffix.lower() == ".parquet" else _lines(path, skip, place)
+            while len(self._chunks) >= _KEPT_CHUNKS:
+                del self._chunks[next(iter(self._chunks))]
+            self._chunks[asked] = list(islice(rows, _CHUNK))
+        return self._chunks[asked]
 
 
 def _parse_cursor(cursor: str) -> tuple[int, int]:
@@ -100,9 +124,9 @@ def _candidates(rows: Iterable[_Row], class_name: str) -> tuple[tuple[Candidate,
         cells = row.cells
         if row.fault == _BLANK:
             continue
-        if row.fault or "\ufffd" in "".join(cells.values()):
-            skipped[row.fault or "not_utf8"] += 1
-        elif "label" in cells and match_key(cells["label"]) != wanted:
+        if row.fault:
+            skipped[row.fault] += 1
+        elif row.class_key is not None and row.class_key != wanted:
             skipped["other_class" if cells["label"].strip() else "no_label"] += 1
         elif fault := refusal(url := absolute(cells.get("url", ""))):
             skipped[fault if cells.get("url", "").strip() else "no_address"] += 1

@@ -47,7 +47,7 @@ def refusal(url: str) -> str:
         return "data_uri"
     if len(url) > MAX_URL_CHARS:
         return "too_long"
-    if any(one.isspace() or not one.isprintable() for one in url):
+    if " " in url or not url.isprintable():  # no other space is printable
         return "not_a_url"
     try:
         parts = urlsplit(url)

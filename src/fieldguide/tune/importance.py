@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fieldguide.tune.rows import TrialRow
 from fieldguide.tune.sampling import import_optuna, keep_quiet
 from fieldguide.tune.space import Choices, Ints, Space, Value
-from fieldguide.tune.study import TrialRow
 
 __all__ = ["Importance", "best_so_far", "param_importances"]
 

@@ -15,9 +15,10 @@ from fieldguide.plots import bars, curves
 from fieldguide.records import TuneReport
 from fieldguide.report import render
 from fieldguide.tune.importance import Importance, best_so_far, param_importances
+from fieldguide.tune.rows import TrialRow, best_row
 from fieldguide.tune.space import Value
-from fieldguide.tune.study import Study, TrialRow
-from fieldguide.tune.trials import Ended, best_row
+from fieldguide.tune.study import Study
+from fieldguide.tune.trials import Ended
 
 __all__ = ["PAGE", "About", "summarise", "write_report"]
 

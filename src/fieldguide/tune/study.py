@@ -22,15 +22,13 @@ from fieldguide.tune.database import (
     open_storage,
     translate_database_errors,
 )
+from fieldguide.tune.rows import DEATHS, REASON, SECONDS, State, TrialRow, read_row
 from fieldguide.tune.sampling import import_optuna, keep_quiet, suggest
 from fieldguide.tune.space import Space, Value
 
-__all__ = ["Plan", "Study", "TrialRow", "Turn", "open_study"]
+__all__ = ["Plan", "Study", "Turn", "open_study"]
 
-State = Literal["running", "complete", "pruned", "failed"]
 _MOST_DEATHS = 10
-_REASON, _SECONDS, _DEATHS = "fieldguide:reason", "fieldguide:seconds", "fieldguide:deaths"
-_STATES: Mapping[str, State] = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
 
 
 @dataclass(frozen=True)
@@ -60,31 +58,6 @@ class Plan:
         return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
-@dataclass(frozen=True)
-class TrialRow:
-    """One trial.
-
-    Attributes:
-        number: from 0, in the order in which they began.
-        params: settings below [train] by name, as chosen.
-        value: what came of it, higher is better; None while it runs and where it failed. Of a pruned trial, the last
-            step's.
-        steps: step to the value reported there.
-        seconds: worked on it, as far as is known: a kill takes what was worked since the last step.
-        reason: why it failed, or "".
-        attrs: what the objective noted.
-    """
-
-    number: int
-    state: State
-    params: Mapping[str, Value]
-    value: float | None
-    steps: Mapping[int, float]
-    seconds: float
-    reason: str
-    attrs: Mapping[str, Any]
-
-
 class Turn:
     """One trial in the hands of this process, until it is told what came of it or put down.
 
@@ -103,13 +76,13 @@ class Turn:
         self.params: dict[str, Value] = dict(trial.params)
         self.folder = study.folder / study.name / f"trial-{trial.number}"
         self.steps: dict[int, float] = dict(trial.intermediate_values)
-        self.seconds = float(trial.user_attrs.get(_SECONDS, 0.0))
-        self.resumed = _DEATHS in trial.user_attrs
+        self.seconds = float(trial.user_attrs.get(SECONDS, 0.0))
+        self.resumed = DEATHS in trial.user_attrs
         self._study, self._lock = study, lock
         with study.translated():
             self._trial = import_optuna().trial.Trial(study.optuna_study, trial._trial_id)
             # as if it killed the process: whoever gets further, or puts it down, takes that back
-            self._keep(_DEATHS, trial.user_attrs.get(_DEATHS, 0) + 1)
+            self._keep(DEATHS, trial.user_attrs.get(DEATHS, 0) + 1)
 
     def _keep(self, name: str, value: float) -> None:
         """Nothing; the storage has this, unless it had it before."""
@@ -123,13 +96,14 @@ class Turn:
             DiskFull: no space.
             ProjectDamaged: the storage is not sound.
         """
-        if step not in self.steps:
-            self.steps[step] = value
-            with self._study.translated():
-                self._trial.report(value, step)
-                self._keep(_SECONDS, self.seconds)
-                self._keep(_DEATHS, 0)
-        return step == max(self.steps) and self.is_hopeless()
+        if step in self.steps:
+            return False  # it was decided then; of the last one, when this turn began
+        self.steps[step] = value
+        with self._study.translated():
+            self._trial.report(value, step)
+            self._keep(SECONDS, self.seconds)
+            self._keep(DEATHS, 0)
+        return self.is_hopeless()
 
     def is_hopeless(self) -> bool:
         """Whether the trial should be pruned, by its last step.
@@ -161,8 +135,8 @@ class Turn:
         ends = {"complete": states.COMPLETE, "pruned": states.PRUNED, "failed": states.FAIL}
         with self._study.translated():
             if reason:
-                self._trial.set_user_attr(_REASON, reason)
-            self._keep(_SECONDS, self.seconds)
+                self._trial.set_user_attr(REASON, reason)
+            self._keep(SECONDS, self.seconds)
             self._study.optuna_study.tell(self._trial, value, state=ends[state])
         self._study.sweep(self.number)
 
@@ -176,8 +150,8 @@ class Turn:
         try:
             with self._study.translated():
                 if not self._study.state(self.number).is_finished():
-                    self._keep(_SECONDS, self.seconds)
-                    self._keep(_DEATHS, 0)
+                    self._keep(SECONDS, self.seconds)
+                    self._keep(DEATHS, 0)
         finally:
             self._lock.close()
 
@@ -250,7 +224,7 @@ class Study:
             ProjectDamaged: the storage is not sound.
         """
         with self.translated():
-            return [_row(trial) for trial in self.trials()]
+            return [read_row(trial) for trial in self.trials()]
 
     def row(self, number: int) -> TrialRow:
         """One trial.
@@ -259,7 +233,7 @@ class Study:
             ProjectDamaged: the storage is not sound.
         """
         with self.translated():
-            return _row(self.trials()[number])
+            return read_row(self.trials()[number])
 
     def trials(self) -> list[Any]:
         """Optuna's frozen trials, by number."""
@@ -304,7 +278,7 @@ class Study:
         with self.translated():
             for trial in self.trials():
                 turn = None if trial.state.is_finished() else self._take(trial.number)
-                if turn and trial.user_attrs.get(_DEATHS, 0) < _MOST_DEATHS:
+                if turn and trial.user_attrs.get(DEATHS, 0) < _MOST_DEATHS:
                     return turn
                 if turn:
                     turn.tell("failed", reason=f"the process died {_MOST_DEATHS} times at it: too little memory?")
@@ -366,19 +340,3 @@ def open_study(folder: Path, plan: Plan) -> Study:
         except BaseException:
             close_storage(storage)
             raise
-
-
-def _row(trial: Any) -> TrialRow:
-    """A frozen trial as a row."""
-    attrs = {name: value for name, value in sorted(trial.user_attrs.items()) if not name.startswith("fieldguide:")}
-    state: State = _STATES.get(trial.state.name, "running")
-    return TrialRow(
-        number=trial.number,
-        state=state,
-        params=dict(sorted(trial.params.items())),
-        value=trial.value if state in ("complete", "pruned") else None,
-        steps=dict(sorted(trial.intermediate_values.items())),
-        seconds=float(trial.user_attrs.get(_SECONDS, 0.0)),
-        reason=str(trial.user_attrs.get(_REASON, "")),
-        attrs=attrs,
-    )

@@ -24,10 +24,11 @@ from fieldguide.errors import (
     ProjectTooNew,
 )
 from fieldguide.progress import Progress
+from fieldguide.tune.rows import TrialRow, best_row
 from fieldguide.tune.space import Value
-from fieldguide.tune.study import Study, TrialRow, Turn
+from fieldguide.tune.study import Study, Turn
 
-__all__ = ["FATAL", "Ended", "Limits", "Objective", "Pruned", "TimeUp", "TrialCall", "best_row", "run_trials"]
+__all__ = ["FATAL", "Ended", "Limits", "Objective", "Pruned", "TimeUp", "TrialCall", "run_trials"]
 
 # what would meet every trial alike: the search stops, and the trial waits until it is mended
 FATAL = (
@@ -150,12 +151,6 @@ def run_trials(objective: Objective, study: Study, limits: Limits, progress: Pro
         if failed == done == _HOPELESS and best is None:
             raise NotReady(f"the first {_HOPELESS} trials all failed, the last so: {row.reason}", "mend that first")
     return Ended("time is up", limits.clock() - begun, done)
-
-
-def best_row(rows: list[TrialRow]) -> TrialRow | None:
-    """The complete trial of the highest value, the first of equal ones; None where there is none."""
-    complete = [row for row in rows if row.state == "complete" and row.value is not None]
-    return max(complete, key=lambda row: (row.value, -row.number), default=None)
 
 
 def _run_one(objective: Objective, turn: Turn, limits: Limits, begun: float) -> bool:

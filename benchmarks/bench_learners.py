@@ -1,0 +1,164 @@
+"""Four ways of learning the same pictures: accuracy, and seconds from JPEG files to a fitted model, in one run.
+
+- frozen EfficientNet-Lite0: what `train` does by itself, the way of looking chosen inside each fold.
+- the same fine-tuned whole (`mode = "full"`), with the loop's own augmentation.
+- a small network from scratch (`learner = "cnn"`), its usual epochs.
+- the script in `plain_script`, from the same weights.
+
+Each way learns the same five folds of what `clean` keeps, look-alikes on one side, and is asked once about the fifth
+that it never saw. Ours keep a sixth of what they learn from for validation, the script learns from all of it. Seconds
+are those of one model, the median over the folds: decoding, features, loading weights and fitting, with no features
+kept from before; the first fold's stand beside them, when the backbone is also converted and the runtime measured, once
+for a machine. Importing libraries counts for nobody.
+
+`python benchmarks/bench_learners.py [SET...] [--folds N] [--epochs N] [--only WAY...]`
+"""
+
+import argparse
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common import describe_machine
+from fieldguide.dataset import Dataset
+from fieldguide.features import Pictures
+from fieldguide.learners import open_learner
+from fieldguide.learners.contract import Fold, Lesson
+from fieldguide.learners.headfit import group_folds
+from fieldguide.learners.shim import declare_torchvision_operators
+from fieldguide.metrics import accuracy, accuracy_difference, mcnemar
+from fieldguide.progress import SilentProgress
+from fieldguide.project import Project
+from fieldguide.settings import TrainSettings
+from plain_script import run_plain_script
+from real_sets import gather_set
+
+Answered = tuple[NDArray[np.int64], float]  # classes of the pictures held out, and the seconds of learning
+FOLDS, INNER = 5, 6
+ASKED = 10.0  # times as fast as the script
+
+
+@dataclass
+class Outcome:
+    """What one way has answered so far.
+
+    Attributes:
+        answers: (n,) classes, -1 where no fold has asked yet.
+        seconds: of each fold's learning.
+        chosen: what was chosen in the last fold, in words.
+    """
+
+    answers: NDArray[np.int64]
+    seconds: list[float] = field(default_factory=list)
+
+
+def learn(project: Project, data: Dataset, fold: Fold, settings: dict[str, Any]) -> Answered:
+    """What a learner of Fieldguide says after a lesson that leaves the fold's second part out."""
+    shutil.rmtree(project.features_folder, ignore_errors=True)
+    all_settings = project.settings()
+    pictures = Pictures(project, tuple(data.images.items()), all_settings, SilentProgress())
+    learnt_from, held = fold
+    begun = time.perf_counter()
+    lesson = with_val(Lesson.of(data, pictures, all_settings).take(learnt_from))
+    learner = open_learner(TrainSettings(cross_validate="never", **settings), all_settings.seed)
+    model = learner.learn(lesson).model
+    seconds = time.perf_counter() - begun
+    return model.answer(pictures.take(held)).logits.argmax(axis=1), seconds
+
+
+def with_val(lesson: Lesson) -> Lesson:
+    """The lesson with a sixth of its groups as val, the rest as train."""
+    splits = np.full(len(lesson.labels), "train")
+    splits[group_folds(lesson.labels, lesson.groups, INNER, lesson.seed)[0][1]] = "val"
+    return Lesson(lesson.pictures, lesson.labels, lesson.groups, splits, lesson.class_names, lesson.seed, lesson.folds)
+
+
+def script(project: Project, data: Dataset, fold: Fold, epochs: int) -> Answered:
+    """What the plain script says of the same."""
+    paths = [project.image_path(image, kind) for image, kind in data.images.items()]
+    found = run_plain_script(paths, data.labels, fold, epochs)
+    return found.answers, found.seconds
+
+
+def ways(project: Project, data: Dataset, epochs: int) -> dict[str, Callable[[Fold], Answered]]:
+    """Each way's name, and what answers a fold."""
+    full = {"learner": "transfer", "mode": "full", "fit": "squash", "loop": {"epochs": epochs}}
+    return {
+        "frozen": lambda fold: learn(project, data, fold, {"learner": "transfer"}),
+        "full": lambda fold: learn(project, data, fold, full),
+        "cnn": lambda fold: learn(project, data, fold, {"learner": "cnn", "fit": "squash"}),
+        "script": lambda fold: script(project, data, fold, epochs),
+    }
+
+
+def compare_set(name: str, base: Path, given: argparse.Namespace) -> None:
+    """Nothing; the set's table is printed."""
+    project, data = gather_set(name, base)
+    folds = group_folds(data.labels, data.groups, FOLDS, 0)[: given.folds]
+    asked = np.concatenate([held for _, held in folds])
+    print(
+        f"\n{name}: {len(data.labels)} pictures, {len(data.class_names)} classes, {len(set(data.groups))} groups;",
+        end=" ",
+    )
+    print(f"{len(folds)} folds of {FOLDS}, {given.epochs} epochs of fine-tuning")
+    print(f"{'way':<8} {'accuracy, grouped folds':<26} {'seconds':>8} {'first':>7}")
+    found: dict[str, Outcome] = {}
+    for way, answer in ways(project, data, given.epochs).items():
+        if way not in given.only:
+            continue
+        found[way] = outcome = Outcome(np.full(len(data.labels), -1))
+        for fold in folds:
+            outcome.answers[fold[1]], seconds = answer(fold)
+            outcome.seconds.append(seconds)
+        share, low, high = accuracy(data.labels[asked], outcome.answers[asked])
+        shown = f"{share:.3f} ({low:.3f} to {high:.3f})"
+        print(f"{way:<8} {shown:<26} {np.median(outcome.seconds):>8.1f} {outcome.seconds[0]:>7.1f}", flush=True)
+    if "script" in found:
+        compare_to_script(found, data.labels, asked)
+
+
+def compare_to_script(found: dict[str, Outcome], labels: NDArray[np.int64], asked: NDArray[np.intp]) -> None:
+    """Nothing; each way beside the script, on the same pictures, is printed."""
+    peer = found["script"]
+    peer_right = (peer.answers == labels)[asked]
+    for way, outcome in found.items():
+        if way == "script":
+            continue
+        right = (outcome.answers == labels)[asked]
+        gain, low, high = accuracy_difference(right, peer_right)
+        times = np.median(peer.seconds) / np.median(outcome.seconds)
+        wanted = f", asked {ASKED:.0f} and no less accurate" if way == "frozen" else ""
+        print(
+            f"{way} : script  {times:.1f} times as fast{wanted}; "
+            f"accuracy {gain:+.3f} ({low:+.3f} to {high:+.3f}), McNemar p = {mcnemar(right, peer_right):.3g}"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    known = ("frozen", "full", "cnn", "script")
+    parser.add_argument("sets", nargs="*", default=["flowers17"], help="flowers17, rooms, handbags, charts-dev")
+    parser.add_argument("--folds", type=int, default=FOLDS, help="how many of the five folds are asked about")
+    parser.add_argument("--epochs", type=int, default=5, help="of fine-tuning, ours and the script's")
+    parser.add_argument("--only", nargs="+", choices=known, default=known, metavar="WAY", help=", ".join(known))
+    given = parser.parse_args()
+    print(describe_machine())
+    with tempfile.TemporaryDirectory() as base:
+        os.environ["FIELDGUIDE_CACHE"] = f"{base}/cache"
+        declare_torchvision_operators()
+        import timm  # noqa: F401 before any clock runs
+
+        for name in given.sets:
+            compare_set(name, Path(base), given)
+
+
+if __name__ == "__main__":
+    main()
