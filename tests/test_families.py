@@ -329,7 +329,7 @@ def test_a_lighter_form_is_of_the_same_family_and_never_heavier() -> None:
         assert lighten(choice).family == family
     few = Choice("forest", {"n_estimators": 7, "max_depth": 25})
     assert lighten(few) == few and lighten(DEFAULTS["svm"]) == DEFAULTS["svm"]
-    assert lighten(DEFAULTS["boosting"]).settings == {"n_estimators": 10, "max_depth": 3}
+    assert lighten(DEFAULTS["boosting"]).settings == {"n_estimators": 5, "max_depth": 3}
 
 
 # ---- the original system's hard cases

@@ -14,7 +14,7 @@ from typing import Any
 from fieldguide.atomic import replace_folder
 from fieldguide.catalog import Catalog
 from fieldguide.errors import NotReady
-from fieldguide.records import Preprocessing
+from fieldguide.records import Preprocessing, TrainReport
 
 __all__ = ["Run", "is_whole", "latest_run", "load_run", "save_run"]
 
@@ -80,6 +80,7 @@ def load_run(folder: Path) -> Run:
         fitted = said.pop("preprocessing")
         fitted = Preprocessing(**{**fitted, "mean": tuple(fitted["mean"]), "std": tuple(fitted["std"])})
         names = tuple(said.pop("class_names"))
+        TrainReport(**said["report"])  # whoever reads it later finds everything there
         return Run(**said, preprocessing=fitted, class_names=names, learnt=learnt)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NotReady(f"the training run {folder.name} is not whole", "run: fieldguide train") from error

@@ -20,7 +20,7 @@ from fieldguide.compare.ranking import baseline
 from fieldguide.contenders import Contender, HeldOut
 from fieldguide.dataset import Dataset, load_dataset
 from fieldguide.engine import core_count
-from fieldguide.errors import NotReady
+from fieldguide.errors import NotReady, SettingsError
 from fieldguide.features import Pictures
 from fieldguide.images import decode
 from fieldguide.latency import measure_latency
@@ -29,7 +29,7 @@ from fieldguide.learners.running import digest_inputs, find_run, make_run
 from fieldguide.preprocess import decode_size, prepare
 from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
-from fieldguide.runs import Run, load_run
+from fieldguide.runs import Run, is_whole, load_run
 from fieldguide.settings import Settings, change_settings
 from fieldguide.settings_file import write_settings
 
@@ -49,7 +49,7 @@ def gather(project: Project, settings: Settings, catalog: Catalog, progress: Pro
     """
     data = load_dataset(catalog).where("train", "val")
     state = catalog.digest("state")
-    runs = [load_run(project.runs_folder / name) for name in catalog.runs() if _is_whole(project, name)]
+    runs = [load_run(project.runs_folder / name) for name in catalog.runs() if is_whole(project.runs_folder / name)]
     if not any(run.learner == "colour" and run.data == state for run in runs):
         quick = change_settings(settings, _QUICK_COLOUR)
         found = find_run(project, catalog, digest_inputs(catalog, quick))
@@ -58,19 +58,12 @@ def gather(project: Project, settings: Settings, catalog: Catalog, progress: Pro
     progress.start("measuring runs", len(runs))
     contenders = []
     for run in runs:
-        contenders.append(_contender(project, run, pictures, current=run.data == state))
+        try:
+            contenders.append(_contender(project, run, pictures, current=run.data == state))
+        except (NotReady, SettingsError) as error:
+            progress.say(f"{run.name} is left out: {error.message}")
         progress.advance()
     return [*contenders, _baseline(data, contenders)]
-
-
-def _is_whole(project: Project, name: str) -> bool:
-    """Whether the run can be loaded and has its answers."""
-    folder = project.runs_folder / name
-    try:
-        load_run(folder)
-    except NotReady:
-        return False
-    return (folder / "predictions.csv").is_file()
 
 
 def _baseline(data: Dataset, contenders: list[Contender]) -> Contender:
@@ -82,9 +75,14 @@ def _baseline(data: Dataset, contenders: list[Contender]) -> Contender:
 
 
 def _contender(project: Project, run: Run, pictures: Pictures, *, current: bool) -> Contender:
-    """A run as it comes into the comparison; one made from other pictures is not measured."""
+    """A run as it comes into the comparison; one made from other pictures is not measured.
+
+    Raises:
+        NotReady: its answers are not whole, or what it was made with has changed.
+        SettingsError: its learner is not here.
+    """
     folder = project.runs_folder / run.name
-    rows = list(csv.DictReader(io.StringIO((folder / "predictions.csv").read_text(encoding="utf-8"))))
+    answers, truth = _read_answers(folder / "predictions.csv")
     size, p50_ms = _measure(folder, run, pictures) if current else (len(run.learnt), None)
     held_out: HeldOut = (
         "validation split" if run.report["measured_by"] == "validation split" else "grouped cross-validation"
@@ -95,8 +93,8 @@ def _contender(project: Project, run: Run, pictures: Pictures, *, current: bool)
         what=_describe(run),
         seed=run.seed,
         settings_key=hashlib.sha256(json.dumps(run.settings, sort_keys=True).encode()).hexdigest(),
-        answers={row["sha256"]: row["answer"] for row in rows},
-        truth={row["sha256"]: row["class_name"] for row in rows},
+        answers=answers,
+        truth=truth,
         held_out=held_out,
         parameters=int(run.report["parameters"]),
         bytes=size,
@@ -104,6 +102,19 @@ def _contender(project: Project, run: Run, pictures: Pictures, *, current: bool)
         train_s=float(run.report["seconds"]),
         current=current,
     )
+
+
+def _read_answers(path: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """The class answered and the true one of each held-out picture.
+
+    Raises:
+        NotReady: the table is not there, or not whole.
+    """
+    try:
+        rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+        return {row["sha256"]: row["answer"] for row in rows}, {row["sha256"]: row["class_name"] for row in rows}
+    except (OSError, ValueError, KeyError) as error:
+        raise NotReady(f"{path.name} of the run is not whole", "run: fieldguide train") from error
 
 
 def _describe(run: Run) -> str:

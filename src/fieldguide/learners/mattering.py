@@ -22,7 +22,7 @@ Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 _MOST_HELD = 300  # held-out rows of a fold that are shuffled
 _MOST_LEARNT = 1000  # rows of a fold that the curve's classifiers learn from
 _RANKED_BY = 200  # of these rows, how many say what is kept
-_TREES, _STAGES, _DEPTH = 25, 10, 3
+_TREES, _STAGES, _DEPTH = 25, 5, 3
 
 
 @dataclass(frozen=True)

@@ -104,9 +104,10 @@ def find_backbone(name: str) -> str:
     full = BACKBONE_NAMES.get(name, name)
     if full == f"{_TORCHVISION}alexnet" or timm.is_model(full):
         return full
-    known = list(dict.fromkeys([*BACKBONE_NAMES, *timm.list_models()]))
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5) or list(BACKBONE_NAMES)[:3]
-    raise SettingsError(f"there is no backbone {name!r}", f"did you mean {', '.join(near)}?")
+    near = difflib.get_close_matches(name, BACKBONE_NAMES, n=2, cutoff=0.75)  # those before timm's thousand
+    near += difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
+    shown = list(dict.fromkeys(near or BACKBONE_NAMES))[:3]
+    raise SettingsError(f"there is no backbone {name!r}", f"did you mean {', '.join(shown)}?")
 
 
 def find_norm(name: str) -> Norm:

@@ -4,12 +4,14 @@ A trial is a lesson like any other, scored on what it never learnt from. The tes
 room is Optuna imported.
 """
 
+import difflib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from fieldguide.dataset import Dataset, load_dataset
+from fieldguide.errors import SettingsError
 from fieldguide.features import Pictures
 from fieldguide.learners import open_learner
 from fieldguide.learners.contract import Lesson
@@ -21,6 +23,7 @@ from fieldguide.settings import Settings, TrainSettings, change_settings
 from fieldguide.settings_file import write_settings
 from fieldguide.tune.presets import Preset, choose_preset
 from fieldguide.tune.report import About, summarise, write_report
+from fieldguide.tune.space import Choices
 from fieldguide.tune.study import Plan, open_study
 from fieldguide.tune.trials import Limits, Objective, TrialCall, run_trials
 
@@ -64,18 +67,32 @@ def tune(project: Project, settings: Settings, *, progress: Progress) -> TuneRep
 
 
 def _usual(settings: Settings, preset: Preset) -> Settings:
-    """The settings that all trials share: what is searched for stands at its default, whatever an earlier best was."""
-    default = TrainSettings().model_dump(mode="json")
-    changed = {name: _at(default, name) for name in preset.space.domains} | dict(preset.fixed)
-    return change_settings(settings, {f"train.{name}": value for name, value in changed.items()})
+    """The settings that all trials share: what is searched for stands at its default, whatever an earlier best was.
+
+    Raises:
+        SettingsError: the space names what is no setting, or a value that it cannot have.
+    """
+    default = _flatten(TrainSettings().model_dump(mode="json"))
+    for name in preset.space.domains:
+        if name not in default:
+            near = difflib.get_close_matches(name, default, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "name a key of [train], such as loop.lr"
+            raise SettingsError(f"tune.space.{name} is no setting of [train]", hint)
+    changed = {name: default[name] for name in preset.space.domains} | dict(preset.fixed)
+    usual = change_settings(settings, {f"train.{name}": value for name, value in changed.items()})
+    for name, domain in preset.space.domains.items():
+        for value in domain.values if isinstance(domain, Choices) else (domain.low, domain.high):
+            chosen = change_settings(usual, {f"train.{name}": value})
+            open_learner(chosen.train, chosen.seed)
+    return usual
 
 
-def _at(said: Mapping[str, Any], name: str) -> Any:
-    """The value below a dotted name."""
-    value: Any = said
-    for part in name.split("."):
-        value = value[part]
-    return value
+def _flatten(said: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Values by dotted name."""
+    found: dict[str, Any] = {}
+    for key, value in said.items():
+        found |= _flatten(value, f"{before}{key}.") if isinstance(value, dict) else {f"{before}{key}": value}
+    return found
 
 
 def _objective(project: Project, usual: Settings, data: Dataset, progress: Progress) -> Objective:
