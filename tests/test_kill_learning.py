@@ -18,7 +18,7 @@ from fieldguide.add import Terms, add
 from fieldguide.clean import clean
 from fieldguide.progress import SilentProgress
 from fieldguide.split import split
-from fieldguide.tune.study import TrialRow, _row
+from fieldguide.tune.rows import TrialRow, read_row
 
 pytest.importorskip("torch", reason="training needs the extra [train]")
 pytest.importorskip("optuna", reason="tuning needs the extra [train]")
@@ -115,7 +115,7 @@ def trials(root: Path) -> list[TrialRow]:
 
     storage = f"sqlite:///{root / 'tune' / 'study.db'}"
     (name,) = optuna.get_all_study_names(storage)
-    return [_row(one) for one in optuna.load_study(study_name=name, storage=storage).get_trials()]
+    return [read_row(one) for one in optuna.load_study(study_name=name, storage=storage).get_trials()]
 
 
 def table(root: Path) -> list[tuple[Any, ...]]:

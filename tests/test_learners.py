@@ -26,6 +26,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "transfer, frozen": {},
     "transfer, frozen, deep head": {"train.head": "seed003"},
     "transfer, frozen, another backbone": {"train.backbone": "mobilenet_v3_small", "train.weights": "none"},
+    "transfer, frozen, evened": {"train.loop.imbalance": "oversample"},
     "transfer, unfreeze": {"train.mode": "unfreeze", "train.loop.unfreeze": 1},
     "transfer, full": {"train.mode": "full"},
     "cnn, small": {"train.learner": "cnn"},

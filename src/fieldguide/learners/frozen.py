@@ -28,9 +28,11 @@ from fieldguide.learners.headfit import (
     fit_head,
     group_folds,
     held_out_logits,
+    hold_out_head,
     own_losses,
     search_head,
 )
+from fieldguide.learners.loop_records import Imbalance
 from fieldguide.learners.sampling import class_balance, even_out
 from fieldguide.learners.tracking import balance_csv
 from fieldguide.metrics import accuracy
@@ -154,39 +156,41 @@ class FrozenLearner:
         if self._settings.head == "linear":
             chosen["strength C"] = f"{head.strength:g}"
         chosen["imbalance"] = self._settings.loop.imbalance
-        balance = class_balance(lesson.labels, len(lesson.class_names), "oversample" if self._evens else "none")
+        evened: Imbalance = "none" if self._settings.loop.imbalance == "none" else "oversample"
+        balance = class_balance(lesson.labels, len(lesson.class_names), evened)
         files = {"balance.csv": balance_csv(balance, lesson.class_names).encode()}
         return Learnt(model, held_out, "grouped cross-validation", self._choice.name, chosen, tried, files)
 
-    @property
-    def _evens(self) -> bool:
-        """Whether rarer classes are shown more often."""
-        return self._settings.loop.imbalance != "none"
-
     def _fit(self, features: NDArray[np.float32], lesson: Lesson) -> tuple[Head, NDArray[np.float64]]:
         """The head fitted on all, and its held-out logits."""
-        folds, labels = self._even(self._folds(lesson), lesson.labels), lesson.labels
-        every = even_out(np.arange(len(labels)), labels, self._settings.loop.imbalance) if self._evens else slice(None)
+        folds, labels = self._folds(lesson), lesson.labels
         if self._settings.head != "linear":
-            held_out = self._hold_out_deep(features, labels, folds)
-            head = self._fit_deep(features[every], labels[every])
+            held_out = self._hold_out(features, labels, folds, 0.0)
+            head = self._fit_evened(features, labels, 0.0)
             return replace(head, temperature=fit_temperature(held_out, labels)), held_out
         searched = search_head(features, labels, folds, self._settings.strengths)
-        temperature = fit_temperature(searched.logits, labels)
-        return fit_head(features[every], labels[every], searched.strength, temperature), searched.logits
+        evened = self._settings.loop.imbalance != "none"  # what is strong enough hardly hangs on that
+        held_out = self._hold_out(features, labels, folds, searched.strength) if evened else searched.logits
+        head = self._fit_evened(features, labels, searched.strength)
+        return replace(head, temperature=fit_temperature(held_out, labels)), held_out
 
-    def _even(self, folds: Sequence[Fold], labels: NDArray[np.int64]) -> list[Fold]:
-        """The folds, in which pictures of rarer classes are learnt from more often where that is asked for."""
-        return [(even_out(train, labels, self._settings.loop.imbalance), held) for train, held in folds]
-
-    def _fit_deep(self, features: NDArray[np.float32], labels: NDArray[np.int64]) -> Head:
-        """A head of several layers."""
+    def _fit_evened(self, features: NDArray[np.float32], labels: NDArray[np.int64], strength: float) -> Head:
+        """The head fitted on all, those of rarer classes seen more often where that is asked for; temperature 1."""
+        if self._settings.loop.imbalance != "none":
+            places = even_out(np.arange(len(labels)), labels, self._settings.loop.imbalance)
+            features, labels = features[places], labels[places]
+        if self._settings.head == "linear":
+            return fit_head(features, labels, strength, 1.0)
         return fit_deep_head(features, labels, self._settings.head, self._seed, int(labels.max()) + 1)
 
-    def _hold_out_deep(
-        self, features: NDArray[np.float32], labels: NDArray[np.int64], folds: Sequence[Fold]
+    def _hold_out(
+        self, features: NDArray[np.float32], labels: NDArray[np.int64], folds: Sequence[Fold], strength: float
     ) -> NDArray[np.float64]:
-        """Held-out logits, (n, classes), of heads of several layers."""
+        """Held-out logits, (n, classes)."""
+        if self._settings.loop.imbalance != "none":
+            return hold_out_head(features, labels, folds, lambda rows, own: self._fit_evened(rows, own, strength))
+        if self._settings.head == "linear":
+            return held_out_logits(features, labels, folds, strength)
         return hold_out_deep_head(features, labels, folds, self._settings.head, self._seed)
 
     def _try_ways(self, lesson: Lesson, path: Path, runtime: Runtime) -> tuple[Way, dict[str, float]]:
@@ -229,10 +233,7 @@ class FrozenLearner:
         """
         assert isinstance(like, FrozenModel)
         features = lesson.pictures.embed(like.backbone, like.preprocessing, like.runtime)[:, : like.head.width]
-        folds = self._even(folds, lesson.labels)
-        if self._settings.head == "linear":
-            return held_out_logits(features, lesson.labels, folds, like.head.strength)
-        return self._hold_out_deep(features, lesson.labels, folds)
+        return self._hold_out(features, lesson.labels, folds, like.head.strength)
 
     def load(self, data: bytes, preprocessing: Preprocessing, classes: int) -> Model:
         """The model in a file.
