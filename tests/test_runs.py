@@ -1,18 +1,24 @@
 """A training run on disk: it comes back as it was saved, and half a run is none."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from fieldguide.errors import NotReady
-from fieldguide.records import Preprocessing
+from fieldguide.records import Preprocessing, TrainReport
 from fieldguide.runs import Run, load_run, save_run
 
+REPORT = TrainReport(
+    run="x", learner="transfer", backbone="", fit="pad", size=96, chosen={"strength": 0.5}, temperature=1.5,
+    accuracy=(0.5, 0.25, 0.75), measured_by="validation split", measured=2, macro_f1=0.5, tried={}, runtime="torch",
+    images=4, classes=2, parameters=8, seed=7, seconds=1.0,
+)  # fmt: skip
 RUN = Run(
     name="20240101-000000-transfer", learner="transfer", settings={"learner": "transfer", "loop": {"lr": 0.5}}, seed=7,
     preprocessing=Preprocessing(size=96, fit="pad", mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6)),
-    class_names=("Käfer", "猫"), data="d" * 64, report={"accuracy": [0.5, 0.25, 0.75], "run": "x"},
+    class_names=("Käfer", "猫"), data="d" * 64, report=json.loads(json.dumps(asdict(REPORT))),
     file_name="learnt.npz", learnt=b"\0\1bytes",
 )  # fmt: skip
 

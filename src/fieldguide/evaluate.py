@@ -12,6 +12,7 @@ import json
 import shutil
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -184,12 +185,15 @@ class _Exam:
         return EvaluateReport(**kept, report=f"runs/{self.run.name}/report.html"), page
 
     def _pictures(self, catalog: Catalog) -> dict[str, Any]:
-        """What the page shows: plots of the run, and wrong answers."""
+        """What the page shows: plots and tables of the run, and wrong answers."""
         folder = self.project.runs_folder / self.run.name
         plots = {path.stem: base64.b64encode(path.read_bytes()).decode() for path in sorted(folder.glob("*.png"))}
-        table = folder / "balance.csv"
-        balance = list(csv.DictReader(io.StringIO(table.read_text(encoding="utf-8")))) if table.exists() else []
-        return {"plots": plots, "balance": balance, "mistakes": self._mistakes(catalog)}
+        tables = {
+            path.stem: list(csv.DictReader(io.StringIO(path.read_text("utf-8")))) for path in folder.glob("*.csv")
+        }
+        shown = {name: tables.get(name, []) for name in ("balance", "features")}
+        families = _best_of_each(tables.get("families", []))
+        return {"plots": plots, **shown, "families": families, "mistakes": self._mistakes(catalog)}
 
     def _mistakes(self, catalog: Catalog) -> list[dict[str, Any]]:
         """The wrong answers on held-out pictures, surest first, with thumbnails."""
@@ -213,3 +217,13 @@ class _Exam:
         """A small JPEG in base64."""
         pixels = decode(self.project.read_image(sha256, suffix), decode_limits(self.settings), at_least=_THUMBNAIL_SIDE)
         return base64.b64encode(thumbnail_jpeg(pixels, _THUMBNAIL_SIDE)).decode()
+
+
+def _read_table(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV of the run; none where it has no such table."""
+    return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))) if path.exists() else []
+
+
+def _best_of_each(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The first row of each family, of rows that stand in order, the best first."""
+    return list({row["family"]: row for row in reversed(rows)}.values())[::-1]

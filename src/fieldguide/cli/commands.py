@@ -196,7 +196,7 @@ def train(
         weights = str(Path(weights).expanduser().resolve())  # the run is to find it from any folder
     said = {"learner": learner, "backbone": backbone, "mode": mode, "weights": weights, "loop.epochs": epochs}
     given = {f"train.{key}": value for key, value in said.items() if value} | _read_changes(change or ())
-    changed = given if seed is None else {**given, "seed": seed}
+    changed = given if seed is None else {**given, "train.seed": seed}
     _run_stage("preview" if preview else "train", draw if preview else train, project, as_json, changed)
 
 

@@ -25,7 +25,7 @@ from fieldguide.features import Pictures
 from fieldguide.images import decode
 from fieldguide.latency import measure_latency
 from fieldguide.learners import load_model
-from fieldguide.learners.running import digest_inputs, find_run, make_run
+from fieldguide.learners.running import digest_inputs, make_run
 from fieldguide.preprocess import decode_size, prepare
 from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
@@ -49,12 +49,8 @@ def gather(project: Project, settings: Settings, catalog: Catalog, progress: Pro
     """
     data = load_dataset(catalog).where("train", "val")
     state = catalog.digest("state")
-    runs = [load_run(project.runs_folder / name) for name in catalog.runs() if is_whole(project.runs_folder / name)]
-    if not any(run.learner == "colour" and run.data == state for run in runs):
-        quick = change_settings(settings, _QUICK_COLOUR)
-        found = find_run(project, catalog, digest_inputs(catalog, quick))
-        runs.append(found or make_run(project, quick, catalog, progress))
     pictures = Pictures(project, tuple(data.images.items()), settings, progress)
+    runs = [load_run(project.runs_folder / name) for name in catalog.runs() if is_whole(project.runs_folder / name)]
     progress.start("measuring runs", len(runs))
     contenders = []
     for run in runs:
@@ -63,6 +59,9 @@ def gather(project: Project, settings: Settings, catalog: Catalog, progress: Pro
         except (NotReady, SettingsError) as error:
             progress.say(f"{run.name} is left out: {error.message}")
         progress.advance()
+    if not any(one.learner == "colour" and one.current for one in contenders):
+        quick = make_run(project, change_settings(settings, _QUICK_COLOUR), catalog, progress)
+        contenders.append(_contender(project, quick, pictures, current=True))
     return [*contenders, _baseline(data, contenders)]
 
 
@@ -92,7 +91,7 @@ def _contender(project: Project, run: Run, pictures: Pictures, *, current: bool)
         learner=run.learner,
         what=_describe(run),
         seed=run.seed,
-        settings_key=hashlib.sha256(json.dumps(run.settings, sort_keys=True).encode()).hexdigest(),
+        settings_key=hashlib.sha256(json.dumps({**run.settings, "seed": None}, sort_keys=True).encode()).hexdigest(),
         answers=answers,
         truth=truth,
         held_out=held_out,
@@ -190,8 +189,9 @@ def use_run(project: Project, settings: Settings, catalog: Catalog, name: str) -
         raise NotReady(f"{name} was made from other pictures or another split", "run: fieldguide train")
     was = settings.train.model_dump(mode="json")
     changed = {f"train.{key}": value for key, value in _flatten(run.settings) if dict(_flatten(was)).get(key) != value}
-    if run.seed != settings.seed:
-        changed["seed"] = run.seed
+    changed.pop("train.seed", None)
+    if run.seed != settings.learning_seed:
+        changed["train.seed"] = run.seed
     write_settings(project.settings_file, changed)
     catalog.finish("train", digest_inputs(catalog, project.settings()), run.report, project.now())
 

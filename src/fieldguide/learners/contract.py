@@ -58,7 +58,7 @@ class Lesson:
     @classmethod
     def of(cls, data: Dataset, pictures: Pictures, settings: Settings, keep: Path | None = None) -> "Lesson":
         """The lesson that a dataset makes, whose pictures these are."""
-        more = settings.seed, settings.train.folds, keep
+        more = settings.learning_seed, settings.train.folds, keep
         return cls(pictures, data.labels, data.groups, data.splits, data.class_names, *more)
 
     def take(self, chosen: NDArray[np.intp]) -> "Lesson":

@@ -31,7 +31,8 @@ _UNFINISHED = "unfinished-"
 
 def digest_inputs(catalog: Catalog, settings: Settings) -> str:
     """The digest of everything that a run depends on."""
-    said = f"{settings.train.model_dump_json()} {settings.features.model_dump_json()} seed {settings.seed}"
+    learning = settings.train.model_dump_json(exclude={"seed"})
+    said = f"{learning} {settings.features.model_dump_json()} seed {settings.learning_seed}"
     return hashlib.sha256((said + catalog.digest("state")).encode()).hexdigest()
 
 
@@ -59,7 +60,7 @@ def make_run(project: Project, settings: Settings, catalog: Catalog, progress: P
     data = load_dataset(catalog).where("train", "val")
     keep = project.runs_folder / f"{_UNFINISHED}{inputs[:16]}"
     lesson = Lesson.of(data, Pictures(project, tuple(data.images.items()), settings, progress), settings, keep)
-    learnt = open_learner(settings.train, settings.seed).learn(lesson)
+    learnt = open_learner(settings.train, settings.learning_seed).learn(lesson)
     run = _describe(project, settings, lesson, learnt, (catalog.digest("state"), begun))
     progress.start("keeping the run", None)
     files = {**learnt.files, "predictions.csv": _predictions(lesson, learnt).encode()}
@@ -92,14 +93,14 @@ def _describe(project: Project, settings: Settings, lesson: Lesson, learnt: Lear
         images=len(lesson.labels),
         classes=len(lesson.class_names),
         parameters=model.parameters,
-        seed=settings.seed,
+        seed=settings.learning_seed,
         seconds=(project.clock() - made[1]).total_seconds(),
     )
     return Run(
         name=report.run,
         learner=report.learner,
         settings=settings.train.model_dump(mode="json"),
-        seed=settings.seed,
+        seed=settings.learning_seed,
         preprocessing=model.preprocessing,
         class_names=lesson.class_names,
         data=made[0],

@@ -199,6 +199,11 @@ class Settings(Section):
     publish: PublishSettings = PublishSettings()
     serve: ServeSettings = ServeSettings()
 
+    @property
+    def learning_seed(self) -> int:
+        """What chance in learning follows from; another one leaves the pictures divided as they are."""
+        return self.seed if self.train.seed < 0 else self.train.seed
+
     @field_validator("classes", mode="before")
     @classmethod
     def _check_names(cls, value: object) -> object:

@@ -98,6 +98,7 @@ class TrainSettings(Section):
         description="inverse regularisation strengths C to choose from by grouped cross-validation",
     )  # fmt: skip
     folds: int = Field(5, ge=2, le=20, description="folds of that cross-validation")
+    seed: int = Field(-1, ge=-1, le=2**31 - 1, description="what chance in learning follows from; -1: the seed above")
     cross_validate: CrossValidate = Field(
         "auto", description="of networks, a training for each fold; auto: where train and val are 300 pictures or fewer"
     )

@@ -51,14 +51,14 @@ def tune(project: Project, settings: Settings, *, progress: Progress) -> TuneRep
     usual = _usual(settings, preset)
     plan = Plan(
         preset.space, state, {"train": usual.train.model_dump(mode="json"), "folds": settings.train.folds},
-        preset.first, settings.seed, settings.tune.pruning == "yes",
+        preset.first, settings.learning_seed, settings.tune.pruning == "yes",
     )  # fmt: skip
     limits = Limits(preset.trials, settings.tune.minutes)
     with open_study(project.tune_folder, plan) as study:
         ended = run_trials(_objective(project, usual, data, progress), study, limits, progress)
         progress.start("writing the report", None)
         report = summarise(study, ended)
-        made = {"search": preset.about, "trials asked for": str(preset.trials), "seed": str(settings.seed)}
+        made = {"search": preset.about, "trials asked for": str(preset.trials), "seed": str(settings.learning_seed)}
         write_report(study, report, About(settings.name, _measure(usual, data), made))
     if report.best is not None:
         best: dict[str, Any] = {**preset.fixed, **report.params}
@@ -83,7 +83,7 @@ def _usual(settings: Settings, preset: Preset) -> Settings:
     for name, domain in preset.space.domains.items():
         for value in domain.values if isinstance(domain, Choices) else (domain.low, domain.high):
             chosen = change_settings(usual, {f"train.{name}": value})
-            open_learner(chosen.train, chosen.seed)
+            open_learner(chosen.train, chosen.learning_seed)
     return usual
 
 
@@ -103,9 +103,9 @@ def _objective(project: Project, usual: Settings, data: Dataset, progress: Progr
         pictures = Pictures(project, tuple(data.images.items()), chosen, _Noted(progress, call.number))
         lesson = Lesson(
             pictures, data.labels, data.groups, data.splits, data.class_names,
-            chosen.seed, chosen.train.folds, call.folder, call.report,
+            chosen.learning_seed, chosen.train.folds, call.folder, call.report,
         )  # fmt: skip
-        learnt = open_learner(chosen.train, chosen.seed).learn(lesson)
+        learnt = open_learner(chosen.train, chosen.learning_seed).learn(lesson)
         held = ~np.isnan(learnt.held_out[:, 0])
         if not chosen.train.crosses(len(data.labels)):
             held &= data.splits == "val"  # the same pictures for every learner
