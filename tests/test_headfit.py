@@ -276,3 +276,12 @@ def test_a_file_that_could_run_code_is_not_read() -> None:
 
     with pytest.raises(ValueError):
         Head.from_bytes(other_head(weights0=np.array([Evil()], dtype=object)))
+
+
+def test_answers_do_not_depend_on_how_many_are_asked_for_at_once() -> None:
+    chance = np.random.default_rng(0)
+    rows = chance.random((2500, 6), dtype=np.float32)
+    head = Head((Layer(chance.standard_normal((4, 3)), chance.standard_normal(3)),), 1.0, 1.0)
+    wanted = np.sqrt(rows[:, :4].astype(np.float64)) @ head.layers[0].weights + head.layers[0].bias
+    assert head.logits(rows) == pytest.approx(wanted, abs=1e-5)
+    assert head.logits(rows[:0]).shape == (0, 3)

@@ -75,7 +75,11 @@ class Head:
 
     def logits(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """(n, classes) logits, before the temperature, of (n, d) features, d at least `width`."""
-        return apply_layers(self.layers, root(features[:, : self.width]))
+        seen = features[:, : self.width]
+        starts = range(
+            0, max(1, len(seen)), _CHUNK
+        )  # layers compute in float64: all at once would be four times the rows
+        return np.concatenate([apply_layers(self.layers, root(seen[at : at + _CHUNK])) for at in starts])
 
     def probs(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """(n, classes) calibrated probabilities of (n, d) features."""
