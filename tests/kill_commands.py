@@ -1,4 +1,4 @@
-"""Runs a command to its end, then anew in children that are killed again and again: for tests/test_kill_learning.py.
+"""Runs a command to its end, then anew in children that are killed again and again: for tests/test_running.py.
 
 `python kill_commands.py BASE FOLDER KILLS SEED CHILDREN ARGUMENT...` copies the project BASE to FOLDER/calm and to
 FOLDER/killed-1, -2 and so on: each copy is killed until a child comes to the end before its killer. So many children
