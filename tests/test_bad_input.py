@@ -232,7 +232,7 @@ def test_a_list_of_names_that_cannot_be_read(tmp_path: Path) -> None:
     [
         ("train", "strenghts = [0.1]", "did you mean 'strengths'"),
         ("split", "test = 0.9", "0.45"),
-        ("train", "size = 225", "32"),
+        ("train", "size = 641", "640"),
         ("serve", "port = 99999", "65535"),
         ("train", 'fit = "stretch"', "squash"),
         ("features", 'batch_size = "many"', "batch_size"),
