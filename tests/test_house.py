@@ -120,7 +120,6 @@ def test_no_rooms_without_a_purpose() -> None:
 def test_every_test_file_names_its_room() -> None:
     rooms = {part for path in modules() for part in path.relative_to(SOURCE).with_suffix("").parts}
     beside = {"bad_input", "browser", "docs", "hostile", "house", "kill"}
-    beside |= {"bad_training", "every_learner", "kill_learning"}  # of all learners at once
     for path in (ROOT / "tests").glob("test_*.py"):
         assert path.stem.removeprefix("test_") in rooms | beside, f"{path.name} belongs to no room"
 
