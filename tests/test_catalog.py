@@ -230,7 +230,12 @@ def test_a_full_disk(file: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("SQLITE_IOERR_READ", DiskFailed), ("SQLITE_IOERR_FSYNC", DiskFailed), ("SQLITE_IOERR_SHMSIZE", DiskFull)],
+    [
+        ("SQLITE_IOERR_READ", DiskFailed),
+        ("SQLITE_IOERR_FSYNC", DiskFailed),
+        ("SQLITE_IOERR_SHMSIZE", DiskFull),
+        ("SQLITE_IOERR_WRITE", DiskFull),
+    ],
 )
 def test_a_disk_that_fails_is_not_called_full(file: Path, name: str, kind: type[Exception]) -> None:
     failed = sqlite3.OperationalError("disk I/O error")

@@ -17,7 +17,8 @@ from command import check_two_lines, environment, run
 from conftest import draw_picture, picture_bytes
 from fieldguide.errors import BadImage, GuideDamaged, InputMissing
 from fieldguide.guide import Guide, open_guide, write_manifest
-from fieldguide.learners.headfit import Head
+from fieldguide.learners import load_model
+from fieldguide.learners.frozen import FrozenModel
 from fieldguide.runs import load_run
 
 Change = Callable[[dict[str, Any]], object]
@@ -236,7 +237,9 @@ def test_a_model_with_data_elsewhere_or_operators_of_its_own(folder: Path, tmp_p
 
 def test_answers_are_those_of_the_trained_head(guide: Guide) -> None:
     (run_folder,) = (guide.folder.parent / "runs").glob("*-transfer")
-    head = Head.from_bytes(load_run(run_folder).learnt)
+    _, model = load_model(load_run(run_folder))
+    assert isinstance(model, FrozenModel)
+    head = model.head
     squares = np.stack([guide.load(picture_bytes(name, number)) for name in guide.class_names for number in (40, 41)])
     probs, features, familiarity = guide.session.run(["probs", "features", "familiarity"], {"image": squares})
     assert np.abs(probs - head.probs(features)).max() < 1e-4

@@ -131,7 +131,7 @@ class Catalog:
             yield
         except sqlite3.Error as error:
             name = getattr(error, "sqlite_errorname", "")
-            if name in ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"):
+            if name in ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_WRITE"):  # a quota or limit is told so
                 hint = "free some space and run the same command again"
                 raise DiskFull(f"no space left while writing {self.path}", hint) from error
             if name.startswith("SQLITE_IOERR"):
@@ -210,6 +210,10 @@ class Catalog:
         """What the catalogue says of each image, in the order of the hashes."""
         sql = "SELECT sha256, format, class_name, state, group_id, split, given_split FROM state ORDER BY sha256"
         return [ImageState(*row) for row in self.rows(sql)]
+
+    def rejected(self) -> list[str]:
+        """The images that are rejected, in the order of the hashes."""
+        return [row[0] for row in self.rows("SELECT sha256 FROM state WHERE state = 'rejected' ORDER BY sha256")]
 
     def holdings(self, class_name: str) -> list[Holding]:
         """What the catalogue holds of one class."""

@@ -33,8 +33,7 @@ def inputs(catalog: Catalog, settings: Settings) -> str:
     classes = {name: (one.queries, one.at) for name, one in sorted(settings.classes.items())}
     said = f"{settings.collect.model_dump_json()} {classes} seed {settings.seed}"
     if settings.collect.sources != ("drawn",):  # what is rejected since makes room for more
-        rejected = sorted(state.sha256 for state in catalog.states() if state.state == "rejected")
-        said += f"{settings.clean.model_dump_json()} {settings.images.model_dump_json()} {rejected}"
+        said += f"{settings.clean.model_dump_json()} {settings.images.model_dump_json()} {catalog.rejected()}"
     return hashlib.sha256((said + catalog.digest("origin")).encode()).hexdigest()
 
 

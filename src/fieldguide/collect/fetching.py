@@ -43,6 +43,7 @@ class Fetcher:
         self._running: dict[str, asyncio.Task[Fetched | None]] = {}
         self._fresh: list[Fetch] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._flushing: asyncio.Task[None] | None = None
         self._listeners: list[Callable[[], None]] = []
         self._failed: FieldguideError | None = None
 
@@ -94,10 +95,10 @@ class Fetcher:
     def _write_soon(self, found: Fetch) -> None:
         """Nothing; it stands in the ledger in a third of a second, or when many others have come."""
         if not self._fresh:
-            self._timer = asyncio.get_running_loop().call_later(_FLUSH_S, self._flush_in_time)
+            self._timer = asyncio.get_running_loop().call_later(_FLUSH_S, self._flush_soon)
         self._fresh.append(found)
-        if len(self._fresh) >= _BATCH:
-            self.flush()
+        if len(self._fresh) == _BATCH:
+            self._flush_soon()
 
     def _gate(self, key: str) -> asyncio.Semaphore:
         """What lets twice as many through as a host answers at once."""
@@ -109,10 +110,30 @@ class Fetcher:
             self._gates[host] = asyncio.Semaphore(2 * self._rules.limit(host).concurrency)
         return self._gates[host]
 
-    def _flush_in_time(self) -> None:
-        """Nothing; as `flush`, but nobody hears what a timer raises: it is raised where pictures are asked for."""
+    def _flush_soon(self) -> None:
+        """Nothing; `_flush_aside` is under way, unless it was already."""
+        if self._timer:
+            self._timer.cancel()
+        if self._flushing is None or self._flushing.done():
+            self._flushing = asyncio.create_task(self._flush_aside())
+
+    async def _flush_aside(self) -> None:
+        """Nothing; as `flush`, but others go on while the disk is waited for.
+
+        Nobody hears what this raises: it is raised where pictures are asked for.
+        """
         try:
-            self.flush()
+            while self._fresh:
+                fresh = self._fresh
+                count = len(fresh)
+                await asyncio.get_running_loop().run_in_executor(None, self._project.flush_images)
+                if self._fresh is fresh:  # nobody else has written them meanwhile
+                    self._fresh = fresh[count:]
+                    self._write(fresh[:count])
+                if len(self._fresh) < _BATCH:
+                    break
+            if self._fresh:
+                self._timer = asyncio.get_running_loop().call_later(_FLUSH_S, self._flush_soon)
         except FieldguideError as error:
             self._failed = error
 
@@ -132,16 +153,22 @@ class Fetcher:
         fresh, self._fresh = self._fresh, []
         if fresh:
             self._project.flush_images()  # originals are on the disk before the ledger speaks of them
-            with self._ledger.together():  # one wait for the disk
-                self._ledger.add_fetches(fresh, self._project.now())
-                for landed in list(self._listeners):
-                    landed()
+            self._write(fresh)
+
+    def _write(self, fresh: list[Fetch]) -> None:
+        """Nothing; what was fetched stands in the ledger; its originals are on the disk."""
+        with self._ledger.together():  # one wait for the disk
+            self._ledger.add_fetches(fresh, self._project.now())
+            for landed in list(self._listeners):
+                landed()
 
     async def close(self) -> None:
         """Nothing; what was under way has ended, and so have the threads."""
         rest = list(self._running.values())
         for task in rest:
             task.cancel()
+        if self._flushing:
+            rest.append(self._flushing)
         await asyncio.gather(*rest, return_exceptions=True)
         self._threads.shutdown(wait=True, cancel_futures=True)
 
