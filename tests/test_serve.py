@@ -10,6 +10,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -346,11 +347,43 @@ def test_a_real_server_from_start_to_end(built_once: Path) -> None:
         assert "Traceback" not in said and "Error" not in said, said
 
 
+def hold_half_a_picture(port: int) -> socket.socket:
+    """A connection that has sent half of a request."""
+    held = socket.create_connection(("127.0.0.1", port), timeout=60)
+    held.sendall(b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nhalf")
+    assert httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200  # so the half has been read too
+    return held
+
+
+def wait_until_closed(port: int) -> None:
+    """Nothing; the port takes no connections any more."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=20).close()
+        except ConnectionRefusedError:
+            return
+        time.sleep(0.05)
+    raise AssertionError("the server still listens")
+
+
+def test_a_server_that_ends_tells_those_it_waits_for_no_longer(built_once: Path) -> None:
+    with serving(built_once / "guide") as (server, port):
+        held = hold_half_a_picture(port)
+        server.send_signal(signal.SIGINT)
+        _, said = server.communicate(timeout=60)
+        answer = held.recv(2000)
+        held.close()
+        assert server.returncode == 0
+        assert "Traceback" not in said and "Exception" not in said, said
+        assert answer.startswith(b"HTTP/1.1 503") and b"this server ends" in answer
+
+
 def test_a_second_interrupt_prints_no_traceback(built_once: Path) -> None:
     with serving(built_once / "guide") as (server, port):
-        held = socket.create_connection(("127.0.0.1", port), timeout=20)
-        held.sendall(b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nhalf")
+        held = hold_half_a_picture(port)
         server.send_signal(signal.SIGINT)
+        wait_until_closed(port)
         server.send_signal(signal.SIGINT)
         _, said = server.communicate(timeout=60)
         held.close()

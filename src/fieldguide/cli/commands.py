@@ -319,7 +319,7 @@ def serve(
     settings = load_settings(file).serve if guide is None and file.is_file() else ServeSettings()
     given = {"host": host, "port": port}
     settings = settings.model_copy(update={key: value for key, value in given.items() if value is not None})
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # the server ends in order, then raises its signal again
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the server takes it
     with contextlib.suppress(KeyboardInterrupt):
         serve(folder, settings, ready=lambda address: typer.echo(f"{address}  (Ctrl-C ends it)", err=True))
 

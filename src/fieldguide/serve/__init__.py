@@ -8,6 +8,9 @@ import errno
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
+
+import uvicorn
 
 from fieldguide.errors import NoPermission, PortBusy, SettingsError
 from fieldguide.guide import open_guide
@@ -25,7 +28,7 @@ def serve(guide_folder: Path, settings: ServeSettings, *, ready: Callable[[str],
     Args:
         guide_folder: a published guide.
         settings: address, port and limits.
-        ready: told the address of the page once the port is open.
+        ready: told the address of the page once the server answers and an interrupt ends it in order.
 
     Raises:
         InputMissing: there is no guide there.
@@ -34,19 +37,33 @@ def serve(guide_folder: Path, settings: ServeSettings, *, ready: Callable[[str],
         NoPermission: the port may not be opened.
         SettingsError: there is no such address here.
     """
-    import uvicorn
-
     guide = open_guide(guide_folder, threads=1)  # a picture on each core, not one on all
     listener = _listen(settings.host, settings.port)
     host, port = listener.getsockname()[:2]
     hosts = (*_LOOPBACK, settings.host) if settings.host not in ("0.0.0.0", "::") else ("*",)
-    app = make_app(guide, settings, hosts)
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=5, limit_concurrency=256,
-        timeout_graceful_shutdown=10,
+        make_app(guide, settings, hosts), log_level="warning", access_log=False, server_header=False,
+        timeout_keep_alive=5, limit_concurrency=256, timeout_graceful_shutdown=10, lifespan="off",
     )  # fmt: skip
-    ready(f"http://{f'[{host}]' if ':' in host else host}:{port}/")
-    uvicorn.Server(config).run(sockets=[listener])
+    _Server(config, lambda: ready(address)).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Tells when it answers; from then on the first interrupt ends it in order and the second at once, both quietly."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if not self.should_exit:
+            self._ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.force_exit = self.should_exit
+        self.should_exit = True
 
 
 def _listen(host: str, port: int) -> socket.socket:

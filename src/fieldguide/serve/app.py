@@ -19,6 +19,7 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fieldguide.engine import core_count
 from fieldguide.errors import BadImage
@@ -63,6 +64,7 @@ def make_app(guide: Guide, settings: ServeSettings, hosts: Sequence[str]) -> Fas
 
     app = FastAPI(title=str(guide.about["name"]), version=__version__, docs_url=None, redoc_url=None)
     app.middleware("http")(partial(_guard, hosts=hosts))
+    app.add_middleware(_Ending)
     app.add_exception_handler(_Problem, _show_problem)
     app.add_exception_handler(HTTPException, _show_refusal)
     _add_pages(app, guide)
@@ -78,6 +80,29 @@ async def _guard(request: Request, call: Callable[[Request], Awaitable[Response]
         response = await _show_problem(request, _Problem(400, "foreign_host", "this server has another name"))
     response.headers.update(_HEADERS)
     return response
+
+
+class _Ending:
+    """Answers those whom an ending server waits for no longer, where their cut-off would else be told as a fault."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def send_on(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_on)
+        except asyncio.CancelledError:
+            if started or scope["type"] != "http":
+                raise
+            answer = await _show_problem(Request(scope), _Problem(503, "ending", "this server ends"))
+            await answer(scope, receive, send)
 
 
 def _host_name(host: str) -> str:
