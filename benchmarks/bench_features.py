@@ -5,12 +5,18 @@ scripts do. Rounds are interleaved and the best of each is taken. Top-1 is that 
 pipeline's features: its agreement with the peer's, and the accuracy of a head in 5-fold cross-validation.
 
 Then what the pass is made of, each alone on all cores: decoding and fitting to the square, and the model on squares in
-memory. Asked is 0.8 of what the slower of the two allows, as if they had cores of their own; as they share the same
-ones, a pass that never waits does 1 / (1 / decode + 1 / model), and the share of that stands beside it.
+memory. Asked is 0.8 of what the slower of the two allows. That is shown in two ways: of the slower with all cores to
+itself, which leaves none for the other; and of the slower with half of the cores, one of two here, which is what a
+pipeline of two stages can do at best. Beside them stands the share of 1 / (1 / decode + 1 / model), what a pass does
+that never waits.
 
 `python benchmarks/bench_features.py [EVERY]` takes every so-manieth picture only.
 """
 
+import argparse
+import json
+import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -76,20 +82,50 @@ def in_batches(squares: NDArray[np.uint8], run: Runner) -> Features:
 
 def main(every: int) -> None:
     print(describe_machine())
-    paths = sorted(shared_data("flowers17").glob("*/*.jpg"))[::every]
+    paths = pictures(every)
     labels = np.unique([path.parent.name for path in paths], return_inverse=True)[1].astype(np.int64)
     model, squares = load_embedded(), load(paths)
     backbone = backbone_model(BackboneChoice(), SQUARE, cache_folder())
     runs = {runtime: open_runner(backbone, runtime) for runtime in RUNTIMES}
     pipelines: dict[str, Callable[[], Features]] = {PEER: lambda: plain_torch(paths, model)}
-    parts: dict[str, Callable[[], NDArray[Any]]] = {"decode": lambda: load(paths)}
-    for runtime, run in runs.items():
-        pipelines[f"fieldguide, {runtime}"] = partial(whole_pass, paths, run)
-        parts[runtime] = partial(in_batches, squares, run)
-    best, found = fastest({**pipelines, **parts})
-    features = {name: found[name] for name in pipelines}
-    show_pipelines(best, features, labels, model)
-    show_bounds({one: len(paths) / best[f"fieldguide, {one}"] for one in RUNTIMES}, best, len(paths))
+    pipelines |= {f"fieldguide, {runtime}": partial(whole_pass, paths, run) for runtime, run in runs.items()}
+    best, found = fastest({**pipelines, **parts(paths, squares, runs)})
+    show_pipelines(best, {name: found[name] for name in pipelines}, labels, model)
+    passes = {one: len(paths) / best[f"fieldguide, {one}"] for one in RUNTIMES}
+    show_bounds(passes, {name: len(paths) / best[name] for name in ("decode", *RUNTIMES)}, on_half(every))
+
+
+def pictures(every: int) -> list[Path]:
+    """The files of the set."""
+    return sorted(shared_data("flowers17").glob("*/*.jpg"))[::every]
+
+
+def parts(
+    paths: list[Path], squares: NDArray[np.uint8], runs: Mapping[Runtime, Runner]
+) -> dict[str, Callable[[], NDArray[Any]]]:
+    """Decoding alone, and each runtime's model alone."""
+    models = {str(runtime): partial(in_batches, squares, run) for runtime, run in runs.items()}
+    return {"decode": partial(load, paths), **models}
+
+
+def on_half(every: int) -> dict[str, float]:
+    """Images/s of each part alone on half of the cores, in a process of its own."""
+    cores = sorted(os.sched_getaffinity(0))[: max(1, core_count() // 2)]
+    command = [sys.executable, __file__, str(every), "--parts"]
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, check=True, preexec_fn=lambda: os.sched_setaffinity(0, cores)
+    )
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def show_parts(every: int) -> None:
+    """Nothing; images/s of each part alone on the cores that there are is printed, as JSON."""
+    paths = pictures(every)
+    backbone = backbone_model(BackboneChoice(), SQUARE, cache_folder())
+    runs = {runtime: open_runner(backbone, runtime) for runtime in RUNTIMES}
+    best, _ = fastest(parts(paths, load(paths), runs))
+    print(json.dumps({name: len(paths) / seconds for name, seconds in best.items()}))
 
 
 def fastest(ways: Mapping[str, Callable[[], NDArray[Any]]]) -> tuple[dict[str, float], dict[str, NDArray[Any]]]:
@@ -123,25 +159,30 @@ def show_pipelines(
     print(f"asked: {ASKED_RATIO:.0f} times the peer")
 
 
-def show_bounds(passes: dict[Runtime, float], alone: dict[str, float], count: int) -> None:
-    """Nothing; what each runtime's pass reaches of what its parts allow is printed.
+def show_bounds(passes: dict[Runtime, float], alone: dict[str, float], halved: dict[str, float]) -> None:
+    """Nothing; what each runtime's pass reaches of what its parts allow is printed. All are images/s.
 
     Args:
-        passes: images/s of each runtime's pass.
-        alone: seconds of decoding, and of each runtime's model, alone.
-        count: pictures.
+        passes: of each runtime's pass.
+        alone: of decoding, and of each runtime's model, alone on all cores.
+        halved: the same on half of them.
     """
-    decode = count / alone["decode"]
-    heads = "decode", "model", "pass", "of the slower", "of both on one set of cores"
-    print("{:<12} {:>7} {:>7} {:>7} {:>14} {:>28}".format("images/s", *heads))
+    heads = "decode", "model", "pass", "of the slower", "on half the cores: decode", "model", "of the slower", "of both"
+    print("{:<12} {:>7} {:>6} {:>6} {:>14} {:>26} {:>6} {:>14} {:>8}".format("images/s", *heads))
     for runtime in RUNTIMES:
-        model = count / alone[runtime]
-        both = 1 / (1 / decode + 1 / model)
-        shares = passes[runtime] / min(decode, model), passes[runtime] / both
-        speeds = f"{decode:>7.0f} {model:>7.0f} {passes[runtime]:>7.0f}"
-        print(f"{runtime:<12} {speeds} {shares[0]:>14.2f} {shares[1]:>28.2f}")
+        decode, model, half_decode, half_model = alone["decode"], alone[runtime], halved["decode"], halved[runtime]
+        whole, half = min(decode, model), min(half_decode, half_model)
+        did, both = passes[runtime], 1 / (1 / decode + 1 / model)
+        print(
+            f"{runtime:<12} {decode:>7.0f} {model:>6.0f} {did:>6.0f} {did / whole:>14.2f} "
+            f"{half_decode:>26.0f} {half_model:>6.0f} {did / half:>14.2f} {did / both:>8.2f}"
+        )
     print(f"asked: {ASKED_SHARE} of the slower")
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("every", type=int, nargs="?", default=1, help="takes every so-manieth picture only")
+    parser.add_argument("--parts", action="store_true", help="only the parts, as JSON")
+    given = parser.parse_args()
+    show_parts(given.every) if given.parts else main(given.every)

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from common import describe_machine
 from fieldguide.dataset import Dataset
-from fieldguide.features import Pictures
+from fieldguide.features import Pictures, open_runner
 from fieldguide.learners import open_learner
 from fieldguide.learners.contract import Fold, Lesson
 from fieldguide.learners.headfit import group_folds
@@ -63,6 +63,7 @@ class Outcome:
 def learn(project: Project, data: Dataset, fold: Fold, settings: dict[str, Any]) -> Answered:
     """What a learner of Fieldguide says after a lesson that leaves the fold's second part out."""
     shutil.rmtree(project.features_folder, ignore_errors=True)
+    open_runner.cache_clear()
     all_settings = project.settings()
     pictures = Pictures(project, tuple(data.images.items()), all_settings, SilentProgress())
     learnt_from, held = fold

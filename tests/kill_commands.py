@@ -58,7 +58,7 @@ def kill_until_done(project: Path, log: Path, arguments: list[str], took: float,
     kills, count = wanted
     children, killed = [start(project, log, arguments) for _ in range(count)], 0
     while killed < kills:
-        time.sleep(took * dice.uniform(0.02, 0.2))
+        time.sleep(took * dice.uniform(0.02, 0.2 + 0.06 * killed))  # ever longer: a step that is short of time ends too
         victim = children.pop(dice.randrange(len(children)))
         os.kill(victim, signal.SIGKILL)
         if wait(victim, log):

@@ -310,7 +310,9 @@ def small_model(path: Path, runtimes: Sequence[str] = ()) -> Path:
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 def test_each_runtime_runs_the_same_model(tmp_path: Path, runtime: features.Runtime) -> None:
     pytest.importorskip(runtime, reason="an optional runtime")
-    run = open_runner(small_model(tmp_path / "model.onnx"), runtime)
+    model = small_model(tmp_path / "model.onnx")
+    run = open_runner(model, runtime)
+    assert open_runner(model, runtime) is run, "the same is compiled once"
     batch = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
     first = run(batch)
     assert first.shape == (3, 3)

@@ -14,8 +14,9 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from fieldguide.preprocess import decode_size, prepare
+from fieldguide.preprocess import decode_size, prepare, prepare_image
 from fieldguide.records import Fit, Preprocessing
 
 VECTORS = Path(__file__).parent / "vectors" / "resize.json"
@@ -167,6 +168,15 @@ def test_accepts_views_and_read_only_arrays() -> None:
 def test_refuses_other_arrays(pixels: npt.NDArray[Any]) -> None:
     with pytest.raises(ValueError, match="pixels must be"):
         prepare(pixels, Preprocessing())
+
+
+@pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
+def test_an_image_of_pillows_gives_the_same(fit: Fit) -> None:
+    pixels = np.random.default_rng(3).integers(0, 256, (37, 61, 3), dtype=np.uint8)
+    record = Preprocessing(size=16, fit=fit, resize_shorter=20)
+    assert np.array_equal(prepare_image(Image.fromarray(pixels), record), prepare(pixels, record))
+    with pytest.raises(ValueError, match="must be RGB, not L"):
+        prepare_image(Image.new("L", (9, 9)), record)
 
 
 def test_refuses_what_is_not_defined() -> None:

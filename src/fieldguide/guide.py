@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldguide.errors import GuideDamaged, InputMissing, translate_os_errors
-from fieldguide.images import Limits, decode
+from fieldguide.images import Limits, decode_image
 from fieldguide.modelscan import check_model, check_size
-from fieldguide.preprocess import decode_size, prepare
+from fieldguide.preprocess import decode_size, prepare_image
 from fieldguide.records import Prediction, Preprocessing
+from fieldguide.session import open_session
 
 __all__ = ["SCHEMA_VERSION", "Guide", "is_unaltered", "open_guide", "write_manifest"]
 
@@ -55,8 +56,8 @@ class Guide:
         Raises:
             BadImage: it is no picture that can be decoded within the limits.
         """
-        pixels = decode(data, limits or Limits(formats=self.formats), at_least=decode_size(self.preprocessing))
-        return prepare(pixels, self.preprocessing)
+        image = decode_image(data, limits or Limits(formats=self.formats), at_least=decode_size(self.preprocessing))
+        return prepare_image(image, self.preprocessing)
 
     def answer(self, squares: NDArray[np.uint8], paths: Sequence[str]) -> list[Prediction]:
         """An answer for each of (n, size, size, 3) uint8 squares; `paths` names them."""
@@ -181,22 +182,16 @@ def _check_preprocessing(fitted: Preprocessing, threshold: float) -> None:
 
 
 def _session(model: bytes, threads: int) -> Any:
-    """The model, loaded from memory so that it can name no other file.
+    """The model, from the very bytes that were looked at.
 
     Raises:
         GuideDamaged: onnxruntime does not take it.
     """
-    import onnxruntime
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-    # onnxruntime's errors have no base class of their own
     kinds = [kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception)]
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return open_session(model, threads)
     except tuple(kinds) as error:
         raise GuideDamaged(f"the model cannot be loaded: {str(error)[:200]}", _HINT) from error
 

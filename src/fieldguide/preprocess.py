@@ -11,7 +11,7 @@ from PIL import Image
 
 from fieldguide.records import Preprocessing
 
-__all__ = ["decode_size", "prepare"]
+__all__ = ["decode_size", "prepare", "prepare_image"]
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -41,9 +41,19 @@ def prepare(pixels: npt.ArrayLike, preprocessing: Preprocessing) -> Pixels:
     array = np.asarray(pixels)
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or not array.size:
         raise ValueError(f"pixels must be (h, w, 3) uint8, not {array.shape} {array.dtype}")
+    return prepare_image(Image.fromarray(np.ascontiguousarray(array)), preprocessing)
+
+
+def prepare_image(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
+    """As `prepare`, of an upright RGB image of Pillow's.
+
+    Raises:
+        ValueError: the image is not RGB, or the record asks for what is not defined.
+    """
+    if image.mode != "RGB":
+        raise ValueError(f"the image must be RGB, not {image.mode}")
     if preprocessing.interpolation != "bicubic":
         raise ValueError(f"interpolation {preprocessing.interpolation!r} is not defined")
-    image = Image.fromarray(np.ascontiguousarray(array))
     side, whole = preprocessing.size, (0.0, 0.0, float(image.width), float(image.height))
     if preprocessing.fit == "squash":
         return np.array(_resize(image, side, side, whole))

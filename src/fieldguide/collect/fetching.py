@@ -15,7 +15,7 @@ from yarl import URL
 from fieldguide.catalog.ledger import Fetch, Ledger
 from fieldguide.checks.files import look_at_bytes
 from fieldguide.engine import core_count
-from fieldguide.errors import BadImage, FieldguideError
+from fieldguide.errors import BadImage
 from fieldguide.images import Limits
 from fieldguide.net import Client, Fetched, NetRules
 from fieldguide.project import Project
@@ -45,7 +45,7 @@ class Fetcher:
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
         self._listeners: list[Callable[[], None]] = []
-        self._failed: FieldguideError | None = None
+        self._failed: Exception | None = None
 
     @property
     def answered(self) -> bool:
@@ -134,10 +134,11 @@ class Fetcher:
                     break
             if self._fresh:
                 self._timer = asyncio.get_running_loop().call_later(_FLUSH_S, self._flush_soon)
-        except FieldguideError as error:
+        except Exception as error:  # whatever it is
             self._failed = error
 
     def _check(self) -> None:
+        """Nothing; what `_flush_aside` met is raised here."""
         if self._failed:
             raise self._failed
 

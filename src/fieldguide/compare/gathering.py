@@ -22,14 +22,15 @@ from fieldguide.dataset import Dataset, load_dataset
 from fieldguide.engine import core_count
 from fieldguide.errors import NotReady, SettingsError
 from fieldguide.features import Pictures
-from fieldguide.images import decode
+from fieldguide.images import decode_image
 from fieldguide.latency import measure_latency
 from fieldguide.learners import load_model
 from fieldguide.learners.running import digest_inputs, make_run
-from fieldguide.preprocess import decode_size, prepare
+from fieldguide.preprocess import decode_size, prepare_image
 from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
 from fieldguide.runs import Run, is_whole, load_run
+from fieldguide.session import open_session
 from fieldguide.settings import Settings, change_settings
 from fieldguide.settings_file import write_settings
 
@@ -153,18 +154,13 @@ def _measure(folder: Path, run: Run, pictures: Pictures) -> tuple[int, float]:
 
 def _time(model: bytes, run: Run, pictures: Pictures) -> float:
     """Median milliseconds for one picture of middling size, decoding and fitting included."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = core_count()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = open_session(model, core_count())
     files = sorted((pictures.project.read_image(*image) for image in pictures.images[:101]), key=len)
     data, limits = files[len(files) // 2], decode_limits(pictures.settings)
 
     def answer() -> object:
-        pixels = decode(data, limits, at_least=decode_size(run.preprocessing))
-        return session.run(["probs"], {"image": prepare(pixels, run.preprocessing)[None]})
+        image = decode_image(data, limits, at_least=decode_size(run.preprocessing))
+        return session.run(["probs"], {"image": prepare_image(image, run.preprocessing)[None]})
 
     return measure_latency(answer, clock=time.perf_counter).p50_ms
 

@@ -19,8 +19,8 @@ from fieldguide.engine import core_count, map_threads
 from fieldguide.errors import BadImage, InputMissing, ProjectDamaged
 from fieldguide.features.runtimes import Runner, Runtime, cache_folder, choose_runtime, hash_file, open_runner
 from fieldguide.features.store import FeatureStore, Way
-from fieldguide.images import Limits, decode
-from fieldguide.preprocess import decode_size, prepare
+from fieldguide.images import Limits, decode_image
+from fieldguide.preprocess import decode_size, prepare_image
 from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
 from fieldguide.records import Preprocessing
@@ -53,8 +53,8 @@ def load_square(path: Path, preprocessing: Preprocessing, limits: Limits) -> NDA
         BadImage: it is no picture that can be decoded.
         OSError: it cannot be read.
     """
-    pixels = decode(path.read_bytes(), limits, at_least=decode_size(preprocessing))
-    return prepare(pixels, preprocessing)
+    image = decode_image(path.read_bytes(), limits, at_least=decode_size(preprocessing))
+    return prepare_image(image, preprocessing)
 
 
 def extract(

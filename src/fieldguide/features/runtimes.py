@@ -10,6 +10,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from fieldguide.atomic import write_text
 from fieldguide.engine import core_count
 from fieldguide.errors import MissingExtra
+from fieldguide.session import open_session
 
 __all__ = ["Runner", "Runtime", "cache_folder", "choose_runtime", "hash_file", "open_runner"]
 
@@ -32,8 +34,13 @@ def cache_folder() -> Path:
     return Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fieldguide"
 
 
+@lru_cache(maxsize=1)  # compiling takes half a second, and pictures are looked at in several ways
 def open_runner(model: Path, runtime: Runtime) -> Runner:
-    """A function from (n, size, size, 3) uint8 to (n, d) float32.
+    """A function from (n, size, size, 3) uint8 to (n, d) float32; the last one is kept.
+
+    Args:
+        model: an ONNX file whose name tells what is in it, as those of the cache do.
+        runtime: what runs it.
 
     Raises:
         MissingExtra: OpenVINO is asked for and not installed.
@@ -42,12 +49,7 @@ def open_runner(model: Path, runtime: Runtime) -> Runner:
 
 
 def _onnxruntime_runner(model: Path) -> Runner:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = core_count()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(model.read_bytes(), options, providers=["CPUExecutionProvider"])
+    session = open_session(model.read_bytes(), core_count())
 
     def run(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         found: NDArray[np.float32] = session.run(["features"], {"image": batch})[0]

@@ -27,6 +27,7 @@ __all__ = [
     "Limits",
     "copy_prints",
     "decode",
+    "decode_image",
     "dhash",
     "grey_thumbnail",
     "look",
@@ -98,9 +99,18 @@ def decode(data: bytes, limits: Limits = _USUAL, *, at_least: int | None = None)
         BadImage: with one of these reasons: empty, not_an_image, unsupported_format, too_many_bytes,
             too_many_pixels, too_many_scans, truncated, damaged.
     """
+    return np.asarray(decode_image(data, limits, at_least=at_least))
+
+
+def decode_image(data: bytes, limits: Limits = _USUAL, *, at_least: int | None = None) -> Image.Image:
+    """As `decode`, as Pillow's RGB image: for those that go on with it there, a seventh of the time less.
+
+    Raises:
+        BadImage: as `decode`.
+    """
     kind = known_format(data, limits)
     with _refusing(data, kind), _quiet(kind):
-        return np.asarray(_upright(open_picture(data, kind, limits), at_least))
+        return _upright(open_picture(data, kind, limits), at_least)
 
 
 def look(data: bytes, limits: Limits = _USUAL, *, at_least: int, side: int) -> tuple[Header, tuple[int, int], Pixels]:

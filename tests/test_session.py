@@ -1,0 +1,27 @@
+"""Models made ready: they answer on the processor, with as many threads as are asked for."""
+
+import numpy as np
+import pytest
+
+onnx = pytest.importorskip("onnx", reason="making models needs the extra [train]")
+
+from fieldguide.session import open_session  # noqa: E402
+
+
+def model() -> bytes:
+    """A model that adds a constant."""
+    make, kinds = onnx.helper, onnx.TensorProto
+    more = onnx.numpy_helper.from_array(np.arange(8, dtype=np.float32), "more")
+    ends = [make.make_tensor_value_info(name, kinds.FLOAT, ["n", 8]) for name in ("x", "y")]
+    graph = make.make_graph([make.make_node("Add", ["x", "more"], ["y"])], "g", ends[:1], ends[1:], [more])
+    made = make.make_model(graph, opset_imports=[make.make_opsetid("", 17)], ir_version=8)
+    return bytes(made.SerializeToString())
+
+
+@pytest.mark.parametrize("threads", [0, 1, 2])
+def test_it_answers(threads: int) -> None:
+    session = open_session(model(), threads)
+    assert session.get_session_options().intra_op_num_threads == threads
+    assert session.get_providers() == ["CPUExecutionProvider"]
+    (found,) = session.run(None, {"x": np.ones((3, 8), np.float32)})
+    assert np.array_equal(found, np.ones((3, 1)) + np.arange(8))
