@@ -19,6 +19,8 @@ from fieldguide.metrics import wilson_interval
 from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
 from fieldguide.records import EvaluateReport
+from fieldguide.settings import change_settings
+from fieldguide.train import train
 
 
 def evaluated(project: Project) -> EvaluateReport:
@@ -91,6 +93,44 @@ def test_copies_count_only_in_what_a_careless_split_would_say(tmp_path: Path, pi
     assert numbers["images"] == 24 - copies
     low, high = reports["evaluate"].careless[1:]
     assert wilson_interval(round(reports["evaluate"].careless[0] * 24), 24) == pytest.approx((low, high))
+
+
+class Stopping(SilentProgress):
+    """A person who presses Ctrl-C once an epoch is over."""
+
+    def say(self, line: str) -> None:
+        """Nothing, until an epoch is over."""
+        if line.startswith("epoch 1"):
+            raise KeyboardInterrupt
+
+
+def test_an_exam_that_was_interrupted_may_be_asked_for_otherwise(built: Project) -> None:
+    pytest.importorskip("torch", reason="training needs the extra [train]")
+    quick = {"train.learner": "cnn", "train.size": 32, "train.loop.epochs": 2, "train.cross_validate": "never",
+             "train.loop.threads": 1, "evaluate.cross_validate": "always", "evaluate.folds": 2}  # fmt: skip
+    settings = change_settings(built.settings(), quick)
+    run = train(built, settings, progress=SilentProgress())
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(built, settings, progress=Stopping())
+    assert list(built.runs_folder.glob(f"unfinished-evaluate-{run.run}/*/grouped"))
+    other = change_settings(settings, {"evaluate.folds": 3})
+    assert evaluate(built, other, progress=SilentProgress()).run == run.run
+    assert not list(built.runs_folder.glob("unfinished-*"))
+
+
+def test_mistakes_are_shown_of_pictures_that_were_not_learnt_from(built: Project) -> None:
+    poor = {"train.weights": "none", "train.size": 32, "train.fit": "squash", "train.depth": "top",
+            "train.strengths": [1e-6], "evaluate.cross_validate": "never", "evaluate.mistakes": 40}  # fmt: skip
+    settings = change_settings(built.settings(), poor)
+    train(built, settings, progress=SilentProgress())
+    report = evaluate(built, settings, progress=SilentProgress())
+    page = (built.root / report.report).read_text(encoding="utf-8")
+    with built.catalog() as catalog:
+        test = load_dataset(catalog).where("test").images
+        places = {origin.location for origin in catalog.origins() if origin.sha256 in test}
+        others = {origin.location for origin in catalog.origins()} - places
+    assert any(place in page for place in places), "random weights and a strong penalty say little"
+    assert not any(place in page for place in others)
 
 
 def test_nothing_trained_is_explained(project: Project) -> None:

@@ -18,6 +18,8 @@ from fieldguide.clean import clean
 from fieldguide.compare import compare
 from fieldguide.contenders import BASELINE, CompareReport, CompareRow
 from fieldguide.errors import NotReady
+from fieldguide.evaluate import evaluate
+from fieldguide.learners.weights import load_backbone
 from fieldguide.preview import preview
 from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
@@ -33,6 +35,17 @@ pytest.importorskip("torch", reason="training needs the extra [train]")
 COLOUR = {"train.learner": "colour", "train.colour.families": ["logistic"], "train.colour.grid": "usual"}
 CNN = {"train.learner": "cnn", "train.size": 32, "train.loop.epochs": 1, "train.loop.threads": 1,
        "train.cross_validate": "never"}  # fmt: skip
+
+
+class Told(SilentProgress):
+    """A progress that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        """Nothing; the line is remembered."""
+        self.lines.append(line)
 
 
 def trained(project: Project, changed: dict[str, Any]) -> TrainReport:
@@ -92,6 +105,53 @@ def test_networks_by_validation_stand_beside_cross_validated_runs(tmp_path: Path
     for row in report.rows:
         assert row.verdict != "too few shared pictures" and row.pictures == val
     assert any(f"scored on the {val} that they have in common" in " ".join(note.split()) for note in report.notes)
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """A file of weights of a backbone that has none embedded."""
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "weights.pt"
+    torch.save(load_backbone("resnet18", "none", 32).module.state_dict(), path)
+    return path
+
+
+def test_other_weights_in_the_same_file_are_learnt_from_anew(shapes: Project, weights: Path) -> None:
+    torch = pytest.importorskip("torch")
+    asked = {"train.backbone": "resnet18", "train.weights": str(weights), "train.size": 32, "train.fit": "squash"}
+    settings, silent = change_settings(shapes.settings(), asked), SilentProgress()
+    first = train(shapes, settings, progress=silent)
+    assert train(shapes, settings, progress=silent).run == first.run
+    state = torch.load(weights, weights_only=True)
+    torch.save({name: value * 0.9 for name, value in state.items()}, weights)
+    second = train(shapes, settings, progress=silent)
+    assert second.run != first.run
+    assert evaluate(shapes, settings, progress=silent).run == second.run
+    weights.unlink()
+    told = Told()
+    report = compare(shapes, shapes.settings(), progress=told)
+    assert {first.run, second.run}.isdisjoint(row.name for row in report.rows) and len(report.rows) > 2
+    assert any(line.startswith(f"{second.run} is left out: there is no file of weights") for line in told.lines)
+
+
+def test_what_a_search_writes_is_what_won(shapes: Project) -> None:
+    set_key(shapes.settings_file, "train.loop", 'imbalance = "weights"')
+    only_cnn = {"choices": ["none", "weights"], "only_if": {"learner": "cnn"}}
+    changed = {"train.fit": "squash", "train.folds": 2, "train.size": 64, "train.loop.epochs": 1}
+    searched = changed | {"tune.trials": 3, "tune.space": {"learner": ["transfer", "cnn"], "loop.imbalance": only_cnn}}
+    report = tune(shapes, change_settings(shapes.settings(), searched), progress=SilentProgress())
+    assert report.params == {"learner": "transfer"} and report.trials["complete"] == 3
+    assert shapes.settings().train.loop.imbalance == "none", "as the best had it"
+    now = change_settings(shapes.settings(), changed)
+    assert report.value == pytest.approx(train(shapes, now, progress=SilentProgress()).accuracy[0])
+
+
+def test_the_sheet_follows_from_the_seed_of_learning(shapes: Project) -> None:
+    drawn = []
+    for seed in (1, 1, 2):
+        settings = change_settings(shapes.settings(), {"train.seed": seed, "train.loop.augment": "strong"})
+        drawn.append(Path(preview(shapes, settings, progress=SilentProgress()).path).read_bytes())
+    assert drawn[0] == drawn[1] != drawn[2]
 
 
 def test_seeds_give_a_mean_and_a_spread(shapes: Project) -> None:

@@ -421,7 +421,7 @@ def test_batches_are_the_same_wherever_an_epoch_is_entered() -> None:
     examples, settings = coloured(), replace(QUICK, augment="strong", accumulate=2, batch_size=3)
     order = epoch_order(examples.labels[examples.train], "none", 0, 5)
     whole = list(load_batches(examples, order, settings, (CLASSES, 5, 0)))
-    rest = list(load_batches(examples, order, settings, (CLASSES, 5, 2)))
+    rest = list(load_batches(examples, order, settings, (CLASSES, 5, 2), workers=4))
     assert len(whole) == 6 and len(rest) == 4
     for one, other in zip(whole[2:], rest, strict=True):
         assert np.array_equal(one.squares, other.squares) and np.array_equal(one.targets, other.targets)
@@ -451,7 +451,7 @@ def test_a_loss_that_is_no_number_stops_it_and_says_where(tmp_path: Path) -> Non
 
     with pytest.raises(TrainingDiverged, match="not a number in epoch 3, step 1 of 4") as caught:
         train_network(network, replace(examples, squares=spoil), settings, Keeping(tmp_path, watch=break_it))
-    assert "lr" in caught.value.hint
+    assert "lr" in caught.value.hint and "the last good checkpoint is kept" in caught.value.hint
     found = load_checkpoint(tmp_path)
     assert found.checkpoint is not None and found.checkpoint.said["epoch"] == 2
     assert all(bool(value.isfinite().all()) for part in found.checkpoint.parts.values() for value in part.values())
@@ -470,7 +470,7 @@ def test_a_checkpoint_of_no_numbers_is_never_kept(tmp_path: Path, monkeypatch: p
 
     network = tiny_network()
     monkeypatch.setattr(Stepper, "step", overflow)
-    with pytest.raises(TrainingDiverged, match=r"a weight is not a number in epoch 2, step \d of 4"):
+    with pytest.raises(TrainingDiverged, match="a weight is not a number in epoch 2, step 3 of 4"):
         train_network(network, coloured(), replace(QUICK, checkpoint_s=0.0), Keeping(tmp_path, clock=ticking()))
     kept = load_checkpoint(tmp_path).checkpoint
     assert kept is not None and (kept.said["epoch"], kept.said["step"]) == (1, 2)
@@ -478,8 +478,9 @@ def test_a_checkpoint_of_no_numbers_is_never_kept(tmp_path: Path, monkeypatch: p
 
 
 def test_a_rate_that_is_too_high_is_noticed() -> None:
-    with pytest.raises(TrainingDiverged, match=r"not a number in epoch \d+, step \d+"):
+    with pytest.raises(TrainingDiverged, match=r"not a number in epoch \d+, step \d+") as caught:
         train(tiny_network(norm=False), optimiser="sgd", lr=1000.0, schedule="constant", warm_up=0.0, epochs=300)
+    assert "checkpoint" not in caught.value.hint, "none was asked for"
     with pytest.raises(SettingsError, match="lr = 10000"):
         replace(QUICK, lr=10000.0)
 
@@ -497,6 +498,27 @@ def test_too_little_memory_names_the_batch_size_that_fits(kind: type[Exception])
         train(network, batch_size=20)
     assert caught.value.hint == "batch_size = 5 fits; with accumulate = 4 a step sees as many pictures as before"
     assert len(train(network, batch_size=5, accumulate=4).history) == 4, "and it does"
+
+
+def test_too_little_memory_for_the_optimiser_or_for_validation_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = tiny_network()
+
+    def most_six(module: Any, given: tuple[Any, ...]) -> None:
+        if not network.module.training and len(given[0]) > 6:
+            raise MemoryError
+
+    hook = network.module.body.one.register_forward_pre_hook(most_six)
+    with pytest.raises(OutOfMemory, match="batch_size = 8 needs more memory") as caught:
+        train(network, batch_size=8)
+    assert caught.value.hint.startswith("batch_size = 4 fits")
+    hook.remove()
+
+    def no_room(stepper: Stepper, lr: float) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Stepper, "step", no_room)
+    with pytest.raises(OutOfMemory, match="batch_size = 8 needs more memory"):
+        train(tiny_network(), batch_size=8)
 
 
 def test_another_error_is_not_taken_for_too_little_memory() -> None:

@@ -88,6 +88,13 @@ def test_a_run_made_before_is_taken_up_again(built: Project) -> None:
         assert catalog.current("train", inputs(catalog, built.settings()), TrainReport) == first
 
 
+def test_a_run_whose_backbone_is_another_now_is_made_anew(built: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = trained(built)
+    monkeypatch.setattr("fieldguide.learners.frozen.hash_file", lambda path: "another")
+    again = trained(built)
+    assert again.run != first.run and trained(built).run == again.run
+
+
 def test_what_is_unfinished_of_another_run_stays(built: Project) -> None:
     other = built.runs_folder / "unfinished-0123456789abcdef"
     (other / "whole").mkdir(parents=True)

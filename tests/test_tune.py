@@ -33,7 +33,7 @@ from fieldguide.learners.weights import BACKBONE_NAMES
 from fieldguide.progress import SilentProgress
 from fieldguide.settings import Settings, TuneSettings
 from fieldguide.tune.presets import PRESETS, Preset, choose_preset, find_preset
-from fieldguide.tune.space import Choices, Floats, Ints, Space, parse_space
+from fieldguide.tune.space import Choices, Floats, Ints, Space, Value, parse_space
 
 pytest.importorskip("optuna", reason="tuning needs the extra [train]")
 
@@ -235,6 +235,24 @@ def test_trials_that_fall_behind_end_early(tmp_path: Path) -> None:
     assert {row.state for row in by_pruning[False]} == {"complete"}
     best = best_row(by_pruning[True])
     assert best and best.value == max(row.value or -9 for row in by_pruning[True] if row.state == "complete")
+
+
+@pytest.mark.parametrize(("alike", "state"), [((), "pruned"), (("learner",), "complete")])
+def test_a_trial_is_held_beside_those_like_it(tmp_path: Path, alike: tuple[str, ...], state: str) -> None:
+    space = Space({"learner": Choices(("quick", "slow")), "loop.lr": Floats(1e-5, 1e-1, log=True)})
+    names = ["quick"] * 6 + ["slow"]
+    first: list[dict[str, Value]] = [{"learner": one, "loop.lr": 1e-3 + at * 1e-4} for at, one in enumerate(names)]
+
+    def two_steps(call: TrialCall) -> float:
+        value = 0.9 if call.params["learner"] == "quick" else 0.1
+        for step in (1, 2, 3):
+            call.report(step, value * step / 3)
+        return value
+
+    with open_study(tmp_path / "tune", Plan(space, "pictures", first=tuple(first), alike=alike)) as one:
+        rows = run(one, 7, two_steps)
+    assert [row.params["learner"] for row in rows] == names
+    assert [row.state for row in rows] == ["complete"] * 6 + [state]
 
 
 def test_the_first_five_complete_trials_prune_nobody(study: Study) -> None:

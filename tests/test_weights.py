@@ -116,6 +116,10 @@ def test_an_unknown_backbone_names_the_nearest(wrong: str, near: str) -> None:
     with pytest.raises(SettingsError) as caught:
         find_backbone("qqqqqqqq")
     assert "efficientnet_lite0" in caught.value.hint
+    with pytest.raises(SettingsError, match=r"no weights called 'resnet18\.tv_in1kk'") as caught:
+        find_backbone("resnet18.tv_in1kk")
+    assert caught.value.hint.startswith("did you mean resnet18.tv_in1k")
+    assert find_backbone("resnet18.tv_in1k") == "resnet18.tv_in1k"
 
 
 def test_a_square_that_it_cannot_take() -> None:
@@ -272,6 +276,7 @@ class Server(http.server.ThreadingHTTPServer):
     data: bytes = b""
     said: str = ""
     asked: int = 0
+    file: str = "model.safetensors"
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -285,7 +290,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def reply(self, body: bytes) -> None:
         self.server.asked += 1
-        known = self.path.startswith("/timm/mobilenetv3_small_100.lamb_in1k/resolve/") and "safetensors" in self.path
+        known = self.path.startswith("/timm/mobilenetv3_small_100.lamb_in1k/resolve/") and self.server.file in self.path
         self.send_response(200 if known else 404)
         if known:
             self.send_header("ETag", f'"{self.server.said}"')
@@ -327,6 +332,15 @@ def test_weights_of_the_hub_are_fetched_once_and_checked(server: Server, tmp_pat
     again = load_backbone(SMALL, "hub", SIZE, hub=hub)
     assert server.asked == asked, "the second time nothing is asked"
     assert torch.equal(answer(one), answer(again))
+
+
+def test_older_weights_of_the_hub_are_fetched_once_too(server: Server, tmp_path: Path) -> None:
+    torch.save(random_state(), tmp_path / "old.bin")
+    server.data, server.file = (tmp_path / "old.bin").read_bytes(), "pytorch_model.bin"
+    server.said = hashlib.sha256(server.data).hexdigest()
+    one = load_backbone(SMALL, "hub", SIZE, hub=hub_of(server, tmp_path / "cache"))
+    again = load_backbone(SMALL, "hub", SIZE, hub=Hub("http://127.0.0.1:9", tmp_path / "cache"))
+    assert one.digest == again.digest == server.said
 
 
 def test_what_the_hub_sends_is_compared_with_what_it_says(server: Server, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from fieldguide.images import decode, thumbnail_jpeg
 from fieldguide.learners import load_model
 from fieldguide.learners.contract import Lesson
 from fieldguide.learners.headfit import group_folds
-from fieldguide.metrics import accuracy, calibration_error, confusion_matrix, per_class_scores
+from fieldguide.metrics import accuracy, calibration_error, confusion_matrix, macro_f1, per_class_scores
 from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
 from fieldguide.records import EvaluateReport
@@ -89,6 +89,7 @@ class _Exam:
     grouped: Score | None
     careless: Score | None
     copies: int
+    folds: int
 
     @classmethod
     def sit(cls, project: Project, settings: Settings, catalog: Catalog, run: Run, progress: Progress) -> "_Exam":
@@ -104,10 +105,11 @@ class _Exam:
         extra = sum(times) - len(data.labels)
         asked = settings.evaluate.cross_validate
         if asked == "never" or (asked == "auto" and not learner.is_quick):
-            held = np.flatnonzero(data.splits != "train")  # the others were learnt from
-            return cls(project, settings, run, data, test, probs[test], held, probs[held], None, None, extra)
+            held = test if learner.is_quick else np.flatnonzero(data.splits != "train")  # the others were learnt from
+            return cls(project, settings, run, data, test, probs[test], held, probs[held], None, None, extra, 0)
         progress.start("cross-validating", None)
-        keep = project.runs_folder / f"unfinished-evaluate-{run.name}"
+        asked_of = hashlib.sha256((inputs(catalog, settings) + repr(times)).encode()).hexdigest()[:16]
+        keep = project.runs_folder / f"unfinished-evaluate-{run.name}" / asked_of
         lesson = replace(Lesson.of(data, pictures, settings, keep / "grouped"), seed=run.seed)
         folds = group_folds(data.labels, data.groups, settings.evaluate.folds, settings.seed)
         cv_logits = learner.hold_out(lesson, folds, model)
@@ -117,15 +119,15 @@ class _Exam:
             lesson, pictures=everything.take(places), labels=np.concatenate([data.labels, copy_labels])[places],
             groups=("",) * len(places), splits=np.full(len(places), "train"), keep=keep / "careless",
         )  # fmt: skip
-        folds = group_folds(shuffled.labels, None, settings.evaluate.folds, settings.seed)
-        careless = learner.hold_out(shuffled, folds, model)
-        if keep.exists():
-            shutil.rmtree(keep)
+        careless_folds = group_folds(shuffled.labels, None, settings.evaluate.folds, settings.seed)
+        careless = learner.hold_out(shuffled, careless_folds, model)
+        shutil.rmtree(keep.parent, ignore_errors=True)
         cv_probs = softmax(cv_logits / model.temperature)
         grouped = accuracy(lesson.labels, cv_logits.argmax(axis=1))
         claimed = accuracy(shuffled.labels, careless.argmax(axis=1))
         everywhere = np.arange(len(probs))
-        return cls(project, settings, run, data, test, probs[test], everywhere, cv_probs, grouped, claimed, extra)
+        given = probs[test], everywhere, cv_probs
+        return cls(project, settings, run, data, test, *given, grouped, claimed, extra, len(folds))
 
     @property
     def confusion(self) -> NDArray[np.int64]:
@@ -144,19 +146,19 @@ class _Exam:
     def numbers(self) -> dict[str, Any]:
         """Every figure, for programs."""
         scores = per_class_scores(self.confusion)
-        labels = self.data.labels[self.test]
+        labels, answers = self.data.labels[self.test], self.probs.argmax(axis=1)
         return {
             "run": self.run.name,
             "class_names": list(self.run.class_names),
             "images": len(self.data.labels),
             "test_images": len(self.test),
-            "accuracy": accuracy(labels, self.probs.argmax(axis=1)),
-            "macro_f1": float(np.mean([score["f1"] for score in scores])),
+            "accuracy": accuracy(labels, answers),
+            "macro_f1": macro_f1(labels, answers, len(self.run.class_names)),
             "ece": calibration_error(self.probs, labels),
             "grouped": self.grouped,
             "careless": self.careless,
             "copies": self.copies,
-            "folds": self.settings.evaluate.folds,
+            "folds": self.folds,
             "per_class": dict(zip(self.run.class_names, scores, strict=True)),
             "confusion": self.confusion.tolist(),
             "cv_confusion": self.cv_confusion,

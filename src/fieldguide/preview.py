@@ -40,7 +40,7 @@ def preview(project: Project, settings: Settings, *, progress: Progress) -> Prev
     squares = np.stack([pictures.square(index, fitted) for index in range(len(pictures))])
     names = [data.class_names[label] for label in data.labels]
     path = project.root / "preview.png"
-    write_bytes(path, draw(squares, names, settings.train.loop.augment, settings.seed))
+    write_bytes(path, draw(squares, names, settings.train.loop.augment, settings.learning_seed))
     return PreviewReport(str(path), settings.train.loop.augment, len(names))
 
 

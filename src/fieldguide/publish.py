@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections import defaultdict
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,7 @@ class _Press:
     settings: Settings
     run: Run
     model: Model
+    learns_features: bool
     data: Dataset
     answers: Answers
     origins: dict[str, list[Origin]]
@@ -112,12 +114,13 @@ class _Press:
     def open(cls, project: Project, settings: Settings, catalog: Catalog, run: Run, progress: Progress) -> "_Press":
         """The press with the model's answers and origins at hand."""
         data = load_dataset(catalog)
-        _, model = load_model(run)
+        learner, model = load_model(run)
         pictures = Pictures(project, tuple(data.images.items()), settings, progress)
         origins: dict[str, list[Origin]] = defaultdict(list)
         for origin in catalog.origins():
             origins[origin.sha256].append(origin)
-        return cls(project, settings, run, model, data, model.answer(pictures), origins, pictures, progress)
+        learns = not learner.is_quick
+        return cls(project, settings, run, model, learns, data, model.answer(pictures), origins, pictures, progress)
 
     def make(self, folder: Path, scores: dict[str, Any]) -> PublishReport:
         """The report on a guide that now lies whole in `folder`.
@@ -154,7 +157,15 @@ class _Press:
         )
 
     def _measure_decline(self, familiarity: Familiarity, known: NDArray[np.bool_]) -> _Decline:
-        """The threshold from held-out pictures, and what it does to test pictures and to left-out classes."""
+        """The threshold from held-out pictures, and what it does to test pictures and to left-out classes.
+
+        What a network says of a class that it learnt tells nothing of one that it never saw, so that of networks no
+        class is left out, and the threshold comes from val alone.
+        """
+        true_accept_of = partial(_share_accepted, familiarity.score(self._roots(~known)))
+        if self.learns_features:
+            threshold = accept_threshold(self._score_val(), self.settings.publish.true_accept)
+            return _Decline(threshold, true_accept_of(threshold), None, 0)
         features, labels = self._roots(known), self.data.labels[known]
         groups = [group for group, one in zip(self.data.groups, known, strict=True) if one]
         held_out = np.zeros(len(labels))
@@ -163,13 +174,17 @@ class _Press:
         threshold = accept_threshold(held_out, self.settings.publish.true_accept)
         classes = np.unique(labels)
         chosen = classes[:: max(1, -(-len(classes) // _LEFT_OUT))] if len(classes) > 2 else classes[:0]
-        accepted, asked = 0, 0
+        unknown: list[NDArray[np.float64]] = []
         for one in chosen:
             without = labels != one
-            scores = fit_familiarity(features[without], labels[without]).score(features[~without])
-            accepted, asked = accepted + int(np.sum(scores >= threshold)), asked + len(scores)
-        true_accept = float(np.mean(familiarity.score(self._roots(~known)) >= threshold))
-        return _Decline(threshold, true_accept, accepted / asked if asked else None, len(chosen))
+            unknown.append(fit_familiarity(features[without], labels[without]).score(features[~without]))
+        false_accept = _share_accepted(np.concatenate(unknown), threshold) if unknown else None
+        return _Decline(threshold, true_accept_of(threshold), false_accept, len(chosen))
+
+    def _score_val(self) -> NDArray[np.float64]:
+        """(n,) how familiar the pictures of val are beside those of train."""
+        train, val = self.data.splits == "train", self.data.splits == "val"
+        return fit_familiarity(self._roots(train), self.data.labels[train]).score(self._roots(val))
 
     def _roots(self, chosen: NDArray[np.bool_]) -> NDArray[np.float32]:
         """What familiarity is measured by: the roots of the features."""
@@ -292,6 +307,11 @@ class _Press:
             rows.append([probs[name] for name in self.run.class_names])
             self.progress.advance()
         return np.array(rows)
+
+
+def _share_accepted(scores: NDArray[np.float64], threshold: float) -> float:
+    """The share, 0..1, of pictures that are familiar enough."""
+    return float(np.mean(scores >= threshold))
 
 
 def _write_json(path: Path, about: dict[str, Any]) -> None:

@@ -4,11 +4,10 @@ The test split is never read here.
 """
 
 from fieldguide.catalog import Catalog
-from fieldguide.learners.running import digest_inputs, find_run, make_run
+from fieldguide.learners.running import digest_inputs, find_run, is_usable, make_run
 from fieldguide.progress import Progress
 from fieldguide.project import Project
 from fieldguide.records import TrainReport
-from fieldguide.runs import is_whole
 from fieldguide.settings import Settings
 
 __all__ = ["inputs", "train"]
@@ -38,7 +37,7 @@ def train(project: Project, settings: Settings, *, progress: Progress) -> TrainR
     with project.catalog() as catalog:
         wanted = inputs(catalog, settings)
         done = catalog.current("train", wanted, TrainReport)
-        if done and is_whole(project.runs_folder / done.run):
+        if done and is_usable(project, done.run):
             return done
         run = find_run(project, catalog, wanted) or make_run(project, settings, catalog, progress)
         catalog.finish("train", wanted, run.report, project.now())

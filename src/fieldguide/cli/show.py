@@ -232,7 +232,7 @@ def _show_publish(console: Console, report: PublishReport) -> None:
     _head(console, "publish", f"{report.guide}/, {report.bytes / 1e6:.1f} MB, {report.examples} examples")
     _detail(console, f"answers as trained on {report.agreement:.1%} of {report.compared} val pictures; "
             f"probabilities differ by at most {report.max_difference:.1g}")  # fmt: skip
-    unknown = "not measured (too few classes)" if report.false_accept is None else f"{report.false_accept:.1%}"
+    unknown = "not measured" if report.false_accept is None else f"{report.false_accept:.1%}"
     _detail(
         console,
         f"takes {report.true_accept:.1%} of test pictures for known; of an unknown but similar class: {unknown}",

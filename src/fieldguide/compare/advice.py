@@ -114,6 +114,11 @@ def explain(rows: Sequence[CompareRow], outdated: int, seeds: int, min_shared: i
             "is not used here: fieldguide evaluate opens it, once."
         )
     together = [row for row in rows if row.verdict != "too few shared pictures"]
+    if len({row.held_out for row in together if row.learner != BASELINE}) > 1:
+        notes.append(
+            "Runs measured on the validation split took the epoch that did best there: beside runs measured by grouped "
+            "cross-validation their numbers are a little too good."
+        )
     if any(row.own_pictures != row.pictures for row in together):
         notes.append(
             f"The runs held out different pictures: all are scored on the {together[0].pictures} that they have in "

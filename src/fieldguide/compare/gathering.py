@@ -20,7 +20,7 @@ from fieldguide.compare.ranking import baseline
 from fieldguide.contenders import Contender, HeldOut
 from fieldguide.dataset import Dataset, load_dataset
 from fieldguide.engine import core_count
-from fieldguide.errors import NotReady, SettingsError
+from fieldguide.errors import InputMissing, InputUnusable, MissingExtra, NetworkDown, NotReady, SettingsError
 from fieldguide.features import Pictures
 from fieldguide.images import decode_image
 from fieldguide.latency import measure_latency
@@ -36,6 +36,8 @@ from fieldguide.settings_file import write_settings
 
 __all__ = ["gather", "use_run"]
 
+# what is wrong with a run alone, not with the project or the disk
+_UNUSABLE = NotReady, SettingsError, InputMissing, InputUnusable, NetworkDown, MissingExtra
 _QUICK_COLOUR = {"train.learner": "colour", "train.colour.grid": "usual"}
 
 
@@ -57,7 +59,7 @@ def gather(project: Project, settings: Settings, catalog: Catalog, progress: Pro
     for run in runs:
         try:
             contenders.append(_contender(project, run, pictures, current=run.data == state))
-        except (NotReady, SettingsError) as error:
+        except _UNUSABLE as error:
             progress.say(f"{run.name} is left out: {error.message}")
         progress.advance()
     if not any(one.learner == "colour" and one.current for one in contenders):

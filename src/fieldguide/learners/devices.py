@@ -11,7 +11,7 @@ from typing import Any
 from fieldguide.engine import core_count
 from fieldguide.errors import SettingsError
 
-__all__ = ["choose_device", "choose_precision", "exact", "is_out_of_memory", "keep_memory"]
+__all__ = ["choose_device", "choose_precision", "exact", "is_out_of_memory", "keep_memory", "placed"]
 
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # of glibc's malloc.h
 _MOST = 2**31 - 1
@@ -54,6 +54,20 @@ def choose_precision(wanted: str, device: str) -> str:
     if wanted != "auto":
         return wanted
     return "bf16" if device == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+
+
+@contextmanager
+def placed(module: Any, wanted: str) -> Iterator[None]:
+    """Nothing; inside the block the torch module is on the device, and behind it on the processor.
+
+    Raises:
+        SettingsError: the device is not there.
+    """
+    module.to(choose_device(wanted))
+    try:
+        yield
+    finally:
+        module.to("cpu")
 
 
 @contextmanager

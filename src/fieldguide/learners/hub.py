@@ -6,6 +6,7 @@ Knows nothing about networks. What arrives is compared with the checksum that th
 import hashlib
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,21 +62,22 @@ class Hub:
         names = ("HTTPError", "OSError")
         bases = (base for base in HfHubHTTPError.__mro__ if issubclass(base, Exception) and base.__name__ in names)
         failures: tuple[type[Exception], ...] = tuple(bases)
-        for file in _FILES:
-            place: dict[str, Any] = {"repo_id": repository, "filename": file}
-            try:
+        places: list[dict[str, Any]] = [{"repo_id": repository, "filename": file} for file in _FILES]
+        for place in places:
+            with suppress(LocalEntryNotFoundError):
                 path = hf_hub_download(**place, cache_dir=self.cache, local_files_only=True)
-            except LocalEntryNotFoundError:
-                try:
-                    # asked first, once and without retries: downloading would try for half a minute to find no network
-                    get_hf_file_metadata(hf_hub_url(**place, endpoint=self.endpoint), endpoint=self.endpoint)
-                    path = hf_hub_download(**place, cache_dir=self.cache, endpoint=self.endpoint)
-                except LocalEntryNotFoundError as error:
-                    raise _down(name, repository) from error
-                except EntryNotFoundError:
-                    continue
-                except failures as error:
-                    raise _down(name, repository) from error
+                return _checked(Path(path), Path(path).resolve().name)
+        for place in places:
+            try:
+                # asked first, once and without retries: downloading would try for half a minute to find no network
+                get_hf_file_metadata(hf_hub_url(**place, endpoint=self.endpoint), endpoint=self.endpoint)
+                path = hf_hub_download(**place, cache_dir=self.cache, endpoint=self.endpoint)
+            except LocalEntryNotFoundError as error:
+                raise _down(name, repository) from error
+            except EntryNotFoundError:
+                continue
+            except failures as error:
+                raise _down(name, repository) from error
             return _checked(Path(path), Path(path).resolve().name)
         raise SettingsError(f"the hub has no weights for {name} in {repository}", _WAYS)
 

@@ -9,7 +9,8 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fieldguide.engine import core_count
 from fieldguide.errors import InputUnusable, OutOfMemory, SettingsError, TrainingDiverged
 from fieldguide.learners.checkpoint import Checkpoint, load_checkpoint, pack, save_checkpoint
 from fieldguide.learners.devices import choose_device, choose_precision, exact, is_out_of_memory, keep_memory
@@ -32,6 +34,7 @@ from fieldguide.progress import Progress, SilentProgress
 __all__ = ["Keeping", "train_network"]
 
 _NO_MATTER = {"device", "threads", "checkpoint_s", "compile"}
+_DIGESTS = "first weights", "pictures"  # tell a person nothing
 
 
 def _ignore(row: EpochRow) -> None:
@@ -129,6 +132,9 @@ class _Run:
         self.sums = _Sums()
         self.best: dict[str, Any] = {}
         self.saved = keeping.clock()
+        self.loaders = (
+            1 if on[0] == "cpu" else core_count()
+        )  # on a processor more would take the cores from the network
 
     def go_on(self) -> Trained:
         """What came of it, from wherever it stands."""
@@ -158,7 +164,8 @@ class _Run:
         self.stepper.freeze(0 if thawed else settings.freeze)
         order = epoch_order(self.labels, settings.imbalance, settings.seed, self.epoch)
         begun = keeping.clock()
-        for batch in load_batches(self.examples, order, settings, (self.network.classes, self.epoch, self.step)):
+        at = self.network.classes, self.epoch, self.step
+        for batch in load_batches(self.examples, order, settings, at, self.loaders):
             self._take_step(batch)
             self.step += 1
             now = keeping.clock()
@@ -186,37 +193,51 @@ class _Run:
         """
         settings = self.settings
         done = self.epoch * self.steps + self.step
+        with self._enough_memory():
+            try:
+                loss, weight, right = self.passes.learn(batch, (settings.seed, self.epoch, self.step))
+            except ValueError as error:
+                if "more than 1 value per channel" not in str(error):
+                    raise
+                message = f"this network cannot learn from one picture at a time at {self.network.size} pixels"
+                raise SettingsError(message, "set batch_size = 2 or more, or a larger size") from error
+            if not math.isfinite(loss):
+                raise self._lost("the loss is", self.step + 1)
+            if not math.isfinite(self.stepper.length(settings.clip)):
+                raise self._lost("the gradient is", self.step + 1)
+            warm_up = round(settings.warm_up * self.steps)
+            self.stepper.step(settings.lr * lr_factor(settings.schedule, done, settings.epochs * self.steps, warm_up))
+            if self.average:
+                self.average.update(self.network.module, done + 1)
+        self.sums.loss, self.sums.weight = self.sums.loss + loss * weight, self.sums.weight + weight
+        self.sums.right, self.sums.seen = self.sums.right + right, self.sums.seen + len(batch.labels)
+
+    @contextmanager
+    def _enough_memory(self) -> Iterator[None]:
+        """Nothing; inside the block a lack of memory is told with the size of batches that would fit.
+
+        Raises:
+            OutOfMemory: the memory is not enough.
+        """
         short: BaseException | None = None
         try:
-            loss, weight, right = self.passes.learn(batch, (settings.seed, self.epoch, self.step))
-            length = self.stepper.length(settings.clip) if math.isfinite(loss) else math.nan
+            yield
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             short = error.with_traceback(None)  # its frames hold what memory there is
-        except ValueError as error:
-            if "more than 1 value per channel" not in str(error):
-                raise
-            message = f"this network cannot learn from one picture at a time at {self.network.size} pixels"
-            raise SettingsError(message, "set batch_size = 2 or more, or a larger size") from error
         if short is not None:
             self.stepper.clear()
-            fits = self.passes.largest_fitting(settings.batch_size)
-            raise OutOfMemory(f"batch_size = {settings.batch_size} needs more memory than there is", fits) from short
-        if not math.isfinite(length):
-            raise self._lost("the loss is" if not math.isfinite(loss) else "the gradient is")
-        warm_up = round(settings.warm_up * self.steps)
-        self.stepper.step(settings.lr * lr_factor(settings.schedule, done, settings.epochs * self.steps, warm_up))
-        if self.average:
-            self.average.update(self.network.module, done + 1)
-        self.sums.loss, self.sums.weight = self.sums.loss + loss * weight, self.sums.weight + weight
-        self.sums.right, self.sums.seen = self.sums.right + right, self.sums.seen + len(batch.labels)
+            fits = self.passes.largest_fitting(self.settings.batch_size)
+            message = f"batch_size = {self.settings.batch_size} needs more memory than there is"
+            raise OutOfMemory(message, fits) from short
 
-    def _lost(self, what: str) -> TrainingDiverged:
-        """The error for numbers that are none."""
+    def _lost(self, what: str, step: int) -> TrainingDiverged:
+        """The error for numbers that are none, met after so many steps of the epoch were begun."""
+        kept = "; the last good checkpoint is kept" if self.number else ""
         return TrainingDiverged(
-            f"{what} not a number in epoch {self.epoch + 1}, step {self.step + 1} of {self.steps}",
-            f"lower lr = {self.settings.lr:g}, or set clip = 1; the last good checkpoint is kept",
+            f"{what} not a number in epoch {self.epoch + 1}, step {step} of {self.steps}",
+            f"lower lr = {self.settings.lr:g}, or set clip = 1{kept}",
         )
 
     def _finish_epoch(self) -> None:
@@ -228,7 +249,8 @@ class _Run:
         settings, keeping, sums = self.settings, self.keeping, self.sums
         begun = keeping.clock()
         state = self._state()
-        val_loss, val_accuracy = self.passes.validate(self.examples, self.average.state if self.average else None)
+        with self._enough_memory():
+            val_loss, val_accuracy = self.passes.validate(self.examples, self.average.state if self.average else None)
         rate = settings.lr * lr_factor(
             settings.schedule, (self.epoch + 1) * self.steps - 1, settings.epochs * self.steps,
             round(settings.warm_up * self.steps),
@@ -262,7 +284,7 @@ class _Run:
         """
         state: dict[str, Any] = self.average.state if self.average else self.network.module.state_dict()
         if not all(bool(value.isfinite().all()) for value in state.values()):
-            raise self._lost("a weight is")
+            raise self._lost("a weight is", self.step)
         return state
 
     def _fingerprint(self) -> dict[str, Any]:
@@ -304,10 +326,11 @@ class _Run:
         made_by = json.loads(json.dumps(self.said))
         differs = [name for name in made_by if kept.said["made by"].get(name) != made_by[name]]
         if differs:
-            was = kept.said["made by"].get(differs[0])
+            was, now = kept.said["made by"].get(differs[0]), made_by[differs[0]]
+            told = "" if differs[0] in _DIGESTS else f": {was}, not {now}"
             raise InputUnusable(
-                f"{self.keeping.folder} holds a training with another {differs[0]}: {was}, not {made_by[differs[0]]}",
-                "go on with what it began with, or use another folder",
+                f"{self.keeping.folder} holds a training with another {differs[0]}{told}",
+                "go on with what it began with, or delete that folder to begin anew",
             )
         self.number, self.epoch, self.step = kept.number, kept.said["epoch"], kept.said["step"]
         self.best_epoch, self.sums = kept.said["best_epoch"], _Sums(**kept.said["sums"])

@@ -19,6 +19,7 @@ from fieldguide.exporters.network import export_network
 from fieldguide.features import Pictures, Runner, Squares, Way
 from fieldguide.learners.checkpoint import pack, unpack
 from fieldguide.learners.contract import Answers, Fold, Learnt, Lesson, Model, Said, check_classes
+from fieldguide.learners.devices import placed
 from fieldguide.learners.headfit import group_folds
 from fieldguide.learners.loop import Keeping, train_network
 from fieldguide.learners.loop_records import EpochRow, Examples, LoopSettings, Trained
@@ -171,7 +172,7 @@ def learn_network(lesson: Lesson, plan: Plan) -> Learnt:
     with ExitStack() as stack:
         board = stack.enter_context(Board(lesson.keep / "board")) if lesson.keep else None
         trained = _train(lesson, plan, network, squares, board)
-        answers = predict(network, squares, val, plan.loop.batch_size).logits
+        answers = _predict(network, squares, val, plan.loop)
         if board:
             _show(board, lesson, plan, squares, answers)
     if plan.crosses(len(lesson.labels)) or not len(val):
@@ -261,8 +262,14 @@ def _hold_out(
         network = plan.build(len(lesson.class_names))
         keeping = replace(_keeping(lesson, f"fold-{number}"), watch=lambda row: tick())
         train_network(network, Examples(squares, lesson.labels, train, nobody), loop, keeping)
-        found[held] = predict(network, squares, held, loop.batch_size).logits
+        found[held] = _predict(network, squares, held, loop)
     return found
+
+
+def _predict(network: Network, squares: Squares, indices: NDArray[np.intp], loop: LoopSettings) -> NDArray[np.float32]:
+    """Logits of these pictures, (n, classes), computed where the network was trained."""
+    with placed(network.module, loop.device):
+        return predict(network, squares, indices, loop.batch_size).logits
 
 
 def _keeping(lesson: Lesson, name: str) -> Keeping:

@@ -19,7 +19,6 @@ from fieldguide.learners.networks import Network
 __all__ = ["Batch", "Passes", "Predicted", "cut", "load_batches", "predict"]
 
 _MIXING, _DROPPING = 1, 2  # so that no two dice follow from one key
-_WORKERS = 1  # more would take the cores from the network
 
 
 @dataclass(frozen=True)
@@ -52,15 +51,16 @@ def cut(count: int, size: int) -> list[slice]:
 
 
 def load_batches(
-    examples: Examples, order: NDArray[np.intp], settings: LoopSettings, at: tuple[int, int, int]
+    examples: Examples, order: NDArray[np.intp], settings: LoopSettings, at: tuple[int, int, int], workers: int = 1
 ) -> Iterator[Batch]:
-    """The rest of an epoch's batches, one for each step of the optimiser; loaded ahead by a thread.
+    """The rest of an epoch's batches, one for each step of the optimiser; loaded ahead by threads.
 
     Args:
         examples: the pictures.
         order: pairs (place among the training pictures, turn).
         settings: its batches, augmentation and seed.
         at: how many classes, the epoch, the step to begin with.
+        workers: threads; what is loaded does not depend on them.
     """
     classes, epoch, first = at
     preset = find_preset(settings.augment)
@@ -71,7 +71,7 @@ def load_batches(
         index = int(examples.train[pair[0]])
         return augment(examples.square(index), preset, (settings.seed, epoch, index, int(pair[1])))
 
-    squares = map_threads(load, left, workers=_WORKERS, ahead=2 * group)
+    squares = map_threads(load, left, workers=workers, ahead=2 * group)
     for number, piece in enumerate(cut(len(left), group), first):
         pairs = left[piece]
         labels = examples.labels[examples.train[pairs[:, 0]]]

@@ -7,40 +7,69 @@ import hashlib
 import shutil
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
+from pydantic import ValidationError
 
 from fieldguide.calibration import softmax
 from fieldguide.catalog import Catalog
 from fieldguide.csvtext import write_csv
 from fieldguide.dataset import load_dataset
-from fieldguide.features import Pictures
-from fieldguide.learners import open_learner
+from fieldguide.errors import NotReady
+from fieldguide.features import Pictures, hash_file
+from fieldguide.learners import load_model, open_learner
 from fieldguide.learners.contract import Learnt, Lesson
-from fieldguide.metrics import accuracy, confusion_matrix, per_class_scores
+from fieldguide.metrics import accuracy, macro_f1
 from fieldguide.progress import Progress
 from fieldguide.project import Project
 from fieldguide.records import TrainReport
-from fieldguide.runs import Run, is_whole, load_run, save_run
-from fieldguide.settings import Settings
+from fieldguide.runs import Run, load_run, save_run
+from fieldguide.settings import Settings, TrainSettings
 
-__all__ = ["digest_inputs", "find_run", "make_run"]
+__all__ = ["digest_inputs", "find_run", "is_usable", "make_run"]
 
 _UNFINISHED = "unfinished-"
 
 
 def digest_inputs(catalog: Catalog, settings: Settings) -> str:
     """The digest of everything that a run depends on."""
-    learning = settings.train.model_dump_json(exclude={"seed"})
+    learning = settings.train.model_dump_json(exclude={"seed"}) + _digest_weights(settings.train)
     said = f"{learning} {settings.features.model_dump_json()} seed {settings.learning_seed}"
     return hashlib.sha256((said + catalog.digest("state")).encode()).hexdigest()
 
 
+def _digest_weights(said: TrainSettings) -> str:
+    """The SHA-256 of the file of weights that the settings name; "" where they name none, or it is not there."""
+    path = Path(said.weights).expanduser()
+    named = said.learner == "transfer" and said.weights not in ("embedded", "hub", "none")
+    return hash_file(path) if named and path.is_file() else ""
+
+
 def find_run(project: Project, catalog: Catalog, inputs: str) -> Run | None:
-    """The latest whole run that was made from these inputs; None where there is none."""
-    names = (name for name in catalog.runs(inputs) if is_whole(project.runs_folder / name))
+    """The latest usable run that was made from these inputs; None where there is none."""
+    names = (name for name in catalog.runs(inputs) if is_usable(project, name))
     name = next(names, None)
     return load_run(project.runs_folder / name) if name else None
+
+
+def is_usable(project: Project, name: str) -> bool:
+    """Whether a run is whole, and what a quick learner made it with is still what it was.
+
+    What slow learners keep is all that they need: of those nothing more is looked at.
+
+    Raises:
+        SettingsError: its learner is not here.
+        InputMissing: the file of weights that it was made with is gone.
+        MissingExtra: something optional is not installed.
+    """
+    try:
+        run = load_run(project.runs_folder / name)
+        if open_learner(TrainSettings(**run.settings), run.seed).is_quick:
+            load_model(run)
+    except (NotReady, ValidationError):
+        return False
+    return True
 
 
 def make_run(project: Project, settings: Settings, catalog: Catalog, progress: Progress) -> Run:
@@ -75,7 +104,6 @@ def _describe(project: Project, settings: Settings, lesson: Lesson, learnt: Lear
     """The run; `made` says from what, a digest, and when it was begun."""
     model, held = learnt.model, np.flatnonzero(~np.isnan(learnt.held_out[:, 0]))
     labels, answers = lesson.labels[held], learnt.held_out[held].argmax(axis=1)
-    scores = per_class_scores(confusion_matrix(labels, answers, len(lesson.class_names)))
     report = TrainReport(
         run=_new_name(project, settings.train.learner),
         learner=settings.train.learner,
@@ -87,7 +115,7 @@ def _describe(project: Project, settings: Settings, lesson: Lesson, learnt: Lear
         accuracy=accuracy(labels, answers),
         measured_by=learnt.measured_by,
         measured=len(held),
-        macro_f1=float(np.mean([one["f1"] for one in scores])),
+        macro_f1=macro_f1(labels, answers, len(lesson.class_names)),
         tried=dict(learnt.tried),
         runtime=model.runtime,
         images=len(lesson.labels),

@@ -102,8 +102,14 @@ def find_backbone(name: str) -> str:
     """
     timm = _import_timm()
     full = BACKBONE_NAMES.get(name, name)
-    if full == f"{_TORCHVISION}alexnet" or timm.is_model(full):
+    if full == f"{_TORCHVISION}alexnet":
         return full
+    if timm.is_model(full):
+        known = timm.list_pretrained(f"{full.partition('.')[0]}.*") if "." in full else [full]
+        if full in known:
+            return full
+        shown = difflib.get_close_matches(full, known, n=3, cutoff=0.0) or [full.partition(".")[0]]
+        raise SettingsError(f"there are no weights called {name!r}", f"did you mean {', '.join(shown)}?")
     near = difflib.get_close_matches(name, BACKBONE_NAMES, n=2, cutoff=0.75)  # those before timm's thousand
     near += difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
     shown = list(dict.fromkeys(near or BACKBONE_NAMES))[:3]

@@ -233,7 +233,7 @@ class PublishReport:
             float32.
         drift: the largest difference of any probability that the training runtime's precision makes.
         false_accept: measured share of pictures of left-out classes that would have been accepted; None where there
-            are too few classes to leave one out.
+            are too few classes to leave one out, or a network has learnt them all.
     """
 
     guide: str

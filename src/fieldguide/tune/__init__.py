@@ -51,7 +51,7 @@ def tune(project: Project, settings: Settings, *, progress: Progress) -> TuneRep
     usual = _usual(settings, preset)
     plan = Plan(
         preset.space, state, {"train": usual.train.model_dump(mode="json"), "folds": settings.train.folds},
-        preset.first, settings.learning_seed, settings.tune.pruning == "yes",
+        preset.first, settings.learning_seed, settings.tune.pruning == "yes", ("learner", "mode", "network"),
     )  # fmt: skip
     limits = Limits(preset.trials, settings.tune.minutes)
     with open_study(project.tune_folder, plan) as study:
@@ -61,7 +61,9 @@ def tune(project: Project, settings: Settings, *, progress: Progress) -> TuneRep
         made = {"search": preset.about, "trials asked for": str(preset.trials), "seed": str(settings.learning_seed)}
         write_report(study, report, About(settings.name, _measure(usual, data), made))
     if report.best is not None:
-        best: dict[str, Any] = {**preset.fixed, **report.params}
+        settled = _flatten(usual.train.model_dump(mode="json"))
+        idle = {name: settled[name] for name in preset.space.domains}  # what the best had no use for, as it had it
+        best: dict[str, Any] = {**idle, **preset.fixed, **report.params}
         write_settings(project.settings_file, {f"train.{name}": value for name, value in best.items()})
     return report
 

@@ -63,7 +63,7 @@ _USUAL = Preset(
          "loop.weight_decay": 0.05},
         {"learner": "cnn", "loop.lr": 1e-3, "loop.batch_size": 32, "loop.augment": "light", "loop.weight_decay": 0.05},
     ),
-    fixed={"backbone": "efficientnet_lite0"},
+    fixed={"backbone": "efficientnet_lite0", "weights": "embedded", "weights_sha256": ""},
 )  # fmt: skip
 
 # the plants' script: Optuna over these, 100 trials of 5 epochs, each class shown as often as the largest
@@ -80,8 +80,8 @@ _SEED003 = Preset(
         }
     ),
     trials=100,
-    fixed={"learner": "transfer", "mode": "full", "weights": "hub", "loop.epochs": 5, "loop.imbalance": "oversample",
-           "loop.augment": "seed003", "loop.optimiser": "adam"},
+    fixed={"learner": "transfer", "mode": "full", "weights": "hub", "weights_sha256": "", "loop.epochs": 5,
+           "loop.imbalance": "oversample", "loop.augment": "seed003", "loop.optimiser": "adam"},
 )  # fmt: skip
 
 PRESETS: Mapping[str, Preset] = MappingProxyType({"usual": _USUAL, "seed003": _SEED003})

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal, Self
 
+import numpy as np
+
 from fieldguide.errors import translate_os_errors
 from fieldguide.tune.database import (
     DATABASE,
@@ -29,6 +31,8 @@ from fieldguide.tune.space import Space, Value
 __all__ = ["Plan", "Study", "Turn", "open_study"]
 
 _MOST_DEATHS = 10
+_FIRST_PRUNED = 2  # steps count from 1: nobody ends at the first
+_MIN_ENDED, _MIN_LIKE = 5, 3  # the median of fewer says little
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Plan:
         seed: of the suggestions.
         pruning: whether trials that do worse than the median at the same step end early. Not part of what the study is:
             a trial that went to its end is worth the same either way.
+        alike: names of settings: a trial is held beside those that agree with it in these. Not part of it either.
     """
 
     space: Space
@@ -51,6 +56,7 @@ class Plan:
     first: tuple[Mapping[str, Value], ...] = ()
     seed: int = 0
     pruning: bool = True
+    alike: tuple[str, ...] = ()
 
     def name(self) -> str:
         """The study's name: a digest of what it is of."""
@@ -106,13 +112,22 @@ class Turn:
         return self.is_hopeless()
 
     def is_hopeless(self) -> bool:
-        """Whether the trial should be pruned, by its last step.
+        """Whether the trial should be pruned: its best so far is below the median, at its last step, of those like it.
+
+        Optuna's median rule, which would hold a network from scratch beside one that has seen a million pictures.
 
         Raises:
             ProjectDamaged: the storage is not sound.
         """
+        plan, step = self._study.plan, max(self.steps, default=0)
+        if not plan.pruning or step < _FIRST_PRUNED:
+            return False
         with self._study.translated():
-            return bool(self.steps) and bool(self._trial.should_prune())
+            ended = [trial for trial in self._study.trials() if trial.state.name == "COMPLETE"]
+        like = [one for one in ended if all(one.params.get(name) == self.params.get(name) for name in plan.alike)]
+        values = [one.intermediate_values[step] for one in like if step in one.intermediate_values]
+        enough = len(ended) >= _MIN_ENDED and len(values) >= _MIN_LIKE
+        return enough and max(self.steps.values()) < float(np.median(values))
 
     def note(self, name: str, value: Any) -> None:
         """Nothing; the trial's row says this too.
@@ -171,16 +186,12 @@ class Study:
         """The study of `plan`; it is made where it is not there. Whoever calls this holds the folder's lock."""
         optuna = import_optuna()
         self.folder, self.plan, self.name, self._storage = folder, plan, plan.name(), storage
-        pruner: Any = optuna.pruners.NopPruner()
-        if plan.pruning:
-            # steps count from 1: nobody ends at the first; and the median of fewer than three says little
-            pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=2, n_min_trials=3)
         with self.translated():
             names = optuna.get_all_study_names(storage)
             self.is_new, self.others = self.name not in names, len([name for name in names if name != self.name])
             self.optuna_study = optuna.create_study(
-                storage=storage, study_name=self.name, direction="maximize", pruner=pruner, load_if_exists=True,
-                sampler=optuna.samplers.RandomSampler(seed=0),
+                storage=storage, study_name=self.name, direction="maximize", load_if_exists=True,
+                sampler=optuna.samplers.RandomSampler(seed=0), pruner=optuna.pruners.NopPruner(),
             )  # fmt: skip
 
     def __enter__(self) -> Self:
