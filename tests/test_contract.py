@@ -104,6 +104,20 @@ def test_of_what_a_network_learnt_nothing_is_said_about_the_unknown(made: Made) 
     assert 0 <= made.published.true_accept <= 1
 
 
+def test_a_network_s_run_can_be_looked_at_in_tensorboard(made: Made) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    board = made.folder / "board"
+    assert board.is_dir() == (made.trained.learner != "colour")
+    if board.is_dir():
+        events = EventAccumulator(str(board))
+        events.Reload()
+        tags: dict[str, Any] = events.Tags()
+        assert {"loss/train", "loss/val", "accuracy/train", "accuracy/val", "lr"} <= set(tags["scalars"])
+        assert [one.step for one in events.Scalars("loss/train")] == [1, 2]
+        assert {"confusion", "samples"} <= {tag.partition("/")[0] for tag in tags["images"]} and tags["graph"]
+
+
 def test_the_guide_says_and_answers_the_same(made: Made) -> None:
     guide = open_guide(made.project.guide_folder)
     about = json.loads((made.project.guide_folder / "guide.json").read_text(encoding="utf-8"))

@@ -141,6 +141,8 @@ def test_what_a_search_writes_is_what_won(shapes: Project) -> None:
     searched = changed | {"tune.trials": 3, "tune.space": {"learner": ["transfer", "cnn"], "loop.imbalance": only_cnn}}
     report = tune(shapes, change_settings(shapes.settings(), searched), progress=SilentProgress())
     assert report.params == {"learner": "transfer"} and report.trials["complete"] == 3
+    page = (shapes.root / report.report).read_text(encoding="utf-8")
+    assert "grouped cross-validation" in page, "what the value is, for so few pictures"
     assert shapes.settings().train.loop.imbalance == "none", "as the best had it"
     now = change_settings(shapes.settings(), changed)
     assert report.value == pytest.approx(train(shapes, now, progress=SilentProgress()).accuracy[0])

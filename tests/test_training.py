@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from command import check_two_lines, environment, set_key
 from conftest import Pictures, make_project
@@ -99,6 +100,15 @@ def test_options_that_cannot_be(place: Path, given: list[str], said: list[str]) 
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_preview_is_drawn_and_nothing_learnt(place: Path) -> None:
+    done = told(place, "train", "--preview", "--set", "loop.augment=strong")
+    assert done.returncode == 0, done.stderr
+    with Image.open(place / "preview.png") as sheet:
+        assert sheet.format == "PNG" and min(sheet.size) > 300
+    assert "preview.png: how strong changes 8 pictures" in done.stdout.replace("\n", "")
+    assert not list(place.glob("runs/*"))
+
+
 def test_a_gpu_that_is_not_there(place: Path) -> None:
     check_two_lines(told(place, "train", *CNN, "--set", "loop.device=cuda"), 78, "device cuda", 'device = "auto"')
 

@@ -36,8 +36,9 @@ class Fetcher:
         self._client = client
         self._limits = limits
         self._rules = rules
-        # what is fetched and not decoded yet lies in memory; and a host that is slow must not take every turn
-        self._turns = asyncio.Semaphore(rules.connections + 2 * core_count())
+        # what is fetched and not decoded yet lies in memory, and answers come in bursts; and a host that is slow must
+        # not take every turn
+        self._turns = asyncio.Semaphore(rules.connections + 8 * core_count())
         self._gates: dict[str, asyncio.Semaphore] = {}
         self._threads = ThreadPoolExecutor(core_count(), thread_name_prefix="fieldguide-decode")
         self._running: dict[str, asyncio.Task[Fetched | None]] = {}
