@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from fieldguide.calibration import Familiarity, fit_temperature
 from fieldguide.errors import NotReady
 from fieldguide.exporters.onnx import count_numbers, export_model
-from fieldguide.features import Pictures, Runtime, cache_folder, hash_file
+from fieldguide.features import Pictures, Runtime, cache_folder, hash_file, open_runner
 from fieldguide.learners.backbones import BackboneChoice, backbone_model, backbone_norm, backbone_widths, depths
 from fieldguide.learners.contract import Answers, Fold, Learnt, Lesson, Model, Said, check_classes
 from fieldguide.learners.deepheads import fit_deep_head, hold_out_deep_head
@@ -149,6 +149,7 @@ class FrozenLearner:
         preprocessing = self._preprocessing(fit)
         widths = backbone_widths(self._choice, preprocessing.size)
         features = lesson.pictures.embed(path, preprocessing, runtime)[:, : widths[depth]]
+        open_runner.cache_clear()  # the head needs its memory
         lesson.pictures.progress.start("fitting the head", None)
         head, held_out = self._fit(features, lesson)
         model = FrozenModel(head, path, hash_file(path), widths["top"], preprocessing, runtime)
@@ -233,6 +234,7 @@ class FrozenLearner:
         """
         assert isinstance(like, FrozenModel)
         features = lesson.pictures.embed(like.backbone, like.preprocessing, like.runtime)[:, : like.head.width]
+        open_runner.cache_clear()
         return self._hold_out(features, lesson.labels, folds, like.head.strength)
 
     def load(self, data: bytes, preprocessing: Preprocessing, classes: int) -> Model:

@@ -132,9 +132,7 @@ class _Run:
         self.sums = _Sums()
         self.best: dict[str, Any] = {}
         self.saved = keeping.clock()
-        self.loaders = (
-            1 if on[0] == "cpu" else core_count()
-        )  # on a processor more would take the cores from the network
+        self.loaders = 1 if on[0] == "cpu" else core_count()  # a processor's cores are the network's
 
     def go_on(self) -> Trained:
         """What came of it, from wherever it stands."""
