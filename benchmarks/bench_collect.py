@@ -40,7 +40,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from common import describe_machine
+from common import describe_machine, family, resident
 from picture_server import make_pictures, serving
 
 CLASSES = [f"kind {number}" for number in range(10)]
@@ -88,7 +88,7 @@ def measured(command: Sequence[object], **environment: str) -> Cost:
         )
         peak, done = 0, 0
         while not done:
-            peak = max(peak, sum(_resident(pid) for pid in _family(child.pid)))
+            peak = max(peak, sum(resident(pid) for pid in family(child.pid)))
             time.sleep(0.02)
             done, status, usage = os.wait4(child.pid, os.WNOHANG)
         wall = time.perf_counter() - began
@@ -110,23 +110,6 @@ def _busy_s() -> float:
     """Seconds that all cores of the machine have worked since it started."""
     user, nice, system, _, _, *rest = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
     return sum(map(int, (user, nice, system, *rest))) / os.sysconf("SC_CLK_TCK")
-
-
-def _family(pid: int) -> list[int]:
-    """A process and those it started, and so on."""
-    try:
-        lists = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
-    except OSError:
-        return [pid]
-    return [pid, *(one for said in lists for child in said.split() for one in _family(int(child)))]
-
-
-def _resident(pid: int) -> int:
-    """Bytes of memory that a process holds; 0 where it is gone."""
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, IndexError):
-        return 0
 
 
 # ---- Fieldguide

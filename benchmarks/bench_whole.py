@@ -31,7 +31,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
-from common import describe_machine, shared_data
+from common import describe_machine, family, resident, shared_data
 from fieldguide.checks.duplicates import Seen
 from fieldguide.checks.files import take_prints
 from fieldguide.engine import core_count
@@ -154,23 +154,6 @@ def run(*arguments: object) -> Command:
     found.seconds = time.perf_counter() - begun
     found.peak_bytes = max((size for _, size in found.held), default=0)
     return found
-
-
-def family(pid: int) -> list[int]:
-    """A process and those it started, and so on."""
-    try:
-        lists = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
-    except OSError:
-        return [pid]
-    return [pid, *(one for said in lists for child in said.split() for one in family(int(child)))]
-
-
-def resident(pid: int) -> int:
-    """Bytes of memory that a process holds; 0 where it is gone."""
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, IndexError):
-        return 0
 
 
 def stages_of(built: Command) -> list[tuple[str, float, int]]:

@@ -7,7 +7,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-__all__ = ["describe_machine", "fieldguide", "shared_data"]
+__all__ = ["describe_machine", "family", "fieldguide", "resident", "shared_data"]
 
 
 def describe_machine() -> str:
@@ -46,3 +46,20 @@ def fieldguide(*arguments: object) -> str:
     """
     command = [sys.executable, "-m", "fieldguide", *(str(argument) for argument in arguments)]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def family(pid: int) -> list[int]:
+    """A process and those it started, and so on."""
+    try:
+        lists = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    except OSError:
+        return [pid]
+    return [pid, *(one for said in lists for child in said.split() for one in family(int(child)))]
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory that a process holds; 0 where it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        return 0

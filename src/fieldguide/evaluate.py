@@ -12,7 +12,6 @@ import json
 import shutil
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -219,11 +218,6 @@ class _Exam:
         """A small JPEG in base64."""
         pixels = decode(self.project.read_image(sha256, suffix), decode_limits(self.settings), at_least=_THUMBNAIL_SIDE)
         return base64.b64encode(thumbnail_jpeg(pixels, _THUMBNAIL_SIDE)).decode()
-
-
-def _read_table(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV of the run; none where it has no such table."""
-    return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))) if path.exists() else []
 
 
 def _best_of_each(rows: list[dict[str, str]]) -> list[dict[str, str]]:
