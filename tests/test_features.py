@@ -228,7 +228,7 @@ def speeds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, float]:
     """What each runtime will be measured at; both seem installed, the cache is empty."""
     told = {"onnxruntime": 10.0, "openvino": 50.0}
     monkeypatch.setenv("FIELDGUIDE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(runtimes, "open_runner", lambda model, runtime: runtime)
+    monkeypatch.setattr(runtimes, "_compile", lambda model, runtime: runtime)
     monkeypatch.setattr(runtimes, "_images_per_s", lambda run, sample: told[run])
     monkeypatch.setattr(runtimes, "_machine", lambda: "this machine")
     found = importlib.util.find_spec

@@ -45,6 +45,15 @@ def open_runner(model: Path, runtime: Runtime) -> Runner:
     Raises:
         MissingExtra: OpenVINO is asked for and not installed.
     """
+    return _compile(model, runtime)
+
+
+def _compile(model: Path, runtime: Runtime) -> Runner:
+    """As `open_runner`, and nobody keeps it.
+
+    Raises:
+        MissingExtra: OpenVINO is asked for and not installed.
+    """
     return _openvino_runner(model) if runtime == "openvino" else _onnxruntime_runner(model)
 
 
@@ -105,7 +114,8 @@ def choose_runtime(model: Path, size: int, wanted: str) -> Runtime:
     if key not in known:
         sample = np.zeros((16, size, size, 3), np.uint8)
         runtimes: tuple[Runtime, ...] = ("onnxruntime", "openvino")
-        speeds = {runtime: _images_per_s(open_runner(model, runtime), sample) for runtime in runtimes}
+        # each is gone before the next is opened: together they would need twice the memory
+        speeds = {runtime: _images_per_s(_compile(model, runtime), sample) for runtime in runtimes}
         known[key] = max(speeds, key=lambda name: speeds[name])
         write_text(path, json.dumps(known, indent=1))
     return "openvino" if known[key] == "openvino" else "onnxruntime"
