@@ -117,7 +117,7 @@ def _busy_s() -> float:
 
 def make_project(folder: Path, urls: Iterable[tuple[str, str]], port: int, per_class: int) -> Path:
     """The folder of a project that collects those addresses, each with its class."""
-    from fieldguide.new import new
+    from fieldguide.stages.new import new
 
     asked = {
         "sources": ["urls"],
@@ -155,11 +155,11 @@ def addresses(count: int, port: int) -> list[tuple[str, str]]:
 
 def fill_ledger(folder: Path, rows: int) -> None:
     """Nothing; the project has asked its sources to their end: so many candidates, each fetched, some kept."""
-    from fieldguide.candidates import Answer, Candidate, ResultPage, url_key
-    from fieldguide.catalog.ledger import Fetch, Ledger
-    from fieldguide.collect.queries import wanted_queries
     from fieldguide.project import Project
+    from fieldguide.project.ledger import Fetch, Ledger
     from fieldguide.records import ImageRow, Label, Origin
+    from fieldguide.records.candidates import Answer, Candidate, ResultPage, url_key
+    from fieldguide.stages.collect.queries import wanted_queries
 
     project, chance = Project(folder), random.Random(0)
     queries = wanted_queries(project.settings(), project.root).queries
@@ -191,10 +191,10 @@ def fill_ledger(folder: Path, rows: int) -> None:
 
 def part_decode(folder: Path, first: int, step: int) -> None:
     """Prints the CPU milliseconds for one of every so-manieth picture: look, Pillow's full decode, hash and write."""
-    from fieldguide.collect.fetching import look_at
     from fieldguide.images import Limits
     from fieldguide.net import Fetched
     from fieldguide.project import Project
+    from fieldguide.stages.collect.fetching import look_at
 
     class Nowhere(Project):
         def store_image(self, *_: object, **__: object) -> str:

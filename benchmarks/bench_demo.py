@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from common import describe_machine, fieldguide, shared_data
-from fieldguide.demo import demo
 from fieldguide.metrics import accuracy, confusion_matrix, per_class_scores
 from fieldguide.names import match_key
 from fieldguide.progress import SilentProgress
+from fieldguide.stages.demo import demo
 
 PEER = 0.814
 

@@ -28,7 +28,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common import describe_machine
-from fieldguide.dataset import Dataset
 from fieldguide.features import Pictures, open_runner
 from fieldguide.learners import open_learner
 from fieldguide.learners.contract import Fold, Lesson
@@ -37,6 +36,7 @@ from fieldguide.learners.shim import declare_torchvision_operators
 from fieldguide.metrics import accuracy, accuracy_difference, mcnemar
 from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
+from fieldguide.project.dataset import Dataset
 from fieldguide.settings import TrainSettings
 from plain_script import run_plain_script
 from real_sets import gather_set

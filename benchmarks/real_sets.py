@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from common import fieldguide, shared_data
-from fieldguide.dataset import Dataset, load_dataset
 from fieldguide.project import Project
+from fieldguide.project.dataset import Dataset, load_dataset
 
 __all__ = ["gather_set"]
 

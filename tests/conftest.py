@@ -19,12 +19,12 @@ from hypothesis import settings as hypothesis_settings
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from fieldguide.add import Terms, add
-from fieldguide.build import build
 from fieldguide.features import cache_folder
-from fieldguide.new import new
 from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
+from fieldguide.stages.add import Terms, add
+from fieldguide.stages.build import build
+from fieldguide.stages.new import new
 
 hypothesis_settings.register_profile("fieldguide", deadline=None, max_examples=60)
 hypothesis_settings.load_profile("fieldguide")

@@ -27,8 +27,8 @@ import trustme
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from fieldguide.candidates import HostLimit
 from fieldguide.net import Client, Fetched, NetRules
+from fieldguide.records.candidates import HostLimit
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 HERE = "127.0.0.1"

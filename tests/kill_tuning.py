@@ -20,9 +20,9 @@ import sqlalchemy.orm  # noqa: F401
 
 from fieldguide.errors import SettingsError
 from fieldguide.progress import SilentProgress
-from fieldguide.tune.space import Choices, Floats, Ints, Space
-from fieldguide.tune.study import Plan, open_study
-from fieldguide.tune.trials import Limits, TrialCall, run_trials
+from fieldguide.stages.tune.space import Choices, Floats, Ints, Space
+from fieldguide.stages.tune.study import Plan, open_study
+from fieldguide.stages.tune.trials import Limits, TrialCall, run_trials
 
 SPACE = Space(
     {

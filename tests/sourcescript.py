@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fieldguide.candidates import Answer, Candidate, Query, Request, ResultPage, Source
+from fieldguide.records.candidates import Answer, Candidate, Query, Request, ResultPage, Source
 
 SAMPLES = Path(__file__).parent / "samples" / "sources"
 MOST_PAGES = 12

@@ -13,21 +13,21 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-
 import test_sources as contract
+
 from conftest import Pictures
 from fieldguide import errors, sources
-from fieldguide.candidates import Answer, Query, Request, SourceFacts
 from fieldguide.errors import BadQuery
 from fieldguide.learners.augment import PRESETS
 from fieldguide.net import PASSING, REASONS
+from fieldguide.records.candidates import Answer, Query, Request, SourceFacts
 from fieldguide.settings import change_settings, parse_settings
 from fieldguide.settings.training import FEW_PICTURES
 from fieldguide.sources import known_sources, open_source
-from fieldguide.sources.extraction import extract
-from fieldguide.sources.pagespecs import Drive, Fields, Find, Markers, PageSpec, load_spec, parse_spec, shipped_specs
-from fieldguide.tune.presets import choose_preset
-from fieldguide.tune.space import Choices
+from fieldguide.sources.web.extraction import extract
+from fieldguide.sources.web.specs import Drive, Fields, Find, Markers, PageSpec, load_spec, parse_spec, shipped_specs
+from fieldguide.stages.tune.presets import choose_preset
+from fieldguide.stages.tune.space import Choices
 from sourcescript import Script, Step, search
 
 ROOT = Path(__file__).resolve().parents[1]

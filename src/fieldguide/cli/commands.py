@@ -88,8 +88,8 @@ def new(
 ) -> None:
     """Make a project folder. Without names it takes the labels of whatever is added."""
     from fieldguide.names import read_names
-    from fieldguide.new import new
     from fieldguide.sources import open_source
+    from fieldguide.stages.new import new
 
     for one in source or ():
         if one != "drawn":
@@ -109,7 +109,7 @@ def collect(
     as_json: JsonOption = False,
 ) -> None:
     """Gather pictures of each name, with their credits, from the sources that fieldguide.toml chooses."""
-    from fieldguide.collect import collect
+    from fieldguide.stages.collect import collect
 
     _run_stage("collect", collect, project, as_json, dry_run=dry_run, retry=tuple(retry or ()))
 
@@ -117,7 +117,7 @@ def collect(
 @app.command()
 def credits(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
     """Write CREDITS.csv and credits.html for exactly the pictures that are kept."""
-    from fieldguide.credits import credits
+    from fieldguide.stages.credits import credits
 
     _run_stage("credits", credits, project, as_json)
 
@@ -133,7 +133,7 @@ def add(
     as_json: JsonOption = False,
 ) -> None:
     """Add pictures that you have: a folder per class, a table, an archive."""
-    from fieldguide.add import Terms, add
+    from fieldguide.stages.add import Terms, add
 
     terms = Terms(class_name, author, licence, licence_url)
     _run_stage("add", add, project, as_json, path=path, terms=terms)
@@ -142,7 +142,7 @@ def add(
 @app.command()
 def clean(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
     """Say of each picture whether it is kept, and why not."""
-    from fieldguide.clean import clean
+    from fieldguide.stages.clean import clean
 
     _run_stage("clean", clean, project, as_json)
 
@@ -150,7 +150,7 @@ def clean(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
 @app.command()
 def split(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
     """Divide the pictures into train, val and test, copies together."""
-    from fieldguide.split import split
+    from fieldguide.stages.split import split
 
     _run_stage("split", split, project, as_json)
 
@@ -189,8 +189,8 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Learn from train and val. Options hold for this run; fieldguide.toml says what is usual."""
-    from fieldguide.preview import preview as draw
-    from fieldguide.train import train
+    from fieldguide.stages.train import train
+    from fieldguide.stages.train.preview import preview as draw
 
     if weights not in ("", "embedded", "hub", "none"):
         weights = str(Path(weights).expanduser().resolve())  # the run is to find it from any folder
@@ -246,7 +246,7 @@ def tune(
     """Search settings by trials; the best go into fieldguide.toml. Several may run at once."""
     from fieldguide.project import find_project
     from fieldguide.settings import change_settings
-    from fieldguide.tune import tune
+    from fieldguide.stages.tune import tune
 
     said: dict[str, Any] = {"tune.minutes": minutes, "tune.trials": trials, "tune.preset": preset or None}
     said |= {"tune.space": {}} if preset else {}  # what is typed goes before an own space in the file
@@ -267,7 +267,7 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Put all runs side by side: accuracy, size, speed; which differ by more than chance."""
-    from fieldguide.compare import compare
+    from fieldguide.stages.compare import compare
 
     _run_stage("compare", compare, project, as_json, use=use)
 
@@ -275,7 +275,7 @@ def compare(
 @app.command()
 def evaluate(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
     """Open the test split for the last run trained, and write its report.html."""
-    from fieldguide.evaluate import evaluate
+    from fieldguide.stages.evaluate import evaluate
 
     _run_stage("evaluate", evaluate, project, as_json)
 
@@ -283,7 +283,7 @@ def evaluate(project: ProjectOption = Path(), as_json: JsonOption = False) -> No
 @app.command()
 def publish(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
     """Make the guide, with the proof that it answers as trained."""
-    from fieldguide.publish import publish
+    from fieldguide.stages.publish import publish
 
     _run_stage("publish", publish, project, as_json)
 
@@ -296,7 +296,7 @@ def predict(
     as_json: JsonOption = False,
 ) -> None:
     """Ask a guide what pictures show."""
-    from fieldguide.predict import predict
+    from fieldguide.stages.predict import predict
 
     with _bars() as progress:
         answers = predict(_guide_folder(guide, project), images, progress=progress)
@@ -311,8 +311,8 @@ def serve(
     project: ProjectOption = Path(),
 ) -> None:
     """Serve a guide on this computer: a page and an API."""
-    from fieldguide.serve import serve
     from fieldguide.settings import ServeSettings, load_settings
+    from fieldguide.stages.serve import serve
 
     folder = _guide_folder(guide, project)
     file = project / "fieldguide.toml"
@@ -340,8 +340,8 @@ def _guide_folder(guide: Path | None, folder: Path) -> Path:
 @app.command()
 def build(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
     """Do everything from clean to publish, redoing only what is out of date."""
-    from fieldguide.build import build
     from fieldguide.project import find_project
+    from fieldguide.stages.build import build
 
     found = find_project(project)
     _walk(lambda **how: _locked(found, "build", build, **how), as_json)
@@ -370,7 +370,7 @@ def _walk(walk: Callable[..., Any], as_json: bool) -> None:
 def status(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
     """Say where the project stands and what to type next."""
     from fieldguide.project import find_project
-    from fieldguide.status import status
+    from fieldguide.stages.status import status
 
     found = find_project(project)
     _show("status", status(found, found.settings()), as_json)
@@ -383,6 +383,6 @@ def demo(
     as_json: JsonOption = False,
 ) -> None:
     """Do the whole walk on drawn charts, offline, in minutes."""
-    from fieldguide.demo import demo
+    from fieldguide.stages.demo import demo
 
     _walk(lambda **how: demo(folder, per_class, **how), as_json)

@@ -12,7 +12,6 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from fieldguide.contenders import BASELINE, CompareReport
 from fieldguide.records import (
     AddReport,
     CleanReport,
@@ -28,6 +27,7 @@ from fieldguide.records import (
     TrainReport,
     TuneReport,
 )
+from fieldguide.records.comparison import BASELINE, CompareReport
 
 __all__ = ["show"]
 
@@ -196,7 +196,7 @@ def _show_compare(console: Console, report: CompareReport) -> None:
 
 def _compared(report: CompareReport, *, wide: bool) -> Table:
     """A row for each run; the recommended one stands out. The narrow one leaves out parameters and time of training."""
-    from fieldguide.compare.words import say_bytes, say_count, say_ms, say_seconds
+    from fieldguide.stages.compare.words import say_bytes, say_count, say_ms, say_seconds
 
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
     table.add_column("run", no_wrap=True)  # to be copied: compare --use

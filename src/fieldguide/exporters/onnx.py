@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fieldguide.calibration import Familiarity
 from fieldguide.errors import MissingExtra
-from fieldguide.layers import Activation, Layer
+from fieldguide.exporters.layers import Activation, Layer
 
 __all__ = ["OPSET", "Nodes", "count_numbers", "export_model"]
 

@@ -20,7 +20,7 @@ from fieldguide.errors import BadImage, InputMissing, ProjectDamaged
 from fieldguide.features.runtimes import Runner, Runtime, cache_folder, choose_runtime, hash_file, open_runner
 from fieldguide.features.store import FeatureStore, Way
 from fieldguide.images import Limits, decode_image
-from fieldguide.preprocess import decode_size, prepare_image
+from fieldguide.images.preprocess import decode_size, prepare_image
 from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
 from fieldguide.records import Preprocessing

@@ -17,9 +17,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldguide.atomic import write_text
 from fieldguide.engine import core_count
 from fieldguide.errors import MissingExtra
+from fieldguide.project.atomic import write_text
 from fieldguide.session import open_session
 
 __all__ = ["Runner", "Runtime", "cache_folder", "choose_runtime", "hash_file", "open_runner"]

@@ -15,8 +15,8 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldguide.atomic import write_bytes
 from fieldguide.features.runtimes import Runner
+from fieldguide.project.atomic import write_bytes
 from fieldguide.records import Preprocessing
 
 __all__ = ["FeatureStore", "Way"]

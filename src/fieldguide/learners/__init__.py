@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from fieldguide.errors import NotReady, SettingsError
 from fieldguide.learners.contract import Learner, Model
-from fieldguide.runs import Run
+from fieldguide.project.runs import Run
 from fieldguide.settings import TrainSettings
 
 __all__ = ["known_learners", "load_model", "open_learner"]

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from fieldguide.atomic import write_bytes
 from fieldguide.errors import MissingExtra, SettingsError
 from fieldguide.learners.networks import seeded
 from fieldguide.learners.weights import Norm, find_norm, find_weights, find_width, is_embedded, load_backbone
+from fieldguide.project.atomic import write_bytes
 from fieldguide.records import Depth, Preprocessing
 
 __all__ = ["BackboneChoice", "backbone_model", "backbone_norm", "backbone_widths", "depths"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fieldguide.atomic import sweep, write_bytes, write_text
+from fieldguide.project.atomic import sweep, write_bytes, write_text
 
 __all__ = ["Checkpoint", "Found", "load_checkpoint", "pack", "save_checkpoint", "unpack"]
 

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldguide.calibration import Familiarity
-from fieldguide.dataset import Dataset
 from fieldguide.errors import InputUnusable
 from fieldguide.features import Pictures
+from fieldguide.project.dataset import Dataset
 from fieldguide.records import Preprocessing
 from fieldguide.settings import Settings
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldguide.errors import MissingExtra
-from fieldguide.layers import Layer
+from fieldguide.exporters.layers import Layer
 from fieldguide.learners.headfit import Head, hold_out_head, root
 from fieldguide.learners.heads import DenseLayer, list_layers
 from fieldguide.learners.logistic import NEVER, Fold

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from fieldguide.calibration import fit_temperature, log_losses, softmax
 from fieldguide.engine import core_count, map_threads
-from fieldguide.layers import Activation, Layer, apply_layers
+from fieldguide.exporters.layers import Activation, Layer, apply_layers
 from fieldguide.learners.logistic import NEVER, Fold, fit_few, fit_many, hold_out_few, hold_out_many
 
 __all__ = [

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fieldguide.errors import SettingsError
-from fieldguide.layers import Activation
+from fieldguide.exporters.layers import Activation
 from fieldguide.learners.networks import Network, assemble, seeded
 from fieldguide.learners.weights import Backbone
 

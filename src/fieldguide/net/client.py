@@ -20,7 +20,6 @@ from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from fieldguide import __version__
-from fieldguide.candidates import Answer, Request
 from fieldguide.net.addresses import guard
 from fieldguide.net.exchange import Reply, Wish
 from fieldguide.net.journey import Journeys, Trail, parse
@@ -28,6 +27,7 @@ from fieldguide.net.outcomes import Secrets, as_error
 from fieldguide.net.robots import AGENT
 from fieldguide.net.rules import Fetched, NetRules, Trouble
 from fieldguide.net.sniffing import is_picture, sniff
+from fieldguide.records.candidates import Answer, Request
 
 __all__ = ["Client"]
 

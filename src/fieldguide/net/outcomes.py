@@ -5,7 +5,6 @@ from urllib.parse import quote, quote_plus
 
 from yarl import URL
 
-from fieldguide.candidates import Request
 from fieldguide.errors import (
     BadQuery,
     Blocked,
@@ -15,6 +14,7 @@ from fieldguide.errors import (
     RateLimited,
 )
 from fieldguide.net.rules import Stopped, Trouble
+from fieldguide.records.candidates import Request
 
 __all__ = ["Secrets", "as_error"]
 

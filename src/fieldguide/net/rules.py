@@ -6,8 +6,8 @@ Knows nothing about sockets. The closed list of reasons stands here, in `REASONS
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fieldguide.candidates import HostLimit
 from fieldguide.errors import NetworkDown
+from fieldguide.records.candidates import HostLimit
 
 __all__ = ["PASSING", "REASONS", "Fetched", "NetRules", "Stopped", "Trouble", "matches"]
 

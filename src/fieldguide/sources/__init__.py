@@ -10,8 +10,8 @@ from difflib import get_close_matches
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 
-from fieldguide.candidates import Source
 from fieldguide.errors import SettingsError
+from fieldguide.records.candidates import Source
 
 __all__ = ["known_sources", "open_source"]
 
@@ -19,14 +19,14 @@ GROUP = "fieldguide.sources"
 _BUILT_IN = {
     "artic": "fieldguide.sources.artic:ArticSource",
     "brave": "fieldguide.sources.brave:BraveSource",
-    "browser": "fieldguide.sources.browser:BrowserSource",
+    "browser": "fieldguide.sources.web.browser:BrowserSource",
     "cleveland": "fieldguide.sources.cleveland:ClevelandSource",
     "flickr": "fieldguide.sources.flickr:FlickrSource",
     "gbif": "fieldguide.sources.gbif:GbifSource",
     "inaturalist": "fieldguide.sources.inaturalist:InaturalistSource",
     "met": "fieldguide.sources.met:MetSource",
     "openverse": "fieldguide.sources.openverse:OpenverseSource",
-    "page": "fieldguide.sources.page:PageSource",
+    "page": "fieldguide.sources.web.pages:PageSource",
     "searxng": "fieldguide.sources.searxng:SearxngSource",
     "smk": "fieldguide.sources.smk:SmkSource",
     "urls": "fieldguide.sources.urls:UrlsSource",

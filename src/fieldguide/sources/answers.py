@@ -1,7 +1,7 @@
 """What a source's answer holds, read without trust: JSON, texts, numbers, links, and what its status means.
 
 Every function here is total: whatever bytes a server sends, what comes back is a value, or one of the errors that
-`fieldguide.candidates.Source` names. Knows nothing about any one source, networks or projects.
+`fieldguide.records.candidates.Source` names. Knows nothing about any one source, networks or projects.
 """
 
 import json
@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from selectolax.lexbor import LexborHTMLParser
 
-from fieldguide.candidates import Answer, Candidate, Query, ResultPage
 from fieldguide.errors import BadQuery, Blocked, KeyNeeded, LayoutChanged, NetworkDown, RateLimited
+from fieldguide.records.candidates import Answer, Candidate, Query, ResultPage
 
 __all__ = [
     "MALFORMED",

@@ -6,7 +6,7 @@ December 2025, so that pixels may not come. Knows nothing about networks or proj
 
 from collections.abc import Mapping
 
-from fieldguide.candidates import Ask, Candidate, HostLimit, Query, Request, ResultPage, SourceFacts
+from fieldguide.records.candidates import Ask, Candidate, HostLimit, Query, Request, ResultPage, SourceFacts
 from fieldguide.sources.answers import (
     MALFORMED,
     NO_IMAGE,

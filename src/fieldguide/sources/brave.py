@@ -6,8 +6,8 @@ Knows nothing about networks or projects.
 import os
 from collections.abc import Mapping
 
-from fieldguide.candidates import Answer, Ask, Candidate, HostLimit, Query, Request, ResultPage, SourceFacts
 from fieldguide.errors import BadQuery, KeyNeeded
+from fieldguide.records.candidates import Answer, Ask, Candidate, HostLimit, Query, Request, ResultPage, SourceFacts
 from fieldguide.sources.answers import (
     MALFORMED,
     Asked,

@@ -5,8 +5,8 @@ Knows nothing about networks or projects.
 
 from collections.abc import Mapping
 
-from fieldguide.candidates import Ask, Candidate, HostLimit, Query, Request, ResultPage, SourceFacts
 from fieldguide.errors import BadQuery
+from fieldguide.records.candidates import Ask, Candidate, HostLimit, Query, Request, ResultPage, SourceFacts
 from fieldguide.sources.answers import (
     MALFORMED,
     NO_IMAGE,

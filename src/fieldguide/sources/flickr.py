@@ -8,8 +8,8 @@ import os
 from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
-from fieldguide.candidates import Answer, Ask, Candidate, HostLimit, Query, Request, ResultPage, SourceFacts
 from fieldguide.errors import BadQuery, KeyNeeded, LayoutChanged, NetworkDown
+from fieldguide.records.candidates import Answer, Ask, Candidate, HostLimit, Query, Request, ResultPage, SourceFacts
 from fieldguide.sources.answers import (
     MALFORMED,
     Asked,

@@ -6,9 +6,9 @@ projects.
 
 from collections.abc import Iterator, Mapping
 
-from fieldguide.candidates import Answer, Ask, Candidate, HostLimit, Query, Request, ResultPage, SourceFacts
 from fieldguide.errors import BadQuery
 from fieldguide.licences import most_specific, read_licence
+from fieldguide.records.candidates import Answer, Ask, Candidate, HostLimit, Query, Request, ResultPage, SourceFacts
 from fieldguide.sources.answers import (
     MALFORMED,
     NO_IMAGE,

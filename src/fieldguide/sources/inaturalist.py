@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from unicodedata import normalize
 
-from fieldguide.candidates import Answer, Ask, Candidate, HostLimit, Query, Request, ResultPage, SourceFacts
 from fieldguide.errors import BadQuery
+from fieldguide.records.candidates import Answer, Ask, Candidate, HostLimit, Query, Request, ResultPage, SourceFacts
 from fieldguide.sources.answers import (
     MALFORMED,
     Asked,

@@ -6,8 +6,8 @@ page: one question more in twenty, and nothing has to be kept. Knows nothing abo
 
 from collections.abc import Iterator, Mapping
 
-from fieldguide.candidates import Ask, Candidate, HostLimit, Query, Request, ResultPage, SourceFacts
 from fieldguide.errors import BadQuery
+from fieldguide.records.candidates import Ask, Candidate, HostLimit, Query, Request, ResultPage, SourceFacts
 from fieldguide.sources.answers import (
     MALFORMED,
     NO_IMAGE,

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
-from fieldguide.candidates import Ask, Candidate, Query, Request, ResultPage, SourceFacts
 from fieldguide.errors import BadQuery, Blocked
+from fieldguide.records.candidates import Ask, Candidate, Query, Request, ResultPage, SourceFacts
 from fieldguide.sources.answers import (
     MALFORMED,
     Asked,

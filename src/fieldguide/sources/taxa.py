@@ -8,8 +8,8 @@ import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from fieldguide.candidates import Answer, Ask, Candidate, Query, ResultPage
 from fieldguide.errors import BadQuery
+from fieldguide.records.candidates import Answer, Ask, Candidate, Query, ResultPage
 from fieldguide.sources.answers import cursor_fields, make_page, whole
 
 __all__ = ["TaxonWalk"]

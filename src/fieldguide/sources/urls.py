@@ -12,9 +12,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from fieldguide.candidates import Answer, Ask, Candidate, Query, ResultPage, SourceFacts
 from fieldguide.errors import BadQuery, MissingExtra, translate_os_errors
 from fieldguide.names import match_key
+from fieldguide.records.candidates import Answer, Ask, Candidate, Query, ResultPage, SourceFacts
 from fieldguide.sources.answers import check_options
 from fieldguide.sources.weblinks import absolute, clean_text, refusal
 

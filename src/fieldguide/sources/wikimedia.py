@@ -8,8 +8,8 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 
-from fieldguide.candidates import Answer, Ask, Candidate, HostLimit, Query, Request, ResultPage, SourceFacts
 from fieldguide.errors import BadQuery, Blocked, LayoutChanged, NetworkDown, RateLimited
+from fieldguide.records.candidates import Answer, Ask, Candidate, HostLimit, Query, Request, ResultPage, SourceFacts
 from fieldguide.sources.answers import (
     MALFORMED,
     Asked,

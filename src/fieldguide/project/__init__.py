@@ -1,0 +1,210 @@
+"""The project folder: what lies where, one writer at a time, originals by their hash.
+
+Knows nothing about what the stages do.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from fieldguide.errors import InputMissing, ProjectBusy, ProjectDamaged, ProjectMissing, translate_os_errors
+from fieldguide.images import Limits
+from fieldguide.project.atomic import flush_disk, sweep, write_bytes
+from fieldguide.project.catalog import Catalog
+from fieldguide.settings import Settings, load_settings
+
+__all__ = ["SETTINGS_FILE", "Project", "decode_limits", "find_project"]
+
+SETTINGS_FILE = "fieldguide.toml"
+_DAY_S = 86400
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project folder; `clock` is the only clock that the stages know."""
+
+    root: Path
+    clock: Callable[[], datetime] = _utc_now
+
+    @property
+    def settings_file(self) -> Path:
+        """The one file that a person edits."""
+        return self.root / SETTINGS_FILE
+
+    @property
+    def features_folder(self) -> Path:
+        """Where embeddings are kept."""
+        return self.root / "features"
+
+    @property
+    def runs_folder(self) -> Path:
+        """A folder for each training run."""
+        return self.root / "runs"
+
+    @property
+    def tune_folder(self) -> Path:
+        """The search for better settings: its trials, its report."""
+        return self.root / "tune"
+
+    @property
+    def guide_folder(self) -> Path:
+        """What is published."""
+        return self.root / "guide"
+
+    def now(self) -> str:
+        """The time in ISO 8601, UTC, whole seconds."""
+        return self.clock().astimezone(UTC).isoformat(timespec="seconds")
+
+    def settings(self) -> Settings:
+        """What `fieldguide.toml` says.
+
+        Raises:
+            SettingsError: it says something impossible.
+            NoPermission: it cannot be read.
+        """
+        return load_settings(self.settings_file)
+
+    def catalog(self) -> Catalog:
+        """The open catalogue; close it or use it in a `with`.
+
+        Raises:
+            ProjectTooNew: made by a newer Fieldguide.
+            ProjectDamaged: not a sound database, or gone while the pictures are still there.
+            NoPermission: it cannot be opened.
+            DiskFull: it cannot be made.
+        """
+        path = self.root / "catalog.db"
+        if not (path.exists() and path.stat().st_size) and next((self.root / "images").glob("??/*"), None):
+            hint = f"put back {path.name}, or make a new project and add the pictures of {self.root / 'images'} again"
+            raise ProjectDamaged(f"{path} is gone, but its pictures are here", hint)
+        return Catalog(path)
+
+    def image_path(self, sha256: str, suffix: str) -> Path:
+        """Where the original with that hash lies; `suffix` is its format in lower case."""
+        return self.root / "images" / sha256[:2] / f"{sha256}.{suffix.lower()}"
+
+    def store_image(self, data: bytes, suffix: str, *, durable: bool = True) -> str:
+        """The SHA-256 under which the bytes are stored, unchanged; a second time is no work.
+
+        Args:
+            data: the whole file.
+            suffix: its format.
+            durable: False where `flush_images` is called before anything relies on it.
+
+        Raises:
+            DiskFull: no space.
+            NoPermission: the folder cannot be written.
+        """
+        sha256 = hashlib.sha256(data).hexdigest()
+        path = self.image_path(sha256, suffix)
+        if not path.exists() or path.stat().st_size != len(data):
+            write_bytes(path, data, durable=durable)
+        return sha256
+
+    def flush_images(self) -> None:
+        """Nothing; every original that was stored is on the disk.
+
+        Raises:
+            DiskFull: no space.
+            NoPermission: the folder cannot be read.
+        """
+        flush_disk(self.root)
+
+    def keep_answer(self, source: str, body: bytes) -> Path:
+        """Where the last answer of a source that was not understood lies now; as text, so that nothing runs it.
+
+        Raises:
+            DiskFull: no space.
+            NoPermission: the folder cannot be written.
+        """
+        path = self.root / "answers" / f"{Path(source).name}.txt"
+        write_bytes(path, body)
+        return path
+
+    def read_image(self, sha256: str, suffix: str) -> bytes:
+        """The bytes of an original.
+
+        Raises:
+            InputMissing: the file was taken away.
+            NoPermission: it cannot be read.
+        """
+        path = self.image_path(sha256, suffix)
+        try:
+            with translate_os_errors(f"reading {path}"):
+                return path.read_bytes()
+        except FileNotFoundError as error:
+            raise InputMissing(f"the original {path} is gone", "put it back, or add it again") from error
+
+    @contextmanager
+    def lock(self, command: str) -> Iterator[None]:
+        """Nothing; inside the block nobody else writes to the project.
+
+        The kernel frees the lock when the process dies, so it is never stale.
+
+        Raises:
+            ProjectBusy: somebody else writes; the message says who.
+            NoPermission: the folder cannot be written.
+            DiskFull: no space.
+        """
+        path = self.root / ".lock"
+        with translate_os_errors(f"locking {self.root}"):
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        with os.fdopen(handle, "r+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ProjectBusy(
+                    f"{self.root} is in use by {_holder(file)}", "wait until it has ended, then run this again"
+                ) from error
+            with translate_os_errors(f"locking {self.root}"):
+                file.truncate(0)
+                holder = {"command": command, "pid": os.getpid(), "host": socket.gethostname()}
+                file.write(json.dumps(holder))
+                file.flush()
+            # trials run without this lock: what they write at this moment is not to be taken from them
+            sweep(self.root, (self.tune_folder, self.features_folder), path.stat().st_mtime - _DAY_S)
+            yield
+
+
+def _holder(file: IO[str]) -> str:
+    """Who holds the lock, in words."""
+    try:
+        held = json.loads(file.read())
+        return f"'fieldguide {held['command']}' (process {held['pid']} on {held['host']})"
+    except (ValueError, KeyError, TypeError):
+        return "another command"
+
+
+def decode_limits(settings: Settings) -> Limits:
+    """What may be decoded in a project, from its settings."""
+    chosen = settings.images
+    return Limits(chosen.formats, chosen.max_bytes, chosen.max_pixels, chosen.max_scans)
+
+
+def find_project(folder: Path) -> Project:
+    """The project in a folder.
+
+    Raises:
+        ProjectMissing: the folder has no `fieldguide.toml`.
+        InputMissing: there is no such folder.
+        NoPermission: it cannot be read.
+    """
+    with translate_os_errors(f"reading {folder}"):
+        if not folder.exists():
+            raise InputMissing(f"there is no folder {folder}", "check the path given with --project")
+        if not (folder / SETTINGS_FILE).is_file():
+            hint = "go into a project folder, give --project DIR, or make one with: fieldguide new DIR --names a,b"
+            raise ProjectMissing(f"there is no {SETTINGS_FILE} in {folder.resolve()}", hint)
+    return Project(folder)

@@ -1,0 +1,305 @@
+"""The ledger of collecting: what was asked, what was answered, which pictures were offered, fetched and judged.
+
+Knows nothing about networks or pixels. Everything that it has said is written is on the disk, so that a search goes
+on at its cursor and no finished address is fetched twice. Pages are kept as raw evidence.
+"""
+
+import hashlib
+import json
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Literal
+
+from fieldguide.errors import ProjectDamaged
+from fieldguide.project.catalog import Catalog
+from fieldguide.records import ImageRow
+from fieldguide.records.candidates import Candidate, Query, ResultPage
+
+__all__ = ["Fetch", "Ledger", "Offer", "Search"]
+
+
+@dataclass(frozen=True)
+class Search:
+    """One query and how far it has got.
+
+    Attributes:
+        state: `open` while there is more, `ended` at its end, `refused` where the source did not answer as it should.
+        parent: the address of the picture whose like are looked for, or "".
+        pages: how many pages of results were read.
+        seen: how many pictures they offered.
+        reason: why it was refused.
+    """
+
+    id: int
+    query: Query
+    parent: str
+    state: Literal["open", "ended", "refused"]
+    cursor: str
+    pages: int
+    seen: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A candidate as it stands in the ledger.
+
+    Attributes:
+        id: its place in the order of its class.
+        url_key: the address as the key that no picture is fetched twice under.
+        judged: "" until judged, then "kept" or the reason why not.
+    """
+
+    id: int
+    search: int
+    class_name: str
+    url_key: str
+    candidate: Candidate
+    judged: str
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """What came of fetching an address.
+
+    Attributes:
+        reason: "" where it is a whole picture.
+        passing: whether another try may find otherwise.
+        image: the original, where it is a picture.
+        prints: dHash, that of the mirror image, and the grey thumbnail, where it is a picture.
+    """
+
+    url_key: str
+    url: str
+    final_url: str
+    status: int
+    reason: str
+    detail: str
+    passing: bool
+    content_type: str
+    elapsed_ms: float
+    image: ImageRow | None = None
+    prints: tuple[bytes, bytes, bytes] = (b"", b"", b"")
+
+
+class Ledger:
+    """The ledger in an open catalogue; whoever writes holds the project's lock."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def open_search(self, query: Query, parent: str = "") -> None:
+        """Nothing; the query is known; one that was known already stays as it is."""
+        said = json.dumps(dict(query.options), sort_keys=True, ensure_ascii=False)
+        row = (query.class_name, query.source, query.text, said, parent)
+        self._catalog.write(
+            """INSERT OR IGNORE INTO query (class_name, source, text, options, parent, state, cursor, pages, seen,
+               reason) VALUES (?, ?, ?, ?, ?, 'open', '', 0, 0, '')""",
+            [row],
+        )
+
+    def searches(self, class_name: str) -> list[Search]:
+        """Every query of a class, in the order they were opened."""
+        sql = """SELECT id, source, class_name, text, options, parent, state, cursor, pages, seen, reason FROM query
+                 WHERE class_name = ? ORDER BY id"""
+        return [
+            Search(
+                row[0],
+                Query(row[1], row[2], row[3], json.loads(row[4])),
+                row[5],
+                row[6],
+                row[7],
+                row[8],
+                row[9],
+                row[10],
+            )
+            for row in self._catalog.rows(sql, (class_name,))
+        ]
+
+    def set_state(self, search: int, state: Literal["open", "ended", "refused"], reason: str = "") -> None:
+        """Nothing; the query goes on, has ended, or was refused and why."""
+        self._catalog.write("UPDATE query SET state = ?, reason = ? WHERE id = ?", [(state, reason, search)])
+
+    def adopt(self, search: Search) -> None:
+        """Nothing; what waits, or was left for its licence, from this query under older settings is this search's."""
+        one = search.query
+        self._catalog.write(
+            """UPDATE candidate SET query_id = ? WHERE class_name = ? AND judged IN ('', 'licence') AND query_id IN
+               (SELECT id FROM query WHERE class_name = ? AND source = ? AND text = ? AND parent = ?)""",
+            [(search.id, one.class_name, one.class_name, one.source, one.text, search.parent)],
+        )
+
+    def add_page(
+        self, search: Search, page: ResultPage, judged: Sequence[tuple[str, Candidate, str]], fetched_at: str,
+        refused: str = "",
+    ) -> None:  # fmt: skip
+        """Nothing; the page, its candidates and the next cursor are written together.
+
+        Args:
+            search: whose page it is.
+            page: as the source gave it.
+            judged: url_key, candidate, and "" or why it need not be fetched, in order. An address that the class was
+                offered before is left as it was, but where it waits, or only its licence spoke against it and this
+                one's does not: then this offer takes its place.
+            fetched_at: the time.
+            refused: why the page is only kept as evidence: the query stays where it was.
+        """
+        answer = page.answer
+        keys = hashlib.sha256("\n".join(key for key, _, _ in judged).encode()).hexdigest() if judged else ""
+        repeats = bool(keys) and bool(
+            self._catalog.rows("SELECT 1 FROM page WHERE query_id = ? AND keys = ?", (search.id, keys))
+        )  # past its end a source may show the same again
+        with self._catalog.transaction():
+            self._catalog.write(
+                "INSERT OR REPLACE INTO page VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [(search.id, search.pages, answer.url, answer.status, json.dumps(dict(answer.headers)),
+                  zlib.compress(answer.body), json.dumps(dict(page.skipped)), keys, fetched_at)],
+            )  # fmt: skip
+            self._catalog.write(
+                """INSERT INTO candidate (query_id, class_name, url_key, rank, record, judged) VALUES (?, ?, ?, ?, ?, ?)
+                   ON CONFLICT (class_name, url_key) DO UPDATE SET query_id = excluded.query_id,
+                   rank = excluded.rank, record = excluded.record, judged = excluded.judged
+                   WHERE judged = '' OR (judged = 'licence' AND excluded.judged = '')""",
+                [
+                    (search.id, search.query.class_name, key, search.seen + rank,
+                     json.dumps(vars(candidate), ensure_ascii=False), why)
+                    for rank, (key, candidate, why) in enumerate(judged)
+                ],
+            )  # fmt: skip
+            state = "refused" if refused else "open" if page.cursor and not repeats else "ended"
+            cursor = search.cursor if refused else page.cursor
+            self._catalog.write(
+                "UPDATE query SET cursor = ?, pages = pages + 1, seen = seen + ?, state = ?, reason = ? WHERE id = ?",
+                [(cursor, len(page.candidates), state, refused, search.id)],
+            )
+
+    def offers(self, class_name: str, searches: Sequence[int], judged: str = "", limit: int = -1) -> list[Offer]:
+        """A class's candidates in order: those judged so, by default those not judged yet.
+
+        Args:
+            class_name: the class.
+            searches: the searches, by id, whose candidates count.
+            judged: as in `Offer`.
+            limit: most offers to give; below 0 all.
+        """
+        where = f"class_name = ? AND judged = ? AND query_id IN ({', '.join('?' * len(searches))}) ORDER BY id LIMIT ?"
+        return self._offers(where, (class_name, judged, *searches, limit))
+
+    def offer(self, class_name: str, url_key: str) -> Offer:
+        """The class's candidate with that key.
+
+        Raises:
+            ProjectDamaged: there is none: the ledger contradicts itself.
+        """
+        found = self._offers("class_name = ? AND url_key = ?", (class_name, url_key))
+        if not found:
+            raise ProjectDamaged(f"the ledger has lost {url_key}", "put back a backup of catalog.db")
+        return found[0]
+
+    def _offers(self, where: str, values: Sequence[str | int]) -> list[Offer]:
+        sql = f"SELECT id, query_id, class_name, url_key, record, judged FROM candidate WHERE {where}"
+        return [
+            Offer(row[0], row[1], row[2], row[3], Candidate(**json.loads(row[4])), row[5])
+            for row in self._catalog.rows(sql, values)
+        ]
+
+    def judge(self, judged: Iterable[tuple[int, str]]) -> None:
+        """Nothing; these offers, by id, are judged."""
+        self._catalog.write("UPDATE candidate SET judged = ? WHERE id = ?", ((why, one) for one, why in judged))
+
+    def add_fetches(self, fetches: Iterable[Fetch], fetched_at: str) -> None:
+        """Nothing; these addresses are fetched; one fetched before is replaced."""
+        self._catalog.write(
+            "INSERT OR REPLACE INTO fetch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (one.url_key, one.url, one.final_url, one.status, one.reason, one.detail, one.passing,
+                 one.content_type, one.elapsed_ms, one.image.sha256 if one.image else "",
+                 json.dumps(vars(one.image)) if one.image else "", *one.prints, fetched_at)
+                for one in fetches
+            ],
+        )  # fmt: skip
+
+    def together(self) -> AbstractContextManager[None]:
+        """A block in which all that is written is committed together; raises as `Catalog.transaction`."""
+        return self._catalog.transaction()
+
+    def fetched(self, url_keys: Sequence[str]) -> set[str]:
+        """Which of these addresses were fetched, whatever came of it."""
+        found: set[str] = set()
+        for start in range(0, len(url_keys), 500):
+            part = url_keys[start : start + 500]
+            sql = f"SELECT url_key FROM fetch WHERE url_key IN ({', '.join('?' * len(part))})"
+            found.update(row[0] for row in self._catalog.rows(sql, part))
+        return found
+
+    def fetches(self, url_keys: Sequence[str]) -> dict[str, Fetch]:
+        """What came of fetching these addresses, where they were."""
+        found: dict[str, Fetch] = {}
+        for start in range(0, len(url_keys), 500):
+            part = url_keys[start : start + 500]
+            sql = f"""SELECT url_key, url, final_url, status, reason, detail, passing, content_type, elapsed_ms, image,
+                      dhash, mirror, grey FROM fetch WHERE url_key IN ({", ".join("?" * len(part))})"""
+            for row in self._catalog.rows(sql, part):
+                image = ImageRow(**json.loads(row[9])) if row[9] else None
+                found[row[0]] = Fetch(
+                    row[0], row[1], row[2], row[3], row[4], row[5], bool(row[6]), row[7], row[8],
+                    image, (row[10], row[11], row[12]),
+                )  # fmt: skip
+        return found
+
+    def forget(self, reasons: Iterable[str]) -> int:
+        """How many candidates are to be fetched again, because fetching them failed for one of the reasons."""
+        wanted = tuple(reasons)
+        marks = ", ".join("?" * len(wanted))
+        sql = f"""SELECT id, url_key FROM candidate JOIN fetch USING (url_key)
+                  WHERE judged = reason AND reason IN ({marks})"""
+        with self._catalog.transaction():
+            found = self._catalog.rows(sql, wanted)
+            self._catalog.write("DELETE FROM fetch WHERE url_key = ?", ((row[1],) for row in found))
+            self.judge((row[0], "") for row in found)
+        return len(found)
+
+    def failures(self) -> dict[str, bool]:
+        """Each reason for which fetching failed, and whether another try may help."""
+        return {
+            row[0]: bool(row[1])
+            for row in self._catalog.rows(
+                "SELECT reason, max(passing) FROM fetch WHERE reason != '' GROUP BY reason ORDER BY reason"
+            )
+        }
+
+    def count_fetched(self) -> dict[str, int]:
+        """How many of each class's candidates were asked for."""
+        sql = "SELECT class_name, count(*) FROM candidate JOIN fetch USING (url_key) GROUP BY class_name"
+        return dict(self._catalog.rows(sql))
+
+    def prints(self, class_name: str) -> list[tuple[str, bytes, bytes, bytes]]:
+        """Hash and fingerprints of every collected picture that a class keeps."""
+        sql = """SELECT sha256, dhash, mirror, grey FROM candidate JOIN fetch USING (url_key)
+                 WHERE class_name = ? AND judged = 'kept'"""
+        return [(row[0], row[1], row[2], row[3]) for row in self._catalog.rows(sql, (class_name,))]
+
+    def skipped(self) -> dict[str, Counter[str]]:
+        """For each class, why what its sources showed was no candidate, and how often."""
+        found: dict[str, Counter[str]] = {}
+        sql = "SELECT class_name, skipped FROM page JOIN query ON query.id = query_id WHERE skipped <> '{}'"
+        for class_name, said in self._catalog.rows(sql):
+            found.setdefault(class_name, Counter()).update(json.loads(said))
+        return found
+
+    def requests_since(self, source: str, moment: str) -> int:
+        """How many pages a source has given since a moment (ISO 8601, UTC)."""
+        sql = "SELECT count(*) FROM page JOIN query ON query.id = query_id WHERE source = ? AND fetched_at >= ?"
+        return int(self._catalog.rows(sql, (source, moment))[0][0])
+
+    def reasons(self) -> Mapping[str, Counter[str]]:
+        """For each class, how many candidates were judged how."""
+        found: dict[str, Counter[str]] = {}
+        for class_name, judged, count in self._catalog.rows(
+            "SELECT class_name, judged, count(*) FROM candidate GROUP BY class_name, judged"
+        ):
+            found.setdefault(class_name, Counter())[judged] = count
+        return found

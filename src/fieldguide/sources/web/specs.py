@@ -1,0 +1,319 @@
+"""How a search page is read, as data: a spec in TOML says where results stand and what a refusal looks like.
+
+Knows nothing about browsers or files of pages: `extraction` reads a page by a spec, `browser` drives one. Four specs
+come with the tool, all off: google, google_wml, bing, yandex, google_arts. A person's own is given by its path.
+
+Where a value stands is written in one of two ways. With an "@" it is in the page: `CSS@attribute`, `@attribute` of
+the item itself, `CSS@text`, and `@style:background-image` for the address in an inline style. Without, it is a path
+in the decoded record: keys and indexes with dots between, "*" for each one.
+"""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from importlib.resources import files
+from pathlib import Path
+from string import Formatter
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from selectolax.lexbor import LexborHTMLParser, SelectolaxError
+
+from fieldguide.errors import BadQuery, translate_os_errors
+from fieldguide.sources.weblinks import host_of
+
+__all__ = [
+    "Drive",
+    "Fields",
+    "Find",
+    "Largest",
+    "Markers",
+    "PageSpec",
+    "Picked",
+    "Value",
+    "fill",
+    "load_spec",
+    "parse_spec",
+    "shipped_specs",
+]
+
+_MAX_SPEC_BYTES = 100_000
+
+
+def _selector(text: str) -> str:
+    """The CSS selector, if it is one."""
+    try:
+        LexborHTMLParser("").css(text)
+    except SelectolaxError:
+        raise ValueError(f"{text!r} is no CSS selector") from None
+    return text
+
+
+def _place(text: str) -> str:
+    """The place of a value, if its selector is one."""
+    selector, at, name = text.rpartition("@")
+    if at and not name:
+        raise ValueError(f"{text!r} names no attribute after its @")
+    if selector:
+        _selector(selector)
+    return text
+
+
+def _pattern(text: str) -> str:
+    """The regular expression, if it is one."""
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"{text!r} is no regular expression: {error}") from None
+    return text
+
+
+Selector = Annotated[str, AfterValidator(_selector)]
+Place = Annotated[str, AfterValidator(_place)]
+Pattern = Annotated[str, AfterValidator(_pattern)]
+
+
+class _Strict(BaseModel):
+    """What all parts of a spec share: an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Largest(_Strict):
+    """A value of the entry that is largest: of all entries of these lists, that whose `by` is the largest number."""
+
+    largest: tuple[Place, ...]
+    by: str
+    get: str
+
+
+class Picked(_Strict):
+    """A part of a value: the first group of `match` in it."""
+
+    get: Place
+    match: Pattern
+
+
+Value = Place | Largest | Picked | tuple[Place | Largest | Picked, ...]
+
+
+class Fields(_Strict):
+    """Where each part of a result stands; of several places the first that holds something counts."""
+
+    url: Value
+    thumb: Value = ()
+    page: Value = ()
+    title: Value = ()
+    author: Value = ()
+    item_id: Value = ()
+    width: Value = ()
+    height: Value = ()
+
+
+class Find(_Strict):
+    """One way to find results.
+
+    Attributes:
+        select: the elements that hold results.
+        record: where in each the data lies; "" where the element itself is the result.
+        decode: how the data is read: as JSON, or as the parameters of an address.
+        path: where in decoded JSON the results are, "*" for each one; "" for the whole.
+        fields: where the parts of a result are.
+    """
+
+    select: Selector
+    record: Place | Literal[""] = ""
+    decode: Literal["", "json", "query"] = ""
+    path: str = ""
+    fields: Fields
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Find":
+        if self.decode and not self.record:
+            raise ValueError("decode needs a record to decode")
+        if self.path and self.decode != "json":
+            raise ValueError("path needs decode = 'json'")
+        return self
+
+
+class Markers(_Strict):
+    """By what a page is known: one selector of a list is enough."""
+
+    ok: tuple[Selector, ...] = Field(min_length=1)
+    empty: tuple[Selector, ...] = ()
+    blocked: tuple[Selector, ...] = ()
+
+
+class Drive(_Strict):
+    """What a browser does on the page.
+
+    Attributes:
+        scroll: whether the page loads more when it is scrolled.
+        lazy: elements whose picture has not been loaded yet.
+        more_button: what is clicked at the bottom for more.
+        click: what is clicked to show each original.
+        reveal: where the original then appears: an `img`.
+        keep_as: the attribute of the clicked element to which the original's address is written down.
+    """
+
+    scroll: bool = False
+    lazy: Selector | Literal[""] = ""
+    more_button: Selector | Literal[""] = ""
+    click: Selector | Literal[""] = ""
+    reveal: Selector | Literal[""] = ""
+    keep_as: str = Field(default="data-fieldguide-original", pattern=r"^data-[a-z][a-z-]*$")
+
+    @model_validator(mode="after")
+    def _pair(self) -> "Drive":
+        if bool(self.click) != bool(self.reveal):
+            raise ValueError("click and reveal need each other")
+        return self
+
+
+class PageSpec(_Strict):
+    """All that is known of one engine's result page; see docs for each key.
+
+    Attributes:
+        about: a line for a person.
+        terms_url: where the engine says what it allows.
+        enabled: whether a browser may be driven over it without a person's explicit word.
+        hosts: where it may lead, as patterns; elsewhere the browser does not follow.
+        url: of the first page; `{q}` is the search text.
+        page_url: of a later page; `{q}`, `{offset}` = `first_offset` + results so far, `{page}` counts from
+            `first_page`.
+        page_size: results a page.
+        most: results after which no further page is asked for.
+        similar: of the page of pictures like one; `{image_url}` is its address.
+        find: ways to find results; the first that finds any counts.
+        thumb_hosts: patterns of hosts that only hold small versions.
+        rewrite: pairs of a regular expression and its replacement, applied to each picture's address.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9_]{1,40}$")
+    about: str = ""
+    terms_url: str = ""
+    enabled: bool = False
+    hosts: tuple[str, ...] = Field(min_length=1)
+    url: str
+    page_url: str = ""
+    page_size: int = Field(default=30, ge=1, le=1000)
+    first_offset: int = Field(default=0, ge=0)
+    first_page: int = Field(default=0, ge=0)
+    most: int = Field(default=1000, ge=1, le=10_000)
+    similar: str = ""
+    find: tuple[Find, ...] = Field(min_length=1)
+    markers: Markers
+    drive: Drive = Drive()
+    thumb_hosts: tuple[str, ...] = ()
+    rewrite: tuple[tuple[Pattern, str], ...] = ()
+
+    @field_validator("url", "page_url", "similar")
+    @classmethod
+    def _template(cls, text: str) -> str:
+        if text and not text.startswith(("https://", "http://")):
+            raise ValueError("an address must begin with https:// or http://")
+        try:
+            names = {name for _, name, *_ in Formatter().parse(text) if name is not None}
+        except ValueError as error:
+            raise ValueError(f"a brace too many or too few: {error}") from None
+        strange = names - {"q", "offset", "page", "image_url"}
+        if strange:
+            raise ValueError(f"unknown {{{sorted(strange)[0]}}}: known are q, offset, page and image_url")
+        return text
+
+    @field_validator("rewrite")
+    @classmethod
+    def _replacements(cls, rules: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+        for pattern, replacement in rules:
+            try:
+                re.sub(f"(?:{pattern})|", replacement, "", count=1)
+            except (re.error, IndexError) as error:
+                raise ValueError(f"{replacement!r} cannot replace {pattern!r}: {error}") from None
+        return rules
+
+    @model_validator(mode="after")
+    def _at_home(self) -> "PageSpec":
+        for url in (self.url, self.page_url, self.similar):
+            host = host_of(url)
+            if url and not any(fnmatchcase(host, pattern) for pattern in self.hosts):
+                raise ValueError(f"{host or url!r} is none of its hosts")
+        return self
+
+
+def shipped_specs() -> list[str]:
+    """The names of the specs that come with the tool."""
+    return sorted(one.name.removesuffix(".toml") for one in _folder().iterdir() if one.name.endswith(".toml"))
+
+
+def load_spec(name_or_path: str) -> PageSpec:
+    """A spec that comes with the tool, by its name, or a person's own, by the path of its .toml file.
+
+    Raises:
+        BadQuery: there is none, it is not TOML, or it says something impossible; the nearest key is named.
+        NoPermission: the file cannot be read.
+    """
+    if not name_or_path.endswith(".toml"):
+        names = shipped_specs()
+        if name_or_path not in names:
+            near = difflib.get_close_matches(name_or_path, names, 1, 0.4)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise BadQuery(
+                f"there is no page spec {name_or_path[:80]!r}",
+                f"{hint}known: {', '.join(names)}; one of your own is named by its path, ending in .toml",
+            )
+        return parse_spec((_folder() / f"{name_or_path}.toml").read_text(encoding="utf-8"), name_or_path)
+    path = Path(name_or_path)
+    try:
+        with translate_os_errors(f"reading {path}"):
+            if not path.is_file():
+                raise BadQuery(f"there is no page spec {path}", f"check the path, or use one of {shipped_specs()}")
+            if path.stat().st_size > _MAX_SPEC_BYTES:
+                raise BadQuery(f"{path} is too large for a page spec", f"at most {_MAX_SPEC_BYTES} bytes")
+            text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise BadQuery(f"{path} is not UTF-8 text", "save it as UTF-8") from error
+    return parse_spec(text, path.name)
+
+
+def parse_spec(text: str, called: str) -> PageSpec:
+    """The spec that TOML text says; every fault is named at once.
+
+    Raises:
+        BadQuery: as for `load_spec`.
+    """
+    try:
+        return PageSpec.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise BadQuery(f"{called} is not valid TOML: {error}", "mend the line it names") from error
+    except ValidationError as error:
+        faults = "; ".join(
+            dict.fromkeys(_explain(fault["loc"], fault["type"], fault["msg"]) for fault in error.errors())
+        )
+        raise BadQuery(f"{called}: {faults[:600]}", "mend the spec and run again") from error
+
+
+def fill(template: str, **values: str | int) -> str:
+    """The address that a template makes; texts are percent-encoded as UTF-8."""
+    return template.format_map({name: quote(str(value), safe="") for name, value in values.items()})
+
+
+def _folder() -> Any:
+    return files("fieldguide.sources.web") / "engines"
+
+
+def _explain(location: tuple[int | str, ...], kind: str, message: str) -> str:
+    """One fault as a person would say it."""
+    where = ".".join(str(part) for part in location if not str(part).startswith(("function-", "tuple[", "constrained")))
+    if kind != "extra_forbidden":
+        return f"{where}: {message.removeprefix('Value error, ')}"
+    known = sorted(_keys())
+    near = difflib.get_close_matches(str(location[-1]), known, 1, 0.5)
+    return f"unknown key {where!r}" + (f", did you mean {near[0]!r}?" if near else f", known: {', '.join(known)}")
+
+
+def _keys() -> Iterator[str]:
+    for model in (PageSpec, Find, Fields, Markers, Drive, Largest, Picked):
+        yield from model.model_fields

@@ -1,0 +1,1 @@
+"""The stages of the walk, a module each: read `build` first."""

@@ -1,0 +1,67 @@
+"""The whole walk on charts drawn on this machine: no network, no account, no pictures needed."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fieldguide.errors import ProjectExists
+from fieldguide.progress import Progress
+from fieldguide.project import SETTINGS_FILE, Project
+from fieldguide.project.atomic import write_bytes
+from fieldguide.stages.build import build
+from fieldguide.stages.new import new
+from fieldguide.stages.predict import predict
+from fieldguide_charts import ABOUT, CLASS_NAMES, draw
+
+__all__ = ["demo"]
+
+_FRESH_SEED = 1_000_000_007  # far from any that collecting uses
+_ABOUT = "Tells what kind of chart a picture shows. It has only ever seen charts drawn by a program."
+
+
+def demo(folder: Path, per_class: int, *, progress: Progress, done: Callable[[str, Any], None]) -> dict[str, Any]:
+    """The report of every stage of a project of 14 kinds of chart, and its answers on a fresh chart of each kind.
+
+    Run again, it goes on where it stopped.
+
+    Args:
+        folder: where the project is made, or where an earlier demo left one.
+        per_class: charts to draw of each kind; an earlier demo keeps its own number.
+        progress: told of each stage's work.
+        done: told of each stage's name and report as it ends.
+
+    Raises:
+        ProjectExists: the folder holds something else.
+        FieldguideError: whatever a stage raises.
+    """
+    if not (folder / SETTINGS_FILE).is_file():
+        names: dict[str, dict[str, object]] = {
+            name: {"about": about, "links": list(links)} for name, (about, links) in ABOUT.items()
+        }
+        changed = {
+            "collect": {"sources": ["drawn"], "per_class": per_class},
+            # thin lines want a larger square, a cropped chart loses its axes, and a chart is unlike a photograph
+            "train": {"size": 288, "fit": "squash", "depth": "deep"},
+        }
+        new(folder, names, name="Chart types", about=_ABOUT, changed=changed)
+    project = Project(folder)
+    settings = project.settings()
+    if settings.collect.sources != ("drawn",) or set(settings.classes) != set(CLASS_NAMES):
+        raise ProjectExists(
+            f"{folder} holds another project", "give a new folder, or: fieldguide build -C " + str(folder)
+        )
+    with project.lock("demo"):
+        reports = build(project, settings, progress=progress, done=done)
+        fresh = _draw_fresh(folder / "fresh")
+    reports["predict"] = predict(project.guide_folder, [fresh], progress=progress)
+    done("predict", reports["predict"])
+    return reports
+
+
+def _draw_fresh(folder: Path) -> Path:
+    """The folder with a chart of each kind that the guide has never seen, named after what it is."""
+    for name in CLASS_NAMES:
+        if not any(folder.glob(f"{name.replace(' ', '-')}.*")):
+            drawing = draw(name, _FRESH_SEED)
+            write_bytes(folder / f"{name.replace(' ', '-')}.{drawing.suffix}", drawing.data)
+    return folder

@@ -1,0 +1,225 @@
+"""The stage that opens the test split, once for a run, and says honestly how good the answers are.
+
+Beside the test it gives a grouped cross-validation over everything kept, and what a careless script would have
+claimed: shuffled pictures with the near-copies left in.
+"""
+
+import base64
+import csv
+import hashlib
+import io
+import json
+import shutil
+from collections import Counter
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldguide.calibration import softmax
+from fieldguide.features import Pictures
+from fieldguide.images import decode, thumbnail_jpeg
+from fieldguide.learners import load_model
+from fieldguide.learners.contract import Lesson
+from fieldguide.learners.headfit import group_folds
+from fieldguide.metrics import accuracy, calibration_error, confusion_matrix, macro_f1, per_class_scores
+from fieldguide.pages import render
+from fieldguide.progress import Progress
+from fieldguide.project import Project, decode_limits
+from fieldguide.project.atomic import write_text
+from fieldguide.project.catalog import Catalog
+from fieldguide.project.dataset import Dataset, load_copies, load_dataset
+from fieldguide.project.runs import Run, latest_run
+from fieldguide.records import EvaluateReport
+from fieldguide.settings import Settings
+
+__all__ = ["evaluate", "inputs"]
+
+_THUMBNAIL_SIDE = 260
+Score = tuple[float, float, float]
+
+
+def inputs(catalog: Catalog, settings: Settings) -> str:
+    """The digest of everything that this stage's result depends on."""
+    trained = catalog.finished("train")
+    said = [settings.evaluate.model_dump_json(), settings.name, settings.about, repr(trained), catalog.digest("state")]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+
+
+def evaluate(project: Project, settings: Settings, *, progress: Progress) -> EvaluateReport:
+    """The honest number with its interval, and where its report lies.
+
+    Raises:
+        NotReady: nothing has been trained, or the pictures have changed since.
+        MissingExtra: the extra [train] is not installed.
+        DiskFull: no space.
+        NoPermission: the project cannot be written.
+    """
+    with project.catalog() as catalog:
+        wanted = inputs(catalog, settings)
+        done = catalog.current("evaluate", wanted, EvaluateReport)
+        if done and (project.root / done.report).is_file():
+            return done
+        run = latest_run(catalog, project.runs_folder)
+        catalog.add_look(run.name, "evaluate", project.now())
+        exam = _Exam.sit(project, settings, catalog, run, progress)
+        progress.start("writing the report", None)
+        report, page = exam.report(catalog)
+        folder = project.runs_folder / run.name
+        write_text(folder / "metrics.json", json.dumps(exam.numbers(), indent=1, ensure_ascii=False))
+        write_text(folder / "report.html", page)
+        catalog.finish("evaluate", wanted, asdict(report), project.now())
+    return report
+
+
+@dataclass(frozen=True)
+class _Exam:
+    """The answers that the report is written from."""
+
+    project: Project
+    settings: Settings
+    run: Run
+    data: Dataset
+    test: NDArray[np.intp]
+    probs: NDArray[np.float64]
+    held: NDArray[np.intp]
+    held_probs: NDArray[np.float64]
+    grouped: Score | None
+    careless: Score | None
+    copies: int
+    folds: int
+
+    @classmethod
+    def sit(cls, project: Project, settings: Settings, catalog: Catalog, run: Run, progress: Progress) -> "_Exam":
+        """The exam with every answer given."""
+        data = load_dataset(catalog)
+        learner, model = load_model(run)
+        pictures = Pictures(project, tuple(data.images.items()), settings, progress)
+        probs = softmax(model.answer(pictures).logits / model.temperature)
+        test = np.flatnonzero(data.splits == "test")
+        copies, copy_labels = load_copies(catalog, run.class_names)
+        files = Counter(origin.sha256 for origin in catalog.origins())
+        times = [files[name] for name in (*data.images, *copies)]
+        extra = sum(times) - len(data.labels)
+        asked = settings.evaluate.cross_validate
+        if asked == "never" or (asked == "auto" and not learner.is_quick):
+            held = test if learner.is_quick else np.flatnonzero(data.splits != "train")  # the others were learnt from
+            return cls(project, settings, run, data, test, probs[test], held, probs[held], None, None, extra, 0)
+        progress.start("cross-validating", None)
+        asked_of = hashlib.sha256((inputs(catalog, settings) + repr(times)).encode()).hexdigest()[:16]
+        keep = project.runs_folder / f"unfinished-evaluate-{run.name}" / asked_of
+        lesson = replace(Lesson.of(data, pictures, settings, keep / "grouped"), seed=run.seed)
+        folds = group_folds(data.labels, data.groups, settings.evaluate.folds, settings.seed)
+        cv_logits = learner.hold_out(lesson, folds, model)
+        everything = Pictures(project, (*data.images.items(), *copies.items()), settings, progress)
+        places = np.repeat(np.arange(len(everything)), times)
+        shuffled = replace(
+            lesson, pictures=everything.take(places), labels=np.concatenate([data.labels, copy_labels])[places],
+            groups=("",) * len(places), splits=np.full(len(places), "train"), keep=keep / "careless",
+        )  # fmt: skip
+        careless_folds = group_folds(shuffled.labels, None, settings.evaluate.folds, settings.seed)
+        careless = learner.hold_out(shuffled, careless_folds, model)
+        shutil.rmtree(keep.parent, ignore_errors=True)
+        cv_probs = softmax(cv_logits / model.temperature)
+        grouped = accuracy(lesson.labels, cv_logits.argmax(axis=1))
+        claimed = accuracy(shuffled.labels, careless.argmax(axis=1))
+        everywhere = np.arange(len(probs))
+        given = probs[test], everywhere, cv_probs
+        return cls(project, settings, run, data, test, *given, grouped, claimed, extra, len(folds))
+
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """(classes, classes) on the test split."""
+        return confusion_matrix(self.data.labels[self.test], self.probs.argmax(axis=1), len(self.run.class_names))
+
+    @property
+    def cv_confusion(self) -> list[list[int]] | None:
+        """(classes, classes) of the grouped cross-validation; None where there was none."""
+        if self.grouped is None:
+            return None
+        answers = self.held_probs.argmax(axis=1)
+        counts: list[list[int]] = confusion_matrix(self.data.labels, answers, len(self.run.class_names)).tolist()
+        return counts
+
+    def numbers(self) -> dict[str, Any]:
+        """Every figure, for programs."""
+        scores = per_class_scores(self.confusion)
+        labels, answers = self.data.labels[self.test], self.probs.argmax(axis=1)
+        return {
+            "run": self.run.name,
+            "class_names": list(self.run.class_names),
+            "images": len(self.data.labels),
+            "test_images": len(self.test),
+            "accuracy": accuracy(labels, answers),
+            "macro_f1": macro_f1(labels, answers, len(self.run.class_names)),
+            "ece": calibration_error(self.probs, labels),
+            "grouped": self.grouped,
+            "careless": self.careless,
+            "copies": self.copies,
+            "folds": self.folds,
+            "per_class": dict(zip(self.run.class_names, scores, strict=True)),
+            "confusion": self.confusion.tolist(),
+            "cv_confusion": self.cv_confusion,
+        }
+
+    def report(self, catalog: Catalog) -> tuple[EvaluateReport, str]:
+        """The stage's report and its page."""
+        numbers = self.numbers()
+        trained = self.run.report
+        made = {
+            "learner": " on ".join(filter(None, (self.run.learner, trained["backbone"]))),
+            "picture to square": f"{self.run.preprocessing.fit}, {self.run.preprocessing.size} pixels",
+            **trained["chosen"],
+            "ways tried": "; ".join(f"{key} {value:.3f}" for key, value in trained["tried"].items()) or "-",
+            "while learning": f"{trained['accuracy'][0]:.3f} by {trained['measured_by']}",
+            "temperature": round(trained["temperature"], 3),
+            "computed by": trained["runtime"],
+            "numbers learnt": f"{trained['parameters']:,}",
+            "trained on": f"{trained['images']} pictures (train and val)",
+            "seed": self.run.seed,
+        }
+        about = {"name": self.settings.name, "about": self.settings.about, "looks": catalog.count_looks()}
+        page = render("report.html", {**numbers, **about, **self._pictures(catalog), "made": made})
+        kept = {key: numbers[key] for key in (
+            "run", "accuracy", "macro_f1", "ece", "grouped", "careless", "per_class", "test_images")}  # fmt: skip
+        return EvaluateReport(**kept, report=f"runs/{self.run.name}/report.html"), page
+
+    def _pictures(self, catalog: Catalog) -> dict[str, Any]:
+        """What the page shows: plots and tables of the run, and wrong answers."""
+        folder = self.project.runs_folder / self.run.name
+        plots = {path.stem: base64.b64encode(path.read_bytes()).decode() for path in sorted(folder.glob("*.png"))}
+        tables = {
+            path.stem: list(csv.DictReader(io.StringIO(path.read_text("utf-8")))) for path in folder.glob("*.csv")
+        }
+        shown = {name: tables.get(name, []) for name in ("balance", "features")}
+        families = _best_of_each(tables.get("families", []))
+        return {"plots": plots, **shown, "families": families, "mistakes": self._mistakes(catalog)}
+
+    def _mistakes(self, catalog: Catalog) -> list[dict[str, Any]]:
+        """The wrong answers on held-out pictures, surest first, with thumbnails."""
+        answers, labels = self.held_probs.argmax(axis=1), self.data.labels[self.held]
+        wrong = np.flatnonzero(answers != labels)
+        surest = sorted(wrong, key=lambda index: -self.held_probs[index].max())
+        places = {origin.sha256: origin.location for origin in catalog.origins()}
+        images = list(self.data.images.items())
+        return [
+            {
+                "class_name": self.run.class_names[labels[index]],
+                "answer": self.run.class_names[answers[index]],
+                "prob": float(self.held_probs[index].max()),
+                "location": places.get(images[self.held[index]][0], ""),
+                "thumbnail": self._thumbnail(*images[self.held[index]]),
+            }
+            for index in surest[: self.settings.evaluate.mistakes]
+        ]
+
+    def _thumbnail(self, sha256: str, suffix: str) -> str:
+        """A small JPEG in base64."""
+        pixels = decode(self.project.read_image(sha256, suffix), decode_limits(self.settings), at_least=_THUMBNAIL_SIDE)
+        return base64.b64encode(thumbnail_jpeg(pixels, _THUMBNAIL_SIDE)).decode()
+
+
+def _best_of_each(rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The first row of each family, of rows that stand in order, the best first."""
+    return list({row["family"]: row for row in reversed(rows)}.values())[::-1]

@@ -1,0 +1,64 @@
+"""The first stage: a project folder with its settings and an empty catalogue."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from fieldguide.errors import NamesError, NoPermission, ProjectExists, translate_os_errors
+from fieldguide.names import readable
+from fieldguide.project import SETTINGS_FILE, Project
+from fieldguide.project.atomic import write_text
+from fieldguide.records import NewReport
+from fieldguide.settings import ClassSettings, Settings, render_settings
+
+__all__ = ["new"]
+
+
+def new(
+    folder: Path,
+    names: dict[str, dict[str, object]],
+    *,
+    name: str = "",
+    about: str = "",
+    changed: dict[str, dict[str, Any]] | None = None,
+) -> NewReport:
+    """What was made: a folder with `fieldguide.toml` and an empty catalogue.
+
+    Args:
+        folder: the folder to make; it may exist if it is empty.
+        names: class names with what is said about each (`about`, `links`); empty takes the labels that are added.
+        name: what the guide is called; else the folder's name.
+        about: a sentence on what the guide tells apart.
+        changed: settings that differ from their defaults, section to key to value.
+
+    Raises:
+        ProjectExists: the folder holds something, or is a file.
+        NamesError: what is said about a name cannot be stored.
+        InputUnusable: no folder can have that path.
+        NoPermission: the folder cannot be made.
+        DiskFull: no space.
+    """
+    with translate_os_errors(f"making {folder}"):
+        if folder.is_file() or (folder.exists() and not folder.is_dir()):
+            raise ProjectExists(f"{folder} is a file", "give the name of a folder to make")
+        if folder.is_dir() and any(folder.iterdir()):
+            held = "a project" if (folder / SETTINGS_FILE).exists() else "files"
+            raise ProjectExists(f"{folder} already holds {held}", "give a new folder, or an empty one")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError as error:  # file systems that belong to the kernel answer so
+            raise NoPermission(f"{folder} cannot be made there", "choose another place") from error
+    try:
+        classes = {one: ClassSettings.model_validate(said) for one, said in names.items()}
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        message = f"what is said about a name cannot be used: {fault['loc']} {fault['msg']}"
+        raise NamesError(message, "mend that column of the list") from error
+    called = name or readable(folder.resolve().name)[:200] or "guide"
+    settings = Settings(name=called, about=about, classes=classes)
+    project = Project(folder)
+    write_text(project.settings_file, render_settings(settings, changed))
+    with project.catalog():
+        pass
+    return NewReport(readable(str(folder)), tuple(names), tuple((changed or {}).get("collect", {}).get("sources", ())))

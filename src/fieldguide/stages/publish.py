@@ -1,0 +1,318 @@
+"""The stage that makes the guide: model, card, credits, examples, and the proof that it answers as trained.
+
+The guide appears whole, by a rename, after the proof; when the proof fails, the old guide stays.
+"""
+
+import hashlib
+import json
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldguide.calibration import Familiarity, accept_threshold, fit_familiarity, softmax
+from fieldguide.creditlines import credit_lines, credit_table
+from fieldguide.errors import NotReady, ParityError
+from fieldguide.features import Pictures
+from fieldguide.guide import SCHEMA_VERSION, Guide, is_unaltered, open_guide, write_manifest
+from fieldguide.images import decode, thumbnail_jpeg
+from fieldguide.learners import load_model
+from fieldguide.learners.contract import Answers, Model
+from fieldguide.learners.headfit import group_folds, root
+from fieldguide.licences import read_licence
+from fieldguide.pages import render
+from fieldguide.progress import Progress
+from fieldguide.project import Project, decode_limits
+from fieldguide.project.atomic import replace_folder
+from fieldguide.project.catalog import Catalog
+from fieldguide.project.dataset import Dataset, load_dataset
+from fieldguide.project.runs import Run, latest_run
+from fieldguide.records import Origin, PublishReport
+from fieldguide.settings import ClassSettings, Settings
+
+__all__ = ["inputs", "publish"]
+
+_THUMBNAIL_SIDE = 320
+_LEFT_OUT = 12
+_LEAST_AGREEMENT = 0.99
+_PROVED = 500  # val pictures that the guide is asked about: one at a time, as whoever uses it will ask
+
+
+def inputs(catalog: Catalog, settings: Settings) -> str:
+    """The digest of everything that this stage's result depends on."""
+    evaluated = catalog.finished("evaluate")
+    classes = {name: said.model_dump() for name, said in settings.classes.items()}
+    said = [settings.name, settings.about, classes, settings.publish.model_dump(), _version()]
+    measured = json.dumps(evaluated.report if evaluated else None, sort_keys=True)
+    text = json.dumps(said, sort_keys=True) + measured + catalog.digest("state", "origin")
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _version() -> str:
+    from fieldguide import __version__
+
+    return __version__
+
+
+def publish(project: Project, settings: Settings, *, progress: Progress) -> PublishReport:
+    """What was published, and how closely it answers as the trained model does.
+
+    Raises:
+        NotReady: the last run has not been evaluated.
+        ParityError: the guide would answer otherwise; nothing is published.
+        MissingExtra: the extra [train] is not installed.
+        DiskFull: no space; the old guide stays.
+        NoPermission: the project cannot be written.
+    """
+    with project.catalog() as catalog:
+        wanted = inputs(catalog, settings)
+        done = catalog.current("publish", wanted, PublishReport)
+        if done and is_unaltered(project.guide_folder):
+            return done
+        run = latest_run(catalog, project.runs_folder)
+        evaluated = catalog.finished("evaluate")
+        if evaluated is None or evaluated.report["run"] != run.name:
+            raise NotReady("the last training run has not been evaluated", "run: fieldguide evaluate")
+        catalog.add_look(run.name, "publish", project.now())  # what is accepted is measured on test pictures
+        press = _Press.open(project, settings, catalog, run, progress)
+        with replace_folder(project.guide_folder) as folder:
+            report = press.make(folder, evaluated.report)
+        catalog.finish("publish", wanted, asdict(report), project.now())
+    return report
+
+
+@dataclass(frozen=True)
+class _Decline:
+    """What the guide promises about "none of these"; shares in 0..1."""
+
+    threshold: float
+    true_accept: float
+    false_accept: float | None
+    left_out: int
+
+
+@dataclass(frozen=True)
+class _Press:
+    """What the parts of a guide are made from."""
+
+    project: Project
+    settings: Settings
+    run: Run
+    model: Model
+    learns_features: bool
+    data: Dataset
+    answers: Answers
+    origins: dict[str, list[Origin]]
+    pictures: Pictures
+    progress: Progress
+
+    @classmethod
+    def open(cls, project: Project, settings: Settings, catalog: Catalog, run: Run, progress: Progress) -> "_Press":
+        """The press with the model's answers and origins at hand."""
+        data = load_dataset(catalog)
+        learner, model = load_model(run)
+        pictures = Pictures(project, tuple(data.images.items()), settings, progress)
+        origins: dict[str, list[Origin]] = defaultdict(list)
+        for origin in catalog.origins():
+            origins[origin.sha256].append(origin)
+        learns = not learner.is_quick
+        return cls(project, settings, run, model, learns, data, model.answer(pictures), origins, pictures, progress)
+
+    def make(self, folder: Path, scores: dict[str, Any]) -> PublishReport:
+        """The report on a guide that now lies whole in `folder`.
+
+        Raises:
+            ParityError: the guide answers otherwise than the trained model.
+        """
+        self.progress.start("measuring what is familiar", None)
+        known = self.data.splits != "test"
+        familiarity = fit_familiarity(self._roots(known), self.data.labels[known])
+        decline = self._measure_decline(familiarity, known)
+        model = self.model.export(familiarity)
+        (folder / "model.onnx").write_bytes(model)
+        examples = self._write_examples(folder)
+        (folder / "CREDITS.csv").write_text(self._credits(), encoding="utf-8")
+        about = self._about(scores, decline, examples)
+        parity = self._prove(folder, about)
+        about["parity"] = parity
+        _write_json(folder / "guide.json", about)
+        (folder / "README.md").write_text(render("card.md", about), encoding="utf-8")
+        write_manifest(folder)
+        size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        return PublishReport(
+            guide=self.project.guide_folder.name,
+            bytes=size_bytes,
+            agreement=parity["agreement"],
+            max_difference=parity["max_difference"],
+            drift=parity["drift"],
+            compared=parity["compared"],
+            threshold=decline.threshold,
+            true_accept=decline.true_accept,
+            false_accept=decline.false_accept,
+            examples=sum(len(found) for found in examples.values()),
+        )
+
+    def _measure_decline(self, familiarity: Familiarity, known: NDArray[np.bool_]) -> _Decline:
+        """The threshold from held-out pictures, and what it does to test pictures and to left-out classes.
+
+        What a network says of a class that it learnt tells nothing of one that it never saw, so that of networks no
+        class is left out, and the threshold comes from val alone.
+        """
+        true_accept_of = partial(_share_accepted, familiarity.score(self._roots(~known)))
+        if self.learns_features:
+            threshold = accept_threshold(self._score_val(), self.settings.publish.true_accept)
+            return _Decline(threshold, true_accept_of(threshold), None, 0)
+        features, labels = self._roots(known), self.data.labels[known]
+        groups = [group for group, one in zip(self.data.groups, known, strict=True) if one]
+        held_out = np.zeros(len(labels))
+        for train, rest in group_folds(labels, groups, self.settings.train.folds, self.settings.seed):
+            held_out[rest] = fit_familiarity(features[train], labels[train]).score(features[rest])
+        threshold = accept_threshold(held_out, self.settings.publish.true_accept)
+        classes = np.unique(labels)
+        chosen = classes[:: max(1, -(-len(classes) // _LEFT_OUT))] if len(classes) > 2 else classes[:0]
+        unknown: list[NDArray[np.float64]] = []
+        for one in chosen:
+            without = labels != one
+            unknown.append(fit_familiarity(features[without], labels[without]).score(features[~without]))
+        false_accept = _share_accepted(np.concatenate(unknown), threshold) if unknown else None
+        return _Decline(threshold, true_accept_of(threshold), false_accept, len(chosen))
+
+    def _score_val(self) -> NDArray[np.float64]:
+        """(n,) how familiar the pictures of val are beside those of train."""
+        train, val = self.data.splits == "train", self.data.splits == "val"
+        return fit_familiarity(self._roots(train), self.data.labels[train]).score(self._roots(val))
+
+    def _roots(self, chosen: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """What familiarity is measured by: the roots of the features."""
+        return root(self.answers.features[chosen])
+
+    def _probs(self, answers: Answers) -> NDArray[np.float64]:
+        """Calibrated probabilities, (n, classes)."""
+        return softmax(answers.logits / self.model.temperature)
+
+    def _write_examples(self, folder: Path) -> dict[str, list[dict[str, str]]]:
+        """What the guide says of each example, by class; the thumbnails are written, metadata stripped.
+
+        Only pictures under a licence that allows it are shown; the clearest ones first.
+        """
+        (folder / "examples").mkdir()
+        probs = self._probs(self.answers)
+        sure = probs[np.arange(len(probs)), self.data.labels]
+        sure[self.data.splits == "test"] = -1.0  # the test split chooses nothing, not even what is shown
+        items = list(self.data.images.items())
+        found: dict[str, list[dict[str, str]]] = {name: [] for name in self.run.class_names}
+        for index in np.argsort(-sure, kind="stable"):
+            class_name = self.run.class_names[self.data.labels[index]]
+            sha256, suffix = items[index]
+            origin = self._shown_origin(sha256)
+            if origin is None or sure[index] < 0 or len(found[class_name]) >= self.settings.publish.examples:
+                continue
+            pixels = decode(
+                self.project.read_image(sha256, suffix), decode_limits(self.settings), at_least=_THUMBNAIL_SIDE
+            )
+            name = f"examples/{sha256[:16]}.jpg"
+            (folder / name).write_bytes(thumbnail_jpeg(pixels, _THUMBNAIL_SIDE))
+            credit = {"author": origin.author, "licence": origin.licence, "licence_url": origin.licence_url}
+            credit["source"] = origin.location
+            found[class_name].append({"file": name, **credit})
+        return found
+
+    def _shown_origin(self, sha256: str) -> Origin | None:
+        """The origin whose licence allows the image to be shown, or None."""
+        allowed = {read_licence(licence).spdx for licence in self.settings.publish.example_licences} - {""}
+        return next((one for one in self.origins[sha256] if read_licence(one.licence).spdx in allowed), None)
+
+    def _credits(self) -> str:
+        """CREDITS.csv: who is to be named for each picture that the guide was made from."""
+        lines = []
+        for place, sha256 in enumerate(self.data.images):
+            class_name = self.run.class_names[self.data.labels[place]]
+            lines += credit_lines(sha256, "", class_name, self.origins[sha256])
+        return credit_table(lines)
+
+    def _about(self, scores: dict[str, Any], decline: _Decline, examples: dict[str, Any]) -> dict[str, Any]:
+        """What guide.json says, without the proof of parity."""
+        counts = {name: int(np.sum(self.data.splits == name)) for name in ("train", "val", "test")}
+        fingerprint = self.run.data
+        licences = {read_licence(origin.licence).spdx for name in self.data.images for origin in self.origins[name]}
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "name": self.settings.name,
+            "about": self.settings.about,
+            "classes": [self._class(name, examples[name]) for name in self.run.class_names],
+            "preprocessing": asdict(self.run.preprocessing),
+            "decline": asdict(decline),
+            "scores": {key: value for key, value in scores.items() if key not in ("report", "run")},
+            "data": {
+                "images": len(self.data.labels), **counts, "fingerprint": fingerprint,
+                "sources": sorted({origin.source for name in self.data.images for origin in self.origins[name]}),
+            },
+            # the backbone's weights are Apache-2.0: no wider terms can be given for what holds them
+            "licence": "apache-2.0" if licences <= {"CC0-1.0", "own"} else "other",
+            "formats": list(self.settings.images.formats),
+            "backbone": self.run.report["backbone"],
+            "learner": self.run.learner,
+            "run": self.run.name,
+            "tool_version": _version(),
+        }  # fmt: skip
+
+    def _class(self, name: str, examples: list[dict[str, str]]) -> dict[str, Any]:
+        """What guide.json says of one class."""
+        said = self.settings.classes.get(name, ClassSettings())
+        return {"name": name, "about": said.about, "links": list(said.links), "examples": examples}
+
+    def _prove(self, folder: Path, about: dict[str, Any]) -> dict[str, Any]:
+        """How closely the guide, asked with the original files, answers as the trained model on val pictures.
+
+        Two things are told apart. In the same arithmetic, float32, the guide must give the trained model's
+        probabilities: `max_difference`. And its first answers must be those of the features that were trained on,
+        which a runtime may have computed in bfloat16: `agreement`, and as the largest change `drift`.
+
+        Raises:
+            ParityError: not closely enough.
+        """
+        _write_json(folder / "guide.json", about)
+        write_manifest(folder)
+        guide = open_guide(folder)
+        val = np.flatnonzero(self.data.splits == "val")[:_PROVED]  # in the order of their hashes: chance's
+        answered = self._ask(guide, val)
+        exact = self._probs(self.model.answer(self.pictures.take(val), exact=True))
+        difference = float(np.abs(answered - exact).max())
+        trained = self._probs(self.answers)[val]
+        agreement = float(np.mean(answered.argmax(axis=1) == trained.argmax(axis=1)))
+        drift = float(np.abs(answered - trained).max())
+        if difference > self.settings.publish.tolerance:
+            message = f"the guide's probabilities differ from the trained model's by up to {difference:.3g}"
+            raise ParityError(message, "delete features/ and runs/, then: fieldguide build; if it stays, report it")
+        if agreement < min(_LEAST_AGREEMENT, 1 - 1 / len(val)):
+            message = (
+                f"the guide agrees with the features that were trained on for only {agreement:.1%} of val pictures"
+            )
+            hint = 'set runtime = "onnxruntime" under [features] in fieldguide.toml, then: fieldguide build'
+            raise ParityError(message, hint)
+        return {"compared": len(val), "agreement": agreement, "max_difference": difference, "drift": drift}
+
+    def _ask(self, guide: Guide, places: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The guide's probabilities, (n, classes), for the original files of the pictures at these places."""
+        self.progress.start("proving parity", len(places))
+        items = list(self.data.images.items())
+        limits = decode_limits(self.settings)
+        rows = []
+        for place in places:
+            probs = guide.classify(self.project.read_image(*items[place]), limits=limits).probs
+            rows.append([probs[name] for name in self.run.class_names])
+            self.progress.advance()
+        return np.array(rows)
+
+
+def _share_accepted(scores: NDArray[np.float64], threshold: float) -> float:
+    """The share, 0..1, of pictures that are familiar enough."""
+    return float(np.mean(scores >= threshold))
+
+
+def _write_json(path: Path, about: dict[str, Any]) -> None:
+    path.write_text(json.dumps(about, indent=1, ensure_ascii=False), encoding="utf-8")

@@ -1,0 +1,193 @@
+"""The stage that divides pictures into train, val and test so that no copy sits on both sides.
+
+The core, `assign`, knows only rows: groups stay whole, each class is divided in the shares asked for, what was
+assigned stays where it was, and the order of the rows does not matter.
+"""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+
+from fieldguide.errors import NotReady
+from fieldguide.progress import Progress
+from fieldguide.project import Project
+from fieldguide.project.catalog import Catalog
+from fieldguide.records import ImageState, Origin, SplitReport
+from fieldguide.settings import Settings
+
+__all__ = ["assign", "count_leaks", "inputs", "split"]
+
+_TRUST = ("train", "val", "test")  # a group seen in training can never be tested on: the first one wins
+
+
+def inputs(catalog: Catalog, settings: Settings) -> str:
+    """The digest of everything that this stage's result depends on."""
+    return hashlib.sha256((_rules(settings) + catalog.digest("state")).encode()).hexdigest()
+
+
+def _rules(settings: Settings) -> str:
+    """The settings that, when changed, make every assignment anew."""
+    return f"{settings.split.model_dump_json()} seed {settings.seed}"
+
+
+def split(project: Project, settings: Settings, *, progress: Progress) -> SplitReport:
+    """Images per split and class.
+
+    Raises:
+        NotReady: `clean` has not run, fewer than two classes are left, or a class has fewer than three groups.
+        DiskFull: no space.
+        NoPermission: the project cannot be written.
+    """
+    with project.catalog() as catalog:
+        wanted = inputs(catalog, settings)
+        done = catalog.current("split", wanted, SplitReport)
+        if done:
+            return done
+        progress.start("splitting", None)
+        states = catalog.states()
+        kept = [state for state in states if state.state == "kept"]
+        _check_ready(states, kept, settings)
+        last = catalog.finished("split")
+        before = catalog.splits() if last and last.report.get("rules") == _rules(settings) else {}
+        before = _remember(states, before)
+        splits = assign(kept, before, {"val": settings.split.val, "test": settings.split.test}, settings.seed)
+        _check_splits(kept, splits)
+        leaks = count_leaks(states, catalog.origins())
+        report = _report(kept, splits, leaks, _rules(settings))
+        with catalog.transaction():
+            catalog.replace_splits({**before, **splits})
+            catalog.finish("split", inputs(catalog, settings), asdict(report), project.now())
+    return report
+
+
+def _check_ready(states: list[ImageState], kept: list[ImageState], settings: Settings) -> None:
+    """Nothing; there is enough to divide.
+
+    Raises:
+        NotReady: there is not; the message says what is missing.
+    """
+    if any(state.state == "unchecked" for state in states) or not states:
+        raise NotReady("some pictures have not been checked", "run: fieldguide clean")
+    if not kept:
+        raise NotReady(f"none of {len(states)} pictures is kept", "run: fieldguide clean, which says why; see [clean]")
+    groups: dict[str, set[str]] = {name: set() for name in settings.classes}
+    for state in kept:
+        groups.setdefault(state.class_name, set()).add(state.group_id)
+    if len(groups) < 2:
+        message = f"a classifier needs at least two classes; there is only {min(groups)!r}"
+        raise NotReady(message, "add pictures of another class with: fieldguide add FOLDER")
+    hint = "add more pictures of it with: fieldguide add FOLDER, or take its name out of fieldguide.toml"
+    short = {name: len(found) for name, found in groups.items() if len(found) < 3}
+    if short:
+        said = ", ".join(f"{name!r} has {count}" for name, count in sorted(short.items()))
+        raise NotReady(f"each class needs at least 3 different pictures that are kept: {said}", hint)
+
+
+def assign(
+    rows: Iterable[ImageState], before: Mapping[str, str], shares: Mapping[str, float], seed: int
+) -> dict[str, str]:
+    """The split of each image.
+
+    Args:
+        rows: the images to divide.
+        before: splits assigned earlier, which stay.
+        shares: wanted shares of "val" and "test", by class; the rest is "train".
+        seed: decides, together with the images' hashes, who goes where.
+    """
+    groups: dict[str, list[ImageState]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: row.sha256):
+        groups[row.group_id].append(row)
+    given: dict[str, set[str]] = defaultdict(set)  # by class: what no source divides is divided here
+    for members in groups.values():
+        for row in members:
+            given[row.class_name].add(row.given_split)
+    chosen: dict[str, str] = {}
+    for group_id, members in groups.items():
+        known = {before[row.sha256] for row in members if row.sha256 in before}
+        said = known or {row.given_split for row in members} - {""}
+        # a source that gives no val (or no test) leaves it to be taken from its train pictures
+        fixed = next((name for name in _TRUST if name in said), "")
+        if fixed and (known or fixed != "train" or {"val", "test"} <= given[_class_of(members)]):
+            chosen[group_id] = fixed
+    wanted = {one: {name: 0.0 if name in given[one] else share for name, share in shares.items()} for one in given}
+    _fill(groups, chosen, wanted, seed)
+    return {row.sha256: chosen[row.group_id] for members in groups.values() for row in members}
+
+
+def _remember(states: Iterable[ImageState], before: Mapping[str, str]) -> dict[str, str]:
+    """The earlier splits, extended to every picture of a group that had one: a better copy takes its group's place."""
+    groups: dict[str, list[ImageState]] = defaultdict(list)
+    for state in states:
+        groups[state.group_id].append(state)
+    found = dict(before)
+    for members in groups.values():
+        said = {before[state.sha256] for state in members if state.sha256 in before}
+        for name in _TRUST:
+            if name in said:
+                found.update({state.sha256: name for state in members})
+                break
+    return found
+
+
+def _check_splits(kept: Iterable[ImageState], splits: Mapping[str, str]) -> None:
+    """Nothing; every class can be learnt.
+
+    Raises:
+        NotReady: one has no picture to train on.
+    """
+    trained = {row.class_name for row in kept if splits[row.sha256] == "train"}
+    for name in sorted({row.class_name for row in kept} - trained):
+        hint = "add pictures of it that are not in a test/ or validation/ folder"
+        raise NotReady(f"{name!r} has no picture to train on: all came in another split", hint)
+
+
+def count_leaks(states: Iterable[ImageState], origins: Iterable[Origin]) -> int:
+    """How many pictures, with their copies, the source itself had put on two sides of its split."""
+    group_of = {state.sha256: state.group_id for state in states}
+    given: dict[str, set[str]] = defaultdict(set)
+    for origin in origins:
+        if origin.given_split:
+            given[group_of[origin.sha256]].add(origin.given_split)
+    return sum(len(splits) > 1 for splits in given.values())
+
+
+def _fill(
+    groups: Mapping[str, list[ImageState]], chosen: dict[str, str], wanted: Mapping[str, Mapping[str, float]], seed: int
+) -> None:
+    """Nothing; every group that is not in `chosen` is put where its class lacks most, in an order set by hashes."""
+    totals = Counter(row.class_name for members in groups.values() for row in members)
+    have: Counter[tuple[str, str]] = Counter()
+    for group_id, name in chosen.items():
+        have.update((row.class_name, name) for row in groups[group_id])
+    free = sorted((group_id for group_id in groups if group_id not in chosen), key=lambda one: _key(one, seed))
+    for group_id in free:
+        members = groups[group_id]
+        class_name = _class_of(members)
+        for name in ("test", "val"):
+            share = wanted[class_name][name]
+            lacking = (max(1, round(share * totals[class_name])) if share else 0) - have[class_name, name]
+            if lacking > 0 and (len(members) <= lacking or len(members) == 1):
+                break
+        else:
+            name = "train"
+        chosen[group_id] = name
+        have.update((row.class_name, name) for row in members)
+
+
+def _class_of(members: list[ImageState]) -> str:
+    """The commonest class of a group."""
+    return Counter(row.class_name for row in members).most_common(1)[0][0]
+
+
+def _key(group_id: str, seed: int) -> str:
+    """The place of a group in the queue: random, and the same in every run."""
+    return hashlib.sha256(f"{seed} {group_id}".encode()).hexdigest()
+
+
+def _report(kept: list[ImageState], splits: Mapping[str, str], leaks: int, rules: str) -> SplitReport:
+    counts: dict[str, dict[str, int]] = {name: {} for name in _TRUST}
+    for row in kept:
+        per_class = counts[splits[row.sha256]]
+        per_class[row.class_name] = per_class.get(row.class_name, 0) + 1
+    return SplitReport(counts, len({row.group_id for row in kept}), leaks, rules)

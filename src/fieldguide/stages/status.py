@@ -1,0 +1,77 @@
+"""Where a project stands, and the next command to type. Changes nothing."""
+
+import shlex
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from fieldguide.project import Project
+from fieldguide.project.catalog import Catalog
+from fieldguide.records import StageStatus, StatusReport
+from fieldguide.settings import Settings
+from fieldguide.stages.build import Stage, wanted_stages
+
+__all__ = ["status"]
+
+
+def status(project: Project, settings: Settings) -> StatusReport:
+    """Where the project stands.
+
+    Raises:
+        ProjectTooNew: made by a newer Fieldguide.
+        ProjectDamaged: the catalogue is not sound.
+        NoPermission: it cannot be read.
+    """
+    with project.catalog() as catalog:
+        states = Counter(state.state for state in catalog.states())
+        stages = _carry([_look(stage, catalog, settings, project) for stage in wanted_stages(settings)])
+    total = states.total()
+    unfinished = next((stage.stage for stage in stages if stage.state != "done"), "")
+    command = "build" if unfinished else "serve"
+    if not total and not settings.collect.sources:
+        command = "add FOLDER"
+    where = "" if project.root == Path() else f" -C {shlex.quote(str(project.root))}"
+    command = f"fieldguide {command}{where}"
+    return StatusReport(str(project.root), settings.name, total, states["kept"], stages, command)
+
+
+def _carry(stages: list[StageStatus]) -> tuple[StageStatus, ...]:
+    """The stages; what comes after one that is not done is out of date too."""
+    behind = False
+    found = []
+    for stage in stages:
+        found.append(replace(stage, state="out of date") if behind and stage.state == "done" else stage)
+        behind = behind or stage.state != "done"
+    return tuple(found)
+
+
+def _is_there(name: str, report: dict[str, Any], project: Project) -> bool:
+    """Whether what a stage made still lies in the folder."""
+    made = {"train": "runs/{run}/run.json", "evaluate": "{report}", "publish": "{guide}/MANIFEST"}
+    return name not in made or (project.root / made[name].format(**report)).is_file()
+
+
+def _look(stage: Stage, catalog: Catalog, settings: Settings, project: Project) -> StageStatus:
+    """Whether one stage is done."""
+    done = catalog.finished(stage.name)
+    if done is None:
+        return StageStatus(stage.name, "not run", "")
+    current = done.inputs == stage.inputs(catalog, settings) and _is_there(stage.name, done.report, project)
+    return StageStatus(stage.name, "done" if current else "out of date", _summary(stage.name, done.report))
+
+
+def _summary(name: str, report: dict[str, Any]) -> str:
+    """What a stage found, in a few words."""
+    if name == "collect":
+        return f"{sum(report['found'].values())} good pictures"
+    if name == "clean":
+        return f"{sum(report['kept'].values())} kept, {sum(report['rejected'].values())} rejected"
+    if name == "split":
+        return ", ".join(f"{sum(count.values())} {split}" for split, count in report["counts"].items())
+    if name == "train":
+        return f"{report['learner']}, {report['accuracy'][0]:.1%} by {report['measured_by']}"
+    if name == "evaluate":
+        low, high = report["accuracy"][1:]
+        return f"{report['accuracy'][0]:.1%} on the test split ({low:.1%} to {high:.1%})"
+    return f"{report['bytes'] / 1e6:.1f} MB, agrees on {report['agreement']:.1%}"

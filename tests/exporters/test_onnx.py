@@ -1,0 +1,67 @@
+"""The graph behind a frozen backbone: it answers as the head does, whatever layers that has and whatever signs."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from fieldguide.calibration import fit_familiarity
+from fieldguide.exporters.layers import Activation, Layer
+from fieldguide.learners.headfit import Head, root
+
+onnx = pytest.importorskip("onnx", reason="publishing needs the extra [train]")
+onnxruntime = pytest.importorskip("onnxruntime")
+
+from fieldguide.exporters.onnx import export_model  # noqa: E402
+
+SIZE, WIDTH = 4, 30
+DICE = np.random.default_rng(0)
+MIX = DICE.normal(size=(3 * SIZE * SIZE, WIDTH)).astype(np.float32) / 255
+
+
+def backbone() -> bytes:
+    """One product of all pixels: features of both signs."""
+    make, kinds = onnx.helper, onnx.TensorProto
+    nodes = [
+        make.make_node("Cast", ["image"], ["float"], to=kinds.FLOAT),
+        make.make_node("Flatten", ["float"], ["flat"], axis=1),
+        make.make_node("MatMul", ["flat", "mix"], ["features"]),
+    ]
+    image = make.make_tensor_value_info("image", kinds.UINT8, ["n", "h", "w", 3])
+    features = make.make_tensor_value_info("features", kinds.FLOAT, ["n", WIDTH])
+    graph = make.make_graph(nodes, "g", [image], [features], [onnx.numpy_helper.from_array(MIX, "mix")])
+    made = make.make_model(graph, opset_imports=[make.make_opsetid("", 17)], ir_version=8)
+    return bytes(made.SerializeToString())
+
+
+def head(shapes: list[tuple[int, int, Activation]]) -> Head:
+    layers = [Layer(DICE.normal(size=(wide, out)) / 3, DICE.normal(size=out), kind) for wide, out, kind in shapes]
+    return Head(tuple(layers), 1.7, 0.0)
+
+
+def answers(model: bytes, image: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    found: list[NDArray[np.float32]] = session.run(["probs", "features", "familiarity"], {"image": image})
+    return found
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        [(WIDTH, 4, "none")],
+        [(20, 4, "none")],
+        [(WIDTH, 12, "relu"), (12, 8, "hardswish"), (8, 4, "none")],
+    ],
+    ids=["linear", "of the first features", "layers"],
+)
+def test_the_graph_answers_as_the_head_does(shapes: list[tuple[int, int, Activation]]) -> None:
+    image = DICE.integers(0, 256, (9, SIZE, SIZE, 3), dtype=np.uint8)
+    features = (image.reshape(9, -1).astype(np.float32) @ MIX).astype(np.float32)
+    assert features.min() < -1 and features.max() > 1
+    top = 15
+    familiarity = fit_familiarity(root(features[:, :top]), np.arange(9) % 3)
+    made = head(shapes)
+    probs, shown, familiar = answers(export_model(backbone(), made.tempered(), familiarity, SIZE), image)
+    assert np.abs(probs - made.probs(features)).max() < 1e-5
+    assert np.abs(shown - features[:, :top]).max() < 1e-5
+    assert np.abs(familiar - familiarity.score(root(features[:, :top]))).max() < 1e-5
+    assert probs.std(axis=0).max() > 0.01 and familiar.std() > 0.001

@@ -1,0 +1,292 @@
+"""Colours: every channel as a plain reference and OpenCV have it, features as definitions say, the graph as numpy."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from fieldguide.calibration import fit_familiarity
+from fieldguide.exporters.colour import export_colour
+from fieldguide.guide.modelscan import check_model
+from fieldguide.learners import colour_features as colour
+from fieldguide.learners.colour_features import FEATURE_NAMES, TABLES, colour_channels, colour_features
+from fieldguide.learners.families import FAMILIES, Choice, Classifier, Family, Material
+from fieldguide.learners.headfit import root
+
+SMALL: dict[Family, Choice] = {
+    "svm": Choice("svm", {"C": 10, "gamma": 0.1}),
+    "mlp": Choice("mlp", {"alpha": 1, "hidden_layer_sizes": (12, 6), "solver": "lbfgs"}),
+    "logistic": Choice("logistic", {"C": 5}),
+    "forest": Choice("forest", {"n_estimators": 15, "max_depth": 8}),
+    "boosting": Choice("boosting", {"n_estimators": 6, "max_depth": 100}),
+}
+
+
+def extremes() -> NDArray[np.uint8]:
+    """(n, 3) pixels: corners of the cube, greys, ramps of each channel alone and of two, near-greys, random ones."""
+    level = np.arange(256)
+    still = np.zeros(256, int)
+    corners = np.stack(np.meshgrid([0, 255], [0, 255], [0, 255]), axis=-1).reshape(-1, 3)
+    ramps = [np.stack(one, axis=1) for one in (
+        (level, level, level), (level, still, still), (still, level, still), (still, still, level),
+        (level, level, still), (level, still, level), (still, level, level), (level, still + 255, level[::-1]),
+        (level, level, np.minimum(level + 1, 255)), (level, np.maximum(level - 1, 0), level),
+        (level, still + 128, still),
+    )]  # fmt: skip
+    chance = np.random.default_rng(0).integers(0, 256, (4000, 3))
+    return np.concatenate([corners, *ramps, chance]).astype(np.uint8)
+
+
+def halves_up(value: float) -> int:
+    return math.floor(value + 0.5)
+
+
+def plain_channels(red: int, green: int, blue: int) -> list[int]:
+    """B, G, R, H, S, V, L, a and b of one pixel, step by step; OpenCV's documented 8-bit form, in fixed point."""
+    value, least = max(red, green, blue), min(red, green, blue)
+    chroma = value - least
+    saturation = halves_up(chroma * round(255 * 4096 / value) / 4096) if value else 0
+    if chroma == 0:
+        hue = 0
+    else:
+        if value == red:
+            place = green - blue
+        elif value == green:
+            place = blue - red + 2 * chroma
+        else:
+            place = red - green + 4 * chroma
+        hue = halves_up(place * round(30 * 4096 / chroma) / 4096) % 180
+    return [blue, green, red, hue, saturation, value, *plain_lab(red, green, blue)]
+
+
+def plain_lab(red: int, green: int, blue: int) -> list[int]:
+    light = []
+    for level in (red, green, blue):
+        share = level / 255
+        light.append(round(2040 * (share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4)))
+    parts = []
+    for row, white in (
+        ((0.412453, 0.357580, 0.180423), 0.950456),
+        ((0.212671, 0.715160, 0.072169), 1.0),
+        ((0.019334, 0.119193, 0.950227), 1.088754),
+    ):
+        level = halves_up(
+            sum(round(4096 * one / white) * linear for one, linear in zip(row, light, strict=True)) / 4096
+        )
+        share = level / 2040
+        curve = share * 841 / 108 + 4 / 29 if share < (6 / 29) ** 3 else share ** (1 / 3)
+        parts.append(round(32768 * float(np.float32(curve))))
+    x, y, z = parts
+    return [halves_up((296 * y - 1336934) / 32768), halves_up(500 * (x - y) / 32768 + 128),
+            halves_up(200 * (y - z) / 32768 + 128)]  # fmt: skip
+
+
+def test_channels_are_those_of_the_plain_reference() -> None:
+    pixels = extremes()
+    expected = [plain_channels(*(int(one) for one in pixel)) for pixel in pixels]
+    assert np.array_equal(colour_channels(pixels), np.array(expected))
+
+
+def test_lab_is_that_of_its_definition() -> None:
+    """CIE 15 in real numbers: the steps of linear light put the darkest colours up to two levels beside it."""
+    pixels = extremes()
+    share = pixels / 255
+    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    xyz = linear @ np.array([[0.4124564, 0.2126729, 0.0193339], [0.3575761, 0.7151522, 0.1191920],
+                             [0.1804375, 0.0721750, 0.9503041]])  # fmt: skip
+    xyz /= [0.95047, 1, 1.08883]
+    x, y, z = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz * 841 / 108 + 4 / 29).T
+    exact = np.stack([(116 * y - 16) * 2.55, 500 * (x - y) + 128, 200 * (y - z) + 128], axis=1)
+    gaps = np.abs(colour_channels(pixels)[:, 6:] - exact)
+    assert gaps.max() < 2.2
+    assert np.quantile(gaps, 0.99) < 1
+
+
+def test_known_colours() -> None:
+    red, white, black, teal = colour_channels(np.array([[255, 0, 0], [255] * 3, [0] * 3, [0, 128, 128]], np.uint8))
+    assert red.tolist() == [0, 0, 255, 0, 255, 255, 136, 208, 195]
+    assert white.tolist() == [255, 255, 255, 0, 0, 255, 255, 128, 128]
+    assert black.tolist() == [0, 0, 0, 0, 0, 0, 0, 128, 128]
+    assert teal[3:6].tolist() == [90, 255, 128]
+
+
+def test_every_colour_is_the_one_of_opencv() -> None:
+    """The stated tolerance, 0 levels, on the whole cube: 2^24 colours, a slice of 65,536 at a time."""
+    cv2 = pytest.importorskip("cv2", reason="the comparison needs opencv-python-headless")
+    green, blue = np.meshgrid(np.arange(256, dtype=np.uint8), np.arange(256, dtype=np.uint8), indexing="ij")
+    for red in range(256):
+        bgr = np.stack([blue, green, np.full_like(green, red)], axis=-1)
+        spaces = [bgr, cv2.cvtColor(bgr, cv2.COLOR_BGR2HSV), cv2.cvtColor(bgr, cv2.COLOR_BGR2LAB)]
+        found = colour_channels(np.ascontiguousarray(bgr[..., ::-1]).reshape(-1, 3))
+        assert np.array_equal(found, np.concatenate(spaces, axis=2).reshape(-1, 9)), f"red {red}"
+
+
+@pytest.mark.shared
+def test_features_of_real_pictures_are_those_of_the_original_system(shared: Path) -> None:
+    cv2 = pytest.importorskip("cv2", reason="the comparison needs opencv-python-headless")
+    paths = sorted((shared / "data" / "colour-clothes").rglob("*.*"))[::10]
+    paths += sorted((shared / "data" / "flowers17").rglob("*.*"))[::60]
+    assert len(paths) > 20
+    for path in paths:
+        rgb = np.asarray(Image.open(path).convert("RGB"))
+        bgr = np.ascontiguousarray(rgb[..., ::-1])
+        spaces = [bgr, cv2.cvtColor(bgr, cv2.COLOR_BGR2HSV), cv2.cvtColor(bgr, cv2.COLOR_BGR2Lab)]
+        means = [one.mean(axis=(0, 1)) for one in spaces]
+        expected = np.hstack([*means, *(one.std(axis=(0, 1)) for one in spaces)])
+        assert np.abs(colour_features(rgb[None])[0] - expected).max() < 2e-5, path.name
+
+
+# ---- features
+
+
+def plain_features(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+    channels = colour_channels(picture.reshape(-1, 3)).astype(np.float64)
+    return np.concatenate([channels.mean(axis=0), channels.std(axis=0)])
+
+
+def test_the_names_are_in_the_order_of_the_original_system() -> None:
+    assert FEATURE_NAMES[:4] == ("b_bgr_mean", "g_bgr_mean", "r_bgr_mean", "h_hsv_mean")
+    assert FEATURE_NAMES[-2:] == ("a_lab_std", "b_lab_std")
+    assert len(set(FEATURE_NAMES)) == 18
+
+
+@given(st.integers(1, 5), st.integers(1, 60), st.integers(1, 60), st.integers(0, 99))
+@settings(max_examples=30)
+def test_features_are_means_and_deviations_of_any_shape(count: int, height: int, width: int, seed: int) -> None:
+    pictures = np.random.default_rng(seed).integers(0, 256, (count, height, width, 3), dtype=np.uint8)
+    found = colour_features(pictures)
+    assert found.shape == (count, 18)
+    assert found.dtype == np.float32
+    assert np.abs(found - [plain_features(one) for one in pictures]).max() < 2e-5
+
+
+def test_large_pictures_are_taken_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (1, 211, 307, 3), dtype=np.uint8)
+    whole = colour_features(picture)
+    assert np.abs(whole - plain_features(picture[0])).max() < 2e-5
+    monkeypatch.setattr(colour, "_PIXELS", 5000)
+    assert np.array_equal(colour_features(picture), whole), "sums are exact, so parts make no difference"
+
+
+def test_a_batch_gives_what_its_pictures_give_one_by_one() -> None:
+    for side in (7, 40):
+        pictures = np.random.default_rng(side).integers(0, 256, (9, side, side, 3), dtype=np.uint8)
+        alone = np.concatenate([colour_features(one[None]) for one in pictures])
+        assert np.array_equal(colour_features(pictures), alone)
+
+
+def test_flat_pictures_do_not_deviate_at_all() -> None:
+    levels = extremes()[:600]
+    pictures = np.broadcast_to(levels[:, None, None], (600, 13, 11, 3))
+    found = colour_features(pictures)
+    assert not found[:, 9:].any()
+    assert np.array_equal(found[:, :9], colour_channels(levels))
+
+
+def test_pictures_that_are_none_are_refused() -> None:
+    good = np.zeros((2, 4, 4, 3), np.uint8)
+    for bad in (good[0], good[..., :2], good.astype(np.float32), good[:, :0]):
+        with pytest.raises(ValueError, match="pictures must be"):
+            colour_features(bad)  # type: ignore[arg-type]
+    assert colour_features(good[:0]).shape == (0, 18)
+
+
+def test_the_tables_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        TABLES.root[0] = 1
+
+
+# ---- the graph
+
+
+def learnt(choice: Choice, labels: NDArray[np.int64]) -> tuple[Classifier, NDArray[np.float32]]:
+    """A classifier of pictures' features, and the features."""
+    pytest.importorskip("sklearn", reason="learning needs the extra [train]")
+    from fieldguide.learners.fitting import fit_classifier
+
+    features = colour_features(tinted(len(labels), 16))
+    return fit_classifier(Material(features, labels), choice, temperature=1.3), features
+
+
+def tinted(count: int, side: int) -> NDArray[np.uint8]:
+    """Pictures of one colour each, with noise."""
+    dice = np.random.default_rng(5)
+    middles = dice.integers(0, 256, (count, 1, 1, 3))
+    return np.clip(middles + dice.normal(0, 40, (count, side, side, 3)), 0, 255).astype(np.uint8)
+
+
+def run_graph(model: bytes, pictures: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    answers: list[NDArray[np.float32]] = session.run(["probs", "features", "familiarity"], {"image": pictures})
+    return answers
+
+
+@pytest.mark.parametrize("labels", [np.arange(90) % 4, np.arange(90) % 2, np.arange(90) % 2 * 2], ids=["4", "2", "gap"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_graph_answers_as_python_does(family: Family, labels: NDArray[np.int64]) -> None:
+    pytest.importorskip("onnx", reason="exporting needs the extra [train]")
+    classifier, features = learnt(SMALL[family], labels)
+    familiarity = fit_familiarity(root(features), labels)
+    model = export_colour(vars(TABLES), classifier, familiarity, 48)
+    check_model(model)
+    pictures = np.concatenate(
+        [tinted(30, 48), np.resize(extremes(), (6, 48, 48, 3)), np.zeros((1, 48, 48, 3), np.uint8)]
+    )
+    probs, shown, familiar = run_graph(model, pictures)
+    expected = colour_features(pictures)
+    assert probs.dtype == np.float32
+    assert probs.shape == (37, labels.max() + 1)
+    assert np.array_equal(shown, expected), "sums are exact there too"
+    assert np.abs(probs - classifier.probs(expected)).max() < 1e-4
+    assert np.abs(familiar - familiarity.score(root(expected))).max() < 1e-5
+
+
+def test_a_feature_on_a_threshold_goes_the_same_way_in_both() -> None:
+    pytest.importorskip("onnx", reason="exporting needs the extra [train]")
+    stump = {
+        "start": np.zeros(1, np.int32),
+        "feature": np.zeros(3, np.int32),
+        "threshold": np.array([128, np.inf, np.inf], np.float32),
+        "left": np.array([1, 1, 2], np.int32),
+        "right": np.array([2, 1, 2], np.int32),
+        "values": np.eye(2, dtype=np.float32),
+        "depth": np.array(1),
+    }
+    plain = np.zeros(18, np.float32), np.ones(18, np.float32)
+    classifier = Classifier(Choice("forest"), *plain, stump, np.arange(2), 2)
+    pictures = np.array([127, 128, 129], np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 3), np.uint8)
+    features = colour_features(pictures)
+    model = export_colour(vars(TABLES), classifier, fit_familiarity(root(features), np.array([0, 0, 1])), 4)
+    assert classifier.probs(features).argmax(axis=1).tolist() == [0, 0, 1]
+    assert run_graph(model, pictures)[0].argmax(axis=1).tolist() == [0, 0, 1]
+
+
+def test_the_graph_takes_any_size_where_none_is_given() -> None:
+    pytest.importorskip("onnx", reason="exporting needs the extra [train]")
+    labels = np.arange(30) % 3
+    classifier, features = learnt(SMALL["logistic"], labels)
+    model = export_colour(vars(TABLES), classifier, fit_familiarity(root(features), labels), None)
+    for shape in ((2, 31, 57, 3), (1, 3, 1500, 3), (1, 1, 1, 3)):
+        pictures = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
+        probs, shown, _ = run_graph(model, pictures)
+        expected = colour_features(pictures)
+        assert np.abs(shown - expected).max() < 1e-4
+        assert np.abs(probs - classifier.probs(expected)).max() < 1e-4
+
+
+def test_the_graph_uses_no_operators_of_other_domains() -> None:
+    onnx = pytest.importorskip("onnx", reason="exporting needs the extra [train]")
+    labels = np.arange(60) % 3
+    for family in FAMILIES:
+        classifier, features = learnt(SMALL[family], labels)
+        model = export_colour(vars(TABLES), classifier, fit_familiarity(root(features), labels), 32)
+        read = onnx.load_model_from_string(model)
+        assert {one.domain for one in read.opset_import} == {""}
+        assert not {node.domain for node in read.graph.node} - {""}

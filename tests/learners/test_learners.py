@@ -1,0 +1,185 @@
+"""Learners: one contract that each of them keeps, and how they are found by name."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from fieldguide.calibration import fit_familiarity, softmax
+from fieldguide.errors import InputUnusable, NotReady, SettingsError
+from fieldguide.features import Pictures
+from fieldguide.learners import known_learners, open_learner
+from fieldguide.learners.contract import Learner, Learnt, Lesson
+from fieldguide.learners.headfit import group_folds, root
+from fieldguide.progress import SilentProgress
+from fieldguide.project import Project
+from fieldguide.project.dataset import load_dataset
+from fieldguide.settings import Settings, TrainSettings, change_settings
+
+SMALL = {"train.size": 64, "train.fit": "squash", "train.depth": "top", "train.folds": 2, "train.strengths": [0.01]}
+WAYS: dict[str, dict[str, Any]] = {
+    "transfer, frozen": {},
+    "transfer, frozen, deep head": {"train.head": "seed003"},
+    "transfer, frozen, another backbone": {"train.backbone": "mobilenet_v3_small", "train.weights": "none"},
+    "transfer, frozen, evened": {"train.loop.imbalance": "oversample"},
+    "transfer, unfreeze": {"train.mode": "unfreeze", "train.loop.unfreeze": 1},
+    "transfer, full": {"train.mode": "full"},
+    "cnn, small": {"train.learner": "cnn"},
+    "cnn, seed004": {"train.learner": "cnn", "train.network": "seed004"},
+    "colour": {"train.learner": "colour", "train.colour.families": ["svm", "logistic"], "train.colour.grid": "usual"},
+}
+LOOP = {"train.loop.epochs": 2, "train.loop.batch_size": 16, "train.loop.threads": 1}
+
+
+def lesson_of(project: Project, settings: Settings, keep: Path | None = None) -> Lesson:
+    with project.catalog() as catalog:
+        data = load_dataset(catalog).where("train", "val")
+    return Lesson.of(data, Pictures(project, tuple(data.images.items()), settings, SilentProgress()), settings, keep)
+
+
+@pytest.fixture(params=list(WAYS), scope="class")
+def settings(request: pytest.FixtureRequest, built_once: Path) -> Settings:
+    return change_settings(Project(built_once).settings(), {**SMALL, **LOOP, **WAYS[request.param]})
+
+
+@pytest.fixture(scope="class")
+def learner(settings: Settings) -> Learner:
+    return open_learner(settings.train, settings.seed)
+
+
+@pytest.fixture(scope="class")
+def lesson(settings: Settings, built_once: Path) -> Lesson:
+    return lesson_of(Project(built_once), settings)
+
+
+@pytest.fixture(scope="class")
+def learnt(learner: Learner, lesson: Lesson) -> Learnt:
+    return learner.learn(lesson)
+
+
+class TestContract:
+    """What every learner keeps to, whatever it is."""
+
+    def test_it_answers_for_each_class(self, learnt: Learnt, lesson: Lesson) -> None:
+        answers = learnt.model.answer(lesson.pictures)
+        assert answers.logits.shape == (len(lesson.labels), len(lesson.class_names))
+        assert answers.logits.dtype == np.float64 and np.isfinite(answers.logits).all()
+        assert answers.features.dtype == np.float32 and len(answers.features) == len(lesson.labels)
+        assert learnt.model.temperature > 0 and learnt.model.parameters > 0
+
+    def test_pictures_are_answered_one_by_one_as_together(self, learnt: Learnt, lesson: Lesson) -> None:
+        some = lesson.pictures.take([4, 1])
+        together = learnt.model.answer(lesson.pictures, exact=True).logits[[4, 1]]
+        assert learnt.model.answer(some, exact=True).logits == pytest.approx(together, abs=1e-4)
+
+    def test_held_out_answers_say_how_they_were_had(self, learnt: Learnt, lesson: Lesson) -> None:
+        held = ~np.isnan(learnt.held_out[:, 0])
+        if learnt.measured_by == "grouped cross-validation":
+            assert held.all()
+        else:
+            assert learnt.measured_by == "validation split"
+            assert np.array_equal(held, lesson.splits == "val")
+
+    def test_it_comes_back_from_its_file(
+        self, learner: Learner, learnt: Learnt, lesson: Lesson, settings: Settings
+    ) -> None:
+        model = learnt.model
+        data = model.to_bytes()
+        again = open_learner(settings.train, settings.seed).load(data, model.preprocessing, len(lesson.class_names))
+        assert again.to_bytes() == data
+        assert (again.temperature, again.file_name) == (model.temperature, model.file_name)
+        assert np.array_equal(again.answer(lesson.pictures).logits, model.answer(lesson.pictures).logits)
+
+    @pytest.mark.parametrize("cut", [0, 100, -1])
+    def test_a_file_cut_short_is_no_model(self, learner: Learner, learnt: Learnt, lesson: Lesson, cut: int) -> None:
+        with pytest.raises(NotReady) as caught:
+            learner.load(learnt.model.to_bytes()[:cut], learnt.model.preprocessing, len(lesson.class_names))
+        assert caught.value.hint
+
+    def test_the_same_seed_gives_the_same_bytes(self, learnt: Learnt, lesson: Lesson, settings: Settings) -> None:
+        again = open_learner(settings.train, settings.seed).learn(lesson)
+        assert again.model.to_bytes() == learnt.model.to_bytes()
+        assert np.array_equal(again.held_out, learnt.held_out, equal_nan=True)
+
+    def test_folds_are_answered_by_what_never_saw_them(self, learner: Learner, learnt: Learnt, lesson: Lesson) -> None:
+        folds = group_folds(lesson.labels, lesson.groups, 2, lesson.seed)
+        found = learner.hold_out(lesson, folds, learnt.model)
+        assert found.shape == (len(lesson.labels), len(lesson.class_names)) and np.isfinite(found).all()
+        wrong = np.where(np.isin(np.arange(len(lesson.labels)), folds[0][1]), (lesson.labels + 1) % 3, lesson.labels)
+        swapped = learner.hold_out(replace(lesson, labels=wrong), folds[:1], learnt.model)
+        assert np.array_equal(swapped[folds[0][1]], found[folds[0][1]]), "labels held out change nothing"
+
+    def test_the_guide_answers_as_the_model(self, learnt: Learnt, lesson: Lesson) -> None:
+        model = learnt.model
+        answers = model.answer(lesson.pictures, exact=True)
+        rows = root(answers.features)
+        familiarity = fit_familiarity(rows, lesson.labels)
+        session = onnxruntime.InferenceSession(model.export(familiarity), providers=["CPUExecutionProvider"])
+        squares = lesson.pictures.squares(model.preprocessing)
+        assert isinstance(squares, np.ndarray)
+        probs, features, known = session.run(["probs", "features", "familiarity"], {"image": squares})
+        assert probs == pytest.approx(softmax(answers.logits / model.temperature), abs=1e-4)
+        assert features == pytest.approx(answers.features, abs=1e-3, rel=1e-3)
+        assert known == pytest.approx(familiarity.score(rows), abs=1e-3)
+
+    def test_one_class_cannot_be_told_apart(self, learner: Learner, lesson: Lesson) -> None:
+        same = replace(lesson, labels=np.zeros_like(lesson.labels), class_names=lesson.class_names[:1])
+        with pytest.raises(InputUnusable, match="one class"):
+            learner.learn(same)
+
+
+# ---- found by name
+
+
+def test_the_built_in_learners_are_known() -> None:
+    assert list(known_learners()) == ["cnn", "colour", "transfer"]
+    for name in known_learners():
+        assert open_learner(TrainSettings(learner=name), 0).name == name
+
+
+def test_the_nearest_name_is_told() -> None:
+    with pytest.raises(SettingsError) as caught:
+        open_learner(TrainSettings(learner="color"), 0)
+    assert "colour" in caught.value.hint
+
+
+def entries(monkeypatch: pytest.MonkeyPatch, value: str, name: str = "mine") -> None:
+    entry = EntryPoint(name, value, "fieldguide.learners")
+    monkeypatch.setattr("fieldguide.learners.entry_points", lambda group: [entry])
+
+
+class Mine:
+    """A learner of somebody else's."""
+
+    name = "mine"
+    is_quick = True
+
+    def __init__(self, settings: TrainSettings, seed: int) -> None:
+        self.seed = seed
+
+    def learn(self, lesson: Lesson) -> Iterator[None]:
+        yield
+
+    hold_out = load = learn
+
+
+def test_other_packages_add_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries(monkeypatch, "test_learners:Mine")
+    assert isinstance(open_learner(TrainSettings(learner="mine"), 5), Mine)
+
+
+@pytest.mark.parametrize("value", ["no.such:thing", "test_learners:nothing", "test_learners:lesson_of"])
+def test_a_learner_that_is_none_is_told_so(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    entries(monkeypatch, value)
+    with pytest.raises(SettingsError, match="mine"):
+        open_learner(TrainSettings(learner="mine"), 0)
+
+
+def test_a_built_in_name_cannot_be_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries(monkeypatch, "test_learners:Mine", "cnn")
+    assert not isinstance(open_learner(TrainSettings(learner="cnn"), 0), Mine)

@@ -1,0 +1,214 @@
+"""Cleaning a project: reasons, copies, two labels; nothing is deleted, a second run does nothing."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageOps
+
+from command import set_key
+from conftest import CLASS_NAMES, Pictures, draw_picture, encode, make_project, picture_bytes
+from fieldguide.errors import NotReady
+from fieldguide.progress import SilentProgress
+from fieldguide.project import Project
+from fieldguide.project.catalog import Catalog
+from fieldguide.records import CleanReport, ImageState
+from fieldguide.settings import Settings
+from fieldguide.stages.add import add
+from fieldguide.stages.clean import clean, inputs
+
+
+def run(project: Project, settings: Settings | None = None) -> CleanReport:
+    return clean(project, settings or project.settings(), progress=SilentProgress())
+
+
+def put(project: Project, files: dict[str, bytes]) -> None:
+    folder = project.root.parent / "files"
+    for name, data in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    add(project, project.settings(), folder, progress=SilentProgress())
+
+
+def by_location(project: Project) -> dict[str, ImageState]:
+    with project.catalog() as catalog:
+        states = {state.sha256: state for state in catalog.states()}
+        return {origin.location: states[origin.sha256] for origin in catalog.origins()}
+
+
+def reasons(project: Project) -> dict[str, str]:
+    with project.catalog() as catalog:
+        where = {origin.sha256: origin.location for origin in catalog.origins()}
+        return {
+            where[name]: verdict.reason
+            for check in ("files", "duplicates")
+            for name, (verdict, _) in catalog.verdicts(check).items()
+            if verdict.verdict == "reject"
+        }
+
+
+def test_a_project_without_pictures(project: Project) -> None:
+    with pytest.raises(NotReady) as caught:
+        run(project)
+    assert "fieldguide add" in caught.value.hint
+
+
+def test_good_pictures_are_all_kept(filled_project: Project) -> None:
+    assert run(filled_project) == CleanReport(dict.fromkeys(CLASS_NAMES, 6), {}, 0)
+
+
+def test_every_kind_of_trouble_has_its_reason_and_nothing_is_deleted(filled_project: Project) -> None:
+    circle = draw_picture("circle", 0)
+    cut = encode(draw_picture("circle", 50))
+    put(filled_project, {
+        "circle/mirror.png": encode(ImageOps.mirror(circle)),
+        "circle/larger.jpg": encode(circle.resize((circle.width * 2, circle.height * 2)), "JPEG"),
+        "circle/tiny.png": encode(draw_picture("circle", 51).resize((40, 40))),
+        "circle/thin.png": encode(Image.new("RGB", (300, 63), "red")),
+        "circle/cut.png": cut[: len(cut) // 2],
+        "square/other.png": encode(draw_picture("triangle", 1).resize((100, 100))),
+        "circle/same.jpg": picture_bytes("ring", 0), "square/same.jpg": picture_bytes("ring", 0),
+    })  # fmt: skip
+    files = {path: path.read_bytes() for path in (filled_project.root / "images").rglob("*.*")}
+    report = run(filled_project)
+    assert report.rejected == {"near_copy": 2, "two_labels": 3, "too_small": 2, "truncated": 1}
+    assert report.kept == {"circle": 6, "square": 6, "triangle": 5}
+    assert report.groups == 2
+    said = reasons(filled_project)
+    states = by_location(filled_project)
+    assert states["circle/larger.jpg"].state == "kept"
+    assert said["circle/mirror.png"] == f"near_copy: of {states['circle/larger.jpg'].sha256[:12]}"
+    assert said["circle/000.jpg"] == said["circle/mirror.png"]
+    assert len({states[f"circle/{name}"].group_id for name in ("mirror.png", "000.jpg", "larger.jpg")}) == 1
+    assert "40 pixels; 64 are the least" in said["circle/tiny.png"]
+    assert said["square/other.png"] == said["triangle/001.png"]
+    assert "square, triangle" in said["square/other.png"]
+    assert said["square/same.jpg"] == "two_labels: the same picture is labelled circle, square"
+    assert {path: path.read_bytes() for path in (filled_project.root / "images").rglob("*.*")} == files
+
+
+def test_a_second_run_looks_at_nothing(filled_project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = run(filled_project)
+    monkeypatch.setattr("fieldguide.stages.clean.map_guarded", None)
+    assert run(filled_project) == first
+
+
+def test_only_what_is_new_is_looked_at(
+    filled_project: Project, pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(filled_project)
+    source = pictures(tmp_path / "more", ["circle"], per_class=2, first=30)
+    add(filled_project, filled_project.settings(), source, progress=SilentProgress())
+    seen: list[int] = []
+
+    class Counting(SilentProgress):
+        def start(self, what: str, total: int | None) -> None:
+            seen.append(total if total is not None else -1)
+
+    report = clean(filled_project, filled_project.settings(), progress=Counting())
+    assert seen == [2, -1]
+    assert report.kept["circle"] == 8
+    clean(filled_project, changed(filled_project, min_side=65), progress=Counting())
+    assert seen[2:] == [20, -1], "another least side is another look"
+
+
+def changed(project: Project, **values: float) -> Settings:
+    settings = project.settings()
+    return settings.model_copy(update={"clean": settings.clean.model_copy(update=values)})
+
+
+def test_an_interrupted_run_goes_on(filled_project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fieldguide.stages.clean._BATCH", 4)
+
+    class Stop(SilentProgress):
+        done = 0
+
+        def advance(self, steps: int = 1, part: str = "") -> None:
+            self.done += steps
+            if self.done == 10:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        clean(filled_project, filled_project.settings(), progress=Stop())
+    with filled_project.catalog() as catalog:
+        assert len(catalog.verdicts("files")) == 8
+        assert catalog.finished("clean") is None
+    assert sum(run(filled_project).kept.values()) == 18
+
+
+def test_settings_decide_and_undo(filled_project: Project) -> None:
+    assert sum(run(filled_project).kept.values()) == 18
+    strict = run(filled_project, changed(filled_project, min_side=10_000))
+    assert (strict.kept, strict.rejected) == ({}, {"too_small": 18})
+    assert sum(run(filled_project).kept.values()) == 18
+
+
+def test_an_original_that_was_taken_away_is_a_reason(filled_project: Project) -> None:
+    state = by_location(filled_project)["circle/000.jpg"]
+    filled_project.image_path(state.sha256, state.format).unlink()
+    assert run(filled_project).rejected == {"unreadable": 1}
+    assert "No such file" in reasons(filled_project)["circle/000.jpg"]
+
+
+def test_what_it_depends_on(filled_project: Project, pictures: Pictures, tmp_path: Path) -> None:
+    settings = filled_project.settings()
+    with filled_project.catalog() as catalog:
+        before = inputs(catalog, settings)
+        assert inputs(catalog, changed(filled_project, copy_distance=3)) != before
+        assert inputs(catalog, settings.model_copy(update={"seed": 9})) == before
+    run(filled_project)
+    with filled_project.catalog() as catalog:
+        assert inputs(catalog, settings) == before, "its own verdicts are no reason to run again"
+    source = pictures(tmp_path / "more", ["circle"], per_class=1, first=30)
+    add(filled_project, settings, source, progress=SilentProgress())
+    with filled_project.catalog() as catalog:
+        assert inputs(catalog, settings) != before
+
+
+def test_the_order_of_adding_does_not_matter(tmp_path: Path) -> None:
+    copies = {f"circle/{side}.png": encode(draw_picture("circle", 1).resize((side, side))) for side in (90, 120, 150)}
+    kept = set()
+    for number, names in enumerate((sorted(copies), sorted(copies, reverse=True))):
+        project = make_project(tmp_path / f"{number}" / "project")
+        for name in names:
+            put(project, {name: copies[name]})
+        run(project)
+        kept |= {where for where, state in by_location(project).items() if state.state == "kept"}
+    assert kept == {"circle/150.png"}
+
+
+def test_pictures_that_look_alike_are_kept_together(project: Project, tmp_path: Path, pictures: Pictures) -> None:
+    folder = pictures(tmp_path / "photos", per_class=3)
+    scene = draw_picture("circle", 50)
+    (folder / "circle" / "scene-1.png").write_bytes(encode(scene))
+    other = scene.copy()
+    other.paste((30, 30, 30), (0, 0, scene.width // 4, scene.height // 5))  # something came into the picture
+    (folder / "circle" / "scene-2.png").write_bytes(encode(other))
+    set_key(project.settings_file, "clean", "alike = 0.6")
+    set_key(project.settings_file, "clean", "copy_likeness = 0.999")
+    add(project, project.settings(), folder, progress=SilentProgress())
+    report = clean(project, project.settings(), progress=SilentProgress())
+    assert "near_copy" not in report.rejected
+    with project.catalog() as catalog:
+        groups = [{origin.location for origin in catalog.origins() if origin.sha256 in members}
+                  for members in families(catalog)]  # fmt: skip
+    assert {"circle/scene-1.png", "circle/scene-2.png"} in groups
+
+
+def families(catalog: Catalog) -> list[set[str]]:
+    """The groups of two or more."""
+    groups: dict[str, set[str]] = {}
+    for state in catalog.states():
+        groups.setdefault(state.group_id, set()).add(state.sha256)
+    return [members for members in groups.values() if len(members) > 1]
+
+
+def test_a_passing_trouble_is_looked_at_again(filled_project: Project) -> None:
+    project = filled_project
+    with project.catalog() as catalog:
+        row = next(iter(catalog.images().values()))
+    path = project.image_path(row.sha256, row.format)
+    away = path.with_name("away")
+    path.rename(away)
+    assert clean(project, project.settings(), progress=SilentProgress()).rejected == {"unreadable": 1}
+    away.rename(path)
+    assert clean(project, project.settings(), progress=SilentProgress()).rejected == {}

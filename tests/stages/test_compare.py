@@ -1,0 +1,403 @@
+"""Runs side by side: who is best, who cannot be told from it, what to publish; the page and the table."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fieldguide.cli.show import show
+from fieldguide.errors import NotReady
+from fieldguide.metrics import mcnemar, wilson_interval
+from fieldguide.records.comparison import BASELINE, CompareReport, CompareRow, Contender, HeldOut
+from fieldguide.stages.compare import MIN_SHARED, baseline, compare_runs, draw_page, write_comparison
+from fieldguide.stages.compare.ranking import find_frontier
+from fieldguide.stages.compare.words import say_bytes, say_count, say_ms, say_p, say_seconds
+
+CLASSES = ("daisy", "rose", "tulip")
+CROSS: HeldOut = "grouped cross-validation"
+
+
+def truths(count: int, first: int = 0) -> dict[str, str]:
+    """So many pictures from a number on: half of the first class, a quarter of each other."""
+    return {f"{place:064x}": CLASSES[(0, 0, 1, 2)[place % 4]] for place in range(first, first + count)}
+
+
+def made(name: str, truth: Mapping[str, str], wrong: Iterable[int] = (), **more: object) -> Contender:
+    """A run that answers these pictures rightly, but for those at some places, which it takes for the next class."""
+    missed = set(wrong)
+    answers = {
+        sha: CLASSES[(CLASSES.index(true) + (place in missed)) % 3] for place, (sha, true) in enumerate(truth.items())
+    }
+    plain = Contender(
+        name, "transfer", "plain", 1, name, answers, dict(truth), CROSS, 2_500_000, 9_000_000, 4.0, 60.0
+    )  # fmt: skip
+    return replace(plain, **more)  # type: ignore[arg-type]
+
+
+def idle(truth: Mapping[str, str]) -> Contender:
+    return baseline(truth.values(), truth, CROSS)
+
+
+def by_name(report: CompareReport) -> dict[str, CompareRow]:
+    return {row.name: row for row in (*report.rows, *report.outdated)}
+
+
+def test_the_baseline_answers_the_most_frequent_class() -> None:
+    truth = truths(40)
+    found = baseline(["rose", "tulip", "tulip", "rose", "daisy"], truth, "validation split")
+    assert set(found.answers.values()) == {"rose"}  # as frequent as the tulip, and before it
+    assert found.truth == truth and found.answers.keys() == truth.keys()
+    assert found.learner == BASELINE and found.held_out == "validation split"
+    assert compare_runs([idle(truth)]).rows[0].accuracy[0] == 0.5
+    with pytest.raises(NotReady):
+        baseline([], truth, CROSS)
+
+
+def test_nothing_to_compare() -> None:
+    with pytest.raises(NotReady):
+        compare_runs([])
+    alone = compare_runs([idle(truths(40))])
+    assert alone.recommended == "" and "fieldguide train" in alone.advice
+
+
+def test_one_run_beside_the_baseline() -> None:
+    truth = truths(100)
+    report = compare_runs([idle(truth), made("a", truth, range(10))])
+    one, none = report.rows
+    assert (one.name, one.verdict, none.verdict) == ("a", "best", "worse")
+    assert one.accuracy == (0.9, *wilson_interval(90, 100))
+    assert one.difference is None and one.p is None
+    assert none.difference and none.difference[0] == pytest.approx(-0.4)
+    assert none.p == none.p_adjusted and (none.p or 1) < 0.001
+    assert report.recommended == "a" and "beats the baseline" in report.advice
+    assert report.seeds == () and report.outdated == ()
+
+
+def test_rows_are_sorted_and_tested_against_the_best() -> None:
+    truth = truths(200)
+    runs = [
+        made("bad", truth, range(60)),
+        made("near", truth, range(4, 13)),
+        made("good", truth, range(8)),
+        idle(truth),
+    ]
+    report = compare_runs(runs)
+    assert [row.name for row in report.rows] == ["good", "near", "bad", "most frequent class"]
+    assert [row.verdict for row in report.rows] == ["best", "no significant difference", "worse", "worse"]
+    near = report.rows[1]
+    assert near.shared == 200 and near.difference and near.difference[0] == pytest.approx(-1 / 200)
+    right = np.arange(200)
+    assert near.p == mcnemar((right < 4) | (right > 12), right > 7)
+    low, high = near.difference[1:]
+    assert low < near.difference[0] < high
+
+
+def test_many_comparisons_are_corrected() -> None:
+    """A difference that stands alone is none among a dozen."""
+    truth = truths(200)
+    good, other = made("good", truth), made("other", truth, range(6))
+    pair = by_name(compare_runs([good, other]))["other"]
+    assert pair.p == pair.p_adjusted == pytest.approx(1 / 64) and pair.verdict == "worse"
+    crowd = [made(f"run {place}", truth, range(6)) for place in range(12)]
+    report = compare_runs([good, *crowd])
+    assert {row.verdict for row in report.rows[1:]} == {"no significant difference"}
+    assert all(row.p == pytest.approx(1 / 64) and row.p_adjusted == pytest.approx(12 / 64) for row in report.rows[1:])
+    assert any("Holm" in note for note in report.notes)
+
+
+def test_equal_runs_and_ties() -> None:
+    """Of equals the quicker stands first, then the smaller; nothing differs."""
+    truth = truths(60)
+    slow, quick = made("a", truth, [3], p50_ms=9.0), made("b", truth, [3], p50_ms=3.0)
+    unknown = made("0", truth, [3], p50_ms=None)
+    report = compare_runs([slow, unknown, quick])
+    assert [row.name for row in report.rows] == ["b", "a", "0"]
+    assert [row.verdict for row in report.rows] == ["best", *["no significant difference"] * 2]
+    assert report.rows[1].difference and report.rows[1].difference[0] == 0.0
+    assert report.rows[1].p == 1.0
+    assert report.recommended == "b"
+    assert compare_runs([quick, slow, unknown]) == report
+
+
+def test_a_class_that_is_never_answered() -> None:
+    truth = truths(80)
+    tulips = [place for place, true in enumerate(truth.values()) if true == "tulip"]
+    report = compare_runs([made("a", truth, tulips), made("b", truth)])
+    assert report.per_class["tulip"] == {"a": 0.0, "b": 1.0}
+    assert report.per_class["daisy"]["a"] == pytest.approx(2 * 40 / (40 + 60))
+    row = by_name(report)["a"]
+    assert row.macro_f1 == pytest.approx((report.per_class["daisy"]["a"] + 1 + 0) / 3)
+
+
+def test_an_answer_of_a_class_that_no_picture_has_is_wrong_and_no_class_of_its_own() -> None:
+    truth = truths(80)
+    odd = made("odd", truth)
+    first = next(iter(truth))
+    odd = replace(odd, answers={**odd.answers, first: "orchid"})
+    report = compare_runs([odd])
+    assert report.rows[0].accuracy[0] == pytest.approx(79 / 80)
+    assert set(report.per_class) == set(CLASSES)
+
+
+def test_pictures_without_a_true_class_or_an_answer_do_not_count() -> None:
+    truth = truths(50)
+    odd = made("a", truth)
+    odd = replace(odd, answers={**odd.answers, "stray": "rose"}, truth={**odd.truth, "unseen": "rose"})
+    assert compare_runs([odd]).rows[0].pictures == 50
+
+
+def test_runs_that_share_no_pictures_stand_apart() -> None:
+    here, there = truths(60), truths(50, first=1000)
+    report = compare_runs([made("here", here, range(6)), made("there", there)])
+    rows = by_name(report)
+    assert [row.name for row in report.rows] == ["here", "there"]  # more pictures, not the better number
+    assert rows["there"].verdict == "too few shared pictures"
+    assert rows["there"].p is None and rows["there"].difference is None and rows["there"].shared == 0
+    assert rows["there"].pictures == 50 and not rows["there"].fastest and not rows["there"].smallest
+    assert report.recommended == "here"
+    assert any("too few held-out pictures" in note for note in report.notes)
+
+
+def test_a_run_without_answers_takes_nothing_from_the_others() -> None:
+    truth = truths(60)
+    report = compare_runs([made("none", {}), made("some", truth)])
+    rows = by_name(report)
+    assert rows["some"].pictures == 60 and rows["some"].verdict == "best"
+    assert rows["none"].verdict == "too few shared pictures" and rows["none"].accuracy == (0.0, 0.0, 1.0)
+    only = compare_runs([made("none", {})])
+    assert only.rows[0].verdict == "too few shared pictures" and only.recommended == ""
+
+
+def test_a_validation_split_beside_a_cross_validation_is_scored_on_what_both_answered() -> None:
+    """The cross-validated runs are worse on the other pictures, which say nothing about the third run."""
+    truth = truths(400)
+    val = dict(list(truth.items())[:100])
+    cross = made("cross", truth, [0, *range(100, 200)])
+    second = made("second", truth, range(60, 240))
+    split = made("split", val, [0, 1, 2], held_out="validation split")
+    report = compare_runs([split, cross, second])
+    assert [row.name for row in report.rows] == ["cross", "split", "second"]
+    rows = by_name(report)
+    assert {row.pictures for row in report.rows} == {100}
+    assert rows["cross"].accuracy[0] == 0.99 and rows["cross"].own_accuracy[0] == pytest.approx(299 / 400)
+    assert rows["split"].shared == 100 and rows["split"].verdict == "no significant difference"
+    assert rows["second"].shared == 400  # the test uses all that the two share
+    assert any("100 that they have in common" in note for note in report.notes)
+
+
+def test_a_run_may_be_better_where_the_others_have_no_answers() -> None:
+    """First on the 100 pictures that all have answered, and clearly worse on the 400 that the two share."""
+    truth = truths(400)
+    val = dict(list(truth.items())[:100])
+    first, second = made("first", truth, range(100, 300)), made("second", truth, range(2), bytes=1_000_000)
+    report = compare_runs([first, second, made("split", val, range(50))])
+    assert [row.name for row in report.rows] == ["first", "second", "split"]
+    row = report.rows[1]
+    assert row.verdict == "better on what both answered" and row.difference and row.difference[0] > 0.4
+    assert report.recommended == "second"
+
+
+def test_few_shared_pictures_are_said() -> None:
+    truth = truths(12)
+    report = compare_runs([made("a", truth), made("b", truth, [1])])
+    assert report.rows[1].verdict == "no significant difference"
+    assert any(f"fewer than {MIN_SHARED}" in note for note in report.notes)
+    large = truths(200)
+    apart = compare_runs([made("a", large), made("b", truth)])
+    assert by_name(apart)["b"].verdict == "too few shared pictures" and by_name(apart)["b"].shared == 12
+
+
+def test_runs_made_from_other_pictures_are_listed_apart() -> None:
+    truth = truths(100)
+    old = made("old", truth, current=False)
+    report = compare_runs([made("a", truth, range(30)), old, idle(truth)])
+    assert [row.name for row in report.outdated] == ["old"] and report.outdated[0].verdict == "not compared"
+    assert "old" not in {row.name for row in report.rows} and "old" not in report.per_class["rose"]
+    assert report.recommended == "a"
+    assert any("1 run was made from other pictures" in note for note in report.notes)
+    only = compare_runs([old, idle(truth)])
+    assert only.recommended == "" and "run fieldguide train" in only.advice
+
+
+def test_seeds_of_the_same_settings_are_grouped() -> None:
+    truth = truths(100)
+    runs = [
+        made(f"run {seed}", truth, range(missed), seed=seed, settings_key="same")
+        for seed, missed in enumerate((10, 12, 17))
+    ]
+    again = made("run 1 again", truth, range(11), seed=1, settings_key="same")  # takes the place of the first
+    report = compare_runs([*runs, again, made("other", truth, range(3), settings_key="alone")])
+    (group,) = report.seeds
+    assert group.names == ("run 0", "run 1 again", "run 2")
+    assert group.mean == pytest.approx((0.90 + 0.89 + 0.83) / 3)
+    assert group.spread == pytest.approx(np.std([0.90, 0.89, 0.83], ddof=1))
+
+
+def test_nothing_is_recommended_that_does_not_beat_the_baseline() -> None:
+    truth = truths(40)
+    for missed in (range(19), range(25)):  # a picture better than always the same; five worse
+        report = compare_runs([made("a", truth, missed), idle(truth)])
+        assert report.recommended == "" and "No run is significantly better than the baseline" in report.advice
+        assert "always answers daisy" in report.advice
+    lazy = idle(truth)
+    same = made("a", truth, answers=lazy.answers)
+    assert [row.name for row in compare_runs([lazy, same]).rows] == ["a", lazy.name]
+
+
+def test_the_cheapest_of_those_that_cannot_be_told_apart_is_recommended() -> None:
+    truth = truths(200)
+    best = made("best", truth, range(4), p50_ms=40.0, bytes=90_000_000)
+    quick = made("quick", truth, range(2, 7), p50_ms=4.0, bytes=20_000_000)
+    small = made("small", truth, range(1, 7), p50_ms=4.4, bytes=9_000_000)
+    poor = made("poor", truth, range(50), p50_ms=1.0, bytes=100_000)
+    report = compare_runs([best, quick, small, poor, idle(truth)])
+    assert by_name(report)["poor"].verdict == "worse"
+    assert report.recommended == "small"  # about as fast as the quickest, and half its size
+    assert "costs least of the 3 runs within one standard error of the most accurate, best" in report.advice
+    low = (by_name(report)["small"].difference or (0, 0, 0))[1]
+    assert low < 0 and f"up to {-low * 100:.1f} points less accurate" in report.advice
+    assert compare_runs([best, poor]).recommended == "best"
+    untimed = [replace(one, p50_ms=None) for one in (best, quick, small)]
+    assert compare_runs(untimed).recommended == "small"
+    assert compare_runs([best, replace(small, p50_ms=None)]).recommended == "best"  # what is not timed may be slow
+    fast = replace(best, p50_ms=3.0, bytes=1_000_000)
+    report = compare_runs([fast, quick, small])
+    assert report.recommended == "best" and "2 other runs do not differ" in report.advice
+
+
+def test_a_run_beyond_one_standard_error_is_not_taken_for_being_cheap() -> None:
+    truth = truths(200)
+    best = made("best", truth, range(4), p50_ms=40.0, bytes=90_000_000)
+    near = made("near", truth, range(1, 7), p50_ms=30.0, bytes=80_000_000)
+    far = made("far", truth, range(2, 11), p50_ms=1.0, bytes=100_000)
+    report = compare_runs([best, near, far])
+    row = by_name(report)["far"]
+    assert row.verdict == "no significant difference" and row.difference
+    error = (row.difference[2] - row.difference[1]) / (2 * 1.96)
+    assert -2 * error < row.difference[0] < -error
+    assert report.recommended == "near"
+    alone = compare_runs([best, far])
+    assert alone.recommended == "best" and "1 other run does not differ" in alone.advice
+    assert "none within one standard error of it costs less" in alone.advice
+
+
+def test_the_frontiers() -> None:
+    truth = truths(100)
+    runs = [
+        made("best", truth, range(2), p50_ms=40.0, bytes=50),
+        made("quick", truth, range(9), p50_ms=4.0, bytes=60),
+        made("idle", truth, range(70), p50_ms=0.5, bytes=1),  # worse than the baseline, which costs nothing
+        made("slow", truth, range(20), p50_ms=41.0, bytes=10),
+        made("untimed", truth, range(21), p50_ms=None, bytes=10),
+    ]
+    rows = by_name(compare_runs([*runs, idle(truth)]))
+    assert {name for name, row in rows.items() if row.fastest} == {"best", "quick"}
+    assert {name for name, row in rows.items() if row.smallest} == {"best", "slow"}
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=12))
+def test_the_frontier_against_every_pair(choices: list[tuple[int, int]]) -> None:
+    wanted = [
+        not any((a <= cost and b >= gain) and (a, b) != (cost, gain) for a, b in choices) for cost, gain in choices
+    ]
+    assert find_frontier([cost for cost, _ in choices], [gain for _, gain in choices]) == wanted
+
+
+def test_numbers_as_a_person_reads_them() -> None:
+    assert [say_ms(ms) for ms in (None, 0.91, 4.14, 9.97, 41.3)] == ["-", "0.91 ms", "4.1 ms", "10 ms", "41 ms"]
+    assert [say_bytes(count) for count in (12, 310_200, 999_600, 14_230_000)] == ["12 B", "310 kB", "1.0 MB", "14.2 MB"]
+    assert [say_count(count) for count in (12, 31_000, 999_700, 2_540_000)] == ["12", "31 k", "1.0 M", "2.5 M"]
+    assert [say_seconds(time) for time in (3.2, 99.6, 1921, 5400)] == ["3 s", "1.7 min", "32.0 min", "1.5 h"]
+    assert [say_p(p) for p in (None, 0.0001, 0.0042, 0.0999, 0.453)] == ["-", "< 0.001", "0.004", "0.10", "0.45"]
+
+
+@pytest.fixture(scope="module")
+def everything() -> CompareReport:
+    """A report with something in each of its parts, and names that mean to break the page."""
+    pytest.importorskip("matplotlib", reason="charts need the extra [train]")
+    truth = {sha: {"rose": "<b>rose</b>", "tulip": "oxeye_$x$"}.get(true, true) for sha, true in truths(200).items()}
+
+    def renamed(one: Contender) -> Contender:
+        names = {"rose": "<b>rose</b>", "tulip": "oxeye_$x$"}
+        return replace(one, answers={sha: names.get(said, said) for sha, said in one.answers.items()}, truth=truth)
+
+    plain = truths(200)
+    runs = [
+        made("20261121-101500-transfer", plain, range(5), what="<script>alert(1)</script>"),
+        made("20261121-101600-transfer", plain, range(7), what="=1+1", p50_ms=41.0),
+        *(made(f"20261121-10170{seed}-cnn", plain, range(50, 80 + seed), seed=seed, settings_key="c", learner="cnn",
+               what="12 epochs") for seed in range(3)),
+        made("20261120-101500-colour", plain, range(90), current=False, what="then"),
+    ]  # fmt: skip
+    return compare_runs([*map(renamed, runs), idle(truth)])
+
+
+def test_the_page_says_everything_and_fetches_nothing(everything: CompareReport) -> None:
+    page = draw_page("Flowers & <i>weeds</i>", everything)
+    for row in (*everything.rows, *everything.outdated):
+        assert row.name in page
+    for word in ("Recommended", "no significant difference", "several seeds", "Made from other pictures", "worse"):
+        assert word in page
+    assert "&lt;script&gt;alert(1)" in page and "<script" not in page
+    assert "Flowers &amp; &lt;i&gt;" in page and "<i>weeds" not in page
+    assert "&lt;b&gt;rose" in page and "<b>rose" not in page
+    assert page.count("data:image/png;base64,") == 2
+    assert not re.search(r"https?://", page) and "default-src 'none'" in page
+    assert draw_page("Flowers & <i>weeds</i>", everything) == page
+
+
+def test_the_page_of_very_little() -> None:
+    pytest.importorskip("matplotlib", reason="charts need the extra [train]")
+    truth = truths(30)
+    for runs in (
+        [idle(truth)],
+        [made("a", truth, p50_ms=None)],
+        [made("a", {})],
+        [made("a", truth, current=False)],
+        [made("a", truth), made("b", truths(30, first=90))],
+    ):
+        page = draw_page("x", compare_runs(runs))
+        assert "<h2>The runs</h2>" in page and "None" not in page
+
+
+def test_both_files_are_written(everything: CompareReport, tmp_path: Path) -> None:
+    report = write_comparison(tmp_path / "compare", "Flowers", everything)
+    assert Path(report.report).read_text(encoding="utf-8") == draw_page("Flowers", everything)
+    rows = list(csv.DictReader(io.StringIO(Path(report.table).read_text(encoding="utf-8"))))
+    assert [row["run"] for row in rows] == [row.name for row in (*everything.rows, *everything.outdated)]
+    second, found = everything.rows[1], rows[1]
+    assert found["settings"] == "'=1+1"
+    assert second.difference and float(found["difference"]) == pytest.approx(second.difference[0], rel=1e-5)
+    assert float(found["p_adjusted"]) == pytest.approx(second.p_adjusted, rel=1e-5)
+    assert (found["verdict"], found["fastest"], found["bytes"]) == ("no significant difference", "no", "9000000")
+    assert rows[0]["difference"] == "" and rows[-1]["verdict"] == "not compared"
+    assert {path.name for path in (tmp_path / "compare").iterdir()} == {"report.html", "compare.csv"}
+
+
+def test_the_table_fits_a_terminal(
+    everything: CompareReport, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    show("compare", replace(everything, report="plants/compare/report.html"), as_json=False)
+    said = capsys.readouterr().out
+    heading, *lines = said.splitlines()[1:]
+    table = lines[: len(everything.rows)]
+    assert max(map(len, [heading, *table])) <= 100
+    for line, row in zip(table, everything.rows, strict=True):
+        assert line.startswith(row.name) and f"{row.accuracy[0]:.1%}" in line
+    assert "no sig. difference" in table[1] and table[-1].count(" - ") >= 3
+    assert "5 runs and the baseline" in said and "of 3 seeds" in said
+    assert everything.advice in said and "plants/compare/report.html" in said
+    monkeypatch.setenv("COLUMNS", "80")
+    show("compare", everything, as_json=False)
+    narrow = capsys.readouterr().out.splitlines()[1 : 2 + len(everything.rows)]
+    assert max(map(len, narrow)) <= 80 and all(any(row.name in line for line in narrow) for row in everything.rows)
+    show("compare", everything, as_json=True)
+    assert '"recommended": "20261121-101500-transfer"' in capsys.readouterr().out

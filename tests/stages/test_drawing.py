@@ -1,0 +1,75 @@
+"""Collecting from the source `drawn`: as many as asked, resumable, the same set every time."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from command import set_key
+from conftest import Clock
+from fieldguide.errors import SettingsError
+from fieldguide.progress import SilentProgress
+from fieldguide.project import Project
+from fieldguide.stages.collect import collect
+from fieldguide.stages.new import new
+
+NAMES = ("pie", "vertical bar")
+
+
+def charts(folder: Path, per_class: int, names: tuple[str, ...] = NAMES) -> Project:
+    changed: dict[str, dict[str, object]] = {"collect": {"sources": ["drawn"], "per_class": per_class}}
+    new(folder, {name: {} for name in names}, changed=changed)
+    return Project(folder, Clock())
+
+
+def hashes(project: Project) -> set[str]:
+    with project.catalog() as catalog:
+        return catalog.hashes()
+
+
+def test_collects_as_many_as_asked_with_their_licence(tmp_path: Path) -> None:
+    project = charts(tmp_path / "charts", 3)
+    report = collect(project, project.settings(), progress=SilentProgress())
+    assert report.found == {"pie": 3, "vertical bar": 3}
+    with project.catalog() as catalog:
+        assert {origin.licence for origin in catalog.origins()} == {"CC0-1.0"}
+        assert all(project.image_path(one.sha256, one.format).is_file() for one in catalog.images().values())
+
+
+def test_more_are_added_to_those_that_are_there(tmp_path: Path) -> None:
+    project = charts(tmp_path / "charts", 2)
+    collect(project, project.settings(), progress=SilentProgress())
+    first = hashes(project)
+    text = project.settings_file.read_text(encoding="utf-8").replace("per_class = 2", "per_class = 3")
+    project.settings_file.write_text(text, encoding="utf-8")
+    report = collect(project, project.settings(), progress=SilentProgress())
+    assert report.found == {"pie": 3, "vertical bar": 3}
+    assert first < hashes(project)
+    whole = charts(tmp_path / "whole", 3)
+    collect(whole, whole.settings(), progress=SilentProgress())
+    assert hashes(whole) == hashes(project)
+
+
+def test_a_second_run_draws_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = charts(tmp_path / "charts", 2)
+    before = collect(project, project.settings(), progress=SilentProgress())
+    monkeypatch.setattr("fieldguide.stages.collect.drawing.map_guarded", lambda work, todo, **_: iter(range(len(todo))))
+    assert collect(project, project.settings(), progress=SilentProgress()) == before
+
+
+def test_another_process_draws_the_same(tmp_path: Path) -> None:
+    first = charts(tmp_path / "one", 2)
+    collect(first, first.settings(), progress=SilentProgress())
+    second = charts(tmp_path / "two", 2)
+    subprocess.run([sys.executable, "-m", "fieldguide", "collect", "-C", str(second.root)], check=True)
+    assert hashes(first) == hashes(second)
+
+
+def test_what_cannot_be_drawn_is_explained(tmp_path: Path) -> None:
+    project = charts(tmp_path / "charts", 1, ("pie", "rose"))
+    with pytest.raises(SettingsError, match="cannot draw 'rose'"):
+        collect(project, project.settings(), progress=SilentProgress())
+    set_key(project.settings_file, "collect", 'sources = ["drawn", "openverse"]')
+    with pytest.raises(SettingsError, match="stands alone"):
+        collect(project, project.settings(), progress=SilentProgress())

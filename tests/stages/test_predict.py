@@ -1,0 +1,81 @@
+"""Asking a guide about files and folders, through the program."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from command import ran, run
+from conftest import CLASS_NAMES, Pictures, picture_bytes
+from fieldguide.errors import InputMissing, InputUnusable
+from fieldguide.guide import open_guide
+from fieldguide.progress import SilentProgress
+from fieldguide.stages.predict import predict
+
+
+def ask(guide: Path, *paths: Path) -> list[dict[str, Any]]:
+    """The program's answers."""
+    found: list[dict[str, Any]] = json.loads(ran("predict", *paths, "--guide", guide, "--json"))
+    return found
+
+
+def test_files_and_folders_in_order(built_once: Path, pictures: Pictures, tmp_path: Path) -> None:
+    source = pictures(tmp_path / "source", per_class=7, first=100)
+    (source / ".hidden.png").write_bytes(b"not seen")
+    single = source / "square" / "103.png"
+    answers = ask(built_once / "guide", single, source)
+    wanted = [single, *sorted(path for path in source.rglob("*") if path.is_file() and path.name != ".hidden.png")]
+    assert [one["path"] for one in answers] == [str(path) for path in wanted]
+    assert all(abs(sum(one["probs"].values()) - 1) < 1e-4 and not one["error"] for one in answers)
+    right = [next(iter(one["probs"])) == Path(one["path"]).parent.name for one in answers]
+    assert sum(right) >= 0.8 * len(right)
+    guide = open_guide(built_once / "guide")
+    for one in answers:
+        alone = guide.classify(Path(one["path"]).read_bytes())
+        assert max(abs(alone.probs[name] - one["probs"][name]) for name in CLASS_NAMES) < 1e-4
+        assert one["declined"] == alone.declined
+
+
+def test_bad_files_are_answers_and_stop_nothing(built_once: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(picture_bytes("circle", 1))
+    (tmp_path / "b.jpg").write_bytes(b"<html>404</html>")
+    (tmp_path / "c.png").write_bytes(b"")
+    (tmp_path / "d.png").write_bytes(picture_bytes("circle", 1)[:-50])
+    os.mkfifo(tmp_path / "pipe.png")
+    with (tmp_path / "huge.png").open("wb") as file:
+        file.truncate(10**12)
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")).write_bytes(picture_bytes("square", 1))
+    paths = [tmp_path, tmp_path / "pipe.png", Path("/dev/zero")]
+    answers = {Path(one["path"]).name: one for one in ask(built_once / "guide", *paths)}
+    assert {name: one["error"].partition(":")[0] for name, one in answers.items()} == {
+        "a.png": "", "caf\ufffd.png": "", "b.jpg": "not_an_image", "c.png": "empty", "d.png": "truncated",
+        "huge.png": "too_many_bytes", "pipe.png": "not_an_image", "zero": "not_an_image",
+    }  # fmt: skip
+    shown = ran("predict", tmp_path, "--guide", built_once / "guide")
+    assert "not readable" in shown and "circle" in shown
+
+
+def test_markup_in_names_is_shown_as_it_is(built_once: Path, tmp_path: Path) -> None:
+    path = tmp_path / "[bold]x[red].png"
+    path.write_bytes(picture_bytes("circle", 1))
+    assert "[bold]x[red].png" in ran("predict", path.name, "--guide", built_once / "guide", cwd=tmp_path)
+
+
+def test_a_guide_that_declines_says_so(built_once: Path, tmp_path: Path) -> None:
+    noise = tmp_path / "noise.png"
+    Image.effect_noise((200, 200), 100).convert("RGB").save(noise)
+    (answer,) = ask(built_once / "guide", noise)
+    assert answer["declined"] and answer["class_name"] == ""
+    assert "none of these" in ran("predict", noise, "--guide", built_once / "guide")
+
+
+def test_nothing_to_ask_about(built_once: Path, tmp_path: Path) -> None:
+    guide = built_once / "guide"
+    with pytest.raises(InputUnusable, match="holds no files"):
+        predict(guide, [tmp_path], progress=SilentProgress())
+    with pytest.raises(InputMissing, match="nothing at"):
+        predict(guide, [tmp_path / "gone.png"], progress=SilentProgress())
+    assert run("predict", tmp_path / "gone.png", "--guide", guide).returncode == 67

@@ -1,0 +1,225 @@
+"""What is published: only with its proof, only what a licence allows, and nothing that a stranger can run."""
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import fieldguide.exporters.onnx as exporter
+from command import check_two_lines, ran, run, set_key
+from conftest import CLASS_NAMES, draw_picture
+from fieldguide.errors import NotReady, ParityError
+from fieldguide.features import Pictures, Way
+from fieldguide.guide import open_guide
+from fieldguide.progress import SilentProgress
+from fieldguide.project import Project
+from fieldguide.project.dataset import load_dataset
+from fieldguide.records import Preprocessing, PublishReport
+from fieldguide.stages.add import Terms, add
+from fieldguide.stages.build import build
+from fieldguide.stages.clean import clean
+from fieldguide.stages.evaluate import evaluate
+from fieldguide.stages.new import new
+from fieldguide.stages.publish import publish
+from fieldguide.stages.split import split
+from fieldguide.stages.train import train
+
+EVIL = '"><img src=x onerror=alert(1)>'
+PLACE = "Museum <b>of</b> 'shapes'"
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def press(project: Project) -> PublishReport:
+    return publish(project, project.settings(), progress=SilentProgress())
+
+
+# ---- the proof
+
+
+def test_a_guide_that_answers_otherwise_is_not_published(built: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = files_of(built.guide_folder)
+    real = exporter.export_model
+
+    def turn_head(backbone: bytes, head: Any, *rest: Any, **more: Any) -> bytes:
+        (layer,) = head
+        turned = type(layer)(np.roll(layer.weights, 1, axis=1), np.roll(layer.bias, 1))
+        return real(backbone, (turned,), *rest, **more)
+
+    set_key(built.settings_file, "publish", "examples = 3")
+    with monkeypatch.context() as patch:
+        patch.setattr("fieldguide.learners.frozen.export_model", turn_head)
+        with pytest.raises(ParityError, match="differ from the trained") as caught:
+            press(built)
+    assert caught.value.exit_code == 7 and caught.value.hint
+    assert files_of(built.guide_folder) == before
+    assert not list(built.root.glob(".guide*"))
+    report = press(built)
+    assert report.agreement == 1.0 and report.max_difference < 1e-4 and report.examples == 9
+
+
+def test_the_program_says_that_the_proof_failed(built: Project) -> None:
+    before = files_of(built.guide_folder)
+    for path in built.features_folder.rglob("*.npz"):
+        with np.load(path, allow_pickle=False) as shard:
+            names, features = shard["sha256"], shard["features"]
+        np.savez(path, sha256=names, features=np.roll(features, 1, axis=0))
+    set_key(built.settings_file, "publish", "examples = 3")
+    check_two_lines(run("publish", "-C", built.root), 7, "differ from the trained", "features/")
+    assert files_of(built.guide_folder) == before
+
+
+def test_the_proof_is_written_down(built: Project) -> None:
+    about = json.loads((built.guide_folder / "guide.json").read_text())
+    with built.catalog() as catalog:
+        vals = [state for state in catalog.states() if state.state == "kept" and state.split == "val"]
+    assert about["parity"]["compared"] == len(vals)
+    assert about["parity"]["agreement"] == 1.0
+    assert about["data"]["images"] == sum(about["data"][name] for name in ("train", "val", "test"))
+
+
+def test_of_many_val_pictures_only_some_are_asked_about(built: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fieldguide.stages.publish._PROVED", 1)
+    shutil.rmtree(built.guide_folder)
+    assert press(built).compared == 1
+
+
+def test_publishing_needs_an_evaluated_run(filled_project: Project) -> None:
+    with pytest.raises(NotReady):
+        press(filled_project)
+
+
+# ---- what the guide shows
+
+
+@pytest.fixture(scope="module")
+def stranger(own_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A built project whose names, authors and places are hostile, and whose pictures have GPS data."""
+    pytest.importorskip("torch", reason="training needs the extra [train]")
+    base = tmp_path_factory.mktemp("stranger")
+    names = (EVIL, "=cmd|'calc'!A0")
+    changed: dict[str, dict[str, Any]] = {
+        "features": {"runtime": "onnxruntime"},
+        "train": {"fit": "squash", "strengths": [0.01], "folds": 2},
+        "evaluate": {"folds": 2},
+        "publish": {"examples": 2},
+    }
+    new(base / "place", {name: {"about": f"about {EVIL}"} for name in names}, about=f"A {EVIL}", changed=changed)
+    project = Project(base / "place")
+    settings = project.settings()
+    exif = Image.Exif()
+    exif[0x010E], exif[0x9286] = "SECRET-DESCRIPTION", "SECRET-COMMENT"
+    exif.get_ifd(0x8825).update({1: "N", 2: (52.0, 30.0, 0.0), 3: "E", 4: (13.0, 24.0, 0.0), 29: "SECRET-DATE"})
+    for place, (name, shape) in enumerate(zip(names, CLASS_NAMES, strict=False)):
+        for number in range(8):
+            licence = "own" if number < 5 else ("", "all rights reserved", "CC-BY-NC-4.0")[number % 3]
+            folder = base / f"{place}-{number}" / f"+{number}"
+            folder.mkdir(parents=True)
+            path = folder / f"=HYPERLINK({number}).jpg"
+            draw_picture(shape, number, side=400).save(path, "JPEG", exif=exif, comment=b"SECRET-JFIF")
+            terms = Terms(name, f"@{PLACE}", licence, "-1+1" if licence else "")
+            add(project, settings, folder.parent, terms=terms, progress=SilentProgress())
+    twin, small = base / "twin" / "=copy.png", base / "small" / "tiny.png"
+    for path, side in ((twin, 400), (small, 40)):
+        path.parent.mkdir()
+        draw_picture(CLASS_NAMES[0], 0, side=side).save(path)
+        add(project, settings, path.parent, terms=Terms(names[0], "", "own"), progress=SilentProgress())
+    build(project, settings, progress=SilentProgress(), done=lambda name, report: None)
+    return project
+
+
+def test_examples_only_under_licences_that_allow_it(stranger: Project) -> None:
+    about = json.loads((stranger.guide_folder / "guide.json").read_text(encoding="utf-8"))
+    shown = [example for one in about["classes"] for example in one["examples"]]
+    assert len(shown) == 4 and {example["licence"] for example in shown} == {"own"}
+    assert {example["author"] for example in shown} == {f"@{PLACE}"}
+    files = {f"examples/{path.name}" for path in (stranger.guide_folder / "examples").iterdir()}
+    assert files == {example["file"] for example in shown}
+    with stranger.catalog() as catalog:
+        allowed = {one.sha256[:16] for one in catalog.origins() if one.licence == "own"}
+    assert {Path(name).stem for name in files} <= allowed
+
+
+def test_a_licence_that_is_not_allowed_any_more_hides_the_examples(built: Project) -> None:
+    set_key(built.settings_file, "publish", 'example_licences = ["CC0-1.0"]')
+    assert "no examples" in ran("publish", "-C", built.root)
+    assert not list((built.guide_folder / "examples").iterdir())
+    open_guide(built.guide_folder)
+
+
+def test_nothing_published_carries_what_cameras_write(stranger: Project) -> None:
+    originals = list((stranger.root / "images").rglob("*.jp*g"))
+    assert originals and all(b"SECRET-DESCRIPTION" in path.read_bytes() for path in originals)
+    for path in (stranger.guide_folder / "examples").iterdir():
+        with Image.open(path) as image:
+            assert image.format == "JPEG" and max(image.size) <= 320
+            assert not image.getexif() and "exif" not in image.info and "comment" not in image.info
+    pages = files_of(stranger.guide_folder) | files_of(stranger.runs_folder)
+    assert not [name for name, data in pages.items() if b"SECRET" in data or b"Exif\x00" in data]
+
+
+def test_credits_name_every_kept_picture_and_no_other(stranger: Project) -> None:
+    with stranger.catalog() as catalog:
+        kept = {state.sha256: state.class_name for state in catalog.states() if state.state == "kept"}
+        assert len(kept) < len(catalog.hashes())
+    text = (stranger.guide_folder / "CREDITS.csv").read_text(encoding="utf-8")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert {row["sha256"] for row in rows} == set(kept)
+    assert {row["licence"] for row in rows} >= {"own", "unknown"}
+    cells = [cell for row in rows for cell in row.values()]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+    assert any(cell == "'=cmd|'calc'!A0" for cell in cells) and any(cell == f"'@{PLACE}" for cell in cells)
+    assert any("=HYPERLINK" in row["location"] for row in rows)
+
+
+def test_the_card_is_in_the_form_that_sites_read(stranger: Project) -> None:
+    text = (stranger.guide_folder / "README.md").read_text(encoding="utf-8")
+    assert text.startswith("---\n")
+    head = text.split("---\n")[1].splitlines()
+    values = dict(line.split(": ", 1) for line in head if ": " in line)
+    assert values["pipeline_tag"] == "image-classification" and values["license"] == "other"
+    assert "library_name" in values and "- onnx" in head
+    assert "<img" not in text and "SECRET" not in text
+    assert "# place" in text and "fieldguide predict" in text
+
+
+def test_the_report_escapes_whatever_comes_from_outside(stranger: Project) -> None:
+    (page,) = stranger.runs_folder.glob("*/report.html")
+    text = page.read_text(encoding="utf-8")
+    assert "<img src=x" not in text and "&lt;img src=x onerror=alert(1)&gt;" in text
+    assert "<script" not in text and "http://" not in text and "https://" not in text
+    assert "default-src 'none'" in text
+    for attribute in (" onerror=", " onload=", " onclick="):
+        assert attribute not in text.replace("src=x onerror=alert", "")
+
+
+def test_the_stages_in_turn_make_what_build_makes(stranger: Project) -> None:
+    settings = stranger.settings()
+    before = files_of(stranger.guide_folder)
+    for one in (clean, split, train, evaluate, publish):
+        one(stranger, settings, progress=SilentProgress())
+    assert files_of(stranger.guide_folder) == before
+
+
+def test_features_of_a_coarser_runtime_must_still_agree(built: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Pictures.compute
+
+    def compute(self: Pictures, way: Way, preprocessing: Preprocessing) -> Any:
+        found = real(self, way, preprocessing)
+        with built.catalog() as catalog:
+            everything = len(load_dataset(catalog).labels)
+        return np.roll(found, 7, axis=0) if len(self) == everything else found  # only those trained on are wrong
+
+    set_key(built.settings_file, "publish", "examples = 3")
+    monkeypatch.setattr(Pictures, "compute", compute)
+    with pytest.raises(ParityError, match="agrees with the features"):
+        press(built)

@@ -1,0 +1,420 @@
+"""The server: one answer whatever the form, a reason for whatever is wrong, the same headers on all of it."""
+
+import base64
+import csv
+import gc
+import http.client
+import json
+import random
+import re
+import signal
+import socket
+import subprocess
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from command import check_two_lines, run, start
+from conftest import CLASS_NAMES, encode, picture_bytes
+from fieldguide.guide import open_guide
+from fieldguide.settings import ServeSettings
+from fieldguide.stages.serve import make_app
+
+SETTINGS = ServeSettings(max_bytes=200_000, max_pixels=1_000_000)
+HOSTS = ("127.0.0.1", "::1", "localhost")
+ADDRESS = "http://127.0.0.1:8000"
+PICTURE = picture_bytes("circle", 33)
+
+
+@pytest.fixture(scope="module")
+def client(built_once: Path) -> Iterator[TestClient]:
+    """A client of a server with small limits; an exception inside the server becomes a 500, as it would outside."""
+    app = make_app(open_guide(built_once / "guide"), SETTINGS, HOSTS)
+    with TestClient(app, base_url=ADDRESS, raise_server_exceptions=False) as client:
+        yield client
+
+
+def check_problem(reply: Any, status: int, code: str = "") -> dict[str, Any]:
+    """The problem, in the form of RFC 9457, with a code and no word about the inside."""
+    assert reply.status_code == status, reply.text
+    assert reply.headers["content-type"] == "application/problem+json"
+    said: dict[str, Any] = reply.json()
+    assert said["status"] == status and said["code"] and said["detail"] and said["title"]
+    assert not code or said["code"] == code
+    assert "Traceback" not in reply.text and "/fieldguide/" not in reply.text and ".py" not in reply.text
+    return said
+
+
+# ---- one answer
+
+
+def test_every_form_gives_the_same_answer(client: TestClient) -> None:
+    encoded = base64.b64encode(PICTURE).decode()
+    replies = [
+        client.post("/v1/classify", files={"file": ("x.png", PICTURE, "image/png")}),
+        client.post("/v1/classify", files={"file": ("../../etc/x", PICTURE, "text/html")}, data={"note": "hello"}),
+        client.post("/v1/classify", content=PICTURE, headers={"Content-Type": "image/png"}),
+        client.post("/v1/classify", content=PICTURE),
+        client.post("/v1/classify", content=iter([PICTURE[:100], PICTURE[100:]])),
+        client.post("/v1/classify", json={"image": encoded}),
+        client.post("/v1/classify", json={"image": f"data:image/png;base64,{encoded}", "more": 1}),
+    ]
+    answers = [reply.json() for reply in replies]
+    assert [reply.status_code for reply in replies] == [200] * len(replies)
+    assert all(answer == answers[0] for answer in answers)
+    assert set(answers[0]) == {"class_name", "declined", "familiarity", "probs"}
+    assert {one["class_name"] for one in answers[0]["probs"]} == set(CLASS_NAMES)
+    assert abs(sum(one["prob"] for one in answers[0]["probs"]) - 1) < 1e-4
+
+
+def test_the_answer_is_that_of_python(client: TestClient, built_once: Path) -> None:
+    guide = open_guide(built_once / "guide")
+    for name in CLASS_NAMES:
+        for number in (20, 21):
+            data = picture_bytes(name, number)
+            alone, served = guide.classify(data), client.post("/v1/classify", content=data).json()
+            assert served["class_name"] == (alone.class_name or None)
+            assert served["declined"] == alone.declined
+            assert {one["class_name"]: one["prob"] for one in served["probs"]} == pytest.approx(alone.probs, abs=1e-5)
+
+
+# ---- wrong pictures
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "code"),
+    [
+        (b"", 422, "empty"),
+        (b"<!doctype html><script>alert(1)</script>", 415, "not_an_image"),
+        (b'{"error": 404}', 415, "not_an_image"),
+        (PICTURE[:-60], 422, "truncated"),
+        (b"II*\x00" + bytes(100), 415, "unsupported_format"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\xff\xff\x00\x00\xff\xff\x08\x02\x00\x00\x00", 422, ""),
+        (random.Random(0).randbytes(5000), 415, "not_an_image"),
+    ],
+)
+def test_what_is_no_picture(data: bytes, status: int, code: str, client: TestClient) -> None:
+    check_problem(client.post("/v1/classify", content=data), status, code)
+    check_problem(client.post("/v1/classify", files={"file": ("x.png", data)}), status, code)
+    check_problem(client.post("/v1/classify", json={"image": base64.b64encode(data).decode()}), status, code)
+
+
+def test_too_many_pixels_are_refused_by_the_header(client: TestClient) -> None:
+    for side, status in ((1000, 200), (1001, 413)):
+        reply = client.post("/v1/classify", content=encode(Image.new("L", (side, 1000))))
+        assert reply.status_code == status
+    check_problem(reply, 413, "too_many_pixels")
+
+
+def test_too_many_bytes_stated_or_not(client: TestClient) -> None:
+    large = PICTURE + bytes(SETTINGS.max_bytes)
+    for reply in (
+        client.post("/v1/classify", content=large),
+        client.post("/v1/classify", content=iter([large[:150_000], large[150_000:]])),
+        client.post("/v1/classify", files={"file": ("x.png", large)}),
+        client.post("/v1/classify", json={"image": base64.b64encode(large).decode()}),
+    ):
+        check_problem(reply, 413, "too_many_bytes")
+
+
+def test_a_stream_without_end_is_cut_off(client: TestClient) -> None:
+    sent = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal sent
+        while sent < 50_000_000:
+            sent += 65_536
+            yield bytes(65_536)
+
+    check_problem(client.post("/v1/classify", content=endless()), 413, "too_many_bytes")
+
+
+@pytest.fixture
+def forms_left_open() -> Iterator[None]:
+    """Starlette leaves the parts of a form that cannot be parsed to the garbage collector, which would warn."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        yield
+        gc.collect()
+
+
+@pytest.mark.usefixtures("forms_left_open")
+def test_forms_and_json_that_are_broken(client: TestClient) -> None:
+    form = "multipart/form-data; boundary=x"
+    part = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+    for content, kind in [
+        (b"", form), (b"no form", form), (part, form), (part + PICTURE, form), (b"--x--\r\n", form),
+        (part + PICTURE + b"\r\n--x--\r\n", "multipart/form-data"),
+        (part + PICTURE + b"\r\n" + part + PICTURE + b"\r\n--x--\r\n", form),
+        (b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\ntext\r\n--x--\r\n', form),
+        (b'--x\r\nContent-Disposition: form-data; name="other"; filename="a"\r\n\r\nx\r\n--x--\r\n', form),
+        (b"--x\r\nX\x00: y\r\n\r\n\r\n--x--\r\n", form),
+        (part.replace(b"form-data;", b"") + b"x\r\n--x--\r\n", form),
+        (b"".join(b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n' for _ in range(99)), form),
+    ]:  # fmt: skip
+        reply = client.post("/v1/classify", content=content, headers={"Content-Type": kind})
+        assert reply.status_code in (400, 413, 415, 422), (content[:60], reply.text)
+        check_problem(reply, reply.status_code)
+    for text in ("", "{", "[]", "5", "null", "{}", '{"image": 5}', '{"image": null}', '{"image": ["x"]}',
+                 '{"image": "###"}', '{"image": "ab\\u00e9"}', '{"image": "data:"}', "\udcff", "[" * 100_000,
+                 '{"image": ' + "9" * 5000 + "}"):  # fmt: skip
+        data = text.encode("utf-8", "surrogateescape")
+        reply = client.post("/v1/classify", content=data, headers={"Content-Type": "application/json"})
+        check_problem(reply, 422)
+
+
+@pytest.mark.usefixtures("forms_left_open")
+def test_fuzzed_requests_never_break_the_server(client: TestClient) -> None:
+    dice = random.Random(0)
+    whole = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n' \
+        + PICTURE[:600] + b"\r\n--x--\r\n"  # fmt: skip
+    for _ in range(150):
+        data = bytearray(whole)
+        for _ in range(dice.randrange(1, 6)):
+            data[dice.randrange(min(len(data), 160))] = dice.randrange(256)
+        kind = dice.choice(["multipart/form-data; boundary=x", "application/json", "image/png"])
+        reply = client.post("/v1/classify", content=bytes(data), headers={"Content-Type": kind})
+        assert reply.status_code == 200 or 400 <= reply.status_code < 500, (bytes(data[:200]), reply.text)
+
+
+@pytest.mark.shared
+def test_hostile_pictures_are_never_a_fault_of_the_server(built_once: Path, shared: Path) -> None:
+    folder = shared / "hostile"
+    with (folder / "labels.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    column = next(name for name in rows[0] if (folder / rows[0][name]).is_file())
+    files = sorted({folder / row[column] for row in rows})
+    chosen = {path for path in files if "synthetic" in path.parts} | set(random.Random(0).sample(files, 200))
+    assert len(chosen) > 200
+    app = make_app(open_guide(built_once / "guide"), ServeSettings(), HOSTS)
+    with TestClient(app, base_url=ADDRESS, raise_server_exceptions=False) as client:
+        for path in sorted(chosen):
+            reply = client.post("/v1/classify", content=path.read_bytes())
+            if reply.status_code != 200:
+                assert 400 <= reply.status_code < 500, (path.name, reply.text)
+                check_problem(reply, reply.status_code)
+
+
+# ---- pages, headers, hosts
+
+
+def test_the_page_and_the_descriptions(client: TestClient, built_once: Path) -> None:
+    page = client.get("/")
+    assert page.headers["content-type"].startswith("text/html") and "<title>shapes</title>" in page.text
+    for part in re.findall(r'(?:src|href)="([^"]+)"', page.text):
+        assert part.startswith("/") and not part.startswith("//"), "the page needs no network"
+        assert client.get(part).status_code == 200
+    assert "<script>" not in page.text and " style=" not in page.text and "onclick" not in page.text
+    about = client.get("/v1/guide").json()
+    assert about == json.loads((built_once / "guide" / "guide.json").read_text())
+    assert client.get("/health").json() == {"status": "ok", "guide": "shapes"}
+    schema = client.get("/openapi.json").json()
+    assert schema["openapi"].startswith("3.") and "/v1/classify" in schema["paths"]
+    assert set(schema["paths"]["/v1/classify"]["post"]["requestBody"]["content"]) >= {
+        "multipart/form-data", "application/json"
+    }  # fmt: skip
+    for one in about["classes"]:
+        for example in one["examples"]:
+            reply = client.get("/" + example["file"])
+            assert reply.headers["content-type"] == "image/jpeg" and reply.content.startswith(b"\xff\xd8")
+
+
+def test_every_reply_has_the_headers(client: TestClient) -> None:
+    replies = [
+        client.get("/"), client.get("/upload.css"), client.get("/upload.js"), client.get("/health"),
+        client.get("/v1/guide"), client.get("/openapi.json"), client.get("/nothing"), client.get("/examples/none.jpg"),
+        client.get("/v1/classify"), client.put("/"), client.post("/v1/classify", content=PICTURE),
+        client.post("/v1/classify", content=b"x"), client.get("/", headers={"Host": "evil.example"}),
+        client.head("/"), client.options("/"),
+    ]  # fmt: skip
+    assert {reply.status_code for reply in replies} >= {200, 404, 405, 415, 400}
+    for reply in replies:
+        if reply.status_code >= 400 and reply.content:
+            check_problem(reply, reply.status_code)
+        policy = reply.headers["content-security-policy"]
+        assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy and "unsafe" not in policy
+        assert reply.headers["x-content-type-options"] == "nosniff"
+        assert reply.headers["referrer-policy"] == "no-referrer"
+        assert reply.headers["cross-origin-resource-policy"] == "same-origin"
+        assert "access-control-allow-origin" not in reply.headers
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example", "evil.example:8000", "", "localhost.", "a b"]
+)
+def test_a_foreign_host_gets_nothing(host: str, client: TestClient) -> None:
+    for reply in (
+        client.get("/", headers={"Host": host}), client.get("/v1/guide", headers={"Host": host}),
+        client.post("/v1/classify", content=PICTURE, headers={"Host": host}),
+    ):  # fmt: skip
+        assert reply.status_code in (400, 403) and "circle" not in reply.text
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8000", "localhost:1234", "[::1]:8000", "[::1]"])
+def test_our_own_hosts_are_answered(host: str, client: TestClient) -> None:
+    assert client.get("/health", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../guide.json", "..%2fguide.json", "%2e%2e/guide.json", "%2e%2e%2fguide.json", "..%5cguide.json",
+        "....//guide.json", "%2fetc%2fpasswd", "//etc/passwd", "..%00.jpg", "%00", "a/../../MANIFEST",
+        "..%252fguide.json", "%c0%ae%c0%ae%2fguide.json", "MANIFEST", "",
+    ],
+)  # fmt: skip
+def test_nothing_beside_the_examples_can_be_had(path: str, client: TestClient) -> None:
+    reply = client.get(f"/examples/{path}")
+    assert reply.status_code in (307, 404), reply.text
+    assert "schema_version" not in reply.text and "root:" not in reply.text
+
+
+def test_a_class_name_is_never_markup(built_once: Path) -> None:
+    guide = open_guide(built_once / "guide")
+    evil = '"><img src=x onerror=alert(1)>'
+    about = {**guide.about, "name": evil, "about": f"</p>{evil}"}
+    about["classes"] = [{**one, "name": f"{evil}{place}"} for place, one in enumerate(guide.about["classes"])]
+    changed = type(guide)(
+        guide.folder, about, tuple(one["name"] for one in about["classes"]), guide.preprocessing, guide.threshold,
+        guide.formats, guide.session,
+    )  # fmt: skip
+    with TestClient(make_app(changed, SETTINGS, HOSTS), base_url=ADDRESS) as client:
+        page = client.get("/").text
+        assert "<img src=x" not in page and "&lt;img src=x onerror=alert(1)&gt;" in page
+        for address in ("/v1/guide", "/openapi.json"):
+            assert client.get(address).headers["content-type"] == "application/json"
+        reply = client.post("/v1/classify", content=PICTURE)
+        assert reply.headers["content-type"] == "application/json"
+        assert reply.json()["probs"][0]["class_name"].startswith(evil)
+
+
+def test_the_script_sets_text_only_as_text(client: TestClient) -> None:
+    script = client.get("/upload.js").text
+    for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"):
+        assert word not in script
+
+
+# ---- a real server
+
+
+@contextmanager
+def serving(guide: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """A running server and its port."""
+    server = start("serve", "--guide", guide, "--port", "0", *more)
+    try:
+        assert server.stderr
+        line = server.stderr.readline()
+        found = re.match(r"http://(?:127\.0\.0\.1|\[::1\]):(\d+)/", line)
+        assert found, line + (server.stderr.read() if server.poll() is not None else "")
+        yield server, int(found[1])
+    finally:
+        server.kill()
+        server.communicate()
+
+
+def test_a_real_server_from_start_to_end(built_once: Path) -> None:
+    with serving(built_once / "guide") as (server, port):
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+            answer = client.post("/v1/classify", files={"file": ("x.png", PICTURE)})
+            assert answer.status_code == 200 and answer.json()["probs"]
+            assert "server" not in answer.headers
+            check_problem(client.post("/v1/classify", content=b"x"), 415)
+            assert client.get("/", headers={"Host": "evil.example"}).status_code == 400
+            check_problem(client.post("/v1/classify", content=(bytes(100_000) for _ in range(150))), 413)
+        for lie in (b"Content-Length: 99999999999", b"Content-Length: -5", b"Transfer-Encoding: chunked\r\n\r\nzz"):
+            with socket.create_connection(("127.0.0.1", port), timeout=20) as raw:
+                raw.sendall(
+                    b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + lie + b"\r\n\r\n"
+                )
+                assert raw.recv(100).split()[1] in (b"413", b"400")
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as raw:
+            raw.sendall(b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nhalf")
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection.request("GET", "/examples/../guide.json")
+        assert connection.getresponse().status == 404
+        connection.close()
+        server.send_signal(signal.SIGINT)
+        _, said = server.communicate(timeout=60)
+        assert server.returncode == 0
+        assert "Traceback" not in said and "Error" not in said, said
+
+
+def hold_half_a_picture(port: int) -> socket.socket:
+    """A connection that has sent half of a request."""
+    held = socket.create_connection(("127.0.0.1", port), timeout=60)
+    held.sendall(b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nhalf")
+    assert httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200  # so the half has been read too
+    return held
+
+
+def wait_until_closed(port: int) -> None:
+    """Nothing; the port takes no connections any more."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=20).close()
+        except ConnectionRefusedError:
+            return
+        time.sleep(0.05)
+    raise AssertionError("the server still listens")
+
+
+def test_a_server_that_ends_tells_those_it_waits_for_no_longer(built_once: Path) -> None:
+    with serving(built_once / "guide") as (server, port):
+        held = hold_half_a_picture(port)
+        server.send_signal(signal.SIGINT)
+        _, said = server.communicate(timeout=60)
+        answer = held.recv(2000)
+        held.close()
+        assert server.returncode == 0
+        assert "Traceback" not in said and "Exception" not in said, said
+        assert answer.startswith(b"HTTP/1.1 503") and b"this server ends" in answer
+
+
+def test_a_second_interrupt_prints_no_traceback(built_once: Path) -> None:
+    with serving(built_once / "guide") as (server, port):
+        held = hold_half_a_picture(port)
+        server.send_signal(signal.SIGINT)
+        wait_until_closed(port)
+        server.send_signal(signal.SIGINT)
+        _, said = server.communicate(timeout=60)
+        held.close()
+        assert server.returncode in (0, 130)
+        assert "Traceback" not in said, said
+
+
+def test_a_server_asked_to_end_ends_quietly(built_once: Path) -> None:
+    with serving(built_once / "guide") as (server, _):
+        server.send_signal(signal.SIGTERM)
+        _, said = server.communicate(timeout=60)
+        assert "Traceback" not in said, said
+        assert server.returncode in (0, -signal.SIGTERM)
+
+
+def test_a_server_on_the_other_loopback(built_once: Path) -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("there is no IPv6 here")
+    with serving(built_once / "guide", "--host", "::1") as (_, port):
+        assert httpx.get(f"http://[::1]:{port}/health").status_code == 200
+
+
+def test_a_port_that_is_taken(built_once: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = run("serve", "--guide", built_once / "guide", "--port", port)
+        check_two_lines(done, 69, f"port {port}", "--port 0")
+        assert len(done.stderr.splitlines()) == 2
+
+
+def test_an_address_that_is_not_here(built_once: Path) -> None:
+    check_two_lines(run("serve", "--guide", built_once / "guide", "--host", "192.0.2.1"), 78, "192.0.2.1", "127.0.0.1")

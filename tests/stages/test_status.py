@@ -1,0 +1,58 @@
+"""Where a project stands, and the command that is named next, at each step of the walk."""
+
+from pathlib import Path
+
+from command import ran, set_key
+from conftest import Pictures, make_project
+from fieldguide.progress import SilentProgress
+from fieldguide.project import Project
+from fieldguide.stages.add import add
+from fieldguide.stages.clean import clean
+from fieldguide.stages.split import split
+from fieldguide.stages.status import status
+
+
+def test_from_nothing_to_a_split(tmp_path: Path, pictures: Pictures) -> None:
+    project = make_project(tmp_path / "place")
+    settings = project.settings()
+    found = status(project, settings)
+    assert (found.images, found.kept, found.next_command) == (0, 0, f"fieldguide add FOLDER -C {project.root}")
+    assert {one.state for one in found.stages} == {"not run"}
+    add(project, settings, pictures(tmp_path / "source", per_class=4), progress=SilentProgress())
+    found = status(project, settings)
+    assert (found.images, found.kept, found.next_command) == (12, 0, f"fieldguide build -C {project.root}")
+    clean(project, settings, progress=SilentProgress())
+    split(project, settings, progress=SilentProgress())
+    found = status(project, settings)
+    assert (found.images, found.kept) == (12, 12)
+    assert [one.state for one in found.stages[:3]] == ["done", "done", "not run"]
+    assert found.stages[0].summary == "12 kept, 0 rejected"
+    assert "train" in found.stages[1].summary
+
+
+def test_a_source_to_collect_from_is_a_stage(project: Project) -> None:
+    set_key(project.settings_file, "collect", 'sources = ["drawn"]')
+    found = status(project, project.settings())
+    assert found.stages[0].stage == "collect" and found.next_command == f"fieldguide build -C {project.root}"
+
+
+def test_a_built_project(built: Project) -> None:
+    found = status(built, built.settings())
+    assert {one.state for one in found.stages} == {"done"} and found.next_command == f"fieldguide serve -C {built.root}"
+    shown = ran("status", "-C", built.root)
+    assert "36 pictures, 36 kept" in shown and "fieldguide serve" in shown.splitlines()[-1]
+    assert [line.split()[0] for line in shown.splitlines()[1:-1]] == ["clean", "split", "train", "evaluate", "publish"]
+    set_key(built.settings_file, "clean", "min_side = 100")
+    assert "out of date" in ran("status", "-C", built.root)
+
+
+def test_looking_changes_nothing(built: Project) -> None:
+    def files() -> dict[Path, bytes]:
+        """Every file but those that SQLite keeps while the catalogue is open."""
+        paths = (path for path in built.root.rglob("*") if path.is_file() and not path.name.startswith("catalog.db-"))
+        return {path: path.read_bytes() for path in paths}
+
+    before = files()
+    status(built, built.settings())
+    ran("status", "-C", built.root)
+    assert files() == before
