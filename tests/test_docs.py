@@ -264,9 +264,15 @@ def test_the_example_learner_passes_the_contract(tmp_path: Path) -> None:
     (packaged / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: 1.0\n")
     ((group, entries),) = project["entry-points"].items()
     (packaged / "entry_points.txt").write_text(f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in entries.items()))
-    said = re.search(r"^    PYTHONPATH=\.\./fieldguide/tests (pytest .*)$", hand_part("learners"), re.MULTILINE)
+    said = re.search(
+        r"^    PYTHONPATH=\.\./fieldguide/tests:\.\./fieldguide/tests/learners (pytest .*)$",
+        hand_part("learners"),
+        re.MULTILINE,
+    )
     assert said
-    paths = os.pathsep.join([str(tmp_path), str(ROOT / "tests"), *filter(None, sys.path)])
+    paths = os.pathsep.join(
+        [str(tmp_path), str(ROOT / "tests"), str(ROOT / "tests" / "learners"), *filter(None, sys.path)]
+    )
     done = subprocess.run(
         [sys.executable, "-m", *shlex.split(said[1]), "-W", "error"], cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, check=False,
