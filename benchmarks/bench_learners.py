@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from common import describe_machine
 from fieldguide.features import Pictures, open_runner
 from fieldguide.learners import open_learner
-from fieldguide.learners.contract import Fold, Lesson
+from fieldguide.learners.contract import Fold, TrainingData
 from fieldguide.learners.headfit import group_folds
 from fieldguide.learners.shim import declare_torchvision_operators
 from fieldguide.metrics import accuracy, accuracy_difference, mcnemar
@@ -61,25 +61,27 @@ class Outcome:
 
 
 def learn(project: Project, data: Dataset, fold: Fold, settings: dict[str, Any]) -> Answered:
-    """What a learner of Fieldguide says after a lesson that leaves the fold's second part out."""
+    """What a learner of Fieldguide says after a training that leaves the fold's second part out."""
     shutil.rmtree(project.features_folder, ignore_errors=True)
     open_runner.cache_clear()
     all_settings = project.settings()
     pictures = Pictures(project, tuple(data.images.items()), all_settings, SilentProgress())
     learnt_from, held = fold
     begun = time.perf_counter()
-    lesson = with_val(Lesson.of(data, pictures, all_settings).take(learnt_from))
+    training = with_val(TrainingData.of(data, pictures, all_settings).take(learnt_from))
     learner = open_learner(TrainSettings(cross_validate="never", **settings), all_settings.seed)
-    model = learner.learn(lesson).model
+    model = learner.fit(training).model
     seconds = time.perf_counter() - begun
-    return model.answer(pictures.take(held)).logits.argmax(axis=1), seconds
+    return model.predict(pictures.take(held)).logits.argmax(axis=1), seconds
 
 
-def with_val(lesson: Lesson) -> Lesson:
-    """The lesson with a sixth of its groups as val, the rest as train."""
-    splits = np.full(len(lesson.labels), "train")
-    splits[group_folds(lesson.labels, lesson.groups, INNER, lesson.seed)[0][1]] = "val"
-    return Lesson(lesson.pictures, lesson.labels, lesson.groups, splits, lesson.class_names, lesson.seed, lesson.folds)
+def with_val(training: TrainingData) -> TrainingData:
+    """The training with a sixth of its groups as val, the rest as train."""
+    splits = np.full(len(training.labels), "train")
+    splits[group_folds(training.labels, training.groups, INNER, training.seed)[0][1]] = "val"
+    return TrainingData(
+        training.pictures, training.labels, training.groups, splits, training.class_names, training.seed, training.folds
+    )
 
 
 def script(project: Project, data: Dataset, fold: Fold, epochs: int) -> Answered:

@@ -14,7 +14,7 @@ from fieldguide.calibration import fit_familiarity, softmax
 from fieldguide.errors import InputUnusable, NotReady, SettingsError
 from fieldguide.features import Pictures
 from fieldguide.learners import known_learners, open_learner
-from fieldguide.learners.contract import Learner, Learnt, Lesson
+from fieldguide.learners.contract import FitResult, Learner, TrainingData
 from fieldguide.learners.headfit import group_folds, root
 from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
@@ -36,10 +36,12 @@ WAYS: dict[str, dict[str, Any]] = {
 LOOP = {"train.loop.epochs": 2, "train.loop.batch_size": 16, "train.loop.threads": 1}
 
 
-def lesson_of(project: Project, settings: Settings, keep: Path | None = None) -> Lesson:
+def lesson_of(project: Project, settings: Settings, keep: Path | None = None) -> TrainingData:
     with project.catalog() as catalog:
         data = load_dataset(catalog).where("train", "val")
-    return Lesson.of(data, Pictures(project, tuple(data.images.items()), settings, SilentProgress()), settings, keep)
+    return TrainingData.of(
+        data, Pictures(project, tuple(data.images.items()), settings, SilentProgress()), settings, keep
+    )
 
 
 @pytest.fixture(params=list(WAYS), scope="class")
@@ -53,84 +55,92 @@ def learner(settings: Settings) -> Learner:
 
 
 @pytest.fixture(scope="class")
-def lesson(settings: Settings, built_once: Path) -> Lesson:
+def training(settings: Settings, built_once: Path) -> TrainingData:
     return lesson_of(Project(built_once), settings)
 
 
 @pytest.fixture(scope="class")
-def learnt(learner: Learner, lesson: Lesson) -> Learnt:
-    return learner.learn(lesson)
+def learnt(learner: Learner, training: TrainingData) -> FitResult:
+    return learner.fit(training)
 
 
 class TestContract:
     """What every learner keeps to, whatever it is."""
 
-    def test_it_answers_for_each_class(self, learnt: Learnt, lesson: Lesson) -> None:
-        answers = learnt.model.answer(lesson.pictures)
-        assert answers.logits.shape == (len(lesson.labels), len(lesson.class_names))
+    def test_it_answers_for_each_class(self, learnt: FitResult, training: TrainingData) -> None:
+        answers = learnt.model.predict(training.pictures)
+        assert answers.logits.shape == (len(training.labels), len(training.class_names))
         assert answers.logits.dtype == np.float64 and np.isfinite(answers.logits).all()
-        assert answers.features.dtype == np.float32 and len(answers.features) == len(lesson.labels)
+        assert answers.features.dtype == np.float32 and len(answers.features) == len(training.labels)
         assert learnt.model.temperature > 0 and learnt.model.parameters > 0
 
-    def test_pictures_are_answered_one_by_one_as_together(self, learnt: Learnt, lesson: Lesson) -> None:
-        some = lesson.pictures.take([4, 1])
-        together = learnt.model.answer(lesson.pictures, exact=True).logits[[4, 1]]
-        assert learnt.model.answer(some, exact=True).logits == pytest.approx(together, abs=1e-4)
+    def test_pictures_are_answered_one_by_one_as_together(self, learnt: FitResult, training: TrainingData) -> None:
+        some = training.pictures.take([4, 1])
+        together = learnt.model.predict(training.pictures, exact=True).logits[[4, 1]]
+        assert learnt.model.predict(some, exact=True).logits == pytest.approx(together, abs=1e-4)
 
-    def test_held_out_answers_say_how_they_were_had(self, learnt: Learnt, lesson: Lesson) -> None:
+    def test_held_out_answers_say_how_they_were_had(self, learnt: FitResult, training: TrainingData) -> None:
         held = ~np.isnan(learnt.held_out[:, 0])
         if learnt.measured_by == "grouped cross-validation":
             assert held.all()
         else:
             assert learnt.measured_by == "validation split"
-            assert np.array_equal(held, lesson.splits == "val")
+            assert np.array_equal(held, training.splits == "val")
 
     def test_it_comes_back_from_its_file(
-        self, learner: Learner, learnt: Learnt, lesson: Lesson, settings: Settings
+        self, learner: Learner, learnt: FitResult, training: TrainingData, settings: Settings
     ) -> None:
         model = learnt.model
         data = model.to_bytes()
-        again = open_learner(settings.train, settings.seed).load(data, model.preprocessing, len(lesson.class_names))
+        again = open_learner(settings.train, settings.seed).load(data, model.preprocessing, len(training.class_names))
         assert again.to_bytes() == data
         assert (again.temperature, again.file_name) == (model.temperature, model.file_name)
-        assert np.array_equal(again.answer(lesson.pictures).logits, model.answer(lesson.pictures).logits)
+        assert np.array_equal(again.predict(training.pictures).logits, model.predict(training.pictures).logits)
 
     @pytest.mark.parametrize("cut", [0, 100, -1])
-    def test_a_file_cut_short_is_no_model(self, learner: Learner, learnt: Learnt, lesson: Lesson, cut: int) -> None:
+    def test_a_file_cut_short_is_no_model(
+        self, learner: Learner, learnt: FitResult, training: TrainingData, cut: int
+    ) -> None:
         with pytest.raises(NotReady) as caught:
-            learner.load(learnt.model.to_bytes()[:cut], learnt.model.preprocessing, len(lesson.class_names))
+            learner.load(learnt.model.to_bytes()[:cut], learnt.model.preprocessing, len(training.class_names))
         assert caught.value.hint
 
-    def test_the_same_seed_gives_the_same_bytes(self, learnt: Learnt, lesson: Lesson, settings: Settings) -> None:
-        again = open_learner(settings.train, settings.seed).learn(lesson)
+    def test_the_same_seed_gives_the_same_bytes(
+        self, learnt: FitResult, training: TrainingData, settings: Settings
+    ) -> None:
+        again = open_learner(settings.train, settings.seed).fit(training)
         assert again.model.to_bytes() == learnt.model.to_bytes()
         assert np.array_equal(again.held_out, learnt.held_out, equal_nan=True)
 
-    def test_folds_are_answered_by_what_never_saw_them(self, learner: Learner, learnt: Learnt, lesson: Lesson) -> None:
-        folds = group_folds(lesson.labels, lesson.groups, 2, lesson.seed)
-        found = learner.hold_out(lesson, folds, learnt.model)
-        assert found.shape == (len(lesson.labels), len(lesson.class_names)) and np.isfinite(found).all()
-        wrong = np.where(np.isin(np.arange(len(lesson.labels)), folds[0][1]), (lesson.labels + 1) % 3, lesson.labels)
-        swapped = learner.hold_out(replace(lesson, labels=wrong), folds[:1], learnt.model)
+    def test_folds_are_answered_by_what_never_saw_them(
+        self, learner: Learner, learnt: FitResult, training: TrainingData
+    ) -> None:
+        folds = group_folds(training.labels, training.groups, 2, training.seed)
+        found = learner.predict_held_out(training, folds, learnt.model)
+        assert found.shape == (len(training.labels), len(training.class_names)) and np.isfinite(found).all()
+        wrong = np.where(
+            np.isin(np.arange(len(training.labels)), folds[0][1]), (training.labels + 1) % 3, training.labels
+        )
+        swapped = learner.predict_held_out(replace(training, labels=wrong), folds[:1], learnt.model)
         assert np.array_equal(swapped[folds[0][1]], found[folds[0][1]]), "labels held out change nothing"
 
-    def test_the_guide_answers_as_the_model(self, learnt: Learnt, lesson: Lesson) -> None:
+    def test_the_guide_answers_as_the_model(self, learnt: FitResult, training: TrainingData) -> None:
         model = learnt.model
-        answers = model.answer(lesson.pictures, exact=True)
+        answers = model.predict(training.pictures, exact=True)
         rows = root(answers.features)
-        familiarity = fit_familiarity(rows, lesson.labels)
+        familiarity = fit_familiarity(rows, training.labels)
         session = onnxruntime.InferenceSession(model.export(familiarity), providers=["CPUExecutionProvider"])
-        squares = lesson.pictures.squares(model.preprocessing)
+        squares = training.pictures.squares(model.preprocessing)
         assert isinstance(squares, np.ndarray)
         probs, features, known = session.run(["probs", "features", "familiarity"], {"image": squares})
         assert probs == pytest.approx(softmax(answers.logits / model.temperature), abs=1e-4)
         assert features == pytest.approx(answers.features, abs=1e-3, rel=1e-3)
         assert known == pytest.approx(familiarity.score(rows), abs=1e-3)
 
-    def test_one_class_cannot_be_told_apart(self, learner: Learner, lesson: Lesson) -> None:
-        same = replace(lesson, labels=np.zeros_like(lesson.labels), class_names=lesson.class_names[:1])
+    def test_one_class_cannot_be_told_apart(self, learner: Learner, training: TrainingData) -> None:
+        same = replace(training, labels=np.zeros_like(training.labels), class_names=training.class_names[:1])
         with pytest.raises(InputUnusable, match="one class"):
-            learner.learn(same)
+            learner.fit(same)
 
 
 # ---- found by name
@@ -162,10 +172,10 @@ class Mine:
     def __init__(self, settings: TrainSettings, seed: int) -> None:
         self.seed = seed
 
-    def learn(self, lesson: Lesson) -> Iterator[None]:
+    def fit(self, training: TrainingData) -> Iterator[None]:
         yield
 
-    hold_out = load = learn
+    predict_held_out = load = fit
 
 
 def test_other_packages_add_theirs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ LR = Space({"loop.lr": Floats(1e-5, 1e-1, log=True)})
 SCRIPT = Path(__file__).parents[1] / "kill_tuning.py"
 
 
-class Said(SilentProgress):
+class RecordedLines(SilentProgress):
     """A progress that remembers."""
 
     def __init__(self) -> None:
@@ -287,7 +287,7 @@ def test_a_trial_that_fails_is_the_end_of_that_trial_only(study: Study) -> None:
             call.report(1, math.nan)
         return math.inf if call.number == 6 else 0.5
 
-    progress = Said()
+    progress = RecordedLines()
     ended = run_trials(failing, study, Limits(7), progress)
     rows = study.rows()
     assert [row.state for row in rows] == ["complete", "failed", "failed"] * 2 + ["failed"]
@@ -679,7 +679,7 @@ def test_searching_does_not_take_the_projects_lock(tmp_path: Path) -> None:
 
 def test_progress_counts_what_was_done_before(study: Study) -> None:
     run(study, 3)
-    progress = Said()
+    progress = RecordedLines()
     begun = time.monotonic()
     ended = run_trials(by_lr, study, Limits(5), progress)
     assert (progress.steps, ended.trials) == (5, 2) and ended.seconds <= time.monotonic() - begun

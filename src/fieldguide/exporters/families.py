@@ -19,7 +19,7 @@ __all__ = ["Fitted", "add_probs"]
 _ABSENT = -50.0
 _DOUBT = 1e-3
 
-Learnt = Mapping[str, NDArray[Any]]
+FitResult = Mapping[str, NDArray[Any]]
 
 
 class Fitted(Protocol):
@@ -38,7 +38,7 @@ class Fitted(Protocol):
         """(d,), what is left is divided by."""
 
     @property
-    def learnt(self) -> Learnt:
+    def learnt(self) -> FitResult:
         """The arrays of its family."""
 
     @property
@@ -78,11 +78,11 @@ def _layer(graph: Graph, rows: str, weights: NDArray[Any], bias: NDArray[Any]) -
     return graph.add("Add", product, bias.astype(np.float64))
 
 
-def _add_linear(graph: Graph, rows: str, learnt: Learnt) -> str:
+def _add_linear(graph: Graph, rows: str, learnt: FitResult) -> str:
     return _layer(graph, graph.cast(rows, "float64"), learnt["weights"], learnt["bias"])
 
 
-def _add_mlp(graph: Graph, rows: str, learnt: Learnt) -> str:
+def _add_mlp(graph: Graph, rows: str, learnt: FitResult) -> str:
     found = graph.cast(rows, "float64")
     last = len(learnt) // 2 - 1
     for layer in range(last + 1):
@@ -91,7 +91,7 @@ def _add_mlp(graph: Graph, rows: str, learnt: Learnt) -> str:
     return found
 
 
-def _add_svm(graph: Graph, rows: str, learnt: Learnt) -> str:
+def _add_svm(graph: Graph, rows: str, learnt: FitResult) -> str:
     """The sum, over a class's pairs, of the log-sigmoid of its margin."""
     wide, vectors = graph.cast(rows, "float64"), learnt["vectors"].astype(np.float64)
     own = graph.add("ReduceSum", graph.add("Mul", wide, wide), ints(1), keepdims=1)
@@ -116,7 +116,7 @@ def _add_svm(graph: Graph, rows: str, learnt: Learnt) -> str:
     return graph.add("Add", graph.add("MatMul", wins, eye[first]), graph.add("MatMul", losses, eye[second]))
 
 
-def _add_leaves(graph: Graph, rows: str, learnt: Learnt) -> str:
+def _add_leaves(graph: Graph, rows: str, learnt: FitResult) -> str:
     """(n, trees, m) float64 values of the leaves that the rows come to: all trees take a step at a time."""
     from onnx import TensorProto, helper
 
@@ -151,11 +151,11 @@ def _add_leaves(graph: Graph, rows: str, learnt: Learnt) -> str:
     return graph.cast(graph.add("Gather", learnt["values"], leaf), "float64")
 
 
-def _add_forest(graph: Graph, rows: str, learnt: Learnt) -> str:
+def _add_forest(graph: Graph, rows: str, learnt: FitResult) -> str:
     shares = graph.add("ReduceMean", _add_leaves(graph, rows, learnt), axes=[1], keepdims=0)
     return graph.add("Log", graph.add("Add", shares, doubles(_DOUBT)))
 
 
-def _add_boosting(graph: Graph, rows: str, learnt: Learnt) -> str:
+def _add_boosting(graph: Graph, rows: str, learnt: FitResult) -> str:
     steps = graph.add("Squeeze", _add_leaves(graph, rows, learnt), ints(2))
     return _layer(graph, steps, learnt["sign"], learnt["bias"])

@@ -85,7 +85,7 @@ def _added(entry: EntryPoint, settings: TrainSettings, seed: int) -> Learner:
     try:
         made: Any = entry.load()
         learner: Learner = made(settings, seed)
-        fits = callable(learner.learn) and callable(learner.hold_out) and learner.name == entry.name
+        fits = callable(learner.fit) and callable(learner.predict_held_out) and learner.name == entry.name
     except (ImportError, AttributeError, SyntaxError, TypeError, ValueError, LookupError, OSError) as error:
         raise SettingsError(f"the learner '{entry.name}' cannot be used: {error}", hint) from error
     if not fits:

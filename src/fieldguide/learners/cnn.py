@@ -1,6 +1,6 @@
 """The learner that begins with nothing: a small network trained from scratch.
 
-Knows nothing about projects: a lesson in, what was learnt out.
+Knows nothing about projects: a training in, what was learnt out.
 """
 
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldguide.learners.contract import Fold, Learnt, Lesson, Model
+from fieldguide.learners.contract import FitResult, Fold, Model, TrainingData
 from fieldguide.learners.networked import Plan, hold_out_network, learn_network, load_network, loop_settings
 from fieldguide.learners.networks import Network, build_network
 from fieldguide.records import Preprocessing
@@ -50,13 +50,13 @@ class CnnLearner:
         """
         return build_network(self._settings.network, classes, self._settings.side(_SIDE), self._seed)
 
-    def learn(self, lesson: Lesson) -> Learnt:
+    def fit(self, training: TrainingData) -> FitResult:
         """As `learn_network`."""
-        return learn_network(lesson, self._plan())
+        return learn_network(training, self._plan())
 
-    def hold_out(self, lesson: Lesson, folds: Sequence[Fold], like: Model) -> NDArray[np.float64]:
+    def predict_held_out(self, training: TrainingData, folds: Sequence[Fold], like: Model) -> NDArray[np.float64]:
         """As `hold_out_network`."""
-        return hold_out_network(lesson, folds, self._plan())
+        return hold_out_network(training, folds, self._plan())
 
     def load(self, data: bytes, preprocessing: Preprocessing, classes: int) -> Model:
         """As `load_network`."""

@@ -1,6 +1,6 @@
 """The learner that sees only colours: 18 features of a picture, and the best of five families of small classifiers.
 
-Knows nothing about projects: a lesson in, what was learnt out. The features are those of the prepared square, as the
+Knows nothing about projects: a training in, what was learnt out. The features are those of the prepared square, as the
 guide computes them, to the bit.
 """
 
@@ -16,7 +16,7 @@ from fieldguide.errors import NotReady
 from fieldguide.exporters.colour import export_colour
 from fieldguide.features import Pictures, Way
 from fieldguide.learners.colour_features import FEATURE_NAMES, TABLES, colour_features
-from fieldguide.learners.contract import Answers, Fold, Learnt, Lesson, Model, check_classes
+from fieldguide.learners.contract import FitResult, Fold, Model, Outputs, TrainingData, check_classes
 from fieldguide.learners.families import Choice, Classifier, Material
 from fieldguide.learners.fitting import fit_classifier
 from fieldguide.learners.headfit import group_folds
@@ -62,7 +62,7 @@ class ColourModel:
         arrays = (*self.classifier.learnt.values(), self.classifier.mean, self.classifier.scale)
         return sum(int(np.size(one)) for one in arrays)
 
-    def answer(self, pictures: Pictures, *, exact: bool = False) -> Answers:
+    def predict(self, pictures: Pictures, *, exact: bool = False) -> Outputs:
         """What it says of pictures; it is always exact.
 
         Raises:
@@ -72,7 +72,7 @@ class ColourModel:
             NoPermission: the project cannot be written.
         """
         features = pictures.compute(_WAY, self.preprocessing)
-        return Answers(self.classifier.logits(features), features)
+        return Outputs(self.classifier.logits(features), features)
 
     def export(self, familiarity: Familiarity) -> bytes:
         """The bytes of `model.onnx`.
@@ -97,7 +97,7 @@ class ColourLearner:
         self._settings = settings
         self._seed = seed
 
-    def learn(self, lesson: Lesson) -> Learnt:
+    def fit(self, training: TrainingData) -> FitResult:
         """The best classifier by grouped cross-validation, fitted on all that may be learnt from.
 
         Raises:
@@ -106,27 +106,27 @@ class ColourLearner:
             DiskFull: no space for the features.
             NoPermission: the folder cannot be written.
         """
-        check_classes(lesson)
+        check_classes(training)
         side = self._settings.side(_SIDE)
         preprocessing = Preprocessing(size=side, fit=self._settings.fits()[0], resize_shorter=round(side / 0.875))
-        material = self._material(lesson, preprocessing)
-        folds = group_folds(lesson.labels, lesson.groups, lesson.folds, lesson.seed)
-        found = self._search(material, folds, lesson.pictures.progress)
+        material = self._material(training, preprocessing)
+        folds = group_folds(training.labels, training.groups, training.folds, training.seed)
+        found = self._search(material, folds, training.pictures.progress)
         classifier = fit_classifier(material, found.choice, found.temperature)
         best = self._best_of_each(material, found)
-        lesson.pictures.progress.start("which features matter", None)
+        training.pictures.progress.start("which features matter", None)
         evens = self._settings.loop.imbalance != "none"
-        balance = class_balance(lesson.labels, len(lesson.class_names), "weights" if evens else "none")
+        balance = class_balance(training.labels, len(training.class_names), "weights" if evens else "none")
         files = {"families.csv": _table(found).encode(), **_weigh_features(material, folds, found)}
-        files["balance.csv"] = balance_csv(balance, lesson.class_names).encode()
+        files["balance.csv"] = balance_csv(balance, training.class_names).encode()
         chosen = {"family": str(found.choice), "imbalance": self._settings.loop.imbalance}
         model = ColourModel(classifier, preprocessing)
-        return Learnt(model, found.logits, "grouped cross-validation", chosen=chosen, tried=best, files=files)
+        return FitResult(model, found.logits, "grouped cross-validation", chosen=chosen, tried=best, files=files)
 
-    def _material(self, lesson: Lesson, preprocessing: Preprocessing) -> Material:
+    def _material(self, training: TrainingData, preprocessing: Preprocessing) -> Material:
         """What there is to learn from."""
-        features = lesson.pictures.compute(_WAY, preprocessing)
-        return Material(features, lesson.labels, self._seed, self._settings.loop.imbalance != "none")
+        features = training.pictures.compute(_WAY, preprocessing)
+        return Material(features, training.labels, self._seed, self._settings.loop.imbalance != "none")
 
     def _search(self, material: Material, folds: Sequence[Fold], progress: Progress) -> Found:
         """The best choice."""
@@ -145,7 +145,7 @@ class ColourLearner:
             best[one.choice.family] = max(share, best.get(one.choice.family, 0.0))
         return best
 
-    def hold_out(self, lesson: Lesson, folds: Sequence[Fold], like: Model) -> NDArray[np.float64]:
+    def predict_held_out(self, training: TrainingData, folds: Sequence[Fold], like: Model) -> NDArray[np.float64]:
         """(n, classes) logits, each picture's by the same choice fitted without its fold.
 
         Raises:
@@ -153,7 +153,7 @@ class ColourLearner:
             NoPermission: the folder cannot be written.
         """
         assert isinstance(like, ColourModel)
-        return held_out_scores(self._material(lesson, like.preprocessing), folds, like.classifier.choice)
+        return held_out_scores(self._material(training, like.preprocessing), folds, like.classifier.choice)
 
     def load(self, data: bytes, preprocessing: Preprocessing, classes: int) -> Model:
         """The model in a file.

@@ -1,6 +1,6 @@
 """What every learner is, and what passes between one and the stages: pictures in, a model out.
 
-Knows nothing about how anything is learnt. There is no place here for test pictures: a lesson holds those that may be
+Knows nothing about how anything is learnt. There is no place here for test pictures: a training holds those that may be
 learnt from.
 """
 
@@ -19,10 +19,10 @@ from fieldguide.project.dataset import Dataset
 from fieldguide.records import Preprocessing
 from fieldguide.settings import Settings
 
-__all__ = ["Answers", "Fold", "Learner", "Learnt", "Lesson", "Model", "Said", "check_classes"]
+__all__ = ["FitResult", "Fold", "Learner", "Model", "Outputs", "Scalar", "TrainingData", "check_classes"]
 
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
-Said = str | int | float
+Scalar = str | int | float
 
 
 def _ignore(step: int, value: float) -> None:
@@ -30,7 +30,7 @@ def _ignore(step: int, value: float) -> None:
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingData:
     """Pictures to learn from.
 
     Attributes:
@@ -41,8 +41,8 @@ class Lesson:
         class_names: in the order of the model's answers.
         seed: all randomness follows from it.
         folds: of cross-validation.
-        keep: the folder where what is unfinished lies, so that the lesson can be gone on with; None keeps nothing.
-        watch: told from time to time of a step (from 1) and the accuracy on val so far; what it raises ends the lesson.
+        keep: the folder where what is unfinished lies, so that the training can be gone on with; None keeps nothing.
+        watch: told from time to time of a step (from 1) and the accuracy on val so far; what it raises ends it.
     """
 
     pictures: Pictures
@@ -56,12 +56,12 @@ class Lesson:
     watch: Callable[[int, float], None] = _ignore
 
     @classmethod
-    def of(cls, data: Dataset, pictures: Pictures, settings: Settings, keep: Path | None = None) -> "Lesson":
-        """The lesson that a dataset makes, whose pictures these are."""
+    def of(cls, data: Dataset, pictures: Pictures, settings: Settings, keep: Path | None = None) -> "TrainingData":
+        """The training that a dataset makes, whose pictures these are."""
         more = settings.learning_seed, settings.train.folds, keep
         return cls(pictures, data.labels, data.groups, data.splits, data.class_names, *more)
 
-    def take(self, chosen: NDArray[np.intp]) -> "Lesson":
+    def take(self, chosen: NDArray[np.intp]) -> "TrainingData":
         """The pictures at these places, in that order."""
         return replace(
             self, pictures=self.pictures.take(chosen), labels=self.labels[chosen], splits=self.splits[chosen],
@@ -74,7 +74,7 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class Answers:
+class Outputs:
     """What a model says of n pictures.
 
     Attributes:
@@ -109,7 +109,7 @@ class Model(Protocol):
     def file_name(self) -> str:
         """What its file is called."""
 
-    def answer(self, pictures: Pictures, *, exact: bool = False) -> Answers:
+    def predict(self, pictures: Pictures, *, exact: bool = False) -> Outputs:
         """What it says of pictures; `exact`: in the arithmetic of the guide, float32, whatever it learnt with.
 
         Raises:
@@ -131,8 +131,8 @@ class Model(Protocol):
 
 
 @dataclass(frozen=True)
-class Learnt:
-    """What came of a lesson.
+class FitResult:
+    """What came of a training.
 
     Attributes:
         model: what was learnt.
@@ -149,19 +149,19 @@ class Learnt:
     held_out: NDArray[np.float64]
     measured_by: str
     backbone: str = ""
-    chosen: Mapping[str, Said] = field(default_factory=dict)
+    chosen: Mapping[str, Scalar] = field(default_factory=dict)
     tried: Mapping[str, float] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
     folders: Mapping[str, Path] = field(default_factory=dict)
 
 
-def check_classes(lesson: Lesson) -> None:
+def check_classes(training: TrainingData) -> None:
     """Nothing; there are at least two classes.
 
     Raises:
         InputUnusable: there is only one.
     """
-    if len(np.unique(lesson.labels)) < 2:
+    if len(np.unique(training.labels)) < 2:
         message = "all pictures are of one class: there is nothing to tell apart"
         raise InputUnusable(message, "add pictures of another class")
 
@@ -177,8 +177,8 @@ class Learner(Protocol):
     def is_quick(self) -> bool:
         """Whether it learns in seconds once features are computed, so that cross-validation costs little."""
 
-    def learn(self, lesson: Lesson) -> Learnt:
-        """What came of the lesson.
+    def fit(self, training: TrainingData) -> FitResult:
+        """What came of the training.
 
         Raises:
             SettingsError: the settings cannot be.
@@ -188,16 +188,16 @@ class Learner(Protocol):
             NoPermission: a folder cannot be written.
         """
 
-    def hold_out(self, lesson: Lesson, folds: Sequence[Fold], like: Model) -> NDArray[np.float64]:
+    def predict_held_out(self, training: TrainingData, folds: Sequence[Fold], like: Model) -> NDArray[np.float64]:
         """(n, classes) logits, each picture's by something that never learnt from its fold; NaN where no fold has it.
 
         Args:
-            lesson: the pictures.
+            training: the pictures.
             folds: pairs of places, to learn from and held out.
             like: a model of this learner: what it chose is chosen again.
 
         Raises:
-            SettingsError: as `learn`.
+            SettingsError: as `fit`.
             MissingExtra: something optional is not installed.
             DiskFull: no space.
             NoPermission: a folder cannot be written.

@@ -21,7 +21,7 @@ __all__ = ["FAMILIES", "Choice", "Classifier", "Family", "Material"]
 
 Family = Literal["svm", "mlp", "logistic", "forest", "boosting"]
 Rows = NDArray[np.float32]
-Learnt = Mapping[str, NDArray[Any]]
+FitResult = Mapping[str, NDArray[Any]]
 Doubles = NDArray[np.float64]
 
 FAMILIES: tuple[Family, ...] = get_args(Family)
@@ -92,7 +92,7 @@ class Classifier:
     choice: Choice
     mean: NDArray[np.float32]
     scale: NDArray[np.float32]
-    learnt: Learnt
+    learnt: FitResult
     seen: NDArray[np.int64]
     classes: int
     temperature: float = 1.0
@@ -158,11 +158,11 @@ def _hashable(value: Any) -> Any:
 # ---- logits of scaled rows, (n, k) of (n, d)
 
 
-def _linear_logits(rows: Rows, learnt: Learnt) -> Doubles:
+def _linear_logits(rows: Rows, learnt: FitResult) -> Doubles:
     return np.asarray(rows.astype(np.float64) @ learnt["weights"] + learnt["bias"])
 
 
-def _mlp_logits(rows: Rows, learnt: Learnt) -> Doubles:
+def _mlp_logits(rows: Rows, learnt: FitResult) -> Doubles:
     found = rows.astype(np.float64)
     last = len(learnt) // 2 - 1
     for layer in range(last + 1):
@@ -171,7 +171,7 @@ def _mlp_logits(rows: Rows, learnt: Learnt) -> Doubles:
     return np.asarray(found)
 
 
-def _svm_logits(rows: Rows, learnt: Learnt) -> Doubles:
+def _svm_logits(rows: Rows, learnt: FitResult) -> Doubles:
     """The sum, over a class's pairs, of the log-sigmoid of its margin.
 
     A margin just above 0 is worth little more than one just below: smoother than votes, which scikit-learn counts,
@@ -192,7 +192,7 @@ def _svm_logits(rows: Rows, learnt: Learnt) -> Doubles:
     return np.asarray((np.minimum(margins, 0) - soft) @ eye[first] + (np.minimum(-margins, 0) - soft) @ eye[second])
 
 
-def _leaf_values(rows: Rows, learnt: Learnt) -> Doubles:
+def _leaf_values(rows: Rows, learnt: FitResult) -> Doubles:
     """(n, trees, m) values of the leaves that the rows come to."""
     place = np.broadcast_to(learnt["start"], (len(rows), len(learnt["start"])))
     for _ in range(int(learnt["depth"])):
@@ -202,11 +202,11 @@ def _leaf_values(rows: Rows, learnt: Learnt) -> Doubles:
     return np.asarray(learnt["values"][place - forks])
 
 
-def _forest_logits(rows: Rows, learnt: Learnt) -> Doubles:
+def _forest_logits(rows: Rows, learnt: FitResult) -> Doubles:
     return np.asarray(np.log(_leaf_values(rows, learnt).mean(axis=1) + _DOUBT))
 
 
-def _boosting_logits(rows: Rows, learnt: Learnt) -> Doubles:
+def _boosting_logits(rows: Rows, learnt: FitResult) -> Doubles:
     return np.asarray(_leaf_values(rows, learnt)[:, :, 0] @ learnt["sign"] + learnt["bias"])
 
 

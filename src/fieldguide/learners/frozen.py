@@ -20,7 +20,7 @@ from fieldguide.errors import NotReady
 from fieldguide.exporters.onnx import count_numbers, export_model
 from fieldguide.features import Pictures, Runtime, cache_folder, hash_file, open_runner
 from fieldguide.learners.backbones import BackboneChoice, backbone_model, backbone_norm, backbone_widths, depths
-from fieldguide.learners.contract import Answers, Fold, Learnt, Lesson, Model, Said, check_classes
+from fieldguide.learners.contract import FitResult, Fold, Model, Outputs, Scalar, TrainingData, check_classes
 from fieldguide.learners.deepheads import fit_deep_head, hold_out_deep_head
 from fieldguide.learners.headfit import (
     Head,
@@ -79,7 +79,7 @@ class FrozenModel:
         head = sum(layer.weights.size + layer.bias.size for layer in self.head.layers)
         return count_numbers(self.backbone.read_bytes()) + head
 
-    def answer(self, pictures: Pictures, *, exact: bool = False) -> Answers:
+    def predict(self, pictures: Pictures, *, exact: bool = False) -> Outputs:
         """What it says of pictures; exact: by features in float32.
 
         Raises:
@@ -89,7 +89,7 @@ class FrozenModel:
             NoPermission: the project cannot be written.
         """
         features = pictures.embed(self.backbone, self.preprocessing, "onnxruntime" if exact else self.runtime)
-        return Answers(self.head.logits(features), features[:, : self.top].copy())  # a view would hold all of them
+        return Outputs(self.head.logits(features), features[:, : self.top].copy())  # a view would hold all of them
 
     def export(self, familiarity: Familiarity) -> bytes:
         """The bytes of `model.onnx`.
@@ -121,19 +121,19 @@ class FrozenLearner:
         mean, std = backbone_norm(self._choice)
         return Preprocessing(size=side, fit=fit, resize_shorter=round(side / 0.875), mean=mean, std=std)
 
-    def _open(self, lesson: Lesson) -> tuple[Path, Runtime]:
+    def _open(self, training: TrainingData) -> tuple[Path, Runtime]:
         """The backbone's ONNX file, and what runs it.
 
         Raises:
             SettingsError: no such backbone, no embedded weights for it, or a square that it cannot take.
             MissingExtra: something optional is not installed.
         """
-        lesson.pictures.progress.start(f"preparing {self._choice.name}", None)
+        training.pictures.progress.start(f"preparing {self._choice.name}", None)
         preprocessing = self._preprocessing("squash")
         path = backbone_model(self._choice, preprocessing, cache_folder())
-        return path, lesson.pictures.choose_runtime(path, preprocessing.size)
+        return path, training.pictures.choose_runtime(path, preprocessing.size)
 
-    def learn(self, lesson: Lesson) -> Learnt:
+    def fit(self, training: TrainingData) -> FitResult:
         """The head, the way of looking chosen by validation.
 
         Raises:
@@ -143,28 +143,28 @@ class FrozenLearner:
             DiskFull: no space for the features; those written before stay.
             NoPermission: the project or the cache cannot be written.
         """
-        check_classes(lesson)
-        path, runtime = self._open(lesson)
-        (fit, depth), tried = self._try_ways(lesson, path, runtime)
+        check_classes(training)
+        path, runtime = self._open(training)
+        (fit, depth), tried = self._try_ways(training, path, runtime)
         preprocessing = self._preprocessing(fit)
         widths = backbone_widths(self._choice, preprocessing.size)
-        features = lesson.pictures.embed(path, preprocessing, runtime)[:, : widths[depth]]
+        features = training.pictures.embed(path, preprocessing, runtime)[:, : widths[depth]]
         open_runner.cache_clear()  # the head needs its memory
-        lesson.pictures.progress.start("fitting the head", None)
-        head, held_out = self._fit(features, lesson)
+        training.pictures.progress.start("fitting the head", None)
+        head, held_out = self._fit(features, training)
         model = FrozenModel(head, path, hash_file(path), widths["top"], preprocessing, runtime)
-        chosen: dict[str, Said] = {"layers read": depth, "head": self._settings.head}
+        chosen: dict[str, Scalar] = {"layers read": depth, "head": self._settings.head}
         if self._settings.head == "linear":
             chosen["strength C"] = f"{head.strength:g}"
         chosen["imbalance"] = self._settings.loop.imbalance
         evened: Imbalance = "none" if self._settings.loop.imbalance == "none" else "oversample"
-        balance = class_balance(lesson.labels, len(lesson.class_names), evened)
-        files = {"balance.csv": balance_csv(balance, lesson.class_names).encode()}
-        return Learnt(model, held_out, "grouped cross-validation", self._choice.name, chosen, tried, files)
+        balance = class_balance(training.labels, len(training.class_names), evened)
+        files = {"balance.csv": balance_csv(balance, training.class_names).encode()}
+        return FitResult(model, held_out, "grouped cross-validation", self._choice.name, chosen, tried, files)
 
-    def _fit(self, features: NDArray[np.float32], lesson: Lesson) -> tuple[Head, NDArray[np.float64]]:
+    def _fit(self, features: NDArray[np.float32], training: TrainingData) -> tuple[Head, NDArray[np.float64]]:
         """The head fitted on all, and its held-out logits."""
-        folds, labels = self._folds(lesson), lesson.labels
+        folds, labels = self._folds(training), training.labels
         if self._settings.head != "linear":
             held_out = self._hold_out(features, labels, folds, 0.0)
             head = self._fit_evened(features, labels, 0.0)
@@ -194,7 +194,7 @@ class FrozenLearner:
             return held_out_logits(features, labels, folds, strength)
         return hold_out_deep_head(features, labels, folds, self._settings.head, self._seed)
 
-    def _try_ways(self, lesson: Lesson, path: Path, runtime: Runtime) -> tuple[Way, dict[str, float]]:
+    def _try_ways(self, training: TrainingData, path: Path, runtime: Runtime) -> tuple[Way, dict[str, float]]:
         """The way of fitting and the depth to use, and the grouped cross-validated accuracy of each that was tried.
 
         The first whose log loss is within a standard error of the best, shallow before deep, in each the ways of
@@ -206,11 +206,11 @@ class FrozenLearner:
         ways = [(fit, depth) for depth in wanted for fit in chosen.fits()]
         if len(ways) == 1:
             return ways[0], {}
-        sample = _sample(lesson)
+        sample = _sample(training)
         widths = backbone_widths(self._choice, self._preprocessing("squash").size)
         fits = chosen.fits()
         features = {fit: sample.pictures.embed(path, self._preprocessing(fit), runtime) for fit in fits}
-        folds, progress = self._folds(sample), lesson.pictures.progress
+        folds, progress = self._folds(sample), training.pictures.progress
         progress.start("choosing how to look", len(ways))
         scores: dict[str, float] = {}
         losses = []
@@ -222,10 +222,10 @@ class FrozenLearner:
             progress.advance()
         return ways[choose_within_error(losses)], scores
 
-    def _folds(self, lesson: Lesson) -> list[Fold]:
-        return group_folds(lesson.labels, lesson.groups, lesson.folds, lesson.seed)
+    def _folds(self, training: TrainingData) -> list[Fold]:
+        return group_folds(training.labels, training.groups, training.folds, training.seed)
 
-    def hold_out(self, lesson: Lesson, folds: Sequence[Fold], like: Model) -> NDArray[np.float64]:
+    def predict_held_out(self, training: TrainingData, folds: Sequence[Fold], like: Model) -> NDArray[np.float64]:
         """(n, classes) logits, each picture's by a head fitted without its fold.
 
         Raises:
@@ -233,9 +233,9 @@ class FrozenLearner:
             NoPermission: the project cannot be written.
         """
         assert isinstance(like, FrozenModel)
-        features = lesson.pictures.embed(like.backbone, like.preprocessing, like.runtime)[:, : like.head.width]
+        features = training.pictures.embed(like.backbone, like.preprocessing, like.runtime)[:, : like.head.width]
         open_runner.cache_clear()
-        return self._hold_out(features, lesson.labels, folds, like.head.strength)
+        return self._hold_out(features, training.labels, folds, like.head.strength)
 
     def load(self, data: bytes, preprocessing: Preprocessing, classes: int) -> Model:
         """The model in a file.
@@ -258,11 +258,11 @@ class FrozenLearner:
         return FrozenModel(head, path, digest, top, preprocessing, runtime)
 
 
-def _sample(lesson: Lesson) -> Lesson:
-    """At most 1,500 pictures of the lesson, in an order that has nothing to do with their own."""
-    count = len(lesson.labels)
+def _sample(training: TrainingData) -> TrainingData:
+    """At most 1,500 pictures of the training, in an order that has nothing to do with their own."""
+    count = len(training.labels)
     if count <= _TRIAL_IMAGES:
-        return lesson
-    names = [name for name, _ in lesson.pictures.images]
+        return training
+    names = [name for name, _ in training.pictures.images]
     order = sorted(range(count), key=lambda index: hashlib.sha256(names[index].encode()).hexdigest())
-    return lesson.take(np.array(sorted(order[:_TRIAL_IMAGES])))
+    return training.take(np.array(sorted(order[:_TRIAL_IMAGES])))

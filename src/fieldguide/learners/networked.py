@@ -1,4 +1,4 @@
-"""What the learners that train a network share: the lesson as a training, the network as a model.
+"""What the learners that train a network share: the training as a training, the network as a model.
 
 Knows nothing about which network: what builds it comes in.
 """
@@ -18,7 +18,7 @@ from fieldguide.errors import MissingExtra, NotReady
 from fieldguide.exporters.network import export_network
 from fieldguide.features import Pictures, Runner, Squares, Way
 from fieldguide.learners.checkpoint import pack, unpack
-from fieldguide.learners.contract import Answers, Fold, Learnt, Lesson, Model, Said, check_classes
+from fieldguide.learners.contract import FitResult, Fold, Model, Outputs, Scalar, TrainingData, check_classes
 from fieldguide.learners.devices import placed
 from fieldguide.learners.headfit import group_folds
 from fieldguide.learners.loop import Keeping, train_network
@@ -92,7 +92,7 @@ class NetworkModel:
         """How many numbers it learnt."""
         return count_parameters(self.network)
 
-    def answer(self, pictures: Pictures, *, exact: bool = False) -> Answers:
+    def predict(self, pictures: Pictures, *, exact: bool = False) -> Outputs:
         """What it says of pictures; it is always exact.
 
         Raises:
@@ -103,7 +103,7 @@ class NetworkModel:
         """
         rows = pictures.compute(Way(f"network-{self._digest}", self.runtime, lambda: self._run), self.preprocessing)
         classes = self.network.classes
-        return Answers(rows[:, :classes].astype(np.float64), rows[:, classes:])
+        return Outputs(rows[:, :classes].astype(np.float64), rows[:, classes:])
 
     @cached_property
     def _digest(self) -> str:
@@ -153,7 +153,7 @@ def load_network(data: bytes, preprocessing: Preprocessing, build: Callable[[], 
     return NetworkModel(network, preprocessing, temperature, batch_size)
 
 
-def learn_network(lesson: Lesson, plan: Plan) -> Learnt:
+def learn_network(training: TrainingData, plan: Plan) -> FitResult:
     """What came of training on the train split, the epoch chosen by val.
 
     Raises:
@@ -165,41 +165,41 @@ def learn_network(lesson: Lesson, plan: Plan) -> Learnt:
         DiskFull: no space for a checkpoint; the ones before stay.
         NoPermission: the folder cannot be written.
     """
-    check_classes(lesson)
-    squares = lesson.pictures.squares(plan.preprocessing)
-    val = lesson.where("val")
-    network = plan.build(len(lesson.class_names))
+    check_classes(training)
+    squares = training.pictures.squares(plan.preprocessing)
+    val = training.where("val")
+    network = plan.build(len(training.class_names))
     with ExitStack() as stack:
-        board = stack.enter_context(Board(lesson.keep / "board")) if lesson.keep else None
-        trained = _train(lesson, plan, network, squares, board)
+        board = stack.enter_context(Board(training.keep / "board")) if training.keep else None
+        trained = _train(training, plan, network, squares, board)
         answers = _predict(network, squares, val, plan.loop)
         if board:
-            _show(board, lesson, plan, squares, answers)
-    if plan.crosses(len(lesson.labels)) or not len(val):
-        folds = group_folds(lesson.labels, lesson.groups, lesson.folds, lesson.seed)
+            _show(board, training, plan, squares, answers)
+    if plan.crosses(len(training.labels)) or not len(val):
+        folds = group_folds(training.labels, training.groups, training.folds, training.seed)
         last = trained.history[-1]
-        # a step that is known changes nothing: it only gives whoever watches a chance to end the lesson
-        tick = partial(lesson.watch, last.epoch, last.val_accuracy or 0.0)
-        held_out, measured_by = _hold_out(lesson, folds, plan, squares, tick), "grouped cross-validation"
+        # a step that is known changes nothing: it only gives whoever watches a chance to end the training
+        tick = partial(training.watch, last.epoch, last.val_accuracy or 0.0)
+        held_out, measured_by = _hold_out(training, folds, plan, squares, tick), "grouped cross-validation"
     else:
-        held_out, measured_by = np.full((len(lesson.labels), network.classes), np.nan), "validation split"
+        held_out, measured_by = np.full((len(training.labels), network.classes), np.nan), "validation split"
         held_out[val] = answers
     known = np.flatnonzero(~np.isnan(held_out[:, 0]))
-    temperature = fit_temperature(held_out[known], lesson.labels[known])
+    temperature = fit_temperature(held_out[known], training.labels[known])
     model = NetworkModel(network, plan.preprocessing, temperature, plan.loop.batch_size)
     files = history_curves(trained.history) | {
         "history.csv": history_csv(trained.history).encode(),
-        "balance.csv": balance_csv(trained.balance, lesson.class_names).encode(),
+        "balance.csv": balance_csv(trained.balance, training.class_names).encode(),
     }
-    folders = {"board": lesson.keep / "board"} if lesson.keep else {}
+    folders = {"board": training.keep / "board"} if training.keep else {}
     chosen = _chosen(network, trained, plan.loop)
-    return Learnt(model, held_out, measured_by, plan.backbone, chosen, files=files, folders=folders)
+    return FitResult(model, held_out, measured_by, plan.backbone, chosen, files=files, folders=folders)
 
 
-def _train(lesson: Lesson, plan: Plan, network: Network, squares: Squares, board: Board | None) -> Trained:
+def _train(training: TrainingData, plan: Plan, network: Network, squares: Squares, board: Board | None) -> Trained:
     """What came of the training; the board has heard of every epoch, those from before a kill too."""
-    examples = Examples(squares, lesson.labels, lesson.where("train"), lesson.where("val"))
-    keeping = _keeping(lesson, "whole")
+    examples = Examples(squares, training.labels, training.where("train"), training.where("val"))
+    keeping = _keeping(training, "whole")
     if not board:
         return train_network(network, examples, plan.loop, keeping)
     board.graph(network)
@@ -211,17 +211,17 @@ def _train(lesson: Lesson, plan: Plan, network: Network, squares: Squares, board
     return train_network(network, examples, plan.loop, replace(keeping, watch=watch))
 
 
-def _show(board: Board, lesson: Lesson, plan: Plan, squares: Squares, answers: NDArray[np.float32]) -> None:
+def _show(board: Board, training: TrainingData, plan: Plan, squares: Squares, answers: NDArray[np.float32]) -> None:
     """Nothing; the board has a confusion matrix of val, and pictures as the network saw them."""
-    labels = lesson.labels[lesson.where("val")]
-    board.confusion(confusion_matrix(labels, answers.argmax(axis=1), len(lesson.class_names)), lesson.class_names)
-    some = lesson.where("train")[:_SAMPLES]
+    labels = training.labels[training.where("val")]
+    board.confusion(confusion_matrix(labels, answers.argmax(axis=1), len(training.class_names)), training.class_names)
+    some = training.where("train")[:_SAMPLES]
     shown = np.stack([squares(int(index)) if callable(squares) else squares[index] for index in some])
-    names = [lesson.class_names[label] for label in lesson.labels[some]]
-    board.samples(draw_preview(shown, names, plan.loop.augment, lesson.seed))
+    names = [training.class_names[label] for label in training.labels[some]]
+    board.samples(draw_preview(shown, names, plan.loop.augment, training.seed))
 
 
-def _chosen(network: Network, trained: Trained, loop: LoopSettings) -> dict[str, Said]:
+def _chosen(network: Network, trained: Trained, loop: LoopSettings) -> dict[str, Scalar]:
     """What a person would ask of a training."""
     return {
         "network": network.name,
@@ -236,7 +236,7 @@ def _chosen(network: Network, trained: Trained, loop: LoopSettings) -> dict[str,
     }
 
 
-def hold_out_network(lesson: Lesson, folds: Sequence[Fold], plan: Plan) -> NDArray[np.float64]:
+def hold_out_network(training: TrainingData, folds: Sequence[Fold], plan: Plan) -> NDArray[np.float64]:
     """(n, classes) logits, each picture's by a network trained without its fold; NaN where no fold has it.
 
     Nothing chooses the epoch: each training runs to its end, so what is held out decides nothing.
@@ -248,20 +248,20 @@ def hold_out_network(lesson: Lesson, folds: Sequence[Fold], plan: Plan) -> NDArr
         DiskFull: no space for a checkpoint.
         NoPermission: the folder cannot be written.
     """
-    return _hold_out(lesson, folds, plan, lesson.pictures.squares(plan.preprocessing))
+    return _hold_out(training, folds, plan, training.pictures.squares(plan.preprocessing))
 
 
 def _hold_out(
-    lesson: Lesson, folds: Sequence[Fold], plan: Plan, squares: Squares, tick: Callable[[], None] = lambda: None
+    training: TrainingData, folds: Sequence[Fold], plan: Plan, squares: Squares, tick: Callable[[], None] = lambda: None
 ) -> NDArray[np.float64]:
     """As `hold_out_network`, with the squares at hand; `tick` is called after every epoch."""
     loop = replace(plan.loop, patience=0)
-    found = np.full((len(lesson.labels), len(lesson.class_names)), np.nan)
+    found = np.full((len(training.labels), len(training.class_names)), np.nan)
     nobody = np.zeros(0, np.intp)
     for number, (train, held) in enumerate(folds, 1):
-        network = plan.build(len(lesson.class_names))
-        keeping = replace(_keeping(lesson, f"fold-{number}"), watch=lambda row: tick())
-        train_network(network, Examples(squares, lesson.labels, train, nobody), loop, keeping)
+        network = plan.build(len(training.class_names))
+        keeping = replace(_keeping(training, f"fold-{number}"), watch=lambda row: tick())
+        train_network(network, Examples(squares, training.labels, train, nobody), loop, keeping)
         found[held] = _predict(network, squares, held, loop)
     return found
 
@@ -272,11 +272,11 @@ def _predict(network: Network, squares: Squares, indices: NDArray[np.intp], loop
         return predict(network, squares, indices, loop.batch_size).logits
 
 
-def _keeping(lesson: Lesson, name: str) -> Keeping:
-    """Where a training of the lesson keeps its checkpoints, and whom it tells."""
+def _keeping(training: TrainingData, name: str) -> Keeping:
+    """Where a training of the training keeps its checkpoints, and whom it tells."""
 
     def watch(row: EpochRow) -> None:
         if row.val_accuracy is not None:
-            lesson.watch(row.epoch, row.val_accuracy)
+            training.watch(row.epoch, row.val_accuracy)
 
-    return Keeping(lesson.keep / name if lesson.keep else None, lesson.pictures.progress, watch)
+    return Keeping(training.keep / name if training.keep else None, training.pictures.progress, watch)

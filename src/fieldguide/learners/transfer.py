@@ -1,6 +1,6 @@
 """The learner that builds on a backbone that already knows pictures: its head learns, or all of it.
 
-Knows nothing about projects: a lesson in, what was learnt out. In mode frozen features are computed once and kept, and
+Knows nothing about projects: data in, a model out. In mode frozen features are computed once and kept, and
 a head over them is fitted in seconds (`frozen`); in the others the network is trained (`networked`).
 """
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldguide.learners.backbones import BackboneChoice
-from fieldguide.learners.contract import Fold, Learnt, Lesson, Model
+from fieldguide.learners.contract import FitResult, Fold, Model, TrainingData
 from fieldguide.learners.frozen import FrozenLearner
 from fieldguide.learners.heads import attach_head
 from fieldguide.learners.networked import Plan, hold_out_network, learn_network, load_network, loop_settings
@@ -68,15 +68,15 @@ class TransferLearner:
         backbone = load_backbone(chosen.name, chosen.weights, side, sha256=chosen.sha256)
         return attach_head(backbone, self._settings.head, classes, self._seed)
 
-    def learn(self, lesson: Lesson) -> Learnt:
+    def fit(self, training: TrainingData) -> FitResult:
         """As `FrozenLearner.learn` or `learn_network`."""
-        return self._frozen.learn(lesson) if self.is_quick else learn_network(lesson, self._plan())
+        return self._frozen.fit(training) if self.is_quick else learn_network(training, self._plan())
 
-    def hold_out(self, lesson: Lesson, folds: Sequence[Fold], like: Model) -> NDArray[np.float64]:
-        """As `FrozenLearner.hold_out` or `hold_out_network`."""
+    def predict_held_out(self, training: TrainingData, folds: Sequence[Fold], like: Model) -> NDArray[np.float64]:
+        """As `FrozenLearner.predict_held_out` or `hold_out_network`."""
         if self.is_quick:
-            return self._frozen.hold_out(lesson, folds, like)
-        return hold_out_network(lesson, folds, self._plan())
+            return self._frozen.predict_held_out(training, folds, like)
+        return hold_out_network(training, folds, self._plan())
 
     def load(self, data: bytes, preprocessing: Preprocessing, classes: int) -> Model:
         """As `FrozenLearner.load` or `load_network`."""

@@ -21,7 +21,7 @@ from fieldguide.calibration import softmax
 from fieldguide.features import Pictures
 from fieldguide.images import decode, thumbnail_jpeg
 from fieldguide.learners import load_model
-from fieldguide.learners.contract import Lesson
+from fieldguide.learners.contract import TrainingData
 from fieldguide.learners.headfit import group_folds
 from fieldguide.metrics import accuracy, calibration_error, confusion_matrix, macro_f1, per_class_scores
 from fieldguide.pages import render
@@ -96,7 +96,7 @@ class _Exam:
         data = load_dataset(catalog)
         learner, model = load_model(run)
         pictures = Pictures(project, tuple(data.images.items()), settings, progress)
-        probs = softmax(model.answer(pictures).logits / model.temperature)
+        probs = softmax(model.predict(pictures).logits / model.temperature)
         test = np.flatnonzero(data.splits == "test")
         copies, copy_labels = load_copies(catalog, run.class_names)
         files = Counter(origin.sha256 for origin in catalog.origins())
@@ -109,20 +109,20 @@ class _Exam:
         progress.start("cross-validating", None)
         asked_of = hashlib.sha256((inputs(catalog, settings) + repr(times)).encode()).hexdigest()[:16]
         keep = project.runs_folder / f"unfinished-evaluate-{run.name}" / asked_of
-        lesson = replace(Lesson.of(data, pictures, settings, keep / "grouped"), seed=run.seed)
+        training = replace(TrainingData.of(data, pictures, settings, keep / "grouped"), seed=run.seed)
         folds = group_folds(data.labels, data.groups, settings.evaluate.folds, settings.seed)
-        cv_logits = learner.hold_out(lesson, folds, model)
+        cv_logits = learner.predict_held_out(training, folds, model)
         everything = Pictures(project, (*data.images.items(), *copies.items()), settings, progress)
         places = np.repeat(np.arange(len(everything)), times)
         shuffled = replace(
-            lesson, pictures=everything.take(places), labels=np.concatenate([data.labels, copy_labels])[places],
+            training, pictures=everything.take(places), labels=np.concatenate([data.labels, copy_labels])[places],
             groups=("",) * len(places), splits=np.full(len(places), "train"), keep=keep / "careless",
         )  # fmt: skip
         careless_folds = group_folds(shuffled.labels, None, settings.evaluate.folds, settings.seed)
-        careless = learner.hold_out(shuffled, careless_folds, model)
+        careless = learner.predict_held_out(shuffled, careless_folds, model)
         shutil.rmtree(keep.parent, ignore_errors=True)
         cv_probs = softmax(cv_logits / model.temperature)
-        grouped = accuracy(lesson.labels, cv_logits.argmax(axis=1))
+        grouped = accuracy(training.labels, cv_logits.argmax(axis=1))
         claimed = accuracy(shuffled.labels, careless.argmax(axis=1))
         everywhere = np.arange(len(probs))
         given = probs[test], everywhere, cv_probs

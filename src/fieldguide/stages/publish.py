@@ -21,7 +21,7 @@ from fieldguide.features import Pictures
 from fieldguide.guide import SCHEMA_VERSION, Guide, is_unaltered, open_guide, write_manifest
 from fieldguide.images import decode, thumbnail_jpeg
 from fieldguide.learners import load_model
-from fieldguide.learners.contract import Answers, Model
+from fieldguide.learners.contract import Model, Outputs
 from fieldguide.learners.headfit import group_folds, root
 from fieldguide.licences import read_licence
 from fieldguide.pages import render
@@ -105,7 +105,7 @@ class _Press:
     model: Model
     learns_features: bool
     data: Dataset
-    answers: Answers
+    answers: Outputs
     origins: dict[str, list[Origin]]
     pictures: Pictures
     progress: Progress
@@ -120,7 +120,7 @@ class _Press:
         for origin in catalog.origins():
             origins[origin.sha256].append(origin)
         learns = not learner.is_quick
-        return cls(project, settings, run, model, learns, data, model.answer(pictures), origins, pictures, progress)
+        return cls(project, settings, run, model, learns, data, model.predict(pictures), origins, pictures, progress)
 
     def make(self, folder: Path, scores: dict[str, Any]) -> PublishReport:
         """The report on a guide that now lies whole in `folder`.
@@ -190,7 +190,7 @@ class _Press:
         """What familiarity is measured by: the roots of the features."""
         return root(self.answers.features[chosen])
 
-    def _probs(self, answers: Answers) -> NDArray[np.float64]:
+    def _probs(self, answers: Outputs) -> NDArray[np.float64]:
         """Calibrated probabilities, (n, classes)."""
         return softmax(answers.logits / self.model.temperature)
 
@@ -280,7 +280,7 @@ class _Press:
         guide = open_guide(folder)
         val = np.flatnonzero(self.data.splits == "val")[:_PROVED]  # in the order of their hashes: chance's
         answered = self._ask(guide, val)
-        exact = self._probs(self.model.answer(self.pictures.take(val), exact=True))
+        exact = self._probs(self.model.predict(self.pictures.take(val), exact=True))
         difference = float(np.abs(answered - exact).max())
         trained = self._probs(self.answers)[val]
         agreement = float(np.mean(answered.argmax(axis=1) == trained.argmax(axis=1)))

@@ -147,7 +147,7 @@ def _measure(folder: Path, run: Run, pictures: Pictures) -> tuple[int, float]:
     except (OSError, ValueError, KeyError, TypeError):
         known = {}
     _, model = load_model(run)
-    width = model.answer(pictures.take([0])).features.shape[1]
+    width = model.predict(pictures.take([0])).features.shape[1]
     data = model.export(Familiarity(np.ones((len(run.class_names), width)) / np.sqrt(width)))
     p50_ms = _time(data, run, pictures)
     write_text(path, json.dumps({_machine(): {"bytes": len(data), "p50_ms": p50_ms}}, indent=1))

@@ -1,4 +1,4 @@
-"""A lesson from beginning to end: the pictures of a project in, a run on disk out.
+"""A training from beginning to end: the pictures of a project in, a run on disk out.
 
 Knows nothing about stages: which run is the project's current one is not decided here. The test split is never read.
 """
@@ -17,7 +17,7 @@ from fieldguide.csvtext import write_csv
 from fieldguide.errors import NotReady
 from fieldguide.features import Pictures, hash_file
 from fieldguide.learners import load_model, open_learner
-from fieldguide.learners.contract import Learnt, Lesson
+from fieldguide.learners.contract import FitResult, TrainingData
 from fieldguide.metrics import accuracy, macro_f1
 from fieldguide.progress import Progress
 from fieldguide.project import Project
@@ -88,11 +88,11 @@ def make_run(project: Project, settings: Settings, catalog: Catalog, progress: P
     begun, inputs = project.clock(), digest_inputs(catalog, settings)
     data = load_dataset(catalog).where("train", "val")
     keep = project.runs_folder / f"{_UNFINISHED}{inputs[:16]}"
-    lesson = Lesson.of(data, Pictures(project, tuple(data.images.items()), settings, progress), settings, keep)
-    learnt = open_learner(settings.train, settings.learning_seed).learn(lesson)
-    run = _describe(project, settings, lesson, learnt, (catalog.digest("state"), begun))
+    training = TrainingData.of(data, Pictures(project, tuple(data.images.items()), settings, progress), settings, keep)
+    learnt = open_learner(settings.train, settings.learning_seed).fit(training)
+    run = _describe(project, settings, training, learnt, (catalog.digest("state"), begun))
     progress.start("keeping the run", None)
-    files = {**learnt.files, "predictions.csv": _predictions(lesson, learnt).encode()}
+    files = {**learnt.files, "predictions.csv": _predictions(training, learnt).encode()}
     save_run(project.runs_folder / run.name, run, files, learnt.folders)
     catalog.add_run(run.name, run.learner, inputs, project.now())
     if keep.exists():  # only its own: another training that was interrupted may be gone on with
@@ -100,10 +100,12 @@ def make_run(project: Project, settings: Settings, catalog: Catalog, progress: P
     return run
 
 
-def _describe(project: Project, settings: Settings, lesson: Lesson, learnt: Learnt, made: tuple[str, datetime]) -> Run:
+def _describe(
+    project: Project, settings: Settings, training: TrainingData, learnt: FitResult, made: tuple[str, datetime]
+) -> Run:
     """The run; `made` says from what, a digest, and when it was begun."""
     model, held = learnt.model, np.flatnonzero(~np.isnan(learnt.held_out[:, 0]))
-    labels, answers = lesson.labels[held], learnt.held_out[held].argmax(axis=1)
+    labels, answers = training.labels[held], learnt.held_out[held].argmax(axis=1)
     report = TrainReport(
         run=_new_name(project, settings.train.learner),
         learner=settings.train.learner,
@@ -115,11 +117,11 @@ def _describe(project: Project, settings: Settings, lesson: Lesson, learnt: Lear
         accuracy=accuracy(labels, answers),
         measured_by=learnt.measured_by,
         measured=len(held),
-        macro_f1=macro_f1(labels, answers, len(lesson.class_names)),
+        macro_f1=macro_f1(labels, answers, len(training.class_names)),
         tried=dict(learnt.tried),
         runtime=model.runtime,
-        images=len(lesson.labels),
-        classes=len(lesson.class_names),
+        images=len(training.labels),
+        classes=len(training.class_names),
         parameters=model.parameters,
         seed=settings.learning_seed,
         seconds=(project.clock() - made[1]).total_seconds(),
@@ -130,7 +132,7 @@ def _describe(project: Project, settings: Settings, lesson: Lesson, learnt: Lear
         settings=settings.train.model_dump(mode="json"),
         seed=settings.learning_seed,
         preprocessing=model.preprocessing,
-        class_names=lesson.class_names,
+        class_names=training.class_names,
         data=made[0],
         report=asdict(report),
         file_name=model.file_name,
@@ -145,15 +147,15 @@ def _new_name(project: Project, learner: str) -> str:
     return f"{name}-{taken + 1}" if taken else name
 
 
-def _predictions(lesson: Lesson, learnt: Learnt) -> str:
+def _predictions(training: TrainingData, learnt: FitResult) -> str:
     """A CSV of what was answered for each held-out picture of train and val."""
     rows: list[list[str]] = []
-    for index, (sha256, _) in enumerate(lesson.pictures.images):
+    for index, (sha256, _) in enumerate(training.pictures.images):
         logits = learnt.held_out[index : index + 1]
         if np.isnan(logits).any():
             continue
         probs = softmax(logits / learnt.model.temperature)[0]
         answer = int(probs.argmax())
-        names = lesson.class_names[lesson.labels[index]], lesson.class_names[answer]
-        rows.append([sha256, str(lesson.splits[index]), *names, f"{probs[answer]:.6f}"])
+        names = training.class_names[training.labels[index]], training.class_names[answer]
+        rows.append([sha256, str(training.splits[index]), *names, f"{probs[answer]:.6f}"])
     return write_csv(["sha256", "split", "class_name", "answer", "prob"], rows)

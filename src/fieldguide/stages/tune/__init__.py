@@ -1,7 +1,7 @@
 """The stage that searches settings: trials that a kill cannot spoil, by several processes at once if need be.
 
-A trial is a lesson like any other, scored on what it never learnt from. The test split is never read here. Only in this
-room is Optuna imported.
+A trial is trained like any other run and scored on what it never learnt from. The test split is never read here. Only
+this room imports Optuna.
 """
 
 import difflib
@@ -13,7 +13,7 @@ import numpy as np
 from fieldguide.errors import SettingsError
 from fieldguide.features import Pictures
 from fieldguide.learners import open_learner
-from fieldguide.learners.contract import Lesson
+from fieldguide.learners.contract import TrainingData
 from fieldguide.metrics import accuracy
 from fieldguide.progress import Progress, SilentProgress
 from fieldguide.project import Project
@@ -98,16 +98,16 @@ def _flatten(said: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 
 
 def _objective(project: Project, usual: Settings, data: Dataset, progress: Progress) -> Objective:
-    """What runs one trial: a lesson, scored on held-out pictures."""
+    """What runs one trial: a training, scored on held-out pictures."""
 
     def run(call: TrialCall) -> float:
         chosen = change_settings(usual, {f"train.{name}": value for name, value in call.params.items()})
         pictures = Pictures(project, tuple(data.images.items()), chosen, _Noted(progress, call.number))
-        lesson = Lesson(
+        training = TrainingData(
             pictures, data.labels, data.groups, data.splits, data.class_names,
             chosen.learning_seed, chosen.train.folds, call.folder, call.report,
         )  # fmt: skip
-        learnt = open_learner(chosen.train, chosen.learning_seed).learn(lesson)
+        learnt = open_learner(chosen.train, chosen.learning_seed).fit(training)
         held = ~np.isnan(learnt.held_out[:, 0])
         if not chosen.train.crosses(len(data.labels)):
             held &= data.splits == "val"  # the same pictures for every learner
