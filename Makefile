@@ -4,11 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 EXTRAS := train,openvino,parquet,drawn,dev
+# a few tests at once: each process holds its own copy of PyTorch
+PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: demo test check fix e2e bench clean help
+.PHONY: demo test test-all check fix e2e bench clean help
 
 help:            ## what can be made
-	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Fieldguide needs Python 3.11 or newer")'
@@ -21,9 +23,13 @@ demo: $(READY)   ## draw 14 kinds of chart, learn them, publish a guide, ask it:
 	@echo "The report: demo/runs/*/report.html. Your own charts: $(BIN)/fieldguide predict -C demo CHART.png"
 	@echo "A page to try it: $(BIN)/fieldguide serve -C demo"
 
-test: $(READY)   ## every test
+test: $(READY)   ## every test but the slow ones
 	tests/install_browser
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not slow" $(PARALLEL)
+
+test-all: $(READY)  ## the slow tests that `make test` leaves out: many kills, whole trainings
+	tests/install_browser
+	$(BIN)/python -m pytest -m slow $(PARALLEL)
 
 e2e: $(READY)    ## only the tests that need a real browser
 	tests/install_browser

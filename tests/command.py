@@ -9,7 +9,7 @@ from typing import Any
 
 import fieldguide
 
-TIMEOUT_S = 280
+TIMEOUT_S = 800
 
 
 def environment() -> dict[str, str]:

@@ -8,10 +8,15 @@ import hashlib
 import io
 import os
 import shutil
+import signal
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
+
+if os.environ.get("PYTEST_XDIST_WORKER"):  # before numpy reads it: tests that run at once share the cores
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
@@ -28,6 +33,9 @@ from fieldguide.stages.new import new
 
 hypothesis_settings.register_profile("fieldguide", deadline=None, max_examples=60)
 hypothesis_settings.load_profile("fieldguide")
+
+# a background job and nohup ignore Ctrl-C, and what they start inherits that: tests send it
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHARED = Path(os.environ.get("FIELDGUIDE_SHARED") or Path(__file__).resolve().parents[2] / "shared")
 CLASS_NAMES = ("circle", "square", "triangle")
