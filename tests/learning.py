@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from fieldguide.learners.architectures import Network, assemble, seeded
 from fieldguide.learners.loop_records import EpochRow, Examples, LoopSettings
-from fieldguide.learners.networks import Network, assemble, seeded
 
 SIZE, CLASSES = 8, 3
 QUICK = LoopSettings(

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from fieldguide.errors import InputMissing, InputUnusable, MissingExtra, SettingsError
 from fieldguide.learners import backbones, shim
+from fieldguide.learners.architectures import seeded
 from fieldguide.learners.backbones import BackboneChoice, backbone_model, backbone_norm, backbone_widths, depths
-from fieldguide.learners.networks import seeded
 from fieldguide.learners.weights import BACKBONE_NAMES, load_backbone, load_embedded
 from fieldguide.records import Preprocessing
 

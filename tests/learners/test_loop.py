@@ -13,11 +13,11 @@ torch = pytest.importorskip("torch", reason="training needs the extra [train]")
 
 from fieldguide.engine import core_count  # noqa: E402
 from fieldguide.errors import OutOfMemory, SettingsError, TrainingDiverged  # noqa: E402
+from fieldguide.learners.architectures import Network, build_network  # noqa: E402
 from fieldguide.learners.checkpoint import load_checkpoint, pack  # noqa: E402
 from fieldguide.learners.devices import choose_device, choose_precision, exact, is_out_of_memory  # noqa: E402
 from fieldguide.learners.loop import Keeping, train_network  # noqa: E402
 from fieldguide.learners.loop_records import EpochRow, Examples, LoopSettings, Trained  # noqa: E402
-from fieldguide.learners.networks import Network, build_network  # noqa: E402
 from fieldguide.learners.optimiser import Average, Stepper  # noqa: E402
 from fieldguide.learners.passes import cut, load_batches, predict  # noqa: E402
 from fieldguide.learners.sampling import class_balance, epoch_order, even_out  # noqa: E402

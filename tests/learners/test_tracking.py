@@ -19,10 +19,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from fieldguide.errors import DiskFull, InputUnusable, MissingExtra  # noqa: E402
 from fieldguide.learners import tracking  # noqa: E402
+from fieldguide.learners.architectures import Network, build_network  # noqa: E402
 from fieldguide.learners.checkpoint import pack  # noqa: E402
 from fieldguide.learners.loop import Keeping, train_network  # noqa: E402
 from fieldguide.learners.loop_records import ClassBalance, EpochRow  # noqa: E402
-from fieldguide.learners.networks import Network, build_network  # noqa: E402
 from fieldguide.learners.sampling import class_balance  # noqa: E402
 from fieldguide.learners.sheets import draw_confusion  # noqa: E402
 from fieldguide.learners.tracking import (  # noqa: E402

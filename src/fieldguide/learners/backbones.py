@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from fieldguide.errors import MissingExtra, SettingsError
-from fieldguide.learners.networks import seeded
+from fieldguide.learners.architectures import seeded
 from fieldguide.learners.weights import Norm, find_norm, find_weights, find_width, is_embedded, load_backbone
 from fieldguide.project.atomic import write_bytes
 from fieldguide.records import Depth, Preprocessing

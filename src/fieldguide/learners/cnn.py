@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from fieldguide.learners.architectures import Network, build_network
 from fieldguide.learners.contract import FitResult, Fold, Model, TrainingData
-from fieldguide.learners.networked import Plan, hold_out_network, learn_network, load_network, loop_settings
-from fieldguide.learners.networks import Network, build_network
+from fieldguide.learners.finetune import Plan, hold_out_network, learn_network, load_network, loop_settings
 from fieldguide.records import Preprocessing
 from fieldguide.settings import TrainSettings
 

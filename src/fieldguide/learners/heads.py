@@ -8,7 +8,7 @@ from typing import Any
 
 from fieldguide.errors import SettingsError
 from fieldguide.exporters.layers import Activation
-from fieldguide.learners.networks import Network, assemble, seeded
+from fieldguide.learners.architectures import Network, assemble, seeded
 from fieldguide.learners.weights import Backbone
 
 __all__ = ["HEADS", "DenseLayer", "attach_head", "list_layers"]

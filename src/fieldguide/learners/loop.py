@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from fieldguide.engine import core_count
 from fieldguide.errors import InputUnusable, OutOfMemory, SettingsError, TrainingDiverged
+from fieldguide.learners.architectures import Network
 from fieldguide.learners.checkpoint import Checkpoint, load_checkpoint, pack, save_checkpoint
 from fieldguide.learners.devices import choose_device, choose_precision, exact, is_out_of_memory, keep_memory
 from fieldguide.learners.loop_records import EpochRow, Examples, LoopSettings, Trained
-from fieldguide.learners.networks import Network
 from fieldguide.learners.optimiser import Average, Stepper
 from fieldguide.learners.passes import Batch, Passes, cut, load_batches
 from fieldguide.learners.sampling import class_balance, epoch_order

@@ -5,8 +5,8 @@ Knows nothing about pictures or epochs; its state goes in and out as plain tenso
 
 from typing import Any
 
+from fieldguide.learners.architectures import Network
 from fieldguide.learners.loop_records import LoopSettings
-from fieldguide.learners.networks import Network
 
 __all__ = ["Average", "Stepper"]
 

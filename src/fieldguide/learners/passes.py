@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldguide.engine import map_threads
+from fieldguide.learners.architectures import Network
 from fieldguide.learners.augment import augment, find_preset, mix
 from fieldguide.learners.devices import is_out_of_memory
 from fieldguide.learners.loop_records import Examples, LoopSettings, Squares
-from fieldguide.learners.networks import Network
 
 __all__ = ["Batch", "Passes", "Predicted", "cut", "load_batches", "predict"]
 

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from fieldguide.csvtext import write_csv
 from fieldguide.errors import MissingExtra, translate_os_errors
+from fieldguide.learners.architectures import Network
 from fieldguide.learners.loop_records import ClassBalance, EpochRow
-from fieldguide.learners.networks import Network
 from fieldguide.learners.sheets import draw_confusion
 from fieldguide.plots import curves
 

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from fieldguide.learners.architectures import Network
 from fieldguide.learners.backbones import BackboneChoice
 from fieldguide.learners.contract import FitResult, Fold, Model, TrainingData
+from fieldguide.learners.finetune import Plan, hold_out_network, learn_network, load_network, loop_settings
 from fieldguide.learners.frozen import FrozenLearner
 from fieldguide.learners.heads import attach_head
-from fieldguide.learners.networked import Plan, hold_out_network, learn_network, load_network, loop_settings
-from fieldguide.learners.networks import Network
 from fieldguide.learners.weights import load_backbone
 from fieldguide.records import Preprocessing
 from fieldguide.settings import TrainSettings

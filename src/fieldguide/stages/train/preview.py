@@ -6,7 +6,7 @@ Knows nothing about networks. The test split is never read here.
 import numpy as np
 
 from fieldguide.features import Pictures
-from fieldguide.learners.previewing import preview as draw
+from fieldguide.learners.preview import preview as draw
 from fieldguide.progress import Progress
 from fieldguide.project import Project
 from fieldguide.project.atomic import write_bytes

@@ -10,7 +10,7 @@ from PIL import Image
 from conftest import draw_picture
 from fieldguide.errors import SettingsError
 from fieldguide.learners.augment import PRESETS, augment
-from fieldguide.learners.previewing import draw_preview, preview
+from fieldguide.learners.preview import draw_preview, preview
 
 SIDE, LEFT, STEP, TOP = 128, 150, 134, 28
 

@@ -17,15 +17,15 @@ from fieldguide.calibration import Familiarity, fit_temperature
 from fieldguide.errors import MissingExtra, NotReady
 from fieldguide.exporters.network import export_network
 from fieldguide.features import Pictures, Runner, Squares, Way
+from fieldguide.learners.architectures import Network, count_parameters
 from fieldguide.learners.checkpoint import pack, unpack
 from fieldguide.learners.contract import FitResult, Fold, Model, Outputs, Scalar, TrainingData, check_classes
 from fieldguide.learners.devices import placed
 from fieldguide.learners.headfit import group_folds
 from fieldguide.learners.loop import Keeping, train_network
 from fieldguide.learners.loop_records import EpochRow, Examples, LoopSettings, Trained
-from fieldguide.learners.networks import Network, count_parameters
 from fieldguide.learners.passes import predict
-from fieldguide.learners.previewing import draw_preview
+from fieldguide.learners.preview import draw_preview
 from fieldguide.learners.tracking import Board, balance_csv, history_csv, history_curves
 from fieldguide.metrics import confusion_matrix
 from fieldguide.records import Preprocessing
