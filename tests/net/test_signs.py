@@ -44,6 +44,17 @@ def test_a_date_is_counted_from_the_servers_own_clock() -> None:
     assert retry_after(headers(*pairs), b"", lambda: NOW) == 60
 
 
+def test_a_date_alone_is_no_wait_where_there_is_no_clock() -> None:
+    assert retry_after({"retry-after": "Wed, 01 May 2024 12:02:00 GMT"}, b"") == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds"), [(b"try again in 2 minutes", 120), (b"Wait 1 hour", 3600), (b"at most 100 a day", 0)]
+)
+def test_words_count_in_any_unit(words: bytes, seconds: float) -> None:
+    assert retry_after({}, words) == seconds
+
+
 def test_the_words_of_a_throttled_answer_count_where_no_header_does() -> None:
     body = b'{"detail":"Request was throttled. Expected available in 42 seconds."}'
     assert retry_after(headers(), body, lambda: NOW) == 42
@@ -106,6 +117,10 @@ def test_text_and_data_mining_reserved(said: str, out: bool) -> None:
         ([], b'<form action="/sorry/index" method="post">', "Google"),
         ([], b'<div class="g-recaptcha" data-sitekey="x">', "a captcha"),
         ([], b'<div id="b_captcha">', "a captcha"),
+        ([], b"<div class=g-recaptcha>", "a captcha"),
+        ([], b"<p>Our systems have detected unusual traffic", "a captcha"),
+        ([], b'<form action="https://consent.google.com/save">', "a consent page"),
+        ([("x-datadome", "protected")], b"", "DataDome"),
     ],
 )
 def test_walls_are_known_and_named(pairs: list[tuple[str, str]], body: bytes, name: str) -> None:
@@ -114,6 +129,7 @@ def test_walls_are_known_and_named(pairs: list[tuple[str, str]], body: bytes, na
 
 def test_a_form_with_a_captcha_in_a_page_that_was_wanted_is_no_wall() -> None:
     assert challenge(headers(), b'<div class="g-recaptcha">', refused=False) == ""
+    assert challenge(headers(), b'<form action="https://consent.google.com/save">', refused=False) == ""
     assert challenge(headers(("server", "cloudflare")), b"<html>404</html>", refused=True) == ""
 
 

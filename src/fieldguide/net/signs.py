@@ -4,7 +4,7 @@ Knows nothing about sockets. Nothing is solved or disguised: a challenge is reco
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -19,7 +19,9 @@ _OPT_OUTS = frozenset({"noai", "noimageai", "noindex", "noimageindex", "none"})
 # Directives that carry a value after a colon, so that they are not taken for a crawler's name; see
 # https://developers.google.com/search/docs/crawling-indexing/robots-meta-tag
 _WITH_VALUE = frozenset({"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"})
-_IN_WORDS = re.compile(rb"available in (\d{1,7}) seconds")  # Django REST framework, so Openverse, without Retry-After
+# Openverse says "available in 30 seconds" (Django REST framework) and sends no Retry-After.
+_IN_WORDS = re.compile(rb"\b(?:in|after|wait(?: for)?) (\d{1,9}) ?(second|minute|hour|day)s?\b", re.IGNORECASE)
+_UNIT_S = {b"second": 1, b"minute": 60, b"hour": 3600, b"day": 86_400}
 # In a page of any status: these stand in nothing but the wall itself.
 _WALLS = (
     ("Imperva", re.compile(rb"_Incapsula_Resource|Incapsula incident ID", re.IGNORECASE)),
@@ -31,14 +33,19 @@ _WALLS = (
     ("Anubis", re.compile(rb'id="anubis_challenge"')),
 )
 # In a page that came instead of a picture or with a refusal: a page of its own may carry one beside a form.
-_CAPTCHA = re.compile(rb'class="(g-recaptcha|h-captcha|cf-turnstile|CheckboxCaptcha)|id="(b_)?captcha', re.IGNORECASE)
+_CAPTCHA = re.compile(
+    rb"""class=["']?(g-recaptcha|h-captcha|cf-turnstile|CheckboxCaptcha)|id=["']?(b_)?captcha"""
+    rb"|px-block|unusual traffic",
+    re.IGNORECASE,
+)
+_CONSENT = re.compile(rb"""action=["']?https?://consent\.""", re.IGNORECASE)
 
 
-def challenge(headers: Headers, body: bytes, refused: bool) -> str:
-    """Whose challenge this is, such as "Cloudflare"; "" for none.
+def challenge(headers: Mapping[str, str], body: bytes, refused: bool) -> str:
+    """Return whose challenge this is, such as "Cloudflare"; "" for none.
 
     Args:
-        headers: of the answer.
+        headers: of the answer, their names in lower case or found in any case.
         body: its beginning; empty where it is known to be no page.
         refused: whether the page stands where something else was asked for.
     """
@@ -48,10 +55,14 @@ def challenge(headers: Headers, body: bytes, refused: bool) -> str:
         return "Yandex"
     if headers.get("x-amzn-waf-action", "").lower() in ("challenge", "captcha"):
         return "AWS WAF"
+    if headers.get("x-datadome", "").lower() == "protected":
+        return "DataDome"
     head = body[:65_536]
     for name, pattern in _WALLS:
         if pattern.search(head):
             return name
+    if refused and _CONSENT.search(head):
+        return "a consent page"
     return "a captcha" if refused and _CAPTCHA.search(head) else ""
 
 
@@ -76,19 +87,20 @@ def _directives(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
             yield agent, name
 
 
-def retry_after(headers: Headers, body: bytes, now: Callable[[], datetime]) -> float:
-    """Seconds to wait as the answer asks (RFC 9110, 10.2.3: seconds or a date), 0 where it does not say.
+def retry_after(headers: Mapping[str, str], body: bytes, now: Callable[[], datetime] | None = None) -> float:
+    """Return the seconds to wait as the answer asks (RFC 9110, 10.2.3: seconds or a date), 0 where it does not say.
 
-    A date is counted from the server's own `Date` where it is there: clocks differ.
+    A date is counted from the server's own `Date` where it is there, since clocks differ; else from `now`.
     """
     said = headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d+)?", said):
         return float(said)
     until = _date(said)
     if until is not None:
-        return max(0.0, (until - (_date(headers.get("date", "")) or now())).total_seconds())
-    found = _IN_WORDS.search(body[:4096])
-    return float(found[1]) if found else 0.0
+        since = _date(headers.get("date", "")) or (now() if now else until)
+        return max(0.0, (until - since).total_seconds())
+    wait = _IN_WORDS.search(body[:4096])
+    return float(wait[1]) * _UNIT_S[wait[2].lower()] if wait else 0.0
 
 
 def _date(text: str) -> datetime | None:
