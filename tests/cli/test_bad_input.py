@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from command import check_two_lines, environment, ran, run, set_key, words
+from command import TIMEOUT_S, check_two_lines, environment, ran, run, set_key, words
 from conftest import Pictures, picture_bytes
 from fieldguide import errors
 from fieldguide.errors import FieldguideError, InputUnusable, NoPermission, translate_os_errors
@@ -124,7 +124,12 @@ def run_as_anybody(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         "os.execv(sys.executable, sys.argv[1:])"  # fmt: skip
     command = [sys.executable, "-c", code] if os.geteuid() == 0 else []
     return subprocess.run(
-        [*command, *words(*arguments)], env=environment(), capture_output=True, text=True, encoding="utf-8", timeout=60
+        [*command, *words(*arguments)],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=TIMEOUT_S,
     )
 
 
@@ -352,7 +357,9 @@ def run_small(limit: int, *arguments: str | Path) -> subprocess.CompletedProcess
     code = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2); " \
         "from fieldguide.cli import main; main(sys.argv[2:])"  # fmt: skip
     command = [sys.executable, "-c", code, str(limit), *map(str, arguments)]
-    return subprocess.run(command, env=environment(), capture_output=True, text=True, encoding="utf-8", timeout=200)
+    return subprocess.run(
+        command, env=environment(), capture_output=True, text=True, encoding="utf-8", timeout=TIMEOUT_S
+    )
 
 
 def content(project: Project) -> list[tuple[str, str, str, str]]:

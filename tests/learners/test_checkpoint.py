@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch", reason="training needs the extra [train]")
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # noqa: E402
 
-from command import environment  # noqa: E402
+from command import TIMEOUT_S, environment  # noqa: E402
 from fieldguide.errors import DiskFull, InputUnusable  # noqa: E402
 from fieldguide.learners import checkpoint as room  # noqa: E402
 from fieldguide.learners.checkpoint import Checkpoint, load_checkpoint, pack, save_checkpoint  # noqa: E402
@@ -216,7 +216,7 @@ def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
 def test_twenty_kills_at_random_change_nothing(tmp_path: Path, checkpoint_s: float) -> None:
     script = Path(__file__).parents[1] / "kill_training.py"
     command = [sys.executable, str(script), str(tmp_path), "20", "4", str(checkpoint_s)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment())
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, env=environment())
     assert done.returncode == 0, done.stderr
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert (tmp_path / "kills").read_text() == "20", "it ended before it could be killed"

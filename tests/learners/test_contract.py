@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from command import start
+from command import TIMEOUT_S, start
 from conftest import Clock, Pictures
 from fieldguide.guide import open_guide
 from fieldguide.metrics import wilson_interval
@@ -177,11 +177,11 @@ def test_predict_and_serve_answer(made: Made, pictures: Pictures, tmp_path: Path
             time.sleep(0.05)
         address = re.findall(r"http://\S+", log.read_text())[0].rstrip("/")
         asked = urllib.request.Request(f"{address}/v1/classify", paths[0].read_bytes(), {"Content-Type": "image/jpeg"})
-        with urllib.request.urlopen(asked, timeout=30) as reply:
+        with urllib.request.urlopen(asked, timeout=TIMEOUT_S) as reply:
             said = json.load(reply)
         most = max(answers[0].probs, key=lambda name: answers[0].probs[name])
         assert said["probs"][0]["class_name"] == most
         assert said["probs"][0]["prob"] == pytest.approx(answers[0].probs[most], abs=1e-5)
     finally:
         server.send_signal(signal.SIGINT)
-        server.communicate(timeout=30)
+        server.communicate(timeout=TIMEOUT_S)

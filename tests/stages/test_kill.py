@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from command import ran, run, set_key, start
+from command import TIMEOUT_S, ran, run, set_key, start
 from conftest import Pictures, make_project
 from fieldguide.guide import open_guide
 from fieldguide.project import Project
@@ -210,9 +210,8 @@ def test_an_interrupt_says_how_to_go_on_and_leaves_nobody_behind(
     try:
         while first not in log.read_text() and process.poll() is None:
             time.sleep(0.01)
-        time.sleep(0.5 if command == "collect" else 0.0)
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=TIMEOUT_S)
         said = log.read_text()
         if process.returncode == 0:
             pytest.skip("the stage ended before it could be interrupted")
@@ -221,7 +220,7 @@ def test_an_interrupt_says_how_to_go_on_and_leaves_nobody_behind(
             "fieldguide: stopped", "  run the same command again: it goes on where it stopped"
         ]  # fmt: skip
         assert "Traceback" not in said
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + TIMEOUT_S
         while descendants(process.pid) and time.monotonic() < deadline:
             time.sleep(0.1)
         assert not descendants(process.pid)
@@ -247,11 +246,11 @@ def test_a_dead_program_leaves_no_workers(tmp_path: Path) -> None:
     process = start("collect", "-C", project.root, start_new_session=True)
     assert process.stderr
     try:
-        process.stderr.readline()
-        time.sleep(1.0)
+        while len(descendants(process.pid)) < 2 and process.poll() is None:
+            time.sleep(0.01)
         process.kill()
         process.wait()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + TIMEOUT_S
         while descendants(process.pid) and time.monotonic() < deadline:
             time.sleep(0.2)
         assert not descendants(process.pid), "workers outlive the program that started them"

@@ -22,7 +22,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from command import check_two_lines, run, start
+from command import TIMEOUT_S, check_two_lines, run, start
 from conftest import CLASS_NAMES, encode, picture_bytes
 from fieldguide.guide import open_guide
 from fieldguide.settings import ServeSettings
@@ -330,26 +330,26 @@ def test_a_real_server_from_start_to_end(built_once: Path) -> None:
             assert client.get("/", headers={"Host": "evil.example"}).status_code == 400
             check_problem(client.post("/v1/classify", content=(bytes(100_000) for _ in range(150))), 413)
         for lie in (b"Content-Length: 99999999999", b"Content-Length: -5", b"Transfer-Encoding: chunked\r\n\r\nzz"):
-            with socket.create_connection(("127.0.0.1", port), timeout=20) as raw:
+            with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S) as raw:
                 raw.sendall(
                     b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + lie + b"\r\n\r\n"
                 )
                 assert raw.recv(100).split()[1] in (b"413", b"400")
-        with socket.create_connection(("127.0.0.1", port), timeout=20) as raw:
+        with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S) as raw:
             raw.sendall(b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nhalf")
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_S)
         connection.request("GET", "/examples/../guide.json")
         assert connection.getresponse().status == 404
         connection.close()
         server.send_signal(signal.SIGINT)
-        _, said = server.communicate(timeout=60)
+        _, said = server.communicate(timeout=TIMEOUT_S)
         assert server.returncode == 0
         assert "Traceback" not in said and "Error" not in said, said
 
 
 def hold_half_a_picture(port: int) -> socket.socket:
     """A connection that has sent half of a request."""
-    held = socket.create_connection(("127.0.0.1", port), timeout=60)
+    held = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S)
     held.sendall(b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nhalf")
     assert httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200  # so the half has been read too
     return held
@@ -357,10 +357,10 @@ def hold_half_a_picture(port: int) -> socket.socket:
 
 def wait_until_closed(port: int) -> None:
     """Nothing; the port takes no connections any more."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline:
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=20).close()
+            socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S).close()
         except ConnectionRefusedError:
             return
         time.sleep(0.05)
@@ -371,7 +371,7 @@ def test_a_server_that_ends_tells_those_it_waits_for_no_longer(built_once: Path)
     with serving(built_once / "guide") as (server, port):
         held = hold_half_a_picture(port)
         server.send_signal(signal.SIGINT)
-        _, said = server.communicate(timeout=60)
+        _, said = server.communicate(timeout=TIMEOUT_S)
         answer = held.recv(2000)
         held.close()
         assert server.returncode == 0
@@ -385,7 +385,7 @@ def test_a_second_interrupt_prints_no_traceback(built_once: Path) -> None:
         server.send_signal(signal.SIGINT)
         wait_until_closed(port)
         server.send_signal(signal.SIGINT)
-        _, said = server.communicate(timeout=60)
+        _, said = server.communicate(timeout=TIMEOUT_S)
         held.close()
         assert server.returncode in (0, 130)
         assert "Traceback" not in said, said
@@ -394,7 +394,7 @@ def test_a_second_interrupt_prints_no_traceback(built_once: Path) -> None:
 def test_a_server_asked_to_end_ends_quietly(built_once: Path) -> None:
     with serving(built_once / "guide") as (server, _):
         server.send_signal(signal.SIGTERM)
-        _, said = server.communicate(timeout=60)
+        _, said = server.communicate(timeout=TIMEOUT_S)
         assert "Traceback" not in said, said
         assert server.returncode in (0, -signal.SIGTERM)
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from command import check_two_lines, environment, set_key
+from command import TIMEOUT_S, check_two_lines, environment, set_key
 from conftest import Pictures, make_project
 from fieldguide.cli import main
 from fieldguide.learners.checkpoint import load_checkpoint
@@ -217,7 +217,9 @@ def run_small(limit: int, *arguments: str | Path) -> subprocess.CompletedProcess
     code = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2); " \
         "from fieldguide.cli import main; main(sys.argv[2:])"  # fmt: skip
     command = [sys.executable, "-c", code, str(limit), *map(str, arguments)]
-    return subprocess.run(command, env=environment(), capture_output=True, text=True, encoding="utf-8", timeout=200)
+    return subprocess.run(
+        command, env=environment(), capture_output=True, text=True, encoding="utf-8", timeout=TIMEOUT_S
+    )
 
 
 @pytest.mark.parametrize("limit", [400_000, 3_000_000])
