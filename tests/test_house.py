@@ -37,7 +37,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("__main__",),
 )
-CHARTS = "fieldguide_charts"  # beside the core: only the demo and collecting know it
+CHARTS = SOURCE.parent / "fieldguide_charts"  # beside the core, joined by its entry point: only the demo imports it
+CHARTS_MAY_IMPORT = ("fieldguide.records", "fieldguide.errors")
 TRAINING_LIBRARIES = {"torch", "torchvision", "timm", "sklearn", "onnx", "optuna", "tensorboard"}
 TRAINING_ROOMS = ("learners", "exporters", "stages.tune")
 MAX_MODULE_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 800, 60, 6
@@ -75,7 +76,24 @@ def imports(path: Path) -> Iterator[str]:
 
 
 def name_of(path: Path) -> str:
-    return path.relative_to(SOURCE).as_posix()
+    return path.relative_to(SOURCE if path.is_relative_to(SOURCE) else SOURCE.parent).as_posix()
+
+
+def charts() -> list[Path]:
+    return sorted(CHARTS.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_only_the_demo_imports_the_charts(path: Path) -> None:
+    used = [name for name in imports(path) if name.partition(".")[0] == CHARTS.name]
+    assert not used or room_of(path) == "stages.demo", f"{name_of(path)} imports {used}"
+
+
+@pytest.mark.parametrize("path", charts(), ids=name_of)
+def test_the_charts_know_of_fieldguide_what_any_package_may(path: Path) -> None:
+    for name in imports(path):
+        known = name.startswith(CHARTS_MAY_IMPORT) or name.partition(".")[0] != SOURCE.name
+        assert known, f"{name_of(path)} imports {name}"
 
 
 @pytest.mark.parametrize("path", modules(), ids=name_of)
@@ -94,7 +112,7 @@ def test_training_libraries_stay_in_their_rooms(path: Path) -> None:
     assert not used or room_of(path) in TRAINING_ROOMS, f"{name_of(path)} imports {used}"
 
 
-@pytest.mark.parametrize("path", modules(), ids=name_of)
+@pytest.mark.parametrize("path", [*modules(), *charts()], ids=name_of)
 def test_sizes(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert text.count("\n") <= MAX_MODULE_LINES, f"{name_of(path)} is too long"
@@ -111,7 +129,7 @@ def test_sizes(path: Path) -> None:
 PUBLIC_FACES = {"__init__.py", "api.py"}
 
 
-@pytest.mark.parametrize("path", modules(), ids=name_of)
+@pytest.mark.parametrize("path", [*modules(), *charts()], ids=name_of)
 def test_every_module_says_what_it_is(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), f"{name_of(path)} does not say what it is"
 

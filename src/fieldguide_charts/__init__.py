@@ -6,5 +6,6 @@ versions. Knows nothing about projects, the catalog or training.
 
 from fieldguide_charts.about import ABOUT, CLASS_NAMES
 from fieldguide_charts.drawing import Drawing, draw
+from fieldguide_charts.source import ChartSource
 
-__all__ = ["ABOUT", "CLASS_NAMES", "Drawing", "draw"]
+__all__ = ["ABOUT", "CLASS_NAMES", "ChartSource", "Drawing", "draw"]

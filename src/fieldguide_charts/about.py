@@ -6,8 +6,6 @@ Knows nothing about drawing.
 from collections.abc import Mapping
 from types import MappingProxyType
 
-__all__ = ["ABOUT", "CLASS_NAMES"]
-
 CLASS_NAMES: tuple[str, ...] = (
     "area",
     "box",

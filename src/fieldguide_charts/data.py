@@ -8,24 +8,6 @@ from numpy.typing import NDArray
 
 from fieldguide_charts.dice import Rng, between, chance, pick, whole
 
-__all__ = [
-    "Floats",
-    "age_labels",
-    "amounts",
-    "axis_title",
-    "bubble_sizes",
-    "categories",
-    "cloud",
-    "flows",
-    "many_series",
-    "population",
-    "samples",
-    "series",
-    "shares",
-    "short_number",
-    "title",
-]
-
 Floats = NDArray[np.float64]
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -67,17 +49,17 @@ _AXIS_TITLES = [
 
 
 def title(rng: Rng) -> str:
-    """A heading of a few words."""
+    """Return a heading of a few words."""
     return pick(rng, _TITLES)
 
 
 def axis_title(rng: Rng) -> str:
-    """What an axis might be called."""
+    """Return what an axis might be called."""
     return pick(rng, _AXIS_TITLES)
 
 
 def categories(rng: Rng, count: int) -> list[str]:
-    """Names for `count` categories, all different."""
+    """Return names for `count` categories, all different."""
     kind = rng.random()
     if kind < 0.15 and count <= 12:
         start = whole(rng, 0, 12 - count)
@@ -95,7 +77,7 @@ def categories(rng: Rng, count: int) -> list[str]:
 
 
 def short_number(value: float) -> str:
-    """The number as an axis would print it: few digits, k and M for thousands and millions."""
+    """Return the number as an axis would print it: few digits, k and M for thousands and millions."""
     size = abs(value)
     if size >= 1e6:
         return f"{value / 1e6:.3g}M"
@@ -105,7 +87,7 @@ def short_number(value: float) -> str:
 
 
 def series(rng: Rng, count: int) -> Floats:
-    """One `(count,)` series of a random character: walk, wave, growth, bell, noise or steps."""
+    """Return one `(count,)` series of a random character: walk, wave, growth, bell, noise or steps."""
     at = np.linspace(0.0, 1.0, count)
     kind = pick(rng, ["walk", "wave", "growth", "bell", "noise", "steps", "smooth"])
     if kind == "walk":
@@ -129,7 +111,7 @@ def series(rng: Rng, count: int) -> Floats:
 
 
 def many_series(rng: Rng, rows: int, count: int, floor: float | None = None) -> Floats:
-    """`(rows, count)` series on one scale; all above 0 when a floor (share of the range) is given."""
+    """Return `(rows, count)` series on one scale; all above 0 when a floor (share of the range) is given."""
     found = np.stack([series(rng, count) * between(rng, 0.4, 1.2) + between(rng, -1, 1) for _ in range(rows)])
     if floor is not None:
         found = found - found.min(axis=1, keepdims=True)
@@ -139,7 +121,7 @@ def many_series(rng: Rng, rows: int, count: int, floor: float | None = None) -> 
 
 
 def amounts(rng: Rng, count: int) -> Floats:
-    """`(count,)` positive amounts, such as a bar chart shows: even, skewed, rising, falling or a hump."""
+    """Return `(count,)` positive amounts, such as a bar chart shows: even, skewed, rising, falling or a hump."""
     kind = pick(rng, ["even", "skewed", "sorted", "rising", "hump", "near"])
     if kind == "skewed":
         values = rng.lognormal(0, 0.9, count)
@@ -157,7 +139,7 @@ def amounts(rng: Rng, count: int) -> Floats:
 
 
 def shares(rng: Rng, count: int) -> Floats:
-    """`(count,)` parts of a whole, summing to 1, none too small to see."""
+    """Return `(count,)` parts of a whole, summing to 1, none too small to see."""
     parts = rng.dirichlet(np.full(count, between(rng, 0.8, 6))) + 0.35 / count
     if chance(rng, 0.5):
         parts = np.sort(parts)[::-1]
@@ -165,7 +147,7 @@ def shares(rng: Rng, count: int) -> Floats:
 
 
 def samples(rng: Rng, groups: int) -> list[Floats]:
-    """One sample of measurements per group: some skewed, some with two humps, some with far outliers."""
+    """Return one sample of measurements per group: some skewed, some with two humps, some with far outliers."""
     found = []
     spread = between(rng, 0.5, 1.5)
     drift = between(rng, -0.6, 0.6)
@@ -189,7 +171,7 @@ def samples(rng: Rng, groups: int) -> list[Floats]:
 
 
 def cloud(rng: Rng, count: int) -> tuple[Floats, Floats]:
-    """`(count,)` x and y of a cloud of points: related, unrelated, clustered, curved or skewed."""
+    """Return `(count,)` x and y of a cloud of points: related, unrelated, clustered, curved or skewed."""
     kind = pick(rng, ["line", "none", "clusters", "curve", "skewed", "ring", "fan"], [3, 3, 3, 2, 2, 0.5, 2])
     x = rng.uniform(0, 1, count) if chance(rng, 0.5) else rng.normal(0.5, 0.2, count)
     if kind == "line":
@@ -215,7 +197,7 @@ def cloud(rng: Rng, count: int) -> tuple[Floats, Floats]:
 
 
 def bubble_sizes(rng: Rng, count: int) -> Floats:
-    """`(count,)` areas of bubbles as shares of the largest, which is 1: most of them small, alike, or even."""
+    """Return `(count,)` areas of bubbles as shares of the largest, which is 1: most of them small, alike, or even."""
     kind = pick(rng, ["small", "alike", "even"], [5, 3, 2])
     sizes = {"small": rng.beta(0.6, 1.7, count), "alike": rng.beta(2, 2, count), "even": rng.uniform(0.05, 1, count)}[
         kind
@@ -226,7 +208,7 @@ def bubble_sizes(rng: Rng, count: int) -> Floats:
 
 
 def flows(rng: Rng, count: int) -> Floats:
-    """`(count, count)` amounts going from each of `count` places to each other."""
+    """Return `(count, count)` amounts going from each of `count` places to each other."""
     table = rng.gamma(between(rng, 0.4, 2), 1.0, (count, count))
     if chance(rng, 0.5):
         np.fill_diagonal(table, 0.0)
@@ -238,7 +220,7 @@ def flows(rng: Rng, count: int) -> Floats:
 
 
 def age_labels(rng: Rng, count: int) -> list[str]:
-    """Names for `count` age groups, the youngest first."""
+    """Return names for `count` age groups, the youngest first."""
     step = 5 if count > 9 else 10
     join = pick(rng, ["-", " - ", " to ", "\N{EN DASH}"])
     if chance(rng, 0.1):
@@ -248,7 +230,7 @@ def age_labels(rng: Rng, count: int) -> list[str]:
 
 
 def population(rng: Rng, count: int) -> tuple[Floats, Floats]:
-    """`(count,)` men and women by age group, the youngest first: growing, ageing or stable."""
+    """Return `(count,)` men and women by age group, the youngest first: growing, ageing or stable."""
     age = np.linspace(0, 1, count)
     kind = pick(rng, ["young", "old", "stable", "waves", "hump"])
     if kind == "young":

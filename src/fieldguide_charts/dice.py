@@ -8,15 +8,13 @@ from typing import TypeVar
 
 import numpy as np
 
-__all__ = ["Rng", "between", "chance", "pick", "spread", "whole"]
-
 Rng = np.random.Generator
 
 _T = TypeVar("_T")
 
 
 def pick(rng: Rng, options: Sequence[_T], weights: Sequence[float] | None = None) -> _T:
-    """One of the options, each as likely as the others or as its weight says."""
+    """Return one of the options, each as likely as the others or as its weight says."""
     if weights is None:
         return options[int(rng.integers(len(options)))]
     shares = np.asarray(weights, dtype=float)
@@ -24,20 +22,20 @@ def pick(rng: Rng, options: Sequence[_T], weights: Sequence[float] | None = None
 
 
 def chance(rng: Rng, probability: float) -> bool:
-    """True with this probability."""
+    """Return true with this probability."""
     return bool(rng.random() < probability)
 
 
 def between(rng: Rng, low: float, high: float) -> float:
-    """A number from low up to high, each equally likely."""
+    """Return a number from low up to high, each equally likely."""
     return float(rng.uniform(low, high))
 
 
 def whole(rng: Rng, low: int, high: int) -> int:
-    """A whole number from low to high, both included."""
+    """Return a whole number from low to high, both included."""
     return int(rng.integers(low, high + 1))
 
 
 def spread(rng: Rng, low: float, high: float) -> float:
-    """A number from low up to high (both above 0), each order of size equally likely."""
+    """Return a number from low up to high (both above 0), each order of size equally likely."""
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))

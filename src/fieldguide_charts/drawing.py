@@ -29,8 +29,6 @@ from fieldguide_charts.dice import Rng, chance, pick, whole
 from fieldguide_charts.finish import encode, finish
 from fieldguide_charts.look import Look, make_look
 
-__all__ = ["Drawing", "Painter", "draw", "painters"]
-
 _VERSION = 1
 _SQUARE = ("chord", "doughnut", "pie", "radar")
 
@@ -138,12 +136,12 @@ class Drawing:
 
 
 def painters(class_name: str) -> list[tuple[str, Painter, float]]:
-    """The library, the painter and the weight of each way of drawing this type; KeyError for an unknown one."""
+    """Return the library, the painter and the weight of each way of drawing this type; KeyError for an unknown one."""
     return list(_PAINTERS[class_name])
 
 
 def draw(class_name: str, seed: int) -> Drawing:
-    """A picture of a chart of this type; the same name and seed (0 or more) give the same bytes.
+    """Draw a chart of this type; the same name and seed (0 or more) give the same bytes.
 
     Raises:
         ValueError: the class name is none of `CLASS_NAMES` (the message names the nearest), or the seed is below 0.
@@ -163,7 +161,7 @@ def draw(class_name: str, seed: int) -> Drawing:
 
 
 def _tile(rng: Rng, look: Look, painter: Painter) -> Image.Image:
-    """Several small charts of one look in rows and columns."""
+    """Return several small charts of one look in rows and columns."""
     columns, rows = whole(rng, 1, 3), whole(rng, 1, 2)
     size = (max(look.width // columns, 120), max(look.height // rows, 110))
     small = replace(look, width=size[0], height=size[1], text_px=look.text_px * 0.75, legend="", subtitle="")

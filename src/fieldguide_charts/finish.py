@@ -11,13 +11,11 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
 from fieldguide_charts.dice import Rng, between, chance, pick, whole
 from fieldguide_charts.look import hex_of
 
-__all__ = ["encode", "finish"]
-
 _LANCZOS = Image.Resampling.LANCZOS
 
 
 def finish(rng: Rng, drawn: Image.Image) -> tuple[Image.Image, str]:
-    """The RGB picture after its travels, and a word on them ("clean" for most); takes RGBA, all opaque."""
+    """Return the RGB picture after its travels, and a word on them ("clean" for most); takes RGBA, all opaque."""
     picture = drawn.convert("RGB")
     paper = hex_of(*(np.asarray(picture)[1, 1] / 255).tolist())
     word = pick(rng, ["clean", "tight", "margin", "page", "window", "print"], [6, 3, 1.5, 0.8, 0.6, 0.5])
@@ -55,7 +53,7 @@ def _add_margin(rng: Rng, picture: Image.Image, paper: str) -> Image.Image:
 
 
 def _add_text_lines(rng: Rng, page: Image.Image, box: tuple[int, int, int, int]) -> None:
-    """Grey strokes that read as lines of small text from far away."""
+    """Return grey strokes that read as lines of small text from far away."""
     pen = ImageDraw.Draw(page)
     left, top, right, bottom = box
     step = whole(rng, 7, 12)
@@ -69,7 +67,7 @@ def _add_text_lines(rng: Rng, page: Image.Image, box: tuple[int, int, int, int])
 
 
 def _add_note(rng: Rng, picture: Image.Image) -> None:
-    """A box of small text somewhere over the chart, as a pointer resting on a mark brings up."""
+    """Return a box of small text somewhere over the chart, as a pointer resting on a mark brings up."""
     wide, tall = min(whole(rng, 50, 120), picture.width // 2), min(whole(rng, 24, 50), picture.height // 2)
     x, y = whole(rng, 0, picture.width - wide), whole(rng, 0, picture.height - tall)
     pen = ImageDraw.Draw(picture)
@@ -105,7 +103,7 @@ def _set_in_window(rng: Rng, picture: Image.Image, paper: str) -> Image.Image:
 
 
 def _print(rng: Rng, picture: Image.Image) -> Image.Image:
-    """As scanned from paper: grey or faded, a little turned, noisy."""
+    """Return the picture as scanned from paper: grey or faded, a little turned, noisy."""
     if chance(rng, 0.6):
         picture = ImageOps.grayscale(picture).convert("RGB")
     if chance(rng, 0.6):
@@ -131,7 +129,7 @@ def _rescale(rng: Rng, picture: Image.Image) -> Image.Image:
 
 
 def encode(rng: Rng, picture: Image.Image) -> tuple[bytes, str]:
-    """The picture as file bytes and their suffix: png (some with a clear ground), jpg or webp."""
+    """Return the picture as file bytes and their suffix: png (some with a clear ground), jpg or webp."""
     suffix = pick(rng, ["png", "jpg", "webp"], [6, 3, 1])
     stream = io.BytesIO()
     if suffix == "jpg":
@@ -145,7 +143,7 @@ def encode(rng: Rng, picture: Image.Image) -> tuple[bytes, str]:
 
 
 def _clear_white(picture: Image.Image) -> Image.Image:
-    """RGBA in which white has become clear; laid on white it is the same picture again."""
+    """Return RGBA in which white has become clear; laid on white it is the same picture again."""
     levels = np.asarray(picture, dtype=np.float32) / 255
     alpha = 1 - levels.min(axis=2, keepdims=True)
     colour = np.where(alpha > 0, (levels - (1 - alpha)) / np.maximum(alpha, 1e-6), 0)

@@ -11,8 +11,6 @@ import numpy as np
 from fieldguide_charts.data import axis_title, title
 from fieldguide_charts.dice import Rng, between, chance, pick, whole
 
-__all__ = ["Look", "hex_of", "make_look", "mix", "ramp"]
-
 
 @dataclass(frozen=True)
 class Look:
@@ -38,7 +36,7 @@ class Look:
 
     @property
     def dark(self) -> bool:
-        """True when light marks stand on a dark ground."""
+        """Return whether light marks stand on a dark ground."""
         return sum(_rgb(self.paper)) < 1.2
 
 
@@ -111,19 +109,19 @@ def _rgb(colour: str) -> tuple[float, float, float]:
 
 
 def hex_of(red: float, green: float, blue: float) -> str:
-    """The colour as `#rrggbb`; parts are 0 to 1."""
+    """Return the colour as `#rrggbb`; parts are 0 to 1."""
     parts = np.clip(np.round(np.array([red, green, blue]) * 255), 0, 255).astype(int)
     return "#{:02x}{:02x}{:02x}".format(*parts.tolist())
 
 
 def mix(first: str, second: str, share: float) -> str:
-    """The colour that lies this share of the way from the first to the second."""
+    """Return the colour that lies this share of the way from the first to the second."""
     parts = [a + (b - a) * share for a, b in zip(_rgb(first), _rgb(second), strict=True)]
     return hex_of(*parts)
 
 
 def ramp(rng: Rng) -> tuple[str, ...]:
-    """Three colours of a scale from low over middle to high, either way round."""
+    """Return three colours of a scale from low over middle to high, either way round."""
     stops = tuple(f"#{part}" for part in pick(rng, _RAMPS).split())
     return stops if chance(rng, 0.8) else stops[::-1]
 
@@ -146,7 +144,7 @@ def _palette(rng: Rng) -> tuple[str, ...]:
 
 
 def _seen_on(ground: str, ink: str, colour: str) -> str:
-    """The colour, moved towards the ink when it could hardly be seen on the ground."""
+    """Return the colour, moved towards the ink when it could hardly be seen on the ground."""
     apart = max(abs(a - b) for a, b in zip(_rgb(ground), _rgb(colour), strict=True))
     return colour if apart > 0.22 else mix(colour, ink, 0.35)
 
@@ -159,7 +157,7 @@ def _size(rng: Rng, square: bool) -> tuple[int, int]:
 
 
 def make_look(rng: Rng, square: bool = False) -> Look:
-    """A random look; a square one suits round charts and maps without axes."""
+    """Return a random look; a square one suits round charts and maps without axes."""
     theme, paper, plot, ink, faint, grid, axes = pick(rng, _THEMES, _THEME_WEIGHTS)
     width, height = _size(rng, square)
     if chance(rng, 0.25):

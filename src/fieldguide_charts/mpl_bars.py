@@ -13,18 +13,16 @@ from fieldguide_charts.dice import Rng, between, chance, pick, whole
 from fieldguide_charts.look import Look
 from fieldguide_charts.mpl_frame import add_words, make_picture
 
-__all__ = ["area", "horizontal_bar", "line", "pyramid", "vertical_bar"]
-
 
 def vertical_bar(rng: Rng, look: Look) -> Image.Image:
-    """A picture of standing bars: one series, grouped, stacked, with errors, or a histogram."""
+    """Draw standing bars: one series, grouped, stacked, with errors, or a histogram."""
     if chance(rng, 0.15):
         return make_picture(rng, look, lambda axes: _plot_histogram(rng, axes))
     return make_picture(rng, look, lambda axes: _plot_bars(rng, axes, upright=True))
 
 
 def horizontal_bar(rng: Rng, look: Look) -> Image.Image:
-    """A picture of lying bars: one series, grouped, stacked, or with errors."""
+    """Draw lying bars: one series, grouped, stacked, or with errors."""
     return make_picture(rng, look, lambda axes: _plot_bars(rng, axes, upright=False))
 
 
@@ -70,7 +68,7 @@ def _plot_bars(rng: Rng, axes: Any, upright: bool) -> None:
 
 
 def area(rng: Rng, look: Look) -> Image.Image:
-    """A picture of filled areas: one, stacked, a stream or overlapping."""
+    """Draw filled areas: one, stacked, a stream or overlapping."""
     return make_picture(rng, look, lambda axes: _plot_area(rng, axes))
 
 
@@ -98,7 +96,7 @@ def _plot_area(rng: Rng, axes: Any) -> None:
 
 
 def line(rng: Rng, look: Look) -> Image.Image:
-    """A picture of one or more lines, some with markers, dashes, bands or steps."""
+    """Draw one or more lines, some with markers, dashes, bands or steps."""
     return make_picture(rng, look, lambda axes: _plot_lines(rng, axes))
 
 
@@ -129,7 +127,7 @@ def _plot_lines(rng: Rng, axes: Any) -> None:
 
 
 def pyramid(rng: Rng, look: Look) -> Image.Image:
-    """A picture of a population pyramid: bars back to back on one pair of axes, or on two side by side."""
+    """Draw a population pyramid: bars back to back on one pair of axes, or on two side by side."""
     return make_picture(rng, look, lambda axes: _plot_pyramid(rng, axes))
 
 

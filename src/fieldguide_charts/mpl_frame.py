@@ -13,8 +13,6 @@ from fieldguide_charts.data import axis_title, title
 from fieldguide_charts.dice import Rng, between, chance, pick, whole
 from fieldguide_charts.look import Look
 
-__all__ = ["add_words", "colour_map", "make_picture"]
-
 _STYLES = [
     "default", "classic", "ggplot", "bmh", "fivethirtyeight", "grayscale", "dark_background", "Solarize_Light2",
     "seaborn-v0_8", "seaborn-v0_8-whitegrid", "seaborn-v0_8-ticks", "seaborn-v0_8-white", "tableau-colorblind10",
@@ -34,7 +32,7 @@ Plot = Callable[[Any], None]
 
 
 def colour_map(rng: Rng) -> str:
-    """The name of one of matplotlib's colour maps."""
+    """Return the name of one of matplotlib's colour maps."""
     return pick(rng, _MAPS)
 
 
@@ -80,7 +78,7 @@ def _look_settings(look: Look) -> dict[str, Any]:
 
 
 def make_picture(rng: Rng, look: Look, plot: Plot, projection: str | None = None) -> Image.Image:
-    """The figure as RGBA, with `plot` called on its axes (on each of them where it has several)."""
+    """Return the figure as RGBA, with `plot` called on its axes (on each of them where it has several)."""
     from matplotlib import rc_context, rcdefaults, rcParams
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

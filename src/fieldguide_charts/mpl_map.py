@@ -15,11 +15,9 @@ from fieldguide_charts.look import Look
 from fieldguide_charts.mpl_frame import colour_map, make_picture
 from fieldguide_charts.shapes import choose_regions
 
-__all__ = ["chord", "choropleth"]
-
 
 def choropleth(rng: Rng, look: Look) -> Image.Image:
-    """A picture of a map whose regions are shaded by a figure, with or without colour bar and frame."""
+    """Draw a map whose regions are shaded by a figure, with or without colour bar and frame."""
     return make_picture(rng, look, lambda axes: _plot_map(rng, axes))
 
 
@@ -50,7 +48,7 @@ def _plot_map(rng: Rng, axes: Any) -> None:
 
 
 def chord(rng: Rng, look: Look) -> Image.Image:
-    """A picture of flows between places on a ring, as ribbons or thin curves."""
+    """Draw flows between places on a ring, as ribbons or thin curves."""
     return make_picture(rng, look, lambda axes: _plot_chord(rng, axes))
 
 

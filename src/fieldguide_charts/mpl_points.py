@@ -13,11 +13,9 @@ from fieldguide_charts.dice import Rng, between, chance, pick, spread, whole
 from fieldguide_charts.look import Look
 from fieldguide_charts.mpl_frame import add_words, colour_map, make_picture
 
-__all__ = ["box", "bubble", "scatter", "violin"]
-
 
 def scatter(rng: Rng, look: Look) -> Image.Image:
-    """A picture of points of one size: plain, in groups, coloured by a third figure, with a trend."""
+    """Draw points of one size: plain, in groups, coloured by a third figure, with a trend."""
     return make_picture(rng, look, lambda axes: _plot_points(rng, axes))
 
 
@@ -50,7 +48,7 @@ def _plot_points(rng: Rng, axes: Any) -> None:
 
 
 def bubble(rng: Rng, look: Look) -> Image.Image:
-    """A picture of circles of many sizes between two axes."""
+    """Draw circles of many sizes between two axes."""
     return make_picture(rng, look, lambda axes: _plot_bubbles(rng, axes))
 
 
@@ -80,7 +78,7 @@ def _plot_bubbles(rng: Rng, axes: Any) -> None:
 
 
 def box(rng: Rng, look: Look) -> Image.Image:
-    """A picture of boxes with whiskers, standing or lying, plain, filled, notched, grouped or with points."""
+    """Draw boxes with whiskers, standing or lying, plain, filled, notched, grouped or with points."""
     return make_picture(rng, look, lambda axes: _plot_boxes(rng, axes))
 
 
@@ -129,7 +127,7 @@ def _add_jitter(rng: Rng, axes: Any, groups: list[Floats], across: bool, share: 
 
 
 def violin(rng: Rng, look: Look) -> Image.Image:
-    """A picture of violins: whole, halves, split by two groups, with boxes or points inside."""
+    """Draw violins: whole, halves, split by two groups, with boxes or points inside."""
     return make_picture(rng, look, lambda axes: _plot_violins(rng, axes))
 
 

@@ -14,16 +14,14 @@ from fieldguide_charts.dice import Rng, between, chance, pick, whole
 from fieldguide_charts.look import Look
 from fieldguide_charts.mpl_frame import colour_map, make_picture
 
-__all__ = ["doughnut", "pie", "radar"]
-
 
 def pie(rng: Rng, look: Look) -> Image.Image:
-    """A picture of a pie: with labels, percentages, a shadow, slices pulled out, or plain."""
+    """Draw a pie: with labels, percentages, a shadow, slices pulled out, or plain."""
     return make_picture(rng, look, lambda axes: _plot_pie(rng, axes, hole=0.0))
 
 
 def doughnut(rng: Rng, look: Look) -> Image.Image:
-    """A picture of a doughnut of one or two rings."""
+    """Draw a doughnut of one or two rings."""
     return make_picture(rng, look, lambda axes: _plot_pie(rng, axes, hole=between(rng, 0.3, 0.8)))
 
 
@@ -67,7 +65,7 @@ def _map_colours(rng: Rng, count: int) -> list[Any]:
 
 
 def radar(rng: Rng, look: Look) -> Image.Image:
-    """A picture of a radar on round or many-cornered axes."""
+    """Draw a radar on round or many-cornered axes."""
     if chance(rng, 0.3):
         return make_picture(rng, look, lambda axes: _plot_web(rng, axes))
     return make_picture(rng, look, lambda axes: _plot_radar(rng, axes), projection="polar")

@@ -13,8 +13,6 @@ import numpy as np
 from fieldguide_charts.data import Floats
 from fieldguide_charts.dice import Rng, between, chance, pick, whole
 
-__all__ = ["Region", "choose_regions"]
-
 Region = list[Floats]  # the rings of one region, each (n, 2) x to the right, y up
 
 
@@ -35,7 +33,7 @@ def _load() -> dict[str, list[Region]]:
 
 
 def choose_regions(rng: Rng) -> tuple[str, list[Region]]:
-    """The name and projected regions of one map, in arbitrary units, y up."""
+    """Return the name and projected regions of one map, in arbitrary units, y up."""
     kind = pick(
         rng,
         ["world", "us_states", "us_counties", "continent", "window", "some states", "made up"],
@@ -106,7 +104,7 @@ def _project_world(rng: Rng, regions: list[Region]) -> list[Region]:
 
 
 def _globe(ring: Floats, centre: Floats) -> Floats | None:
-    """The ring as seen from far away (orthographic); None when it lies behind the edge."""
+    """Return the ring as seen from far away (orthographic); None when it lies behind the edge."""
     lon, lat = np.radians(ring[:, 0]) - centre[0], np.radians(ring[:, 1])
     front = np.sin(centre[1]) * np.sin(lat) + np.cos(centre[1]) * np.cos(lat) * np.cos(lon)
     x = np.cos(lat) * np.sin(lon)
@@ -119,7 +117,7 @@ def _globe(ring: Floats, centre: Floats) -> Floats | None:
 
 
 def _albers(regions: list[Region]) -> list[Region]:
-    """Albers' equal-area conic with the parallels usual for the lower 48 states."""
+    """Project by Albers' equal-area conic with the parallels usual for the lower 48 states."""
     low, high, lat0, lon0 = np.radians([29.5, 45.5, 37.5, -96.0])
     n = (np.sin(low) + np.sin(high)) / 2
     c = np.cos(low) ** 2 + 2 * n * np.sin(low)
@@ -134,7 +132,7 @@ def _albers(regions: list[Region]) -> list[Region]:
 
 
 def _made_up(rng: Rng) -> list[Region]:
-    """Regions of a land that does not exist: cells around random points, with crooked borders."""
+    """Return regions of a land that does not exist: cells around random points, with crooked borders."""
     from scipy.spatial import Voronoi
 
     count = whole(rng, 10, 90)

@@ -15,8 +15,6 @@ from PIL import Image
 
 from fieldguide_charts.look import Look
 
-__all__ = ["FONTS", "Sheet", "prepare", "rasterise", "smooth_path", "straight_path"]
-
 FONTS = {"sans": "Liberation Sans", "serif": "DejaVu Serif", "mono": "DejaVu Sans Mono", "dejavu": "DejaVu Sans"}
 
 Points = list[tuple[float, float]]
@@ -47,7 +45,7 @@ def prepare() -> None:
 
 
 def rasterise(svg: str, scale: float = 1.0) -> Image.Image:
-    """The SVG text as an RGBA picture."""
+    """Return the SVG text as an RGBA picture."""
     import vl_convert
 
     prepare()
@@ -55,12 +53,12 @@ def rasterise(svg: str, scale: float = 1.0) -> Image.Image:
 
 
 def straight_path(points: Points) -> str:
-    """SVG path data through the points by straight lines."""
+    """Return SVG path data through the points by straight lines."""
     return "M" + "L".join(f"{x:.1f},{y:.1f}" for x, y in points)
 
 
 def smooth_path(points: Points) -> str:
-    """SVG path data through the points by a Catmull-Rom curve (as Bezier pieces)."""
+    """Return SVG path data through the points by a Catmull-Rom curve (as Bezier pieces)."""
     parts = [f"M{points[0][0]:.1f},{points[0][1]:.1f}"]
     for i in range(len(points) - 1):
         before, start = points[max(i - 1, 0)], points[i]
@@ -119,7 +117,7 @@ class Sheet:
         self.add("text", escape(words), x=x, y=y, **{**chosen, **attributes})
 
     def gradient(self, first: str, second: str, upright: bool = True) -> str:
-        """A fill that runs from one colour to the other."""
+        """Return a fill that runs from one colour to the other."""
         key = f"g{len(self._definitions)}"
         end = {"x2": 0, "y2": 1} if upright else {"x2": 1, "y2": 0}
         stops = f'<stop offset="0" stop-color="{first}"/><stop offset="1" stop-color="{second}"/>'
@@ -129,7 +127,7 @@ class Sheet:
         return f"url(#{key})"
 
     def image(self) -> Image.Image:
-        """The finished RGBA picture."""
+        """Return the finished RGBA picture."""
         size = f'width="{self.look.width}" height="{self.look.height}"'
         definitions = f"<defs>{''.join(self._definitions)}</defs>"
         body = "".join(self._parts)

@@ -22,16 +22,14 @@ from fieldguide_charts.look import Look, mix
 from fieldguide_charts.svg import Sheet, smooth_path, straight_path
 from fieldguide_charts.svg_frame import Axis, Frame, add_frame, add_headings
 
-__all__ = ["area", "horizontal_bar", "line", "pyramid", "vertical_bar"]
-
 
 def vertical_bar(rng: Rng, look: Look) -> Image.Image:
-    """A picture of standing bars: one series, grouped, stacked, floating or lollipops."""
+    """Draw standing bars: one series, grouped, stacked, floating or lollipops."""
     return _bars(rng, look, upright=True)
 
 
 def horizontal_bar(rng: Rng, look: Look) -> Image.Image:
-    """A picture of lying bars: one series, grouped, stacked, progress-like or lollipops."""
+    """Draw lying bars: one series, grouped, stacked, progress-like or lollipops."""
     return _bars(rng, look, upright=False)
 
 
@@ -111,7 +109,7 @@ def _add_bars(sheet: Sheet, rng: Rng, frame: Frame, heights: Floats, form: tuple
 
 
 def area(rng: Rng, look: Look) -> Image.Image:
-    """A picture of filled areas: one, stacked, all of 100 %, a stream, overlapping or a bare strip."""
+    """Draw filled areas: one, stacked, all of 100 %, a stream, overlapping or a bare strip."""
     count = whole(rng, 6, 60)
     rows = pick(rng, [1, 2, 3, 4, 5, 8], [5, 2, 3, 2, 1, 1])
     values = many_series(rng, rows, count, floor=between(rng, 0.05, 0.8))
@@ -144,7 +142,7 @@ def area(rng: Rng, look: Look) -> Image.Image:
 
 
 def line(rng: Rng, look: Look) -> Image.Image:
-    """A picture of one or more lines, with or without markers, smooth, stepped or straight."""
+    """Draw one or more lines, with or without markers, smooth, stepped or straight."""
     count = whole(rng, 5, 24) if chance(rng, 0.6) else whole(rng, 30, 150)
     rows = pick(rng, [1, 2, 3, 4, 6, 10], [4, 3, 3, 2, 1, 1])
     values = many_series(rng, rows, count)
@@ -175,7 +173,7 @@ def line(rng: Rng, look: Look) -> Image.Image:
 
 
 def pyramid(rng: Rng, look: Look) -> Image.Image:
-    """A picture of a population pyramid: two sets of lying bars, back to back, by age."""
+    """Draw a population pyramid: two sets of lying bars, back to back, by age."""
     count = whole(rng, 8, 21)
     ages = age_labels(rng, count)
     men, women = population(rng, count)

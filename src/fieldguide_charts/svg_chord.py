@@ -15,13 +15,11 @@ from fieldguide_charts.svg import Sheet
 from fieldguide_charts.svg_frame import add_headings
 from fieldguide_charts.svg_round import around, ring_piece
 
-__all__ = ["chord"]
-
 Place = tuple[tuple[float, float], float]
 
 
 def chord(rng: Rng, look: Look) -> Image.Image:
-    """A picture of flows between places on a ring."""
+    """Draw flows between places on a ring."""
     sheet = Sheet(look)
     top = add_headings(sheet, rng)
     labels = pick(rng, ["", "flat", "turned", "ticks"])
@@ -50,7 +48,7 @@ def _add_label(sheet: Sheet, place: Place, turn: float, words: str, labels: str)
 
 
 def _ring_turns(totals: Floats, gap: float) -> Floats:
-    """`(n, 2)` start and end turn of each place on the ring, as wide as its total."""
+    """Return `(n, 2)` start and end turn of each place on the ring, as wide as its total."""
     wide = totals / totals.sum() * (2 * math.pi - gap * len(totals))
     ends = np.cumsum(wide + gap)
     return np.stack([ends - wide - gap, ends - gap], axis=1)

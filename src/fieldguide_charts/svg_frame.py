@@ -13,8 +13,6 @@ from fieldguide_charts.data import short_number
 from fieldguide_charts.dice import Rng, between, chance, pick
 from fieldguide_charts.svg import Sheet
 
-__all__ = ["Axis", "Frame", "add_frame", "add_headings", "add_legend", "nice_ticks"]
-
 
 @dataclass(frozen=True)
 class Axis:
@@ -27,11 +25,11 @@ class Axis:
 
     @classmethod
     def of_bands(cls, names: Sequence[str]) -> "Axis":
-        """An axis of categories, half a band of room at both ends."""
+        """Return an axis of categories, half a band of room at both ends."""
         return cls(-0.5, len(names) - 0.5, tuple(names))
 
     def share(self, value: float) -> float:
-        """How far along the axis the value lies, 0 to 1."""
+        """Return how far along the axis the value lies, 0 to 1."""
         if self.log:
             low, high = math.log(self.low), math.log(self.high)
             return (math.log(max(value, self.low / 10)) - low) / (high - low)
@@ -50,26 +48,26 @@ class Frame:
     up: Axis
 
     def x(self, value: float) -> float:
-        """The pixel column of a value."""
+        """Return the pixel column of a value."""
         return self.left + self.across.share(float(value)) * (self.right - self.left)
 
     def y(self, value: float) -> float:
-        """The pixel row of a value."""
+        """Return the pixel row of a value."""
         return self.bottom - self.up.share(float(value)) * (self.bottom - self.top)
 
     @property
     def band(self) -> float:
-        """The width of one band across, in pixels."""
+        """Return the width of one band across, in pixels."""
         return (self.right - self.left) / max(self.across.high - self.across.low, 1e-9)
 
     @property
     def row(self) -> float:
-        """The height of one band up, in pixels."""
+        """Return the height of one band up, in pixels."""
         return (self.bottom - self.top) / max(self.up.high - self.up.low, 1e-9)
 
 
 def nice_ticks(low: float, high: float, about: int = 6) -> list[float]:
-    """Round numbers inside the range, about as many as asked."""
+    """Return round numbers inside the range, about as many as asked."""
     rough = max((high - low) / max(about, 1), 1e-12)
     unit = 10 ** math.floor(math.log10(rough))
     step = next(unit * m for m in (1, 2, 2.5, 5, 10) if unit * m >= rough * 0.999)
@@ -78,7 +76,7 @@ def nice_ticks(low: float, high: float, about: int = 6) -> list[float]:
 
 
 def add_headings(sheet: Sheet, rng: Rng) -> float:
-    """Write title and subtitle; the pixel row below which the rest may stand."""
+    """Write title and subtitle; return the pixel row below which the rest may stand."""
     look = sheet.look
     if not look.title:
         return look.text_px * 0.8
@@ -94,7 +92,7 @@ def add_headings(sheet: Sheet, rng: Rng) -> float:
 
 
 def add_frame(sheet: Sheet, rng: Rng, across: Axis, up: Axis, names: Sequence[str] = ()) -> Frame:
-    """Draw headings, plot ground, grid, axes and the legend of the named series; where to put the marks."""
+    """Draw headings, plot ground, grid, axes and the legend of the named series; return where the marks go."""
     look = sheet.look
     top = add_headings(sheet, rng)
     if chance(rng, 0.07):

@@ -13,11 +13,9 @@ from fieldguide_charts.shapes import Region, choose_regions
 from fieldguide_charts.svg import Sheet, straight_path
 from fieldguide_charts.svg_frame import add_headings
 
-__all__ = ["choropleth", "map_colours"]
-
 
 def map_colours(rng: Rng, regions: list[Region]) -> tuple[list[str], list[str]]:
-    """One colour per region, and the colours of the key: in steps, without steps, or a colour per kind."""
+    """Return one colour per region, and the colours of the key: in steps, without steps, or a colour per kind."""
     middles = np.array([np.concatenate(region).mean(axis=0) for region in regions])
     spread = middles.std(axis=0) + 1e-9
     slope = rng.normal(0, 1, 2)
@@ -39,7 +37,7 @@ def map_colours(rng: Rng, regions: list[Region]) -> tuple[list[str], list[str]]:
 
 
 def choropleth(rng: Rng, look: Look) -> Image.Image:
-    """A picture of a map whose regions are shaded by a figure, with or without key, borders, sea and labels."""
+    """Draw a map whose regions are shaded by a figure, with or without key, borders, sea and labels."""
     _, regions = choose_regions(rng)
     key = pick(rng, ["", "bar", "steps", "column"])
     everything = np.concatenate([ring for region in regions for ring in region])

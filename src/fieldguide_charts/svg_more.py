@@ -13,23 +13,9 @@ from fieldguide_charts.svg import Sheet, smooth_path, straight_path
 from fieldguide_charts.svg_frame import Axis, Frame, add_frame, add_headings
 from fieldguide_charts.svg_points import density
 
-__all__ = [
-    "area_band",
-    "area_densities",
-    "area_rows",
-    "area_signed",
-    "grouped_box",
-    "line_crowd",
-    "line_slopes",
-    "line_table",
-    "scatter_crowd",
-    "scatter_matrix",
-    "scatter_named",
-]
-
 
 def area_signed(rng: Rng, look: Look) -> Image.Image:
-    """A picture of a filled area that runs above and below zero, a colour for each side."""
+    """Draw a filled area that runs above and below zero, a colour for each side."""
     count = whole(rng, 15, 90)
     values = many_series(rng, 1, count)[0]
     values = values - np.median(values)
@@ -46,7 +32,7 @@ def area_signed(rng: Rng, look: Look) -> Image.Image:
 
 
 def area_band(rng: Rng, look: Look) -> Image.Image:
-    """A picture of one or two wide bands between a low and a high curve."""
+    """Draw one or two wide bands between a low and a high curve."""
     count, rows = whole(rng, 12, 80), whole(rng, 1, 2)
     middle = many_series(rng, rows, count)
     half = np.ptp(middle) * rng.uniform(0.08, 0.35, (rows, 1)) * (1 + 0.3 * np.sin(np.linspace(0, 9, count)))
@@ -63,7 +49,7 @@ def area_band(rng: Rng, look: Look) -> Image.Image:
 
 
 def line_table(rng: Rng, look: Look) -> Image.Image:
-    """A picture of small lines in rows and columns, each in its own frame or with none."""
+    """Draw small lines in rows and columns, each in its own frame or with none."""
     sheet = Sheet(look)
     top = add_headings(sheet, rng)
     rows, columns, count = whole(rng, 2, 4), whole(rng, 1, 4), whole(rng, 12, 60)
@@ -86,7 +72,7 @@ def line_table(rng: Rng, look: Look) -> Image.Image:
 
 
 def scatter_named(rng: Rng, look: Look) -> Image.Image:
-    """A picture of a few points, each with its name, perhaps around a cross of axes."""
+    """Draw a few points, each with its name, perhaps around a cross of axes."""
     count = whole(rng, 8, 16)
     x, y = cloud(rng, count)
     names = categories(rng, count)
@@ -106,7 +92,7 @@ def scatter_named(rng: Rng, look: Look) -> Image.Image:
 
 
 def area_densities(rng: Rng, look: Look) -> Image.Image:
-    """A picture of filled density curves over one another."""
+    """Draw filled density curves over one another."""
     groups = samples(rng, whole(rng, 1, 4))
     everything = np.concatenate(groups)
     low, high = float(everything.min()), float(everything.max())
@@ -124,7 +110,7 @@ def area_densities(rng: Rng, look: Look) -> Image.Image:
 
 
 def area_rows(rng: Rng, look: Look) -> Image.Image:
-    """A picture of several small filled areas, one per row, apart or overlapping."""
+    """Draw several small filled areas, one per row, apart or overlapping."""
     rows, count = whole(rng, 2, 7), whole(rng, 20, 80)
     values = many_series(rng, rows, count, floor=0.1)
     values = values / values.max(axis=1, keepdims=True)
@@ -142,7 +128,7 @@ def area_rows(rng: Rng, look: Look) -> Image.Image:
 
 
 def line_crowd(rng: Rng, look: Look) -> Image.Image:
-    """A picture of very many thin lines, most of them pale and a few strong."""
+    """Draw very many thin lines, most of them pale and a few strong."""
     rows, count = whole(rng, 15, 60), whole(rng, 10, 60)
     values = np.cumsum(rng.normal(0, 1, (rows, count)), axis=1) + rng.normal(0, 2, (rows, 1))
     sheet = Sheet(look)
@@ -157,7 +143,7 @@ def line_crowd(rng: Rng, look: Look) -> Image.Image:
 
 
 def line_slopes(rng: Rng, look: Look) -> Image.Image:
-    """A picture of lines between a few moments, with points and names at the ends, or of ranks that change."""
+    """Draw lines between a few moments, with points and names at the ends, or of ranks that change."""
     rows, count = whole(rng, 3, 9), whole(rng, 2, 7)
     values = rng.uniform(0, 1, (rows, count)) if chance(rng, 0.5) else np.argsort(rng.random((rows, count)), axis=0)
     sheet = Sheet(look)
@@ -177,7 +163,7 @@ def line_slopes(rng: Rng, look: Look) -> Image.Image:
 
 
 def scatter_crowd(rng: Rng, look: Look) -> Image.Image:
-    """A picture of a great many small points, perhaps with small histograms at the edges or a cross of axes."""
+    """Draw a great many small points, perhaps with small histograms at the edges or a cross of axes."""
     count = whole(rng, 400, 1100)
     x, y = cloud(rng, count)
     sheet = Sheet(look)
@@ -202,7 +188,7 @@ def _add_edge_bars(sheet: Sheet, frame: Frame, values: Floats) -> None:
 
 
 def scatter_matrix(rng: Rng, look: Look) -> Image.Image:
-    """A picture of several small scatter plots in rows and columns."""
+    """Draw several small scatter plots in rows and columns."""
     sheet = Sheet(look)
     top = add_headings(sheet, rng)
     side, count, groups = whole(rng, 2, 4), whole(rng, 25, 90), whole(rng, 1, 3)
@@ -222,7 +208,7 @@ def scatter_matrix(rng: Rng, look: Look) -> Image.Image:
 
 
 def grouped_box(rng: Rng, look: Look) -> Image.Image:
-    """A picture of boxes with whiskers in groups side by side, a colour for each place in the group."""
+    """Draw boxes with whiskers in groups side by side, a colour for each place in the group."""
     count, each = whole(rng, 2, 6), whole(rng, 2, 3)
     groups = [samples(rng, each) for _ in range(count)]
     groups = [[(v - v.mean()) / v.std() + rng.normal(0, 0.7) for v in group] for group in groups]

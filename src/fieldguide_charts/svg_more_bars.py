@@ -12,24 +12,14 @@ from fieldguide_charts.look import Look, mix
 from fieldguide_charts.svg import Sheet
 from fieldguide_charts.svg_frame import Axis, add_frame, add_headings
 
-__all__ = [
-    "bullets",
-    "named_bars",
-    "opinion_bars",
-    "range_bars",
-    "solid_horizontal_bar",
-    "solid_vertical_bar",
-    "waterfall",
-]
-
 
 def solid_vertical_bar(rng: Rng, look: Look) -> Image.Image:
-    """A picture of standing bars drawn as solid blocks, as in old spreadsheets."""
+    """Draw standing bars drawn as solid blocks, as in old spreadsheets."""
     return _solid_bars(rng, look, upright=True)
 
 
 def solid_horizontal_bar(rng: Rng, look: Look) -> Image.Image:
-    """A picture of lying bars drawn as solid blocks, as in old spreadsheets."""
+    """Draw lying bars drawn as solid blocks, as in old spreadsheets."""
     return _solid_bars(rng, look, upright=False)
 
 
@@ -67,7 +57,7 @@ def _add_block(sheet: Sheet, box: tuple[float, float, float, float], deep: float
 
 
 def opinion_bars(rng: Rng, look: Look) -> Image.Image:
-    """A picture of lying bars stacked to both sides of a middle, or cut into shares of 100 %."""
+    """Draw lying bars stacked to both sides of a middle, or cut into shares of 100 %."""
     count, parts = whole(rng, 3, 12), whole(rng, 3, 6)
     table = rng.dirichlet(np.full(parts, 2.0), count)
     starts = np.cumsum(table, axis=1) - table
@@ -88,7 +78,7 @@ def opinion_bars(rng: Rng, look: Look) -> Image.Image:
 
 
 def waterfall(rng: Rng, look: Look) -> Image.Image:
-    """A picture of standing bars that start where the one before ended."""
+    """Draw standing bars that start where the one before ended."""
     count = whole(rng, 5, 12)
     steps = rng.normal(0.3, 1.0, count) * 10
     steps[0] = abs(steps[0]) + 15
@@ -109,7 +99,7 @@ def waterfall(rng: Rng, look: Look) -> Image.Image:
 
 
 def bullets(rng: Rng, look: Look) -> Image.Image:
-    """A picture of bullet graphs: thin lying bars over shaded ranges, with a mark for the aim."""
+    """Draw bullet graphs: thin lying bars over shaded ranges, with a mark for the aim."""
     count = whole(rng, 2, 7)
     sheet = Sheet(look)
     frame = add_frame(sheet, rng, Axis(0, 100), Axis.of_bands(categories(rng, count)))
@@ -127,7 +117,7 @@ def bullets(rng: Rng, look: Look) -> Image.Image:
 
 
 def range_bars(rng: Rng, look: Look) -> Image.Image:
-    """A picture of lying bars that float between a start and an end, such as a plan of tasks."""
+    """Draw lying bars that float between a start and an end, such as a plan of tasks."""
     count = whole(rng, 4, 14)
     starts = np.sort(rng.uniform(0, 60, count))[::-1] if chance(rng, 0.6) else rng.uniform(0, 40, count)
     sizes = rng.uniform(8, 40, count)
@@ -143,7 +133,7 @@ def range_bars(rng: Rng, look: Look) -> Image.Image:
 
 
 def named_bars(rng: Rng, look: Look) -> Image.Image:
-    """A picture of thick lying bars without axes, their names inside, above or beside, their values at the end."""
+    """Draw thick lying bars without axes, their names inside, above or beside, their values at the end."""
     count = whole(rng, 3, 12)
     sheet = Sheet(look)
     top = add_headings(sheet, rng)

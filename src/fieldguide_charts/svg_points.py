@@ -14,11 +14,9 @@ from fieldguide_charts.look import Look, mix, ramp
 from fieldguide_charts.svg import Sheet, smooth_path
 from fieldguide_charts.svg_frame import Axis, Frame, add_frame, add_headings
 
-__all__ = ["box", "bubble", "density", "scatter", "violin"]
-
 
 def density(values: Floats, at: Floats, narrow: float = 1.0) -> Floats:
-    """Gaussian kernel density of the sample at the places (Silverman's width times `narrow`), peak 1."""
+    """Return the Gaussian kernel density of the sample at the places (Silverman's width times `narrow`), peak 1."""
     width = 1.06 * float(values.std() or 1.0) * len(values) ** -0.2 * narrow
     heights = np.exp(-0.5 * ((at[:, None] - values[None, :]) / width) ** 2).sum(axis=1)
     return np.asarray(heights / heights.max())
@@ -31,7 +29,7 @@ def _range(values: Floats, room: float = 0.08) -> tuple[float, float]:
 
 
 def scatter(rng: Rng, look: Look) -> Image.Image:
-    """A picture of many points of one size, perhaps in groups, of several shapes, or with a trend line."""
+    """Draw many points of one size, perhaps in groups, of several shapes, or with a trend line."""
     count = whole(rng, 25, 350)
     x, y = cloud(rng, count)
     sheet = Sheet(look)
@@ -73,7 +71,7 @@ def _add_marker(sheet: Sheet, at: tuple[float, float], radius: float, shape: int
 
 
 def bubble(rng: Rng, look: Look) -> Image.Image:
-    """A picture of circles of many sizes: between axes, packed together, or in a table of rows and columns."""
+    """Draw circles of many sizes: between axes, packed together, or in a table of rows and columns."""
     kind = pick(rng, ["axes", "packed", "table"], [6, 2.6, 1])
     if kind == "packed":
         return _packed(rng, look)
@@ -141,7 +139,7 @@ def _packed(rng: Rng, look: Look) -> Image.Image:
 
 
 def _pack(radii: Floats, room: float) -> list[tuple[float, float]]:
-    """Centres of circles laid one after another as near to the middle as they fit, touching two others."""
+    """Return centres of circles laid one after another as near to the middle as they fit, touching two others."""
     spots = [(0.0, 0.0)]
     for i in range(1, len(radii)):
         best, nearest = (0.0, 0.0), math.inf
@@ -166,7 +164,7 @@ def _spread_frame(rng: Rng, sheet: Sheet, groups: list[Floats], upright: bool) -
 
 
 def box(rng: Rng, look: Look) -> Image.Image:
-    """A picture of boxes with whiskers, standing or lying, perhaps with outliers, points or a mean mark."""
+    """Draw boxes with whiskers, standing or lying, perhaps with outliers, points or a mean mark."""
     groups = samples(rng, whole(rng, 1, 9))
     sheet = Sheet(look)
     upright = chance(rng, 0.7)
@@ -206,7 +204,7 @@ def box(rng: Rng, look: Look) -> Image.Image:
 
 
 def violin(rng: Rng, look: Look) -> Image.Image:
-    """A picture of violins, standing or lying, whole or halved, with a box, lines, points or nothing inside."""
+    """Draw violins, standing or lying, whole or halved, with a box, lines, points or nothing inside."""
     groups = samples(rng, whole(rng, 1, 8))
     sheet = Sheet(look)
     upright = chance(rng, 0.78)

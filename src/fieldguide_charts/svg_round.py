@@ -15,16 +15,14 @@ from fieldguide_charts.look import Look, mix
 from fieldguide_charts.svg import Sheet, smooth_path, straight_path
 from fieldguide_charts.svg_frame import Axis, Frame, add_headings, add_legend
 
-__all__ = ["around", "doughnut", "pie", "radar", "ring_piece"]
-
 
 def around(centre: tuple[float, float], radius: float, turn: float, flat: float = 1.0) -> tuple[float, float]:
-    """The point at this turn (radians clockwise from the top) on the circle, or on an ellipse so much flatter."""
+    """Return the point at this turn (radians clockwise from the top) on a circle, or on an ellipse so much flatter."""
     return centre[0] + radius * math.sin(turn), centre[1] - radius * math.cos(turn) * flat
 
 
 def ring_piece(centre: tuple[float, float], radii: tuple[float, float], turns: tuple[float, float]) -> str:
-    """SVG path data of a piece of a ring; an inner radius of 0 makes it a slice of a pie."""
+    """Return SVG path data of a piece of a ring; an inner radius of 0 makes it a slice of a pie."""
     inner, outer = radii
     start, end = turns[0], min(turns[1], turns[0] + 2 * math.pi - 1e-3)
     large = int(end - start > math.pi)
@@ -37,7 +35,7 @@ def ring_piece(centre: tuple[float, float], radii: tuple[float, float], turns: t
 
 
 def _place(sheet: Sheet, rng: Rng, names: list[str], room: float) -> tuple[tuple[float, float], float]:
-    """Centre and radius of a round chart, after headings and legend are drawn."""
+    """Return centre and radius of a round chart, after headings and legend are drawn."""
     look = sheet.look
     top, px = add_headings(sheet, rng), look.text_px
     left, right, bottom = px, look.width - px, look.height - px
@@ -57,7 +55,7 @@ def _place(sheet: Sheet, rng: Rng, names: list[str], room: float) -> tuple[tuple
 
 
 def pie(rng: Rng, look: Look) -> Image.Image:
-    """A picture of a pie: flat, pulled apart or seen from the side, with labels in, out or none."""
+    """Draw a pie: flat, pulled apart or seen from the side, with labels in, out or none."""
     count = whole(rng, 2, 9)
     parts, names = shares(rng, count), categories(rng, count)
     sheet = Sheet(look)
@@ -105,7 +103,7 @@ def _add_outer_label(
 def _add_pie_aslant(
     sheet: Sheet, rng: Rng, place: tuple[tuple[float, float], float], parts: list[float], hole: float = 0.0
 ) -> None:
-    """A pie (or, with a hole, a ring) seen from the side, with its rim."""
+    """Return a pie (or, with a hole, a ring) seen from the side, with its rim."""
     centre, radius = place
     look, flat = sheet.look, between(rng, 0.45, 0.75)
     depth = radius * between(rng, 0.12, 0.3)
@@ -126,7 +124,7 @@ def _add_pie_aslant(
 
 
 def doughnut(rng: Rng, look: Look) -> Image.Image:
-    """A picture of a doughnut: whole, half, nested rings, progress rings or rings of rings."""
+    """Draw a doughnut: whole, half, nested rings, progress rings or rings of rings."""
     count = whole(rng, 2, 8)
     names = categories(rng, count)
     sheet = Sheet(look)
@@ -177,7 +175,7 @@ def _add_progress(sheet: Sheet, rng: Rng, centre: tuple[float, float], radii: tu
 
 
 def radar(rng: Rng, look: Look) -> Image.Image:
-    """A picture of a radar: closed shapes over a round or many-cornered web of spokes."""
+    """Draw a radar: closed shapes over a round or many-cornered web of spokes."""
     count = whole(rng, 3, 12)
     rows = whole(rng, 1, 4)
     names, spokes = categories(rng, rows), categories(rng, count)

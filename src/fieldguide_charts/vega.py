@@ -13,8 +13,6 @@ from fieldguide_charts.dice import Rng, between, chance, pick
 from fieldguide_charts.look import Look
 from fieldguide_charts.svg import FONTS, prepare
 
-__all__ = ["Spec", "add_axes", "scheme", "vega_picture"]
-
 Spec = dict[str, Any]
 
 _THEMES = ["excel", "ggplot2", "quartz", "vox", "fivethirtyeight", "dark", "latimes", "urbaninstitute",
@@ -26,12 +24,12 @@ _SCHEMES = [
 
 
 def scheme(rng: Rng) -> str:
-    """The name of one of Vega's continuous colour schemes."""
+    """Return the name of one of Vega's continuous colour schemes."""
     return pick(rng, _SCHEMES)
 
 
 def add_axes(rng: Rng, channel: Spec) -> Spec:
-    """The channel with an axis: named or not, with or without grid, line and ticks; sometimes none at all."""
+    """Return the channel with an axis: named or not, with or without grid, line and ticks; sometimes none at all."""
     if chance(rng, 0.06):
         return {**channel, "axis": None}
     axis: Spec = {"title": axis_title(rng) if chance(rng, 0.6) else None}
@@ -62,7 +60,7 @@ def _config(rng: Rng, look: Look) -> Spec:
 
 
 def vega_picture(rng: Rng, look: Look, chart: Spec) -> Image.Image:
-    """The chart as an opaque RGBA picture; width, height, title, theme and legend place are added here."""
+    """Return the chart as an opaque RGBA picture; width, height, title, theme and legend place are added here."""
     import vl_convert
 
     prepare()

@@ -23,31 +23,16 @@ from fieldguide_charts.look import Look
 from fieldguide_charts.shapes import choose_regions
 from fieldguide_charts.vega import Spec, add_axes, scheme, vega_picture
 
-__all__ = [
-    "area",
-    "box",
-    "bubble",
-    "choropleth",
-    "doughnut",
-    "horizontal_bar",
-    "line",
-    "pie",
-    "pyramid",
-    "scatter",
-    "vertical_bar",
-    "violin",
-]
-
 _COLOUR: Spec = {"field": "c", "type": "nominal", "title": None}
 
 
 def vertical_bar(rng: Rng, look: Look) -> Image.Image:
-    """A picture of standing bars: one series, grouped, stacked, or a histogram."""
+    """Draw standing bars: one series, grouped, stacked, or a histogram."""
     return vega_picture(rng, look, _bars(rng, upright=True))
 
 
 def horizontal_bar(rng: Rng, look: Look) -> Image.Image:
-    """A picture of lying bars: one series, grouped or stacked."""
+    """Draw lying bars: one series, grouped or stacked."""
     return vega_picture(rng, look, _bars(rng, upright=False))
 
 
@@ -89,7 +74,7 @@ def _series_values(rng: Rng, rows: int, count: int, floor: float | None) -> list
 
 
 def area(rng: Rng, look: Look) -> Image.Image:
-    """A picture of filled areas: one, stacked, all of 100 %, a stream, overlapping, or one per row."""
+    """Draw filled areas: one, stacked, all of 100 %, a stream, overlapping, or one per row."""
     count, rows = whole(rng, 6, 60), pick(rng, [1, 2, 3, 5, 8], [4, 2, 3, 2, 1])
     stack = pick(rng, ["zero", "zero", "normalize", "center", None])
     mark: Spec = {
@@ -111,7 +96,7 @@ def area(rng: Rng, look: Look) -> Image.Image:
 
 
 def line(rng: Rng, look: Look) -> Image.Image:
-    """A picture of one or more lines, some smooth, with points or a band."""
+    """Draw one or more lines, some smooth, with points or a band."""
     count = whole(rng, 5, 24) if chance(rng, 0.5) else whole(rng, 30, 160)
     rows = pick(rng, [1, 2, 3, 5, 8], [4, 3, 3, 2, 1])
     mark: Spec = {"type": "line", "interpolate": pick(rng, ["linear", "monotone", "step-after"], [6, 2, 0.5])}
@@ -138,7 +123,7 @@ def _point_channels(rng: Rng) -> Spec:
 
 
 def scatter(rng: Rng, look: Look) -> Image.Image:
-    """A picture of points of one size: hollow, filled, in colours and shapes."""
+    """Draw points of one size: hollow, filled, in colours and shapes."""
     groups = 1 if chance(rng, 0.5) else whole(rng, 2, 5)
     mark: Spec = {"type": pick(rng, ["point", "point", "circle", "square"]), "size": between(rng, 10, 80)}
     mark |= {"filled": chance(rng, 0.5)} if mark["type"] == "point" else {}
@@ -155,7 +140,7 @@ def scatter(rng: Rng, look: Look) -> Image.Image:
 
 
 def bubble(rng: Rng, look: Look) -> Image.Image:
-    """A picture of circles whose size shows a third figure."""
+    """Draw circles whose size shows a third figure."""
     groups = 1 if chance(rng, 0.3) else whole(rng, 2, 6)
     mark: Spec = {"type": pick(rng, ["circle", "circle", "point"]), "opacity": between(rng, 0.4, 0.95)}
     mark |= (
@@ -181,7 +166,7 @@ def _sample_values(rng: Rng, count: int) -> list[Spec]:
 
 
 def box(rng: Rng, look: Look) -> Image.Image:
-    """A picture of boxes with whiskers, standing or lying."""
+    """Draw boxes with whiskers, standing or lying."""
     count, upright = whole(rng, 1, 9), chance(rng, 0.65)
     mark: Spec = {"type": "boxplot", "extent": pick(rng, [1.5, 1.5, "min-max"]), "size": whole(rng, 10, 40)}
     mark |= {"ticks": chance(rng, 0.6)}
@@ -196,7 +181,7 @@ def box(rng: Rng, look: Look) -> Image.Image:
 
 
 def violin(rng: Rng, look: Look) -> Image.Image:
-    """A picture of violins side by side, one facet each, as Vega-Lite draws them."""
+    """Draw violins side by side, one facet each, as Vega-Lite draws them."""
     count = whole(rng, 2, 6)
     density = {"density": "v", "groupby": ["a"], "as": ["v", "d"]}
     upright = chance(rng, 0.75)
@@ -222,12 +207,12 @@ def violin(rng: Rng, look: Look) -> Image.Image:
 
 
 def pie(rng: Rng, look: Look) -> Image.Image:
-    """A picture of a pie, with or without labels."""
+    """Draw a pie, with or without labels."""
     return vega_picture(rng, look, _arcs(rng, look, hole=0.0))
 
 
 def doughnut(rng: Rng, look: Look) -> Image.Image:
-    """A picture of a doughnut, with or without labels."""
+    """Draw a doughnut, with or without labels."""
     return vega_picture(rng, look, _arcs(rng, look, hole=between(rng, 0.3, 0.8)))
 
 
@@ -257,7 +242,7 @@ def _arcs(rng: Rng, look: Look, hole: float) -> Spec:
 
 
 def pyramid(rng: Rng, look: Look) -> Image.Image:
-    """A picture of a population pyramid, of one piece or with the ages between two halves."""
+    """Draw a population pyramid, of one piece or with the ages between two halves."""
     count = whole(rng, 8, 20)
     ages = age_labels(rng, count)
     men, women = population(rng, count)
@@ -294,12 +279,12 @@ def pyramid(rng: Rng, look: Look) -> Image.Image:
 
 
 def _closed(ring: Floats) -> list[list[float]]:
-    """The ring as GeoJSON wants it, its first point repeated at the end."""
+    """Return the ring as GeoJSON wants it, its first point repeated at the end."""
     return [*np.round(ring, 4).tolist(), np.round(ring[0], 4).tolist()]
 
 
 def choropleth(rng: Rng, look: Look) -> Image.Image:
-    """A picture of a map whose regions are shaded by a figure."""
+    """Draw a map whose regions are shaded by a figure."""
     _, regions = choose_regions(rng)
     while len(regions) > 400:
         _, regions = choose_regions(rng)

@@ -1,16 +1,21 @@
-"""Collecting from the source `drawn`: as many as asked, resumable, the same set every time."""
+"""Collecting from a source that draws, ours and another package's: as many as asked, resumable, always the same set."""
 
+import io
 import subprocess
 import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from command import set_key
 from conftest import Clock
+from fieldguide import sources
 from fieldguide.errors import SettingsError
 from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
+from fieldguide.records.candidates import SourceFacts
 from fieldguide.stages.collect import collect
 from fieldguide.stages.new import new
 
@@ -51,11 +56,53 @@ def test_more_are_added_to_those_that_are_there(tmp_path: Path) -> None:
     assert hashes(whole) == hashes(project)
 
 
-def test_a_second_run_draws_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class NothingToDo(SilentProgress):
+    """A progress that must not be told of any work."""
+
+    def start(self, what: str, total: int | None) -> None:
+        raise AssertionError(f"{what}: {total}")
+
+
+def test_a_second_run_draws_nothing(tmp_path: Path) -> None:
     project = charts(tmp_path / "charts", 2)
     before = collect(project, project.settings(), progress=SilentProgress())
-    monkeypatch.setattr("fieldguide.stages.collect.drawing.map_guarded", lambda work, todo, **_: iter(range(len(todo))))
-    assert collect(project, project.settings(), progress=SilentProgress()) == before
+    assert collect(project, project.settings(), progress=NothingToDo()) == before
+    set_key(project.settings_file, "collect", "contact = 'me@example.org'")
+    assert collect(project, project.settings(), progress=NothingToDo()) == before, "other settings, the same drawings"
+
+
+class Dots:
+    """Another package's source that draws: one dot, of a colour that follows from the seed."""
+
+    name = "dots"
+    facts = SourceFacts(about="dots", terms_url="", licence_fields=True)
+    class_names = ("red", "blue")
+    author = "A. Person"
+    licence = "CC-BY-4.0"
+    licence_url = "https://creativecommons.org/licenses/by/4.0/"
+
+    def check(self) -> None:
+        """Nothing is needed."""
+
+    def draw(self, class_name: str, seed: int) -> bytes:
+        file = io.BytesIO()
+        colour = (200, seed % 256, 0) if class_name == "red" else (0, seed % 256, 200)
+        Image.new("RGB", (64, 64), colour).save(file, "PNG")
+        return file.getvalue()
+
+
+def test_another_package_joins_with_a_source_that_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [EntryPoint("dots", "test_drawing:Dots", sources.GROUP)]
+    monkeypatch.setattr(sources, "entry_points", lambda group: entries if group == sources.GROUP else [])
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))  # where the workers find it
+    new(tmp_path / "dots", {"red": {}, "blue": {}}, changed={"collect": {"sources": ["dots"], "per_class": 3}})
+    project = Project(tmp_path / "dots", Clock())
+    report = collect(project, project.settings(), progress=SilentProgress())
+    assert report.found == {"red": 3, "blue": 3}
+    with project.catalog() as catalog:
+        assert {(origin.source, origin.author, origin.licence) for origin in catalog.origins()} == {
+            ("dots", "A. Person", "CC-BY-4.0")
+        }
 
 
 def test_another_process_draws_the_same(tmp_path: Path) -> None:

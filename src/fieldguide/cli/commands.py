@@ -91,9 +91,8 @@ def new(
     from fieldguide.sources import open_source
     from fieldguide.stages.new import new
 
-    for one in source or ():
-        if one != "drawn":
-            open_source(one)  # tells at once of a name that is none
+    for name in source or ():
+        open_source(name)  # tells at once of a name that is none
     said = {"sources": source, "contact": contact}
     changed = {"collect": {key: value for key, value in said.items() if value}}
     _show("new", new(folder, read_names(names) if names else {}, changed=changed), as_json)

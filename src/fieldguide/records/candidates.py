@@ -6,7 +6,7 @@ them into a `ResultPage`; whoever asks keeps the page and its cursor, so that a 
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from yarl import URL
 
@@ -14,6 +14,7 @@ __all__ = [
     "Answer",
     "Ask",
     "Candidate",
+    "DrawingSource",
     "HostLimit",
     "Query",
     "Request",
@@ -218,3 +219,36 @@ class SimilarSource(Source, Protocol):
 
     async def similar(self, query: Query, candidate: Candidate, cursor: str, ask: Ask) -> ResultPage:
         """The page of pictures like the candidate that begins at the cursor; raises as `search`."""
+
+
+@runtime_checkable
+class DrawingSource(Protocol):
+    """A program that draws pictures on this machine: no network, no queries. Joined by the same entry point.
+
+    One is made without arguments and travels to worker processes by pickle, so its class stands in a module.
+
+    Attributes:
+        name: as in its entry point.
+        facts: what a person should know of it.
+        class_names: what it can draw.
+        author: of its pictures.
+        licence: of its pictures, an SPDX identifier.
+        licence_url: where that can be read.
+    """
+
+    name: str
+    facts: SourceFacts
+    class_names: tuple[str, ...]
+    author: str
+    licence: str
+    licence_url: str
+
+    def check(self) -> None:
+        """Check that everything that drawing needs is installed.
+
+        Raises:
+            MissingExtra: something is not.
+        """
+
+    def draw(self, class_name: str, seed: int) -> bytes:
+        """Return the bytes of a picture file; the same class name and seed (0 or more) give the same bytes."""

@@ -11,16 +11,14 @@ from fieldguide.project.atomic import write_bytes
 from fieldguide.stages.build import build
 from fieldguide.stages.new import new
 from fieldguide.stages.predict import predict
-from fieldguide_charts import ABOUT, CLASS_NAMES, draw
-
-__all__ = ["demo"]
+from fieldguide_charts import ABOUT, CLASS_NAMES, ChartSource, draw
 
 _FRESH_SEED = 1_000_000_007  # far from any that collecting uses
 _ABOUT = "Tells what kind of chart a picture shows. It has only ever seen charts drawn by a program."
 
 
 def demo(folder: Path, per_class: int, *, progress: Progress, done: Callable[[str, Any], None]) -> dict[str, Any]:
-    """The report of every stage of a project of 14 kinds of chart, and its answers on a fresh chart of each kind.
+    """Run every stage on 14 kinds of drawn chart and return their reports, the answers on fresh charts the last.
 
     Run again, it goes on where it stopped.
 
@@ -39,14 +37,14 @@ def demo(folder: Path, per_class: int, *, progress: Progress, done: Callable[[st
             name: {"about": about, "links": list(links)} for name, (about, links) in ABOUT.items()
         }
         changed = {
-            "collect": {"sources": ["drawn"], "per_class": per_class},
+            "collect": {"sources": [ChartSource.name], "per_class": per_class},
             # thin lines want a larger square, a cropped chart loses its axes, and a chart is unlike a photograph
             "train": {"size": 288, "fit": "squash", "depth": "deep"},
         }
         new(folder, names, name="Chart types", about=_ABOUT, changed=changed)
     project = Project(folder)
     settings = project.settings()
-    if settings.collect.sources != ("drawn",) or set(settings.classes) != set(CLASS_NAMES):
+    if settings.collect.sources != (ChartSource.name,) or set(settings.classes) != set(CLASS_NAMES):
         raise ProjectExists(
             f"{folder} holds another project", "give a new folder, or: fieldguide build -C " + str(folder)
         )
@@ -59,7 +57,7 @@ def demo(folder: Path, per_class: int, *, progress: Progress, done: Callable[[st
 
 
 def _draw_fresh(folder: Path) -> Path:
-    """The folder with a chart of each kind that the guide has never seen, named after what it is."""
+    """Draw a chart of each kind that the guide has never seen, named after what it is, and return their folder."""
     for name in CLASS_NAMES:
         if not any(folder.glob(f"{name.replace(' ', '-')}.*")):
             drawing = draw(name, _FRESH_SEED)

@@ -18,7 +18,10 @@ from fieldguide.project import Project
 from fieldguide.project.catalog import Catalog
 from fieldguide.project.ledger import Ledger
 from fieldguide.records import CollectReport
+from fieldguide.records.candidates import DrawingSource
 from fieldguide.settings import Settings
+from fieldguide.sources import draws, open_source
+from fieldguide.stages.collect.drawing import draw_pictures
 from fieldguide.stages.collect.gathering import Connect, Gathered, gather
 from fieldguide.stages.collect.plan import plan_lines
 from fieldguide.stages.collect.queries import Wanted, net_rules, wanted_queries
@@ -32,7 +35,9 @@ def inputs(catalog: Catalog, settings: Settings) -> str:
     """The digest of everything that this stage's result depends on."""
     classes = {name: (one.queries, one.at) for name, one in sorted(settings.classes.items())}
     said = f"{settings.collect.model_dump_json()} {classes} seed {settings.seed}"
-    if settings.collect.sources != ("drawn",):  # what is rejected since makes room for more
+    if not (
+        len(settings.collect.sources) == 1 and draws(settings.collect.sources[0])
+    ):  # what is rejected since makes room for more
         said += f"{settings.clean.model_dump_json()} {settings.images.model_dump_json()} {catalog.rejected()}"
     return hashlib.sha256((said + catalog.digest("origin")).encode()).hexdigest()
 
@@ -50,7 +55,7 @@ def collect(
     dry_run: bool = False,
     connect: Connect = _connect,
 ) -> CollectReport:
-    """How many good pictures of each class there are now, and why others were not kept.
+    """Collect pictures of each class, and return how many good ones there are now and why others were not kept.
 
     Args:
         project: where the originals go.
@@ -62,30 +67,29 @@ def collect(
 
     Raises:
         SettingsError: no source is chosen, one is unknown, or a setting contradicts another.
-        KeyNeeded: every source wants a key that is missing or wrong.
-        Blocked: every source answers with a refusal.
-        LayoutChanged: no source's answer is understood.
-        RateLimited: every source asks to wait longer than `collect.max_wait_s`.
-        BadQuery: a source does not accept what is asked.
+        SourceError: every source refuses, asks to wait too long, wants a key, or is not understood.
         NetworkDown: nobody could be reached.
         MissingExtra: something that a source needs is not installed.
-        NotReady: a chart could not be drawn, or not one good picture was found.
+        NotReady: a picture could not be drawn, or not one good picture was found.
         KeyboardInterrupt: the person pressed Ctrl-C; what was acknowledged is kept.
-        DiskFull: no space; what was gathered stays.
-        NoPermission: the project cannot be written.
     """
     asked = settings.collect
     if not asked.sources:
         message = "no source of pictures is chosen in [collect] of fieldguide.toml"
         raise SettingsError(message, 'set sources = ["openverse"] there, or add pictures with: fieldguide add FOLDER')
-    if "drawn" in asked.sources and len(asked.sources) > 1:
-        raise SettingsError("the source 'drawn' stands alone", "take the other sources out, or 'drawn'")
+    drawing = next(filter(draws, asked.sources), "")
+    if drawing and len(asked.sources) > 1:
+        raise SettingsError(f"the source '{drawing}' stands alone", f"take the other sources out, or '{drawing}'")
     with project.catalog() as catalog:
         done = catalog.current("collect", inputs(catalog, settings), CollectReport)
         if done and not done.short and not retry and not dry_run:
             return done
-        if asked.sources == ("drawn",):
-            report = CollectReport(asked.per_class, {} if dry_run else _draw(project, settings, catalog, progress))
+        if drawing:
+            report = CollectReport(asked.per_class, {})
+            if not dry_run:
+                source = open_source(drawing)
+                assert isinstance(source, DrawingSource)
+                report = CollectReport(asked.per_class, draw_pictures(source, project, settings, catalog, progress))
         else:
             wanted = wanted_queries(settings, project.root)
             plan = plan_lines(wanted, asked, net_rules(settings, wanted.sources), os.environ)
@@ -97,13 +101,6 @@ def collect(
         if not dry_run:
             catalog.finish("collect", inputs(catalog, settings), asdict(report), project.now())
     return report
-
-
-def _draw(project: Project, settings: Settings, catalog: Catalog, progress: Progress) -> dict[str, int]:
-    """How many drawings of each class there are now; raises as `draw_charts`."""
-    from fieldguide.stages.collect.drawing import draw_charts  # late: who searches draws nothing
-
-    return draw_charts(project, settings, catalog, progress)
 
 
 def _check_contact(settings: Settings, wanted: Wanted) -> None:

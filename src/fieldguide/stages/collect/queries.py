@@ -12,7 +12,7 @@ from yarl import URL
 
 from fieldguide.errors import SettingsError
 from fieldguide.net import NetRules
-from fieldguide.records.candidates import HostLimit, Query, Source
+from fieldguide.records.candidates import DrawingSource, HostLimit, Query, Source
 from fieldguide.settings import HostSettings, Settings
 from fieldguide.sources import open_source
 
@@ -47,7 +47,8 @@ def wanted_queries(settings: Settings, root: Path) -> Wanted:
     """
     if not settings.classes:
         raise SettingsError("there are no names to search for", "write them under [classes] in fieldguide.toml")
-    sources = {name: open_source(name) for name in settings.collect.sources}
+    opened = {name: open_source(name) for name in settings.collect.sources}
+    sources = {name: source for name, source in opened.items() if not isinstance(source, DrawingSource)}
     strange = sorted({*settings.collect.options} - {*sources})
     if strange:
         message = f"[collect.options] speaks of {strange[0]!r}, which is not among the sources"
