@@ -10,25 +10,21 @@ from fieldguide import errors
 from fieldguide.errors import BadImage, DiskFull, FieldguideError, NoPermission, translate_os_errors
 
 OURS = sorted(
-    (
-        one
-        for name in errors.__all__
-        if isinstance(one := getattr(errors, name), type) and issubclass(one, FieldguideError)
-    ),
-    key=lambda one: one.__name__,
+    (kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, FieldguideError)),
+    key=lambda kind: kind.__name__,
 )
-BRANCHES = [one for one in OURS if one is not FieldguideError]
+BRANCHES = [kind for kind in OURS if kind is not FieldguideError]
 
 
 def test_every_error_has_an_exit_code_of_its_own() -> None:
-    codes = [one.exit_code for one in OURS]
+    codes = [kind.exit_code for kind in OURS]
     assert len(set(codes)) == len(codes)
     assert all(0 < code < 128 and code != 2 for code in codes), "2 is for a wrong use of the command line"
 
 
 def test_the_tree_at_the_top_is_the_truth() -> None:
     drawn = dict(re.findall(r"[├└]── (\w+) +(\d+) ", errors.__doc__ or ""))
-    assert drawn == {one.__name__: str(one.exit_code) for one in BRANCHES}
+    assert drawn == {kind.__name__: str(kind.exit_code) for kind in BRANCHES}
 
 
 @pytest.mark.parametrize("kind", OURS)

@@ -13,9 +13,9 @@ SOURCE = ROOT / "src" / "fieldguide"
 # A room imports only from lower floors. Rooms on one floor do not import each other; inside a package they may.
 # Each stage is a room of its own: stages meet in the catalogue.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("__init__", "errors", "stages"),
-    ("records", "licences", "names", "progress", "csvtext"),
-    ("settings", "images", "engine", "session", "net", "pages", "plots", "creditlines"),
+    ("__init__", "errors", "text", "stages"),
+    ("records", "names", "progress"),
+    ("settings", "images", "engine", "net", "plots", "licences"),
     ("project", "metrics", "calibration", "guide"),
     ("exporters", "features"),
     ("sources", "checks", "learners"),

@@ -2,76 +2,47 @@
 
     FieldguideError                 exit code
     ├── ProjectMissing                  66   no project in this folder
-    ├── ProjectExists                   73   there is something here already
+    ├── ProjectExists                   73   the folder is not empty
     ├── ProjectBusy                     75   another command is writing
     ├── ProjectTooNew                    3   made by a newer Fieldguide
     ├── ProjectDamaged                   4   the catalogue cannot be read
-    ├── SettingsError                   78   fieldguide.toml says something impossible
-    ├── NamesError                      64   a list of names that cannot work
+    ├── SettingsError                   78   fieldguide.toml is not valid
+    ├── NamesError                      64   a list of names that is not valid
     ├── InputMissing                    67   a path that is not there
-    ├── InputUnusable                   65   a path that is there and holds nothing of use
+    ├── InputUnusable                   65   a path that holds nothing usable
     ├── NotReady                         5   an earlier stage has to run first
     ├── DiskFull                        74   no space left
-    ├── DiskFailed                      71   the disk does not read or write
-    ├── NoPermission                    77   the system says no
-    ├── GuideDamaged                     6   a guide that does not match its manifest
-    ├── ParityError                      7   the published model would answer otherwise
-    ├── PortBusy                        69   something else listens there
+    ├── DiskFailed                      71   the disk fails to read or write
+    ├── NoPermission                    77   the system does not permit it
+    ├── GuideDamaged                     6   a guide that is incomplete, altered or unsafe
+    ├── ParityError                      7   the exported model disagrees with the trained one
+    ├── PortBusy                        69   the port is in use
     ├── MissingExtra                     9   an optional part is not installed
-    ├── TrainingDiverged                15   what is learnt is no longer numbers
-    ├── OutOfMemory                     16   the memory is not enough
+    ├── TrainingDiverged                15   a loss or a weight is NaN or infinite
+    ├── OutOfMemory                     16   there is not enough memory
     ├── NetworkDown                     68   a server cannot be reached
-    └── SourceError                     76   a source of pictures does not answer as it should
-        ├── RateLimited                 11   it asks to wait
+    └── SourceError                     76   a source of pictures misbehaves
+        ├── RateLimited                 11   it asks for a pause
         ├── Blocked                     12   a challenge, a consent page, a refusal
-        ├── LayoutChanged               13   an answer in another form than the one known
+        ├── LayoutChanged               13   an answer of an unknown form
         ├── KeyNeeded                   10   a key is missing or wrong
-        └── BadQuery                    14   it does not accept what is asked
-    BadImage                             -   one picture's trouble: data, never an exit
+        └── BadQuery                    14   it does not accept the query
+    BadImage                             -   trouble with one picture: data, never an exit
 
 *A bad image is data; a bad request is an exception.* `BadImage` is raised by the decoder and caught by the
-stage, which writes it down as a row; it is no `FieldguideError`. Everything else carries a `hint`: what to do.
+stage, which writes it down as a row; it is not a `FieldguideError`. Everything else carries a `hint`: what to do.
+
+Any stage that reads or writes a project may raise `DiskFull`, `DiskFailed`, `NoPermission`, `ProjectBusy`,
+`ProjectTooNew` or `ProjectDamaged`; the docstrings of the stages name only what is their own.
 """
 
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = [
-    "BadImage",
-    "BadQuery",
-    "Blocked",
-    "DiskFailed",
-    "DiskFull",
-    "FieldguideError",
-    "GuideDamaged",
-    "InputMissing",
-    "InputUnusable",
-    "KeyNeeded",
-    "LayoutChanged",
-    "MissingExtra",
-    "NamesError",
-    "NetworkDown",
-    "NoPermission",
-    "NotReady",
-    "OutOfMemory",
-    "ParityError",
-    "PortBusy",
-    "ProjectBusy",
-    "ProjectDamaged",
-    "ProjectExists",
-    "ProjectMissing",
-    "ProjectTooNew",
-    "RateLimited",
-    "SettingsError",
-    "SourceError",
-    "TrainingDiverged",
-    "translate_os_errors",
-]
-
 
 class FieldguideError(Exception):
-    """Any error that Fieldguide means to raise: what is wrong, and a `hint` on what to do."""
+    """Base of every error that Fieldguide raises on purpose: what is wrong, and a `hint` on what to do."""
 
     exit_code = 1
 
@@ -109,13 +80,13 @@ class ProjectTooNew(FieldguideError):
 
 
 class ProjectDamaged(FieldguideError):
-    """The catalogue is not a database, or not ours, or contradicts the folder."""
+    """The catalogue is not a database, is not of a project, or contradicts the folder."""
 
     exit_code = 4
 
 
 class SettingsError(FieldguideError):
-    """`fieldguide.toml` cannot be read or says something impossible."""
+    """`fieldguide.toml` cannot be read or holds a value that is not allowed."""
 
     exit_code = 78
 
@@ -139,7 +110,7 @@ class InputUnusable(FieldguideError):
 
 
 class NotReady(FieldguideError):
-    """A stage was asked for before what it needs exists."""
+    """A stage was run before what it needs exists."""
 
     exit_code = 5
 
@@ -151,7 +122,7 @@ class DiskFull(FieldguideError):
 
 
 class DiskFailed(FieldguideError):
-    """The device does not read or write as it should."""
+    """The device fails to read or write."""
 
     exit_code = 71
 
@@ -163,19 +134,19 @@ class NoPermission(FieldguideError):
 
 
 class GuideDamaged(FieldguideError):
-    """A guide that is incomplete, altered, unsafe or of a newer form."""
+    """A guide that is incomplete, altered, unsafe or too new."""
 
     exit_code = 6
 
 
 class ParityError(FieldguideError):
-    """The exported model does not answer as the trained one does."""
+    """The exported model does not give the answers of the trained one."""
 
     exit_code = 7
 
 
 class PortBusy(FieldguideError):
-    """The address to serve on is taken."""
+    """The port to serve on is in use."""
 
     exit_code = 69
 
@@ -187,31 +158,31 @@ class MissingExtra(FieldguideError):
 
 
 class TrainingDiverged(FieldguideError):
-    """The loss, a gradient or a weight of a training is no longer a number."""
+    """The loss, a gradient or a weight of a training run became NaN or infinite."""
 
     exit_code = 15
 
 
 class OutOfMemory(FieldguideError):
-    """The memory is not enough for what was asked, on the processor or on a GPU."""
+    """There is not enough memory, on the processor or on a GPU."""
 
     exit_code = 16
 
 
 class NetworkDown(FieldguideError):
-    """No network, no such host, or nobody answers."""
+    """No network, no such host, or no answer."""
 
     exit_code = 68
 
 
 class SourceError(FieldguideError):
-    """A source of pictures does not answer as it should; other sources may."""
+    """A source of pictures misbehaves; others may still work."""
 
     exit_code = 76
 
 
 class RateLimited(SourceError):
-    """The source asks to wait: `retry_after_s` seconds, 0 where it does not say how long."""
+    """The source asks for a pause of `retry_after_s` seconds, 0 where it does not say how long."""
 
     exit_code = 11
 
@@ -230,13 +201,13 @@ class Blocked(SourceError):
 
 
 class LayoutChanged(SourceError):
-    """The source answered, and nothing known was found in the answer: never "no results"."""
+    """The source answered in an unknown form; this is never "no results"."""
 
     exit_code = 13
 
 
 class KeyNeeded(SourceError):
-    """The source wants a key and has none, or a wrong one."""
+    """The source needs a key, and it is missing or wrong."""
 
     exit_code = 10
 
@@ -248,7 +219,7 @@ class BadQuery(SourceError):
 
 
 class BadImage(Exception):
-    """Why bytes did not become pixels: `reason` is one short word, `detail` a sentence for a person."""
+    """Bytes that did not become pixels: `reason` is one short word, `detail` a sentence for a person."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -261,25 +232,25 @@ class BadImage(Exception):
 
 @contextmanager
 def translate_os_errors(doing: str) -> Iterator[None]:
-    """Nothing; inside the block an `OSError` about space or rights becomes one of ours.
+    """Translate an `OSError` inside the block that is about space, permission or an impossible path.
 
     Args:
-        doing: what was going on, for the message, such as "writing plants/catalog.db".
+        doing: what is being done, for the message, such as "writing plants/catalog.db".
 
     Raises:
         DiskFull: on ENOSPC, EDQUOT or EFBIG.
         NoPermission: on EACCES, EPERM or EROFS.
-        InputUnusable: on ENAMETOOLONG, ENOTDIR or ELOOP: no such path can be.
+        InputUnusable: on ENAMETOOLONG, ENOTDIR or ELOOP: no such path can exist.
     """
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            hint = "free some space and run the same command again: it goes on where it stopped"
+            hint = "free some space and run the same command again: it continues where it stopped"
             raise DiskFull(f"no space left while {doing}", hint) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             where = error.filename or "the path"
-            raise NoPermission(f"no permission while {doing}", f"check who owns {where} and its mode") from error
+            raise NoPermission(f"no permission while {doing}", f"check the owner and the mode of {where}") from error
         if error.errno in (errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP):
             where = str(error.filename or "a path")
             shown = where if len(where) <= 80 else f"{where[:77]}..."

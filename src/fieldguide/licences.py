@@ -8,12 +8,13 @@ beside it, since the list (https://spdx.org/licenses/) names only some of them.
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-__all__ = ["Licence", "Policy", "allowed", "licence_name", "licence_url", "most_specific",
-           "one_line", "read_licence", "web_address"]  # fmt: skip
+from fieldguide.records import Origin
+from fieldguide.text import one_line, web_address, write_csv
 
 Policy = Literal["open", "commercial", "modify", "any"]
 
@@ -118,7 +119,6 @@ _OTHERS: dict[str, tuple[str, frozenset[str]]] = {
     "Apache-2.0": ("https://www.apache.org/licenses/LICENSE-2.0", frozenset({"by"})),
 }  # fmt: skip
 _CC_ID = re.compile(r"CC-BY((?:-(?:NC|ND|SA))*)-([0-9]\.[0-9])")
-_BIDI = dict.fromkeys((0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
 
 
 @dataclass(frozen=True)
@@ -210,18 +210,6 @@ def licence_name(licence: Licence) -> str:
     if licence.spdx:
         return licence.spdx.replace("CC0-1.0", "CC0 1.0")
     return "licence unknown" if _plain(licence.raw) in _NOTHING_SAID else one_line(licence.raw)
-
-
-def one_line(text: str) -> str:
-    """The text in one line, without control characters and without marks that turn the direction of writing."""
-    kept = (" " if unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") else char for char in text.translate(_BIDI))
-    return " ".join("".join(kept).split())
-
-
-def web_address(text: str) -> str:
-    """The text where it is an address of the web, else ""."""
-    address = text.strip()
-    return address if re.fullmatch(r"https?://[^\s\"'<>\\^`{|}]+", address, re.IGNORECASE) else ""
 
 
 def _plain(text: str) -> str:
@@ -318,3 +306,75 @@ def _creative_commons(match: re.Match[str], flickr: bool = False) -> _Reading | 
     named = "-".join(("CC-BY", *(part.upper() for part in ("nc", "nd", "sa") if part in parts), chosen))
     country = match.groupdict().get("country") or ""
     return _Reading(named, bool(version), "" if chosen == "4.0" else country)  # 4.0 was never ported
+
+
+_CREDIT_COLUMNS = (
+    "sha256", "file", "class_name", "title", "author", "licence", "licence_url", "licence_raw", "source", "page",
+    "location",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CreditLine:
+    """One origin of one picture, as it is credited.
+
+    Attributes:
+        file: the picture's place, relative to the folder that CREDITS.csv is in; "" where it is not there.
+        licence_raw: what the source said of the licence, in its own words; "" where it said nothing.
+        page: an address of the web where a person finds the picture, or "".
+        location: where in the source the picture was.
+    """
+
+    sha256: str
+    file: str
+    class_name: str
+    title: str
+    author: str
+    author_url: str
+    licence: Licence
+    licence_raw: str
+    source: str
+    page: str
+    location: str
+
+
+def credit_lines(sha256: str, file: str, class_name: str, origins: Iterable[Origin]) -> list[CreditLine]:
+    """A line for each origin that says anything of author or terms, those with a known licence and author first.
+
+    Where none does, the first origin has a line all the same: a picture without credits is not left out.
+    """
+    lines = [_credit_line(sha256, file, class_name, origin) for origin in origins]
+    speaking = [line for line in lines if line.author or line.licence.raw or line.licence.url]
+    speaking.sort(key=lambda line: (not line.licence.spdx, not line.author, not line.page))
+    return speaking or lines[:1]
+
+
+def _credit_line(sha256: str, file: str, class_name: str, origin: Origin) -> CreditLine:
+    """The line of one origin."""
+    return CreditLine(
+        sha256=sha256,
+        file=file,
+        class_name=class_name,
+        title=one_line(origin.title),
+        author=one_line(origin.author),
+        author_url=web_address(origin.author_url),
+        licence=read_licence(origin.licence or origin.licence_raw, origin.licence_url),
+        licence_raw=one_line(origin.licence_raw),
+        source=origin.source,
+        page=web_address(origin.page) or web_address(origin.location),
+        location=origin.location,
+    )
+
+
+def credit_table(lines: Iterable[CreditLine]) -> str:
+    """The text of CREDITS.csv; a licence that is not understood is given in its own words."""
+    return write_csv(_CREDIT_COLUMNS, (_credit_cells(line) for line in lines))
+
+
+def _credit_cells(line: CreditLine) -> list[str]:
+    """The row of one line, in the order of the heading."""
+    licence = line.licence.spdx or one_line(line.licence.raw) or "unknown"
+    return [
+        line.sha256, line.file, line.class_name, line.title, line.author, licence, line.licence.url,
+        line.licence_raw, line.source, line.page, line.location,
+    ]  # fmt: skip

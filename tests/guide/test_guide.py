@@ -145,7 +145,7 @@ def test_a_guide_json_that_is_no_text(folder: Path) -> None:
 
 def test_a_guide_of_a_newer_form(folder: Path) -> None:
     rewrite(folder, lambda about: about.update(schema_version=2))
-    assert "form 2" in refusal(folder)
+    assert "schema version 2" in refusal(folder)
     with pytest.raises(GuideDamaged) as caught:
         open_guide(folder)
     assert "newer Fieldguide" in caught.value.hint

@@ -12,7 +12,7 @@ from PIL import Image
 
 from fieldguide.calibration import fit_familiarity
 from fieldguide.exporters.colour import export_colour
-from fieldguide.guide.modelscan import check_model
+from fieldguide.guide.check import check_model
 from fieldguide.learners import colour_features as colour
 from fieldguide.learners.colour_features import FEATURE_NAMES, TABLES, colour_channels, colour_features
 from fieldguide.learners.families import FAMILIES, Choice, Classifier, Family, Material

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from fieldguide.engine import core_count
 from fieldguide.errors import MissingExtra
+from fieldguide.guide import open_session
 from fieldguide.project.atomic import write_text
-from fieldguide.session import open_session
 
 __all__ = ["Runner", "Runtime", "cache_folder", "choose_runtime", "hash_file", "open_runner"]
 

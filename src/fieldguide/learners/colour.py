@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldguide.calibration import Familiarity
-from fieldguide.csvtext import write_csv
 from fieldguide.errors import NotReady
 from fieldguide.exporters.colour import export_colour
 from fieldguide.features import Pictures, Way
@@ -34,6 +33,7 @@ from fieldguide.plots import bars, curves
 from fieldguide.progress import Progress
 from fieldguide.records import Preprocessing
 from fieldguide.settings import TrainSettings
+from fieldguide.text import write_csv
 
 __all__ = ["ColourLearner", "ColourModel"]
 

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldguide.csvtext import write_csv
 from fieldguide.errors import MissingExtra, translate_os_errors
 from fieldguide.learners.architectures import Network
 from fieldguide.learners.loop_records import ClassBalance, EpochRow
 from fieldguide.learners.sheets import draw_confusion
 from fieldguide.plots import curves
+from fieldguide.text import write_csv
 
 __all__ = ["Board", "balance_csv", "balance_table", "describe_epoch", "history_csv", "history_curves"]
 

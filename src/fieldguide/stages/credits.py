@@ -6,15 +6,14 @@ Both are written anew each time from the catalogue, so they are never out of dat
 from collections import Counter, defaultdict
 from itertools import groupby
 
-from fieldguide.creditlines import CreditLine, credit_lines, credit_table
 from fieldguide.errors import NotReady
-from fieldguide.licences import licence_name
-from fieldguide.pages import render
+from fieldguide.licences import CreditLine, credit_lines, credit_table, licence_name
 from fieldguide.progress import Progress
 from fieldguide.project import Project
 from fieldguide.project.atomic import write_text
 from fieldguide.records import CreditsReport, ImageState, Origin
 from fieldguide.settings import Settings
+from fieldguide.text import render
 
 __all__ = ["credits"]
 

@@ -24,7 +24,6 @@ from fieldguide.learners import load_model
 from fieldguide.learners.contract import TrainingData
 from fieldguide.learners.headfit import group_folds
 from fieldguide.metrics import accuracy, calibration_error, confusion_matrix, macro_f1, per_class_scores
-from fieldguide.pages import render
 from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
 from fieldguide.project.atomic import write_text
@@ -33,6 +32,7 @@ from fieldguide.project.dataset import Dataset, load_copies, load_dataset
 from fieldguide.project.runs import Run, latest_run
 from fieldguide.records import EvaluateReport
 from fieldguide.settings import Settings
+from fieldguide.text import render
 
 __all__ = ["evaluate", "inputs"]
 

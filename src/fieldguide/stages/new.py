@@ -6,11 +6,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from fieldguide.errors import NamesError, NoPermission, ProjectExists, translate_os_errors
-from fieldguide.names import readable
 from fieldguide.project import SETTINGS_FILE, Project
 from fieldguide.project.atomic import write_text
 from fieldguide.records import NewReport
 from fieldguide.settings import ClassSettings, Settings, render_settings
+from fieldguide.text import readable
 
 __all__ = ["new"]
 

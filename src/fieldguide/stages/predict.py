@@ -12,9 +12,9 @@ from fieldguide.engine import core_count, map_threads
 from fieldguide.errors import BadImage, InputMissing, InputUnusable, translate_os_errors
 from fieldguide.guide import Guide, open_guide
 from fieldguide.images import Limits
-from fieldguide.names import readable
 from fieldguide.progress import Progress
 from fieldguide.records import Prediction
+from fieldguide.text import readable
 
 __all__ = ["predict"]
 

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldguide.calibration import Familiarity, accept_threshold, fit_familiarity, softmax
-from fieldguide.creditlines import credit_lines, credit_table
 from fieldguide.errors import NotReady, ParityError
 from fieldguide.features import Pictures
 from fieldguide.guide import SCHEMA_VERSION, Guide, is_unaltered, open_guide, write_manifest
@@ -23,8 +22,7 @@ from fieldguide.images import decode, thumbnail_jpeg
 from fieldguide.learners import load_model
 from fieldguide.learners.contract import Model, Outputs
 from fieldguide.learners.headfit import group_folds, root
-from fieldguide.licences import read_licence
-from fieldguide.pages import render
+from fieldguide.licences import credit_lines, credit_table, read_licence
 from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
 from fieldguide.project.atomic import replace_folder
@@ -33,6 +31,7 @@ from fieldguide.project.dataset import Dataset, load_dataset
 from fieldguide.project.runs import Run, latest_run
 from fieldguide.records import Origin, PublishReport
 from fieldguide.settings import ClassSettings, Settings
+from fieldguide.text import render
 
 __all__ = ["inputs", "publish"]
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 from fieldguide.errors import BadQuery, Blocked, LayoutChanged, SourceError, translate_os_errors
-from fieldguide.names import readable
 from fieldguide.records.candidates import Answer, Ask, Candidate, Query, ResultPage, SourceFacts
 from fieldguide.sources.answers import check_options
 from fieldguide.sources.web.extraction import Extracted, extract
@@ -18,6 +17,7 @@ from fieldguide.sources.web.har import pages_of
 from fieldguide.sources.web.htmltext import own_base
 from fieldguide.sources.web.pictures import pictures_in
 from fieldguide.sources.web.specs import PageSpec, load_spec
+from fieldguide.text import readable
 
 __all__ = ["PageSource"]
 

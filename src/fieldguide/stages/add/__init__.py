@@ -20,7 +20,7 @@ from fieldguide.errors import (
 )
 from fieldguide.images import read_header
 from fieldguide.licences import read_licence
-from fieldguide.names import check_name, match_key, readable
+from fieldguide.names import check_name, match_key
 from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
 from fieldguide.records import AddReport, ImageRow, Label, Origin
@@ -28,6 +28,7 @@ from fieldguide.settings import Settings
 from fieldguide.stages.add.archives import is_archive, read_archive
 from fieldguide.stages.add.folders import Found, read_folder
 from fieldguide.stages.add.tables import is_table, read_table
+from fieldguide.text import readable
 
 __all__ = ["Terms", "add"]
 

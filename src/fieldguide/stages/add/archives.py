@@ -15,8 +15,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from fieldguide.errors import InputUnusable
-from fieldguide.names import readable
 from fieldguide.stages.add.folders import Found, is_visible, place, unwrap
+from fieldguide.text import readable
 
 __all__ = ["is_archive", "read_archive"]
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from fieldguide.names import match_key, readable
+from fieldguide.names import match_key
+from fieldguide.text import readable
 
 __all__ = ["SPLIT_FOLDERS", "Found", "is_visible", "place", "read_folder", "refuse", "unwrap"]
 

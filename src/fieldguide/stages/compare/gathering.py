@@ -17,6 +17,7 @@ from fieldguide.calibration import Familiarity
 from fieldguide.engine import core_count
 from fieldguide.errors import InputMissing, InputUnusable, MissingExtra, NetworkDown, NotReady, SettingsError
 from fieldguide.features import Pictures
+from fieldguide.guide import open_session
 from fieldguide.images import decode_image
 from fieldguide.images.preprocess import decode_size, prepare_image
 from fieldguide.learners import load_model
@@ -28,7 +29,6 @@ from fieldguide.project.dataset import Dataset, load_dataset
 from fieldguide.project.runs import Run, is_whole, load_run
 from fieldguide.project.settings_file import write_settings
 from fieldguide.records.comparison import Contender, HeldOut
-from fieldguide.session import open_session
 from fieldguide.settings import Settings, change_settings
 from fieldguide.stages.compare.latency import measure_latency
 from fieldguide.stages.compare.ranking import baseline

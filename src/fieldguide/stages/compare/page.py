@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from fieldguide.csvtext import write_csv
-from fieldguide.pages import render
 from fieldguide.plots import PlotPoint, pareto
 from fieldguide.project.atomic import write_text
 from fieldguide.records.comparison import BASELINE, CompareReport, CompareRow
 from fieldguide.stages.compare.words import say_bytes, say_count, say_ms, say_p, say_seconds
+from fieldguide.text import render, write_csv
 
 __all__ = ["draw_page", "write_comparison"]
 

@@ -25,9 +25,9 @@ from fieldguide.engine import core_count
 from fieldguide.errors import BadImage
 from fieldguide.guide import Guide
 from fieldguide.images import Limits
-from fieldguide.pages import render
 from fieldguide.records import Prediction
 from fieldguide.settings import ServeSettings
+from fieldguide.text import render
 
 __all__ = ["make_app"]
 

@@ -13,7 +13,6 @@ import numpy as np
 from pydantic import ValidationError
 
 from fieldguide.calibration import softmax
-from fieldguide.csvtext import write_csv
 from fieldguide.errors import NotReady
 from fieldguide.features import Pictures, hash_file
 from fieldguide.learners import load_model, open_learner
@@ -26,6 +25,7 @@ from fieldguide.project.dataset import load_dataset
 from fieldguide.project.runs import Run, load_run, save_run
 from fieldguide.records import TrainReport
 from fieldguide.settings import Settings, TrainSettings
+from fieldguide.text import write_csv
 
 __all__ = ["digest_inputs", "find_run", "is_usable", "make_run"]
 

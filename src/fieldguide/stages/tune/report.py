@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fieldguide.pages import render
 from fieldguide.plots import bars, curves
 from fieldguide.project.atomic import write_text
 from fieldguide.records import TuneReport
@@ -19,6 +18,7 @@ from fieldguide.stages.tune.rows import TrialRow, best_row
 from fieldguide.stages.tune.space import Value
 from fieldguide.stages.tune.study import Study
 from fieldguide.stages.tune.trials import Ended
+from fieldguide.text import render
 
 __all__ = ["PAGE", "About", "summarise", "write_report"]
 

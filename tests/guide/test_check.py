@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fieldguide.errors import GuideDamaged
-from fieldguide.guide.modelscan import check_model
+from fieldguide.guide.check import check_model
 from fieldguide.project import Project
 
 onnx = pytest.importorskip("onnx", reason="building models needs the extra [train]")
@@ -210,8 +210,8 @@ def test_what_is_no_model(data: bytes) -> None:
 
 def test_a_model_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
     data = good().SerializeToString()
-    monkeypatch.setattr("fieldguide.guide.modelscan.MAX_BYTES", len(data) - 1)
-    assert "are the most" in refused(data)
+    monkeypatch.setattr("fieldguide.guide.check.MAX_BYTES", len(data) - 1)
+    assert "at most" in refused(data)
 
 
 @given(st.data())

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from fieldguide.csvtext import write_csv
+from fieldguide.text import write_csv
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1+1", "-1e", "-x", "@x", "\tx", "\rx"])

@@ -5,7 +5,7 @@ import pytest
 
 onnx = pytest.importorskip("onnx", reason="making models needs the extra [train]")
 
-from fieldguide.session import open_session  # noqa: E402
+from fieldguide.guide import open_session  # noqa: E402
 
 
 def model() -> bytes:

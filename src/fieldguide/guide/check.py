@@ -1,0 +1,219 @@
+"""What makes a guide safe to open: its manifest, its description, and a model that cannot reach outside itself.
+
+`check_model` reads the protobuf wire format directly, so that nothing needs to be installed and nothing is built in
+memory before any runtime sees the file: it looks only for tensor data kept in other files and for operators outside
+the standard domains. Field numbers: onnx.proto3 of ONNX 1.17; wire format: the Protocol Buffers encoding
+specification. Knows nothing about projects or pictures.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from fieldguide.errors import GuideDamaged
+from fieldguide.records import Preprocessing
+
+SCHEMA_VERSION = 1
+GET_IT_AGAIN = "get the guide again from whoever made it, or make it again with: fieldguide publish"
+MAX_BYTES = 500_000_000
+_MAX_JSON_BYTES = 20_000_000
+_DEPTH = 12
+_ALLOWED_DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
+
+# message -> field -> the message that the field holds
+_MESSAGES = {
+    "model": {7: "graph", 8: "opset", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "function": {7: "node", 9: "opset", 11: "attribute"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+    "opset": {},
+    "tensor": {},
+}
+_DOMAIN_FIELDS = {"opset": 1, "node": 7, "function": 10}
+_EXTERNAL_DATA, _DATA_LOCATION = 13, 14
+
+
+def write_manifest(folder: Path) -> None:
+    """Write `MANIFEST`: the SHA-256 of every other file below the folder, in the order of their paths."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "MANIFEST")
+    lines = [f"{_digest(path)}  {path.relative_to(folder).as_posix()}\n" for path in files]
+    (folder / "MANIFEST").write_text("".join(lines), encoding="utf-8")
+
+
+def check_manifest(folder: Path) -> set[str]:
+    """Return the names of the files listed, all of which are there, inside the folder, and unaltered.
+
+    Raises:
+        GuideDamaged: a file is missing, altered or outside the folder.
+    """
+    listed = set()
+    for line in (folder / "MANIFEST").read_text(encoding="utf-8", errors="replace").splitlines():
+        digest, _, name = line.partition("  ")
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise GuideDamaged(f"the manifest of {folder} names {name!r}, outside the guide", GET_IT_AGAIN)
+        path = folder / name
+        if not path.is_file():
+            raise GuideDamaged(f"{path} is missing", GET_IT_AGAIN)
+        if _digest(path) != digest:
+            raise GuideDamaged(f"{path} has been altered", GET_IT_AGAIN)
+        listed.add(name)
+    missing = {"guide.json", "model.onnx"} - listed
+    if missing:
+        raise GuideDamaged(f"the manifest of {folder} does not list {min(missing)}", GET_IT_AGAIN)
+    return listed
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """Read a guide.json.
+
+    Raises:
+        GuideDamaged: it is not a JSON object, is too large, or needs a newer Fieldguide.
+    """
+    if path.stat().st_size > _MAX_JSON_BYTES:
+        raise GuideDamaged(f"{path} is too large", GET_IT_AGAIN)
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        version = int(about["schema_version"])
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise GuideDamaged(f"{path} cannot be read: {error}", GET_IT_AGAIN) from error
+    if version > SCHEMA_VERSION:
+        raise GuideDamaged(
+            f"{path} has schema version {version}; this Fieldguide reads up to {SCHEMA_VERSION}",
+            "install a newer Fieldguide",
+        )
+    return dict(about)
+
+
+def check_description(about: Mapping[str, Any], listed: set[str]) -> None:
+    """Check that what the page and the API will show is there, and that every example is listed in the manifest.
+
+    Raises:
+        KeyError: something is missing.
+        TypeError: something is of the wrong type.
+        ValueError: a name is empty or given twice, or an example is not a file of the guide.
+    """
+    names = [row["name"] for row in about["classes"]]
+    texts = [about["name"], about["about"], *names, *(row["about"] for row in about["classes"])]
+    texts += [link for row in about["classes"] for link in row["links"]]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("a name, text or link is not text")
+    if not names or len(set(names)) < len(names) or not all(names):
+        raise ValueError("a class has no name, or two have the same")
+    for example in (example for row in about["classes"] for example in row["examples"]):
+        if example["file"] not in listed:
+            raise ValueError(f"the example {example['file']!r} is not in the manifest")
+    if len([float(part) for part in about["scores"]["accuracy"]]) != 3:
+        raise ValueError("the accuracy has no interval")
+
+
+def check_preprocessing(preprocessing: Preprocessing, threshold: float) -> None:
+    """Check that a picture can be fitted to the square, and that the threshold is a number.
+
+    Raises:
+        ValueError: a size, a way to fit or the threshold is impossible.
+    """
+    sizes = (preprocessing.size, preprocessing.resize_shorter)
+    if any(type(size) is not int for size in sizes) or not 1 <= sizes[0] <= sizes[1] <= 4096:
+        raise ValueError(f"the sizes are {sizes}")
+    if preprocessing.fit not in ("crop", "squash", "pad") or preprocessing.interpolation != "bicubic":
+        raise ValueError(f"pictures cannot be fitted by {preprocessing.fit!r} and {preprocessing.interpolation!r}")
+    if threshold != threshold:
+        raise ValueError("the threshold is not a number")
+
+
+def check_shapes(session: Any, size: int, classes: int) -> None:
+    """Check that the model's inputs and outputs are those that the guide states.
+
+    Raises:
+        ValueError: they are not.
+    """
+    inputs = {node.name: (node.type, list(node.shape)[1:]) for node in session.get_inputs()}
+    outputs = {node.name: list(node.shape)[1:] for node in session.get_outputs()}
+    if inputs != {"image": ("tensor(uint8)", [size, size, 3])}:
+        raise ValueError(f"the model's inputs are {inputs}")
+    if outputs.get("probs") != [classes] or "familiarity" not in outputs or "features" not in outputs:
+        raise ValueError(f"the model's outputs are {outputs}")
+
+
+def check_model(data: bytes) -> None:
+    """Check that an ONNX file holds all its data and uses only standard operators.
+
+    Raises:
+        GuideDamaged: it does not, is larger than 500 MB, or is not an ONNX file.
+    """
+    check_size(len(data))
+    try:
+        _check_message(memoryview(data), "model", 0)
+    except (IndexError, UnicodeDecodeError, ValueError) as error:
+        raise GuideDamaged(f"the model is not an ONNX file: {error}", GET_IT_AGAIN) from error
+
+
+def check_size(size_bytes: int) -> None:
+    """Check that a model is no larger than 500 MB.
+
+    Raises:
+        GuideDamaged: it is larger.
+    """
+    if size_bytes > MAX_BYTES:
+        raise GuideDamaged(f"the model has {size_bytes:,} bytes; at most {MAX_BYTES:,} are allowed", GET_IT_AGAIN)
+
+
+def _check_message(data: memoryview, message: str, depth: int) -> None:
+    """Check a message and those inside it; a ValueError or IndexError says that the bytes are not protobuf."""
+    if depth > _DEPTH:
+        raise GuideDamaged("the model's graphs are nested too deeply", GET_IT_AGAIN)
+    for field, value in _fields(data):
+        if message == "tensor" and field in (_EXTERNAL_DATA, _DATA_LOCATION):
+            if field == _EXTERNAL_DATA or value != 0:
+                raise GuideDamaged("the model keeps data in other files", GET_IT_AGAIN)
+        elif field == _DOMAIN_FIELDS.get(message) and isinstance(value, memoryview):
+            domain = bytes(value).decode()
+            if domain not in _ALLOWED_DOMAINS:
+                raise GuideDamaged(f"the model uses operators of {domain[:60]!r}", GET_IT_AGAIN)
+        inner = _MESSAGES[message].get(field)
+        if inner and isinstance(value, memoryview):
+            _check_message(value, inner, depth + 1)
+
+
+def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """Yield each field's number and value: a number, or the bytes of a string or message."""
+    place = 0
+    while place < len(data):
+        tag, place = _varint(data, place)
+        kind = tag & 7
+        if kind == 0:
+            number, place = _varint(data, place)
+            yield tag >> 3, number
+            continue
+        if kind == 2:
+            length, place = _varint(data, place)
+        elif kind in (1, 5):
+            length = 8 if kind == 1 else 4
+        else:
+            raise ValueError(f"wire type {kind}")
+        if place + length > len(data):
+            raise ValueError("cut short")
+        yield tag >> 3, data[place : place + length]
+        place += length
+
+
+def _varint(data: memoryview, place: int) -> tuple[int, int]:
+    """Return a base-128 number and the place behind it."""
+    number = 0
+    for shift in range(0, 70, 7):
+        byte = data[place]
+        place += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return number, place
+    raise ValueError("a number is too long")

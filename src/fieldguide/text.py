@@ -1,0 +1,65 @@
+"""Text that is stored or shown: cleaned, as CSV, and as pages made from templates.
+
+Everything that comes from outside is taken to be hostile: a page escapes it, a spreadsheet never runs it. Knows
+nothing about projects or how the numbers were computed.
+"""
+
+import csv
+import io
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+_BIDI = dict.fromkeys((0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
+_NEGATIVE = re.compile(r"-\d+(\.\d+)?(e[+-]?\d+)?", re.ASCII)
+
+
+def one_line(text: str) -> str:
+    """Return the text in one line, without control characters and marks that change the direction of writing."""
+    kept = (" " if unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") else char for char in text.translate(_BIDI))
+    return " ".join("".join(kept).split())
+
+
+def web_address(text: str) -> str:
+    """Return the text where it is an http or https address, else ""."""
+    address = text.strip()
+    return address if re.fullmatch(r"https?://[^\s\"'<>\\^`{|}]+", address, re.IGNORECASE) else ""
+
+
+def readable(path: str) -> str:
+    """Return the path as text that can be stored and shown: bytes that are not UTF-8 become U+FFFD."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def write_csv(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table as CSV; a quote marks a cell as text where a spreadsheet would take it for a formula.
+
+    A plain negative number is not a formula.
+    """
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(heading)
+    table.writerows([_as_text(cell) for cell in row] for row in rows)
+    return text.getvalue()
+
+
+def _as_text(cell: str) -> str:
+    # the writer does not quote a lone carriage return, which readers take for the end of a row
+    plain = cell.replace("\r", " ")
+    formula = cell.startswith(("=", "+", "-", "@", "\t", "\r")) and not _NEGATIVE.fullmatch(cell)
+    return f"'{plain}" if formula else plain
+
+
+def render(template: str, values: Mapping[str, Any]) -> str:
+    """Render one of the package's templates; whatever is put into it is escaped, and the page needs no network.
+
+    Raises:
+        jinja2.UndefinedError: the template uses a value that is missing.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # pages are rare, and it is slow to import
+
+    loader = PackageLoader("fieldguide", "templates")
+    # a model card is Markdown, which Hugging Face and others show as HTML: it is escaped as well
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    return environment.get_template(template).render(values)
