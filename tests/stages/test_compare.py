@@ -1,24 +1,53 @@
-"""Runs side by side: who is best, who cannot be told from it, what to publish; the page and the table."""
+"""Runs side by side: who is best, who cannot be told from it, what to publish; the page, the table, the project."""
 
 import csv
 import io
+import json
 import re
+import shutil
+import sqlite3
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from command import set_key
+from conftest import Clock, Pictures, make_project
 from fieldguide.cli.show import show
 from fieldguide.errors import NotReady
+from fieldguide.learners.weights import load_backbone
 from fieldguide.metrics import mcnemar, wilson_interval
-from fieldguide.records.comparison import BASELINE, CompareReport, CompareRow, Contender, HeldOut
-from fieldguide.stages.compare import MIN_SHARED, baseline, compare_runs, draw_page, write_comparison
-from fieldguide.stages.compare.ranking import find_frontier
-from fieldguide.stages.compare.words import say_bytes, say_count, say_ms, say_p, say_seconds
+from fieldguide.progress import SilentProgress
+from fieldguide.project import Project
+from fieldguide.records import TrainReport
+from fieldguide.records.reports import BASELINE, CompareReport, CompareRow, HeldOut
+from fieldguide.settings import change_settings
+from fieldguide.stages.add import Terms, add
+from fieldguide.stages.build import build
+from fieldguide.stages.clean import clean
+from fieldguide.stages.compare import MIN_CALLS, compare, measure_p50_ms
+from fieldguide.stages.compare.ranking import MIN_SHARED, ComparedRun, baseline, compare_runs, find_frontier
+from fieldguide.stages.compare.report import (
+    draw_page,
+    format_bytes,
+    format_count,
+    format_ms,
+    format_p,
+    format_seconds,
+    write_comparison,
+)
+from fieldguide.stages.evaluate import evaluate
+from fieldguide.stages.split import split
+from fieldguide.stages.status import status
+from fieldguide.stages.train import train
+from fieldguide.stages.train.preview import preview
+from fieldguide.stages.tune import tune
 
 CLASSES = ("daisy", "rose", "tulip")
 CROSS: HeldOut = "grouped cross-validation"
@@ -29,19 +58,19 @@ def truths(count: int, first: int = 0) -> dict[str, str]:
     return {f"{place:064x}": CLASSES[(0, 0, 1, 2)[place % 4]] for place in range(first, first + count)}
 
 
-def made(name: str, truth: Mapping[str, str], wrong: Iterable[int] = (), **more: object) -> Contender:
+def made(name: str, truth: Mapping[str, str], wrong: Iterable[int] = (), **more: object) -> ComparedRun:
     """A run that answers these pictures rightly, but for those at some places, which it takes for the next class."""
     missed = set(wrong)
     answers = {
         sha: CLASSES[(CLASSES.index(true) + (place in missed)) % 3] for place, (sha, true) in enumerate(truth.items())
     }
-    plain = Contender(
+    plain = ComparedRun(
         name, "transfer", "plain", 1, name, answers, dict(truth), CROSS, 2_500_000, 9_000_000, 4.0, 60.0
     )  # fmt: skip
     return replace(plain, **more)  # type: ignore[arg-type]
 
 
-def idle(truth: Mapping[str, str]) -> Contender:
+def idle(truth: Mapping[str, str]) -> ComparedRun:
     return baseline(truth.values(), truth, CROSS)
 
 
@@ -260,7 +289,7 @@ def test_the_cheapest_of_those_that_cannot_be_told_apart_is_recommended() -> Non
     report = compare_runs([best, quick, small, poor, idle(truth)])
     assert by_name(report)["poor"].verdict == "worse"
     assert report.recommended == "small"  # about as fast as the quickest, and half its size
-    assert "costs least of the 3 runs within one standard error of the most accurate, best" in report.advice
+    assert "costs the least of the 3 runs within one standard error of the most accurate, best" in report.advice
     low = (by_name(report)["small"].difference or (0, 0, 0))[1]
     assert low < 0 and f"up to {-low * 100:.1f} points less accurate" in report.advice
     assert compare_runs([best, poor]).recommended == "best"
@@ -311,11 +340,16 @@ def test_the_frontier_against_every_pair(choices: list[tuple[int, int]]) -> None
 
 
 def test_numbers_as_a_person_reads_them() -> None:
-    assert [say_ms(ms) for ms in (None, 0.91, 4.14, 9.97, 41.3)] == ["-", "0.91 ms", "4.1 ms", "10 ms", "41 ms"]
-    assert [say_bytes(count) for count in (12, 310_200, 999_600, 14_230_000)] == ["12 B", "310 kB", "1.0 MB", "14.2 MB"]
-    assert [say_count(count) for count in (12, 31_000, 999_700, 2_540_000)] == ["12", "31 k", "1.0 M", "2.5 M"]
-    assert [say_seconds(time) for time in (3.2, 99.6, 1921, 5400)] == ["3 s", "1.7 min", "32.0 min", "1.5 h"]
-    assert [say_p(p) for p in (None, 0.0001, 0.0042, 0.0999, 0.453)] == ["-", "< 0.001", "0.004", "0.10", "0.45"]
+    assert [format_ms(ms) for ms in (None, 0.91, 4.14, 9.97, 41.3)] == ["-", "0.91 ms", "4.1 ms", "10 ms", "41 ms"]
+    assert [format_bytes(count) for count in (12, 310_200, 999_600, 14_230_000)] == [
+        "12 B",
+        "310 kB",
+        "1.0 MB",
+        "14.2 MB",
+    ]
+    assert [format_count(count) for count in (12, 31_000, 999_700, 2_540_000)] == ["12", "31 k", "1.0 M", "2.5 M"]
+    assert [format_seconds(time) for time in (3.2, 99.6, 1921, 5400)] == ["3 s", "1.7 min", "32.0 min", "1.5 h"]
+    assert [format_p(p) for p in (None, 0.0001, 0.0042, 0.0999, 0.453)] == ["-", "< 0.001", "0.004", "0.10", "0.45"]
 
 
 @pytest.fixture(scope="module")
@@ -324,7 +358,7 @@ def everything() -> CompareReport:
     pytest.importorskip("matplotlib", reason="charts need the extra [train]")
     truth = {sha: {"rose": "<b>rose</b>", "tulip": "oxeye_$x$"}.get(true, true) for sha, true in truths(200).items()}
 
-    def renamed(one: Contender) -> Contender:
+    def renamed(one: ComparedRun) -> ComparedRun:
         names = {"rose": "<b>rose</b>", "tulip": "oxeye_$x$"}
         return replace(one, answers={sha: names.get(said, said) for sha, said in one.answers.items()}, truth=truth)
 
@@ -401,3 +435,239 @@ def test_the_table_fits_a_terminal(
     assert max(map(len, narrow)) <= 80 and all(any(row.name in line for line in narrow) for row in everything.rows)
     show("compare", everything, as_json=True)
     assert '"recommended": "20261121-101500-transfer"' in capsys.readouterr().out
+
+
+# ---- timing, by a clock that goes only when told to
+
+
+class FakeClock:
+    """A clock, and work that takes the next of some seconds, the last for ever."""
+
+    def __init__(self, *takes_s: float) -> None:
+        self.now_s = 100.0
+        self.takes_s = list(takes_s)
+        self.calls = 0
+
+    def read(self) -> float:
+        return self.now_s
+
+    def work(self) -> None:
+        self.calls += 1
+        self.now_s += self.takes_s.pop(0) if len(self.takes_s) > 1 else self.takes_s[0]
+
+
+def test_the_first_calls_do_not_count() -> None:
+    clock = FakeClock(9.0, 9.0, 9.0, 0.001)
+    assert measure_p50_ms(clock.work, clock.read) == pytest.approx(1.0)
+    assert clock.calls == 203
+
+
+def test_slow_work_is_timed_often_enough_and_no_oftener() -> None:
+    for seconds, calls in ((0.5, MIN_CALLS), (0.04, 50), (0.001, 200)):
+        clock = FakeClock(seconds)
+        measure_p50_ms(clock.work, clock.read)
+        assert clock.calls == 3 + calls
+
+
+def test_a_few_slow_calls_do_not_change_the_median() -> None:
+    clock = FakeClock(*[1.0] * 3, *([0.002] * 15 + [0.05]) * 6, 0.002)
+    assert measure_p50_ms(clock.work, clock.read) == pytest.approx(2.0)
+
+
+# ---- the runs of a project
+
+
+COLOUR = {"train.learner": "colour", "train.colour.families": ["logistic"], "train.colour.grid": "usual"}
+CNN = {"train.learner": "cnn", "train.size": 32, "train.loop.epochs": 1, "train.loop.threads": 1,
+       "train.cross_validate": "never"}  # fmt: skip
+
+
+class Told(SilentProgress):
+    """A progress that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        """Nothing; the line is remembered."""
+        self.lines.append(line)
+
+
+def trained(project: Project, changed: dict[str, Any]) -> TrainReport:
+    return train(project, change_settings(project.settings(), changed), progress=SilentProgress())
+
+
+def compared(project: Project, **more: Any) -> CompareReport:
+    return compare(project, project.settings(), progress=SilentProgress(), **more)
+
+
+def learners(report: CompareReport) -> set[str]:
+    return {row.learner for row in report.rows}
+
+
+@pytest.fixture
+def shapes(built_once: Path, tmp_path: Path) -> Project:
+    """A copy of the built project that has published nothing and whose colours are quickly learnt."""
+    pytest.importorskip("torch", reason="training needs the extra [train]")
+    shutil.copytree(built_once, tmp_path / "shapes")
+    project = Project(tmp_path / "shapes", Clock())
+    set_key(project.settings_file, "train.colour", 'families = ["logistic"]')
+    return project
+
+
+def test_colour_and_the_baseline_are_always_among_the_rows(shapes: Project) -> None:
+    first = compared(shapes)
+    assert learners(first) == {"transfer", "colour", BASELINE} and len(first.rows) == 3
+    runs = sorted(path.name for path in shapes.runs_folder.iterdir())
+    again = compared(shapes)
+    assert sorted(path.name for path in shapes.runs_folder.iterdir()) == runs, "it is made once"
+    assert again == first
+    transfer = next(row for row in first.rows if row.learner == "transfer")
+    with shapes.catalog() as catalog:
+        finished = catalog.finished("train")
+    assert finished and finished.report["run"] == transfer.name, "comparing does not change the current run"
+    shutil.rmtree(shapes.runs_folder)
+    assert learners(compared(shapes)) == {"colour", BASELINE}
+
+
+def test_networks_by_validation_stand_beside_cross_validated_runs(tmp_path: Path, pictures: Pictures) -> None:
+    pytest.importorskip("torch", reason="training needs the extra [train]")
+    shapes = make_project(tmp_path / "shapes")
+    set_key(shapes.settings_file, "split", "val = 0.45")
+    settings, silent = shapes.settings(), SilentProgress()
+    source = pictures(tmp_path / "source", per_class=18, side=64)
+    add(shapes, settings, source, terms=Terms(licence="own"), progress=silent)
+    clean(shapes, settings, progress=silent)
+    split(shapes, settings, progress=silent)
+    network, colour = trained(shapes, CNN), trained(shapes, COLOUR)
+    report = compared(shapes)
+    rows = {row.name: row for row in report.rows}
+    by_val, crossed = rows[network.run], rows[colour.run]
+    with shapes.catalog() as catalog:
+        val = sum(one == "val" for one in catalog.splits().values())
+    assert (by_val.held_out, crossed.held_out) == ("validation split", "grouped cross-validation")
+    assert by_val.own_pictures == network.measured == val and crossed.own_pictures == colour.images
+    assert by_val.own_accuracy == pytest.approx(network.accuracy)
+    assert crossed.own_accuracy == pytest.approx(colour.accuracy)
+    for row in report.rows:
+        assert row.verdict != "too few shared pictures" and row.pictures == val
+    assert any(f"scored on the {val} that they have in common" in " ".join(note.split()) for note in report.notes)
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """A file of weights of a backbone that has none embedded."""
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "weights.pt"
+    torch.save(load_backbone("resnet18", "none", 32).module.state_dict(), path)
+    return path
+
+
+def test_other_weights_in_the_same_file_are_learnt_from_anew(shapes: Project, weights: Path) -> None:
+    torch = pytest.importorskip("torch")
+    asked = {"train.backbone": "resnet18", "train.weights": str(weights), "train.size": 32, "train.fit": "squash"}
+    settings, silent = change_settings(shapes.settings(), asked), SilentProgress()
+    first = train(shapes, settings, progress=silent)
+    assert train(shapes, settings, progress=silent).run == first.run
+    state = torch.load(weights, weights_only=True)
+    torch.save({name: value * 0.9 for name, value in state.items()}, weights)
+    second = train(shapes, settings, progress=silent)
+    assert second.run != first.run
+    assert evaluate(shapes, settings, progress=silent).run == second.run
+    weights.unlink()
+    told = Told()
+    report = compare(shapes, shapes.settings(), progress=told)
+    assert {first.run, second.run}.isdisjoint(row.name for row in report.rows) and len(report.rows) > 2
+    assert any(line.startswith(f"{second.run} is left out: there is no file of weights") for line in told.lines)
+
+
+def test_what_a_search_writes_is_what_won(shapes: Project) -> None:
+    set_key(shapes.settings_file, "train.loop", 'imbalance = "weights"')
+    only_cnn = {"choices": ["none", "weights"], "only_if": {"learner": "cnn"}}
+    changed = {"train.fit": "squash", "train.folds": 2, "train.size": 64, "train.loop.epochs": 1}
+    searched = changed | {"tune.trials": 3, "tune.space": {"learner": ["transfer", "cnn"], "loop.imbalance": only_cnn}}
+    report = tune(shapes, change_settings(shapes.settings(), searched), progress=SilentProgress())
+    assert report.params == {"learner": "transfer"} and report.trials["complete"] == 3
+    page = (shapes.root / report.report).read_text(encoding="utf-8")
+    assert "grouped cross-validation" in page, "what the value is, for so few pictures"
+    assert shapes.settings().train.loop.imbalance == "none", "as the best had it"
+    now = change_settings(shapes.settings(), changed)
+    assert report.value == pytest.approx(train(shapes, now, progress=SilentProgress()).accuracy[0])
+
+
+def test_the_sheet_follows_from_the_seed_of_learning(shapes: Project) -> None:
+    drawn = []
+    for seed in (1, 1, 2):
+        settings = change_settings(shapes.settings(), {"train.seed": seed, "train.loop.augment": "strong"})
+        drawn.append(Path(preview(shapes, settings, progress=SilentProgress()).path).read_bytes())
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_seeds_give_a_mean_and_a_spread(shapes: Project) -> None:
+    runs = [trained(shapes, {**CNN, "train.seed": seed}) for seed in (1, 2, 3)]
+    (group,) = compared(shapes).seeds
+    shares = [run.accuracy[0] for run in runs]
+    assert set(group.names) == {run.run for run in runs} and group.learner == "cnn"
+    assert group.mean == pytest.approx(np.mean(shares)) and group.spread == pytest.approx(np.std(shares, ddof=1))
+
+
+@pytest.mark.parametrize("changed", [{**COLOUR, "train.seed": 5}, {**CNN, "train.loop.lr": 0.002}])
+def test_a_run_that_is_taken_up_is_evaluated_and_published(shapes: Project, changed: dict[str, Any]) -> None:
+    wanted = trained(shapes, changed)
+    trained(shapes, {})
+    remark = "# why folds is three: they are few\n"
+    text = shapes.settings_file.read_text(encoding="utf-8")
+    shapes.settings_file.write_text(text.replace("folds = 3", f"folds = 3\n{remark}", 1), encoding="utf-8")
+    comments = [line for line in shapes.settings_file.read_text().splitlines() if line.startswith("# ")]
+    compared(shapes, use=wanted.run)
+    settings, runs = shapes.settings(), sorted(path.name for path in shapes.runs_folder.iterdir())
+    for name, value in changed.items():
+        said: Any = settings.model_dump(mode="json")
+        for part in name.split("."):
+            said = said[part]
+        assert said == value, name
+    text = shapes.settings_file.read_text(encoding="utf-8")
+    assert remark in text and all(line in text for line in comments if " = " not in line)
+    stages = {stage.stage: stage.state for stage in status(shapes, settings).stages}
+    assert stages["train"] == "done" and stages["evaluate"] == stages["publish"] == "out of date"
+    reports = build(shapes, settings, progress=SilentProgress(), done=lambda name, report: None)
+    assert reports["train"].run == wanted.run and reports["evaluate"].run == wanted.run
+    assert json.loads((shapes.guide_folder / "guide.json").read_text())["run"] == wanted.run
+    assert sorted(path.name for path in shapes.runs_folder.iterdir()) == runs, "nothing is trained again"
+    assert {stage.state for stage in status(shapes, shapes.settings()).stages} == {"done"}
+
+
+def test_runs_made_from_other_pictures_stand_apart(shapes: Project) -> None:
+    old = trained(shapes, {})
+    with shapes.catalog() as catalog:
+        one = next(one for one in catalog.states() if one.split == "train")
+    with closing(sqlite3.connect(shapes.root / "catalog.db")) as database, database:
+        database.execute("UPDATE split SET split = 'val' WHERE sha256 = ?", (one.sha256,))
+    report = compared(shapes)
+    assert old.run in {row.name for row in report.outdated} and len(report.outdated) == 2
+    assert learners(report) == {"colour", BASELINE}, "the colours are learnt anew from what is there now"
+    with pytest.raises(NotReady, match="other pictures"):
+        compared(shapes, use=old.run)
+
+
+@pytest.mark.parametrize("command", ["tune", "compare", "preview"])
+def test_no_test_picture_is_ever_read(shapes: Project, command: str) -> None:
+    with shapes.catalog() as catalog:
+        test = [one for one in catalog.states() if one.state == "kept" and one.split == "test"]
+        looks = catalog.count_looks()
+    assert test
+    for one in test:
+        shapes.image_path(one.sha256, one.format).unlink()
+    shutil.rmtree(shapes.features_folder)
+    changed = {"tune.trials": 3, "tune.space": {"learner": ["transfer", "colour", "cnn"]}, "train.folds": 2, **CNN,
+               "train.learner": "transfer", "train.fit": "squash", "train.colour.grid": "usual"}  # fmt: skip
+    settings, silent = change_settings(shapes.settings(), changed), SilentProgress()
+    if command == "tune":
+        found = tune(shapes, settings, progress=silent)
+        assert found.trials["complete"] == 3 and found.trials["failed"] == 0
+    elif command == "preview":
+        assert preview(shapes, settings, progress=silent)
+    else:
+        assert isinstance(compare(shapes, settings, progress=silent).rows[0], CompareRow)
+    with shapes.catalog() as catalog:
+        assert catalog.count_looks() == looks

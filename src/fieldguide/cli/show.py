@@ -27,7 +27,7 @@ from fieldguide.records import (
     TrainReport,
     TuneReport,
 )
-from fieldguide.records.comparison import BASELINE, CompareReport
+from fieldguide.records.reports import BASELINE, CompareReport
 
 __all__ = ["show"]
 
@@ -196,7 +196,7 @@ def _show_compare(console: Console, report: CompareReport) -> None:
 
 def _compared(report: CompareReport, *, wide: bool) -> Table:
     """A row for each run; the recommended one stands out. The narrow one leaves out parameters and time of training."""
-    from fieldguide.stages.compare.words import say_bytes, say_count, say_ms, say_seconds
+    from fieldguide.stages.compare.report import format_bytes, format_count, format_ms, format_seconds
 
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
     table.add_column("run", no_wrap=True)  # to be copied: compare --use
@@ -206,8 +206,8 @@ def _compared(report: CompareReport, *, wide: bool) -> Table:
     table.add_column("beside the best", overflow="fold")
     for row in report.rows[:_MAX_ROWS]:
         share, low, high = row.accuracy
-        costs: tuple[str, ...] = (say_bytes(row.bytes), say_ms(row.p50_ms))
-        costs = (say_count(row.parameters), *costs, say_seconds(row.train_s)) if wide else costs
+        costs: tuple[str, ...] = (format_bytes(row.bytes), format_ms(row.p50_ms))
+        costs = (format_count(row.parameters), *costs, format_seconds(row.train_s)) if wide else costs
         shown = ("-",) * len(costs) if row.learner == BASELINE else costs
         style = "green" if row.name == report.recommended else "dim" if row.learner == BASELINE else ""
         table.add_row(escape(row.name), f"{share:.1%} {low * 100:.1f}-{high * 100:.1f}", f"{row.macro_f1:.2f}", *shown,

@@ -1,32 +1,24 @@
-"""What each stage reports: small frozen records, the same for a person, a program and the catalogue.
+"""The report of each stage: small frozen records, the same for a person, a program and the catalogue.
 
-Knows nothing about how a stage came to it.
+Knows nothing about how a stage comes to its numbers. The catalogue and `--json` hold these fields by name.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = [
-    "AddReport",
-    "CleanReport",
-    "CollectReport",
-    "CreditsReport",
-    "EvaluateReport",
-    "NewReport",
-    "PreviewReport",
-    "PublishReport",
-    "SplitReport",
-    "StageStatus",
-    "StatusReport",
-    "TrainReport",
-    "TuneReport",
-]
+BASELINE = "baseline"  # the learner of the most frequent class, which looks at no picture
+
+HeldOut = Literal["grouped cross-validation", "validation split"]
+CompareVerdict = Literal[
+    "best", "no significant difference", "worse", "better on what both answered", "too few shared pictures",
+    "not compared",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class NewReport:
-    """What `new` made."""
+    """The result of `new`: the project that it made."""
 
     folder: str
     class_names: tuple[str, ...]
@@ -35,18 +27,18 @@ class NewReport:
 
 @dataclass(frozen=True)
 class CollectReport:
-    """What `collect` gathered, by class.
+    """The result of `collect`, by class name.
 
     Attributes:
-        asked: good pictures of each class.
-        found: good pictures of each class that there are now.
-        offered: pictures that the sources offered, ever.
-        fetched: addresses that were tried, ever.
-        reasons: why offered pictures were not kept, to how many.
-        short: classes with fewer than asked, and why.
-        shared: pictures that were found under more than one name: `clean` will reject them.
+        asked: how many good pictures each class should have.
+        found: how many good pictures each class has now.
+        offered: how many pictures the sources have offered in all.
+        fetched: how many addresses have been tried in all.
+        reasons: why offered pictures were not kept, and how many each reason met.
+        short: classes with fewer pictures than asked for, and why.
+        shared: pictures found under more than one name, which `clean` will reject.
         again: reasons for which another try may help: `collect --retry REASON`.
-        plan: what was to be expected beforehand, line by line.
+        plan: what to expect, line by line, before anything is fetched.
     """
 
     asked: int
@@ -62,14 +54,14 @@ class CollectReport:
 
 @dataclass(frozen=True)
 class AddReport:
-    """What `add` took and what it did not.
+    """The result of `add`: which files were taken and which were not.
 
     Attributes:
-        taken: new images per class name.
-        known: files that hold an image which was already here.
-        refused: reason to how many files.
-        examples: reason to the first few paths.
-        given_splits: images per split that the source's own folders gave.
+        taken: number of new images by class name.
+        known: number of files whose image was already in the project.
+        refused: number of files by reason.
+        examples: the first few paths by reason.
+        given_splits: number of images by split, where the source's own folders name one.
     """
 
     path: str
@@ -82,13 +74,13 @@ class AddReport:
 
 @dataclass(frozen=True)
 class CreditsReport:
-    """What `credits` wrote.
+    """The result of `credits`.
 
     Attributes:
         folder: where CREDITS.csv and credits.html are.
-        images: how many are credited: all that are kept.
+        images: number of images credited: all that are kept.
         unknown: how many of them have no known licence.
-        licences: SPDX identifier (or "own") to how many images, by the best known licence of each.
+        licences: number of images by SPDX identifier (or "own") of their best known licence.
     """
 
     folder: str
@@ -99,7 +91,7 @@ class CreditsReport:
 
 @dataclass(frozen=True)
 class CleanReport:
-    """What `clean` kept per class, rejected per reason, and how many groups of copies it found."""
+    """The result of `clean`: images kept by class, rejected by reason, and the number of groups of copies."""
 
     kept: dict[str, int]
     rejected: dict[str, int]
@@ -108,13 +100,13 @@ class CleanReport:
 
 @dataclass(frozen=True)
 class SplitReport:
-    """Images per split and class.
+    """The result of `split`.
 
     Attributes:
-        counts: split to class name to images.
-        groups: how many groups of copies (mostly of one) were divided.
-        leaks: pictures that their source had put, as copies, on two sides of its own split; here they are on one.
-        rules: the settings that, when changed, make the split anew.
+        counts: number of images by split and class name.
+        groups: number of groups of copies, most of a single image.
+        leaks: copies that the source's own split had on two sides; here they are on one.
+        rules: the settings that, when changed, make a new split.
     """
 
     counts: dict[str, dict[str, int]]
@@ -125,11 +117,11 @@ class SplitReport:
 
 @dataclass(frozen=True)
 class TrainReport:
-    """One training run.
+    """The result of `train`: one training run.
 
     Attributes:
         run: its folder's name under `runs/`.
-        learner: what learnt.
+        learner: the learner's name.
         backbone: where its features come from; "" for none.
         fit: how pictures are fitted to the square, as chosen.
         size: side of that square, pixels.
@@ -137,12 +129,12 @@ class TrainReport:
         temperature: what the logits are divided by.
         accuracy: on held-out pictures of train and val, with its 95 % interval.
         measured_by: "grouped cross-validation" or "validation split".
-        measured: how many pictures that is.
+        measured: number of those pictures.
         macro_f1: on the same pictures.
-        tried: accuracy of each way that was tried, such as "squash, deep".
-        runtime: what computed.
-        images: pictures of train and val.
-        parameters: how many numbers were learnt.
+        tried: accuracy of each variant that was tried, such as "squash, deep".
+        runtime: what computed the features or the network.
+        images: number of pictures of train and val.
+        parameters: number of trained parameters.
         seconds: how long it took.
     """
 
@@ -168,7 +160,7 @@ class TrainReport:
 
 @dataclass(frozen=True)
 class PreviewReport:
-    """A sheet of how pictures are changed before a network sees them: where it is, by which preset, of how many."""
+    """The result of `train --preview`: a sheet of augmented pictures, with its preset and number of pictures."""
 
     path: str
     augment: str
@@ -177,14 +169,19 @@ class PreviewReport:
 
 @dataclass(frozen=True)
 class TuneReport:
-    """A search for better settings, as it stands.
+    """The result of `tune`: the search as it stands.
 
     Attributes:
-        study: its name; other pictures, another space or other fixed settings have another. `others` are kept too.
+        study: its name, which follows from the pictures, the space and the fixed settings.
+        others: number of other studies kept in the same file.
         ended: why this call ended.
-        trials: by state: complete, pruned, failed, running.
-        best: the number of the best trial, with its settings below [train], its value and its 95 % interval if known.
-        minutes: worked on trials, in all calls.
+        trials: number of trials by state: complete, pruned, failed, running.
+        best: number of the best trial; None before any is complete.
+        params: its settings below [train].
+        value: its accuracy.
+        interval: the 95 % interval of that.
+        minutes: work on trials, in all calls.
+        report: path of report.html.
     """
 
     study: str
@@ -200,15 +197,106 @@ class TuneReport:
 
 
 @dataclass(frozen=True)
+class CompareRow:
+    """One run in a comparison.
+
+    Attributes:
+        what: its settings in a few words.
+        held_out: how the pictures that it is scored on were kept out of its training.
+        accuracy: with its 95 % Wilson interval, on the pictures that all compared runs held out.
+        macro_f1: on the same pictures.
+        pictures: number of these.
+        own_accuracy: accuracy on every picture that this run held out, with its interval.
+        own_pictures: number of those.
+        parameters: number of parameters, pretrained ones included.
+        bytes: size of the file that would be published.
+        p50_ms: median time for one picture on this machine; None where it was not measured.
+        train_s: how long training took.
+        difference: its accuracy less the best run's, with a 95 % interval, on the `shared` pictures.
+        shared: number of pictures that both it and the best run held out.
+        p: p-value of the mid-p McNemar test against the best run.
+        p_adjusted: the same, corrected by Holm's method for the number of tests made; below 0.05 is significant.
+        fastest: whether no other run is as accurate in less time.
+        smallest: whether no other run is as accurate in fewer bytes.
+    """
+
+    name: str
+    learner: str
+    what: str
+    seed: int
+    held_out: HeldOut
+    accuracy: tuple[float, float, float]
+    macro_f1: float
+    pictures: int
+    own_accuracy: tuple[float, float, float]
+    own_pictures: int
+    parameters: int
+    bytes: int
+    p50_ms: float | None
+    train_s: float
+    verdict: CompareVerdict
+    difference: tuple[float, float, float] | None = None
+    shared: int = 0
+    p: float | None = None
+    p_adjusted: float | None = None
+    fastest: bool = False
+    smallest: bool = False
+
+
+@dataclass(frozen=True)
+class SeedGroup:
+    """Runs whose settings differ in the seed alone.
+
+    Attributes:
+        names: of the runs, one for each seed, the best first.
+        mean: of their accuracies.
+        spread: their standard deviation, with n - 1.
+    """
+
+    learner: str
+    what: str
+    names: tuple[str, ...]
+    mean: float
+    spread: float
+
+
+@dataclass(frozen=True)
+class CompareReport:
+    """The result of `compare`: all runs side by side.
+
+    Attributes:
+        rows: the most accurate first; the baseline is among them.
+        outdated: runs made from other pictures, classes or splits, which are not compared.
+        seeds: settings that were tried with several seeds.
+        per_class: F1 by class name and run, of the best few runs.
+        recommended: the run to publish; "" for none.
+        advice: why, in a sentence or two.
+        notes: what a reader has to know to read the table.
+        report: path of report.html; empty before it is written.
+        table: path of compare.csv; the same.
+    """
+
+    rows: tuple[CompareRow, ...]
+    outdated: tuple[CompareRow, ...]
+    seeds: tuple[SeedGroup, ...]
+    per_class: Mapping[str, Mapping[str, float]]
+    recommended: str
+    advice: str
+    notes: tuple[str, ...] = field(default=())
+    report: str = ""
+    table: str = ""
+
+
+@dataclass(frozen=True)
 class EvaluateReport:
-    """The honest number, and what a careless one would have been.
+    """The result of `evaluate`: the score on the test split, and what a careless split would have claimed.
 
     Attributes:
         accuracy: on the test split, with its 95 % Wilson interval.
         grouped: accuracy of grouped cross-validation over everything kept, with its interval; None where it would
             cost a training for each fold and was not asked for.
         careless: the same over shuffled folds with the copies left in, with its interval; None likewise.
-        per_class: class name to precision, recall, F1 and support on the test split.
+        per_class: precision, recall, F1 and support on the test split by class name.
         report: path of report.html.
     """
 
@@ -225,15 +313,15 @@ class EvaluateReport:
 
 @dataclass(frozen=True)
 class PublishReport:
-    """A finished guide.
+    """The result of `publish`: a finished guide.
 
     Attributes:
-        agreement: share of val pictures with the same first answer from the features trained on and from the guide.
+        agreement: share of val pictures to which the guide and the trained model give the same first answer.
         max_difference: the largest difference of any probability between the trained model and the guide, both in
             float32.
         drift: the largest difference of any probability that the training runtime's precision makes.
         false_accept: measured share of pictures of left-out classes that would have been accepted; None where there
-            are too few classes to leave one out, or a network has learnt them all.
+            are too few classes to leave one out, or a network was trained on them all.
     """
 
     guide: str
@@ -250,7 +338,7 @@ class PublishReport:
 
 @dataclass(frozen=True)
 class StageStatus:
-    """Whether a stage is done, out of date or not yet run, and a line on what it found."""
+    """The state of one stage, and a line on its result."""
 
     stage: str
     state: Literal["done", "out of date", "not run"]
@@ -259,7 +347,7 @@ class StageStatus:
 
 @dataclass(frozen=True)
 class StatusReport:
-    """Where a project stands and the command to type next."""
+    """The result of `status`: the state of each stage, and the command to type next."""
 
     folder: str
     name: str
