@@ -14,7 +14,7 @@ SOURCE = ROOT / "src" / "fieldguide"
 # Each stage is a room of its own: stages meet in the catalogue.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("__init__", "errors", "text", "stages"),
-    ("records", "names", "progress"),
+    ("records", "names", "progress", "hashing", "optional"),
     ("settings", "images", "engine", "net", "plots", "licences"),
     ("project", "metrics", "calibration", "guide"),
     ("exporters", "features"),
@@ -73,6 +73,8 @@ def imports(path: Path) -> Iterator[str]:
                 yield from (f"{node.module}.{alias.name}" for alias in node.names if alias.name != "__version__")
             else:
                 yield node.module
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "require":
+            yield from (str(name.value) for name in node.args if isinstance(name, ast.Constant))
 
 
 def name_of(path: Path) -> str:

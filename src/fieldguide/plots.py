@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
-from fieldguide.errors import MissingExtra
+from fieldguide.optional import require
 
 __all__ = ["MAX_BARS", "PlotPoint", "bars", "curves", "pareto"]
 
@@ -156,12 +156,10 @@ def pareto(points: Sequence[PlotPoint], *, title: str, x: str, y: str) -> bytes:
 @contextmanager
 def _drawing(height_in: float) -> Iterator[tuple[Any, io.BytesIO]]:
     """An empty figure and where its bytes go; inside, settings are ours alone, whatever a matplotlibrc says."""
-    try:
-        import matplotlib
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtra("drawing charts needs the extra [train]", "pip install 'fieldguide[train]'") from error
+    matplotlib = require("matplotlib", extra="train")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         ours: Any = {**_STYLE, "font.family": list(_letters())}

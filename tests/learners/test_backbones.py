@@ -229,5 +229,5 @@ def test_the_declaration_is_made_at_most_once() -> None:
 
 def test_without_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ImportError, match="torchvision"):
+    with pytest.raises(MissingExtra, match="torchvision"):
         shim.declare_torchvision_operators()

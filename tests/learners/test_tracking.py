@@ -193,7 +193,7 @@ def test_pictures_come_back_as_they_were(tmp_path: Path) -> None:
 
 def test_without_tensorboard_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(MissingExtra, match="TensorBoard") as caught, Board(tmp_path):
+    with pytest.raises(MissingExtra, match="tensorboard") as caught, Board(tmp_path):
         pass
     assert "fieldguide[train]" in caught.value.hint
     assert not list(tmp_path.iterdir())

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldguide.calibration import Familiarity
-from fieldguide.errors import MissingExtra
 from fieldguide.exporters.families import Fitted, add_probs
 from fieldguide.exporters.graph import Graph, doubles, floats, ints
 from fieldguide.exporters.onnx import OPSET
+from fieldguide.optional import require
 
 __all__ = ["export_colour"]
 
@@ -36,11 +36,9 @@ def export_colour(tables: Tables, fitted: Fitted, familiarity: Familiarity, size
     Raises:
         MissingExtra: onnx is not installed.
     """
-    try:
-        import onnx
-        from onnx import TensorProto, helper
-    except ImportError as error:
-        raise MissingExtra("publishing needs the extra [train]", "pip install 'fieldguide[train]'") from error
+    onnx = require("onnx", extra="train")
+    from onnx import TensorProto, helper
+
     graph = Graph()
     _add_features(graph, tables)
     add_probs(graph, fitted)

@@ -8,8 +8,8 @@ import warnings
 from typing import Any
 
 from fieldguide.calibration import Familiarity
-from fieldguide.errors import MissingExtra
 from fieldguide.exporters.onnx import OPSET, Nodes
+from fieldguide.optional import require
 
 __all__ = ["export_network"]
 
@@ -30,12 +30,10 @@ def export_network(module: Any, size: int, temperature: float, familiarity: Fami
     Raises:
         MissingExtra: torch or onnx is not installed.
     """
-    try:
-        import onnx
-        import torch
-        from onnx import TensorProto, helper
-    except ImportError as error:
-        raise MissingExtra("publishing needs the extra [train]", "pip install 'fieldguide[train]'") from error
+    onnx = require("onnx", extra="train")
+    require("torch", extra="train")
+    import torch
+    from onnx import TensorProto, helper
 
     class PixelNetwork(torch.nn.Module):
         """Pixels in, probabilities and features out."""

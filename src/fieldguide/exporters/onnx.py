@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldguide.calibration import Familiarity
-from fieldguide.errors import MissingExtra
 from fieldguide.exporters.layers import Activation, Layer
+from fieldguide.optional import require
 
 __all__ = ["OPSET", "Nodes", "count_numbers", "export_model"]
 
@@ -34,11 +34,9 @@ def export_model(backbone: bytes, head: Sequence[Layer], familiarity: Familiarit
     Raises:
         MissingExtra: onnx is not installed.
     """
-    try:
-        import onnx
-        from onnx import TensorProto, helper
-    except ImportError as error:
-        raise MissingExtra("publishing needs the extra [train]", "pip install 'fieldguide[train]'") from error
+    onnx = require("onnx", extra="train")
+    from onnx import TensorProto, helper
+
     model = onnx.load_model_from_string(backbone)
     graph = model.graph
     nodes = Nodes(graph)
@@ -65,10 +63,7 @@ def count_numbers(model: bytes) -> int:
     Raises:
         MissingExtra: onnx is not installed.
     """
-    try:
-        import onnx
-    except ImportError as error:
-        raise MissingExtra("training needs the extra [train]", "pip install 'fieldguide[train]'") from error
+    onnx = require("onnx", extra="train")
     graph = onnx.load_model_from_string(model).graph
     return sum(int(np.prod(one.dims)) for one in graph.initializer)
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fieldguide.engine import core_count, map_threads
 from fieldguide.errors import BadImage, InputMissing, ProjectDamaged
-from fieldguide.features.runtimes import Runner, Runtime, cache_folder, choose_runtime, hash_file, open_runner
+from fieldguide.features.runtimes import Runner, Runtime, cache_folder, choose_runtime, open_runner
 from fieldguide.features.store import FeatureStore, Way
 from fieldguide.images import Limits, decode_image
 from fieldguide.images.preprocess import decode_size, prepare_image
@@ -36,7 +36,6 @@ __all__ = [
     "cache_folder",
     "choose_runtime",
     "extract",
-    "hash_file",
     "load_square",
     "open_runner",
 ]

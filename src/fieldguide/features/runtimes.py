@@ -3,7 +3,6 @@
 Knows nothing about pictures' files, projects or what the numbers mean.
 """
 
-import hashlib
 import importlib.util
 import json
 import os
@@ -18,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldguide.engine import core_count
-from fieldguide.errors import MissingExtra
 from fieldguide.guide import open_session
+from fieldguide.optional import require
 from fieldguide.project.atomic import write_text
 
-__all__ = ["Runner", "Runtime", "cache_folder", "choose_runtime", "hash_file", "open_runner"]
+__all__ = ["Runner", "Runtime", "cache_folder", "choose_runtime", "open_runner"]
 
 Runtime = Literal["onnxruntime", "openvino"]
 Runner = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -73,10 +72,7 @@ def _openvino_runner(model: Path) -> Runner:
     Raises:
         MissingExtra: it is not installed.
     """
-    try:
-        import openvino
-    except ImportError as error:
-        raise MissingExtra("OpenVINO is not installed", "pip install 'fieldguide[openvino]'") from error
+    openvino = require("openvino", extra="openvino")
     core = openvino.Core()
     native = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     hints = {
@@ -103,7 +99,7 @@ def choose_runtime(model: Path, size: int, wanted: str) -> Runtime:
     """
     has_openvino = importlib.util.find_spec("openvino") is not None
     if wanted == "openvino" and not has_openvino:
-        raise MissingExtra("OpenVINO is not installed", "pip install 'fieldguide[openvino]'")
+        require("openvino", extra="openvino")
     if wanted != "auto":
         return "openvino" if wanted == "openvino" else "onnxruntime"
     if not has_openvino:
@@ -151,9 +147,3 @@ def _images_per_s(run: Runner, sample: NDArray[np.uint8]) -> float:
         run(sample)
         best = min(best, time.perf_counter() - begun)
     return len(sample) / best
-
-
-def hash_file(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -3,7 +3,6 @@
 Knows nothing about how they are computed.
 """
 
-import hashlib
 import io
 import json
 import zlib
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldguide.features.runtimes import Runner
+from fieldguide.hashing import hash_text
 from fieldguide.project.atomic import write_bytes
 from fieldguide.records import Preprocessing
 
@@ -52,7 +52,7 @@ class FeatureStore:
         """The store below `base` for these; another way or preprocessing has another."""
         said = json.dumps([way.name, asdict(preprocessing), way.runtime], sort_keys=True)
         kind = way.name.partition("-")[0]
-        return cls(base / f"{kind}-{preprocessing.fit}-{hashlib.sha256(said.encode()).hexdigest()[:12]}")
+        return cls(base / f"{kind}-{preprocessing.fit}-{hash_text(said)[:12]}")
 
     def read(self) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
         """The images and their rows, (m, d) float32, of one shard after the other: all at once may be a third of a
@@ -77,5 +77,5 @@ class FeatureStore:
         """
         buffer = io.BytesIO()
         np.savez(buffer, sha256=np.array(names), features=features)
-        name = hashlib.sha256("".join(names).encode()).hexdigest()[:16]
+        name = hash_text("".join(names))[:16]
         write_bytes(self.folder / f"{name}.npz", buffer.getvalue())

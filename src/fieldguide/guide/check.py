@@ -6,13 +6,13 @@ the standard domains. Field numbers: onnx.proto3 of ONNX 1.17; wire format: the 
 specification. Knows nothing about projects or pictures.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from fieldguide.errors import GuideDamaged
+from fieldguide.hashing import hash_file
 from fieldguide.records import Preprocessing
 
 SCHEMA_VERSION = 1
@@ -41,7 +41,7 @@ _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
 def write_manifest(folder: Path) -> None:
     """Write `MANIFEST`: the SHA-256 of every other file below the folder, in the order of their paths."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "MANIFEST")
-    lines = [f"{_digest(path)}  {path.relative_to(folder).as_posix()}\n" for path in files]
+    lines = [f"{hash_file(path)}  {path.relative_to(folder).as_posix()}\n" for path in files]
     (folder / "MANIFEST").write_text("".join(lines), encoding="utf-8")
 
 
@@ -59,18 +59,13 @@ def check_manifest(folder: Path) -> set[str]:
         path = folder / name
         if not path.is_file():
             raise GuideDamaged(f"{path} is missing", GET_IT_AGAIN)
-        if _digest(path) != digest:
+        if hash_file(path) != digest:
             raise GuideDamaged(f"{path} has been altered", GET_IT_AGAIN)
         listed.add(name)
     missing = {"guide.json", "model.onnx"} - listed
     if missing:
         raise GuideDamaged(f"the manifest of {folder} does not list {min(missing)}", GET_IT_AGAIN)
     return listed
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_description(path: Path) -> dict[str, Any]:

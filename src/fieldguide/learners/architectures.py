@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from fieldguide.errors import MissingExtra, SettingsError
+from fieldguide.errors import SettingsError
+from fieldguide.optional import require
 
 __all__ = ["NETWORKS", "Network", "assemble", "build_network", "count_parameters", "seeded"]
 
@@ -61,11 +62,7 @@ def build_network(name: str, classes: int, size: int, seed: int) -> Network:
         raise SettingsError(f"there is no network {name!r}", f"choose one of {', '.join(NETWORKS)}")
     if size < _SMALLEST:
         raise SettingsError(f"a square of {size} pixels is too small", f"give at least {_SMALLEST}")
-    try:
-        import torch
-    except ImportError as error:
-        raise MissingExtra("training needs the extra [train]", "pip install 'fieldguide[train]'") from error
-    nn = torch.nn
+    nn = require("torch", extra="train").nn
     with seeded(seed):
         if name == "seed004":
             body, width = _seed004_body(size), 128

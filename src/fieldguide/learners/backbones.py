@@ -3,7 +3,6 @@
 Knows nothing about pictures or projects. The ONNX files are kept in this machine's cache folder.
 """
 
-import hashlib
 import io
 import re
 import warnings
@@ -15,9 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from fieldguide.errors import MissingExtra, SettingsError
+from fieldguide.errors import SettingsError
+from fieldguide.hashing import hash_text
 from fieldguide.learners.architectures import seeded
 from fieldguide.learners.weights import Norm, find_norm, find_weights, find_width, is_embedded, load_backbone
+from fieldguide.optional import require
 from fieldguide.project.atomic import write_bytes
 from fieldguide.records import Depth, Preprocessing
 
@@ -109,7 +110,7 @@ def _kept(name: str, digest: str, preprocessing: Preprocessing, cache: Path, siz
     """Where a conversion is kept; a size of 0 stands for any."""
     said = f"{_FORM} {_OPSET} {name} {preprocessing.mean} {preprocessing.std} {digest} {size}"
     readable = re.sub(r"[^\w.-]", "-", name)
-    return cache / f"{readable}-{hashlib.sha256(said.encode()).hexdigest()[:12]}.onnx"
+    return cache / f"{readable}-{hash_text(said)[:12]}.onnx"
 
 
 def _convert(chosen: BackboneChoice, preprocessing: Preprocessing) -> tuple[bytes, bool]:
@@ -120,10 +121,7 @@ def _convert(chosen: BackboneChoice, preprocessing: Preprocessing) -> tuple[byte
         MissingExtra: torch or timm is not installed.
         RuntimeError: the converted model does not agree with the original.
     """
-    try:
-        import torch
-    except ImportError as error:
-        raise MissingExtra("training needs the extra [train]", "pip install 'fieldguide[train]'") from error
+    torch = require("torch", extra="train")
     size = preprocessing.size
     with seeded(0):  # random weights are the same ones on every machine
         backbone = load_backbone(chosen.name, chosen.weights, size, sha256=chosen.sha256)

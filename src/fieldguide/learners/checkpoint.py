@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fieldguide.hashing import hash_text
 from fieldguide.project.atomic import sweep, write_bytes, write_text
 
 __all__ = ["Checkpoint", "Found", "load_checkpoint", "pack", "save_checkpoint", "unpack"]
@@ -77,7 +78,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     body = json.dumps(said | {"tensors": hashlib.sha256(data).hexdigest()}, sort_keys=True)
     (folder / f"{stem}.json").unlink(missing_ok=True)  # a damaged one of this number, from before a fall back
     write_bytes(folder / f"{stem}.safetensors", data)
-    write_text(folder / f"{stem}.json", json.dumps({"sha256": hashlib.sha256(body.encode()).hexdigest(), "body": body}))
+    write_text(folder / f"{stem}.json", json.dumps({"sha256": hash_text(body), "body": body}))
     _clear(folder, checkpoint.number)
 
 
@@ -110,7 +111,7 @@ def _read(path: Path) -> Checkpoint:
     from safetensors.torch import load
 
     outer = json.loads(path.read_text(encoding="utf-8"))
-    if hashlib.sha256(outer["body"].encode()).hexdigest() != outer["sha256"]:
+    if hash_text(outer["body"]) != outer["sha256"]:
         raise ValueError("it is not what was written")
     body = json.loads(outer["body"])
     data = path.with_suffix(".safetensors").read_bytes()

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldguide.errors import MissingExtra
 from fieldguide.exporters.layers import Layer
 from fieldguide.learners.headfit import Head, hold_out_head, root
 from fieldguide.learners.heads import DenseLayer, list_layers
 from fieldguide.learners.logistic import NEVER, Fold
+from fieldguide.optional import require
 
 __all__ = ["fit_deep_head", "hold_out_deep_head"]
 
@@ -47,10 +47,7 @@ def fit_deep_head(features: NDArray[np.float32], labels: NDArray[np.int64], kind
         SettingsError: there is no such head.
         MissingExtra: torch is not installed.
     """
-    try:
-        import torch
-    except ImportError as error:
-        raise MissingExtra("training needs the extra [train]", "pip install 'fieldguide[train]'") from error
+    torch = require("torch", extra="train")
     layers = list_layers(kind, features.shape[1], classes)
     rows = root(features)
     mean, scale = rows.mean(axis=0), rows.std(axis=0)
@@ -96,10 +93,7 @@ def _one_thread() -> Iterator[None]:
     Raises:
         MissingExtra: torch is not installed.
     """
-    try:
-        import torch
-    except ImportError as error:
-        raise MissingExtra("training needs the extra [train]", "pip install 'fieldguide[train]'") from error
+    torch = require("torch", extra="train")
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

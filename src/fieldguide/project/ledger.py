@@ -4,7 +4,6 @@ Knows nothing about networks or pixels. Everything that it has said is written i
 on at its cursor and no finished address is fetched twice. Pages are kept as raw evidence.
 """
 
-import hashlib
 import json
 import zlib
 from collections import Counter
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fieldguide.errors import ProjectDamaged
+from fieldguide.hashing import hash_text
 from fieldguide.project.catalog import Catalog
 from fieldguide.records import ImageRow
 from fieldguide.records.candidates import Candidate, Query, ResultPage
@@ -148,7 +148,7 @@ class Ledger:
             refused: why the page is only kept as evidence: the query stays where it was.
         """
         answer = page.answer
-        keys = hashlib.sha256("\n".join(key for key, _, _ in judged).encode()).hexdigest() if judged else ""
+        keys = hash_text("\n".join(key for key, _, _ in judged)) if judged else ""
         repeats = bool(keys) and bool(
             self._catalog.rows("SELECT 1 FROM page WHERE query_id = ? AND keys = ?", (search.id, keys))
         )  # past its end a source may show the same again

@@ -12,8 +12,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from fieldguide.errors import BadQuery, MissingExtra, translate_os_errors
+from fieldguide.errors import BadQuery, translate_os_errors
 from fieldguide.names import match_key
+from fieldguide.optional import require
 from fieldguide.records.candidates import Answer, Ask, Candidate, Query, ResultPage, SourceFacts
 from fieldguide.sources.answers import check_options
 from fieldguide.sources.weblinks import absolute, clean_text, refusal
@@ -235,11 +236,10 @@ def _parquet(path: Path, skip: int) -> Iterator[_Row]:
         BadQuery: no column of addresses, or no sound Parquet.
         MissingExtra: pyarrow is not installed.
     """
-    try:
-        from pyarrow import ArrowException
-        from pyarrow.parquet import ParquetFile
-    except ImportError as error:
-        raise MissingExtra("reading Parquet needs pyarrow", "pip install 'fieldguide[parquet]'") from error
+    require("pyarrow.parquet", extra="parquet")
+    from pyarrow import ArrowException
+    from pyarrow.parquet import ParquetFile
+
     try:
         with path.open("rb") as opened, ParquetFile(opened) as file:
             columns = file.schema_arrow.names

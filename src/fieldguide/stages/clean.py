@@ -1,6 +1,5 @@
 """The stage that says of each picture whether it is kept, with a reason. Nothing is ever deleted."""
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from fieldguide.checks.duplicates import Fingerprints, find_copies, group_alike,
 from fieldguide.checks.files import GREY_SIDE, FileLook, look_at_file
 from fieldguide.engine import Crash, core_count, map_guarded
 from fieldguide.errors import NotReady
+from fieldguide.hashing import hash_text
 from fieldguide.licences import allowed, read_licence
 from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
@@ -33,7 +33,7 @@ def inputs(catalog: Catalog, settings: Settings) -> str:
     families = sorted(
         (one.sha256, one.family, one.parent, one.licence) for one in catalog.origins() if one.page or one.query
     )
-    return hashlib.sha256((f"{said}{families}" + catalog.digest("image", "label")).encode()).hexdigest()
+    return hash_text(f"{said}{families}" + catalog.digest("image", "label"))
 
 
 def clean(project: Project, settings: Settings, *, progress: Progress) -> CleanReport:

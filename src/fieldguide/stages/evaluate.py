@@ -6,7 +6,6 @@ claimed: shuffled pictures with the near-copies left in.
 
 import base64
 import csv
-import hashlib
 import io
 import json
 import shutil
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from fieldguide.calibration import softmax
 from fieldguide.features import Pictures
+from fieldguide.hashing import hash_text
 from fieldguide.images import decode, thumbnail_jpeg
 from fieldguide.learners import load_model
 from fieldguide.learners.contract import TrainingData
@@ -44,7 +44,7 @@ def inputs(catalog: Catalog, settings: Settings) -> str:
     """The digest of everything that this stage's result depends on."""
     trained = catalog.finished("train")
     said = [settings.evaluate.model_dump_json(), settings.name, settings.about, repr(trained), catalog.digest("state")]
-    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+    return hash_text(json.dumps(said))
 
 
 def evaluate(project: Project, settings: Settings, *, progress: Progress) -> EvaluateReport:
@@ -107,7 +107,7 @@ class _Exam:
             held = test if learner.is_quick else np.flatnonzero(data.splits != "train")  # the others were learnt from
             return cls(project, settings, run, data, test, probs[test], held, probs[held], None, None, extra, 0)
         progress.start("cross-validating", None)
-        asked_of = hashlib.sha256((inputs(catalog, settings) + repr(times)).encode()).hexdigest()[:16]
+        asked_of = hash_text(inputs(catalog, settings) + repr(times))[:16]
         keep = project.runs_folder / f"unfinished-evaluate-{run.name}" / asked_of
         training = replace(TrainingData.of(data, pictures, settings, keep / "grouped"), seed=run.seed)
         folds = group_folds(data.labels, data.groups, settings.evaluate.folds, settings.seed)

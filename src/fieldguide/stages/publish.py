@@ -3,7 +3,6 @@
 The guide appears whole, by a rename, after the proof; when the proof fails, the old guide stays.
 """
 
-import hashlib
 import json
 from collections import defaultdict
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ from fieldguide.calibration import Familiarity, accept_threshold, fit_familiarit
 from fieldguide.errors import NotReady, ParityError
 from fieldguide.features import Pictures
 from fieldguide.guide import SCHEMA_VERSION, Guide, is_unaltered, open_guide, write_manifest
+from fieldguide.hashing import hash_text
 from fieldguide.images import decode, thumbnail_jpeg
 from fieldguide.learners import load_model
 from fieldguide.learners.contract import Model, Outputs
@@ -48,7 +48,7 @@ def inputs(catalog: Catalog, settings: Settings) -> str:
     said = [settings.name, settings.about, classes, settings.publish.model_dump(), _version()]
     measured = json.dumps(evaluated.report if evaluated else None, sort_keys=True)
     text = json.dumps(said, sort_keys=True) + measured + catalog.digest("state", "origin")
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hash_text(text)
 
 
 def _version() -> str:

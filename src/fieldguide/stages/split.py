@@ -4,12 +4,12 @@ The core, `assign`, knows only rows: groups stay whole, each class is divided in
 assigned stays where it was, and the order of the rows does not matter.
 """
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
 from fieldguide.errors import NotReady
+from fieldguide.hashing import hash_text
 from fieldguide.progress import Progress
 from fieldguide.project import Project
 from fieldguide.project.catalog import Catalog
@@ -23,7 +23,7 @@ _TRUST = ("train", "val", "test")  # a group seen in training can never be teste
 
 def inputs(catalog: Catalog, settings: Settings) -> str:
     """The digest of everything that this stage's result depends on."""
-    return hashlib.sha256((_rules(settings) + catalog.digest("state")).encode()).hexdigest()
+    return hash_text(_rules(settings) + catalog.digest("state"))
 
 
 def _rules(settings: Settings) -> str:
@@ -182,7 +182,7 @@ def _class_of(members: list[ImageState]) -> str:
 
 def _key(group_id: str, seed: int) -> str:
     """The place of a group in the queue: random, and the same in every run."""
-    return hashlib.sha256(f"{seed} {group_id}".encode()).hexdigest()
+    return hash_text(f"{seed} {group_id}")
 
 
 def _report(kept: list[ImageState], splits: Mapping[str, str], leaks: int, rules: str) -> SplitReport:

@@ -16,6 +16,7 @@ from threading import Event
 from typing import Any
 
 from fieldguide.errors import MissingExtra, NetworkDown
+from fieldguide.optional import require
 from fieldguide.sources.web.extraction import is_small, judge
 from fieldguide.sources.web.specs import PageSpec
 
@@ -115,10 +116,7 @@ def find_chromium() -> tuple[str, str]:
     Raises:
         MissingExtra: one of them, or Selenium, is not there.
     """
-    try:
-        import selenium  # noqa: F401
-    except ImportError as error:
-        raise MissingExtra("driving a browser needs Selenium", "pip install 'fieldguide[browser]'") from error
+    require("selenium", extra="browser")
     browser = next((path for name in _BROWSERS if (path := shutil.which(name))), None)
     driver = shutil.which("chromedriver")
     if not browser or not driver:

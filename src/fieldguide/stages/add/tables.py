@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
-from fieldguide.errors import InputUnusable, MissingExtra
+from fieldguide.errors import InputUnusable
+from fieldguide.optional import require
 from fieldguide.stages.add.folders import SPLIT_FOLDERS, Found, refuse
 
 __all__ = ["is_table", "read_table"]
@@ -53,10 +54,9 @@ def _parquet(path: Path) -> list[Mapping[str, str]]:
         InputUnusable: it has not the columns, or is no Parquet file.
         MissingExtra: pyarrow is not installed.
     """
-    try:
-        from pyarrow import ArrowException, parquet
-    except ImportError as error:
-        raise MissingExtra("reading Parquet needs pyarrow", "pip install 'fieldguide[parquet]'") from error
+    require("pyarrow.parquet", extra="parquet")
+    from pyarrow import ArrowException, parquet
+
     with path.open("rb") as file:
         try:
             schema = parquet.read_schema(file)

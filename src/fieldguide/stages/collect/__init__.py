@@ -5,13 +5,13 @@ question, answer and address stands in the catalogue's ledger: an interrupted ru
 """
 
 import asyncio
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 
 from fieldguide.errors import NotReady, SettingsError
+from fieldguide.hashing import hash_text
 from fieldguide.net import Client, NetRules
 from fieldguide.progress import Progress
 from fieldguide.project import Project
@@ -39,7 +39,7 @@ def inputs(catalog: Catalog, settings: Settings) -> str:
         len(settings.collect.sources) == 1 and draws(settings.collect.sources[0])
     ):  # what is rejected since makes room for more
         said += f"{settings.clean.model_dump_json()} {settings.images.model_dump_json()} {catalog.rejected()}"
-    return hashlib.sha256((said + catalog.digest("origin")).encode()).hexdigest()
+    return hash_text(said + catalog.digest("origin"))
 
 
 def _connect(rules: NetRules, stop: asyncio.Event) -> Client:

@@ -3,7 +3,6 @@
 Knows nothing about networks or the ledger.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from yarl import URL
 
 from fieldguide.errors import SettingsError
+from fieldguide.hashing import hash_text
 from fieldguide.net import NetRules
 from fieldguide.records.candidates import DrawingSource, HostLimit, Query, Source
 from fieldguide.settings import HostSettings, Settings
@@ -111,7 +111,7 @@ def _stamp(path: Path) -> str:
     """What changes when a file, or a folder's files, do: a list that has grown is read again."""
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     said = [(str(one.relative_to(path)), one.stat().st_size, one.stat().st_mtime_ns) for one in files if one.is_file()]
-    return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
+    return hash_text(repr(said))[:16]
 
 
 def _texts(settings: Settings, class_name: str, own: str) -> list[str]:

@@ -4,7 +4,6 @@ Only held-out answers of training are compared: the test split is never read her
 """
 
 import csv
-import hashlib
 import io
 import json
 import platform
@@ -19,6 +18,7 @@ from fieldguide.engine import core_count
 from fieldguide.errors import InputMissing, InputUnusable, MissingExtra, NetworkDown, NotReady, SettingsError
 from fieldguide.features import Pictures
 from fieldguide.guide import open_session
+from fieldguide.hashing import hash_text
 from fieldguide.images import decode_image
 from fieldguide.images.preprocess import decode_size, prepare_image
 from fieldguide.learners import load_model
@@ -127,7 +127,7 @@ def _load_run(project: Project, run: Run, pictures: Pictures, *, current: bool) 
         learner=run.learner,
         what=_describe(run),
         seed=run.seed,
-        settings_key=hashlib.sha256(json.dumps({**run.settings, "seed": None}, sort_keys=True).encode()).hexdigest(),
+        settings_key=hash_text(json.dumps({**run.settings, "seed": None}, sort_keys=True)),
         answers=answers,
         truth=truth,
         held_out=held_out,

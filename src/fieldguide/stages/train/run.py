@@ -3,7 +3,6 @@
 Knows nothing about stages: which run is the project's current one is not decided here. The test split is never read.
 """
 
-import hashlib
 import shutil
 from dataclasses import asdict
 from datetime import datetime
@@ -14,7 +13,8 @@ from pydantic import ValidationError
 
 from fieldguide.calibration import softmax
 from fieldguide.errors import NotReady
-from fieldguide.features import Pictures, hash_file
+from fieldguide.features import Pictures
+from fieldguide.hashing import hash_file, hash_text
 from fieldguide.learners import load_model, open_learner
 from fieldguide.learners.contract import FitResult, TrainingData
 from fieldguide.metrics import accuracy, macro_f1
@@ -36,7 +36,7 @@ def digest_inputs(catalog: Catalog, settings: Settings) -> str:
     """The digest of everything that a run depends on."""
     learning = settings.train.model_dump_json(exclude={"seed"}) + _digest_weights(settings.train)
     said = f"{learning} {settings.features.model_dump_json()} seed {settings.learning_seed}"
-    return hashlib.sha256((said + catalog.digest("state")).encode()).hexdigest()
+    return hash_text(said + catalog.digest("state"))
 
 
 def _digest_weights(said: TrainSettings) -> str:

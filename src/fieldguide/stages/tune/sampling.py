@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fieldguide.errors import MissingExtra
+from fieldguide.optional import require
 from fieldguide.stages.tune.space import Choices, Domain, Floats, Ints, Space, Value
 
 __all__ = ["import_optuna", "keep_quiet", "suggest"]
@@ -27,11 +27,7 @@ def import_optuna() -> Any:
     Raises:
         MissingExtra: it is not installed.
     """
-    try:
-        import optuna
-    except ImportError as error:
-        raise MissingExtra("tuning needs the extra [train]", "pip install 'fieldguide[train]'") from error
-    return optuna
+    return require("optuna", extra="train")
 
 
 @contextmanager

@@ -4,7 +4,6 @@ Knows nothing about learners, nor how a trial is run. Each trial that runs is he
 that a trial whose process died is gone on with by the next who asks, with the settings that it was given.
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from typing import IO, Any, Literal, Self
 import numpy as np
 
 from fieldguide.errors import translate_os_errors
+from fieldguide.hashing import hash_text
 from fieldguide.stages.tune.database import (
     DATABASE,
     close_storage,
@@ -61,7 +61,7 @@ class Plan:
     def name(self) -> str:
         """The study's name: a digest of what it is of."""
         said = [self.space.describe(), self.data, dict(self.fixed), [dict(one) for one in self.first], self.seed]
-        return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:12]
+        return hash_text(json.dumps(said, sort_keys=True, default=str))[:12]
 
 
 class Turn:
