@@ -57,7 +57,7 @@ class TestRecorded:
         script = one_answer((shared / "fixtures" / "clevelandmuseum" / "response_no_data.json").read_bytes())
         page = search(ClevelandSource(), QUERY, script, "33000")
         assert (page.candidates, page.cursor) == ((), "")
-        with pytest.raises(LayoutChanged, match="counts 32483 works and shows none"):
+        with pytest.raises(LayoutChanged, match="counts 32483 results and shows none"):
             search(ClevelandSource(), QUERY, script, "100")
 
     def test_a_whole_record(self, shared: Path) -> None:

@@ -74,7 +74,7 @@ def test_a_wrong_token_names_its_variable() -> None:
     assert "t0ken" not in caught.value.message
     with pytest.raises(Blocked):
         search(OpenverseSource({}), QUERY, one_answer(b'{"detail": "no"}', 403))
-    with pytest.raises(KeyNeeded, match="wants a key: too many a page"):
+    with pytest.raises(KeyNeeded, match="asks for a key: too many a page"):
         search(OpenverseSource({}), QUERY, one_answer(b'{"detail": "too many a page"}', 401))
 
 

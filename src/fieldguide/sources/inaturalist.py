@@ -4,46 +4,32 @@ The cursor holds the last observation seen. Knows nothing about networks or proj
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from unicodedata import normalize
 
 from fieldguide.errors import BadQuery
-from fieldguide.records.candidates import Answer, Ask, Candidate, HostLimit, Query, Request, ResultPage, SourceFacts
-from fieldguide.sources.answers import (
-    MALFORMED,
-    Asked,
-    check_options,
-    dig,
-    entries,
-    fit,
-    layout_changed,
-    link,
-    make_page,
-    read_object,
-    shorten,
-    text,
-    whole,
-)
-from fieldguide.sources.taxa import TaxonWalk
+from fieldguide.records.candidates import Ask, Candidate, HostLimit, Query, ResultPage, SourceFacts
+from fieldguide.sources.inputs import shorten
+from fieldguide.sources.json_api import MALFORMED, Json, Reply, TaxonSource, fit_size
 
-__all__ = ["InaturalistSource"]
-
-_ADDRESS = "https://api.inaturalist.org/v1"
+_URL = "https://api.inaturalist.org/v1"
 _OPEN_HOST = "inaturalist-open-data.s3.amazonaws.com"
-_OPTIONS = ("locale", "place_id", "quality_grade", "taxon_id")
 _LICENCES = {
     "open": "cc0,cc-by,cc-by-sa",
     "commercial": "cc0,cc-by,cc-by-sa,cc-by-nd",
     "modify": "cc0,cc-by,cc-by-sa,cc-by-nc,cc-by-nc-sa",
 }
-_PAGE_SIZE = 50  # of 200 allowed: an observation is told of in 50 to 150 kB
+_PAGE_SIZE = 50  # of 200 allowed: an observation takes 50 to 150 kB
 _LARGE = 1024  # the longest side of its size "large"
 _SIZE_WORD = re.compile(r"/(?:square|thumb|small|medium|large|original)\.(?=[A-Za-z]{3,4}(?:\?|$))")
 NOT_OPEN = "not_openly_licensed"
 
 
-class InaturalistSource:
-    """Asks iNaturalist for the photographs of research-grade observations of a taxon."""
+class InaturalistSource(TaxonSource):
+    """Searches iNaturalist for the photographs of research-grade observations of a taxon.
+
+    A name that is only part of a taxon's name is a `BadQuery`, since a wrong taxon would make wrong labels.
+    """
 
     name = "inaturalist"
     facts = SourceFacts(
@@ -55,123 +41,89 @@ class InaturalistSource:
         hosts={"api.inaturalist.org": HostLimit(1.0, 1)},
         media_hosts={_OPEN_HOST: HostLimit(0.5, 2), "static.inaturalist.org": HostLimit(1.0, 1)},
     )
+    options = ("locale", "place_id", "quality_grade", "taxon_id")
+    taxon_key, place_key = "taxon_id", "above"
 
-    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
-        self._asked = Asked(self.name)
-        self._walk = TaxonWalk(self.name, "taxon_id", "above", self._complete, self._observations)
-
-    async def search(self, query: Query, cursor: str, ask: Ask) -> ResultPage:
-        """The page of observations where the cursor goes on; raises as `Source.search`.
-
-        A name that is only part of a taxon's name is a `BadQuery`, since a wrong taxon would make wrong labels.
-        """
-        check_options(query, _OPTIONS)
-        return await self._walk.search(query, cursor, ask)
-
-    async def similar(self, query: Query, candidate: Candidate, cursor: str, ask: Ask) -> ResultPage:
-        """A page of other photographs of the candidate's taxon; raises as `Source.search`."""
-        return await self._walk.similar(query, candidate, cursor, ask)
-
-    async def _complete(self, query: Query, ask: Ask) -> tuple[int, Answer]:
-        """The number of the taxon that the query names, and the answer that said so."""
+    async def find_taxon(self, query: Query, ask: Ask) -> tuple[int, Reply]:
+        """Return the number of the taxon of the query's name."""
         params = [("q", query.text.strip()), ("is_active", "true"), ("per_page", "30")]
         params += [("locale", query.options["locale"])] if "locale" in query.options else []
-        answer = await ask(Request(f"{_ADDRESS}/taxa/autocomplete", tuple(params)))
-        return self._taxon(query.text, answer), answer
-
-    def _taxon(self, name: str, answer: Answer) -> int:
-        """The number of the taxon of this name, 0 where none is known."""
-        value = read_object(self._asked, answer)
-        taxa = entries(self.name, value, "results")
+        reply = await self.fetch(ask, f"{_URL}/taxa/autocomplete", params)
+        taxa = reply.listed("results")
+        if not taxa and reply.at("total_results").value != 0:
+            raise reply.layout_changed("it shows no taxa and does not count 0")
         if not taxa:
-            if dig(value, "total_results") != 0:
-                raise layout_changed(self.name, "it shows no taxa and does not count 0")
-            return 0
+            return 0, reply
         for key in ("name", "matched_term", "preferred_common_name", "english_common_name"):
             for taxon in taxa:
-                if _same(text(taxon, key), name) and whole(taxon, "id"):
-                    return whole(taxon, "id")
-        offered = [text(taxon, "matched_term") or text(taxon, "name") for taxon in taxa if whole(taxon, "id")]
-        if not any(offered):
-            raise layout_changed(self.name, "the taxa have no names")
-        message = f"inaturalist knows no taxon called '{shorten(name)}'"
-        near = ", ".join(f"'{shorten(one)}'" for one in offered[:5] if one)
-        raise BadQuery(message, f"take one of {near}, or set the option 'taxon_id'")
+                if _fold(taxon.text(key)) == _fold(query.text) and taxon.whole("id"):
+                    return taxon.whole("id"), reply
+        names = [taxon.text("matched_term") or taxon.text("name") for taxon in taxa if taxon.whole("id")]
+        if not any(names):
+            raise reply.layout_changed("the taxa have no names")
+        near = ", ".join(f"'{shorten(name)}'" for name in names[:5] if name)
+        message = f"inaturalist knows no taxon called '{shorten(query.text)}'"
+        raise BadQuery(message, f"choose one of {near}, or set the option 'taxon_id'")
 
-    async def _observations(self, query: Query, taxon: int, above: int, ask: Ask) -> ResultPage:
-        answer = await ask(Request(f"{_ADDRESS}/observations", _params(query, taxon, above)))
-        value = read_object(self._asked, answer)
-        observations = entries(self.name, value, "results")
-        total = dig(value, "total_results")
-        if not isinstance(total, int):
-            raise layout_changed(self.name, "there is no 'total_results'")
+    async def read_taxon(self, query: Query, taxon: int, place: int, ask: Ask) -> ResultPage:
+        """Return the photographs of the taxon's observations above that number."""
+        params = [("taxon_id", str(taxon)), ("quality_grade", query.options.get("quality_grade", "research"))]
+        params += [("photos", "true"), ("per_page", str(_PAGE_SIZE)), ("order_by", "id"), ("order", "asc")]
+        params += [("photo_license", _LICENCES[query.licences])] if query.licences in _LICENCES else []
+        params += [("place_id", query.options["place_id"])] if "place_id" in query.options else []
+        params += [("id_above", str(place))] if place else []
+        reply = await self.fetch(ask, f"{_URL}/observations", params)
+        observations, total = reply.listed("results"), reply.count("total_results")
         if not observations and total > 0:
-            raise layout_changed(self.name, f"it counts {total} observations and shows none")
-        last = max((whole(one, "id") for one in observations), default=0)
-        cursor = ""
-        if total > len(observations) > 0:  # its count is of those above
-            if last <= above:
-                raise layout_changed(self.name, "the observations have no rising 'id'")
-            cursor = self._walk.cursor(taxon, last)
-        return make_page(self.name, _candidates(observations, query.licences == "any"), cursor, answer)
+            raise reply.none_shown(total)
+        last = max((observation.whole("id") for observation in observations), default=0)
+        more = total > len(observations) > 0  # its count is of those above
+        if more and last <= place:
+            raise reply.layout_changed("the observations have no rising 'id'")
+        cursor = self.taxon_cursor(taxon, last) if more else ""
+        return reply.page(_candidates(observations, query.licences == "any"), cursor)
 
 
-def _same(one: str, other: str) -> bool:
-    return normalize("NFC", one).casefold() == normalize("NFC", other.strip()).casefold()
+def _fold(name: str) -> str:
+    return normalize("NFC", name.strip()).casefold()
 
 
-def _params(query: Query, taxon: int, above: int) -> tuple[tuple[str, str], ...]:
-    params = [("taxon_id", str(taxon)), ("quality_grade", query.options.get("quality_grade", "research"))]
-    params += [("photos", "true")]
-    params += [("photo_license", _LICENCES[query.licences])] if query.licences in _LICENCES else []
-    params += [("place_id", query.options["place_id"])] if "place_id" in query.options else []
-    params += [("per_page", str(_PAGE_SIZE)), ("order_by", "id"), ("order", "asc")]
-    params += [("id_above", str(above))] if above else []
-    return tuple(params)
-
-
-def _candidates(observations: list[object], all_hosts: bool) -> Iterator[Candidate | str]:
-    """A picture for each photograph of the observations."""
+def _candidates(observations: list[Json], all_hosts: bool) -> Iterator[Candidate | str]:
+    """Yield a picture for each photograph of the observations."""
     for observation in observations:
-        photos = dig(observation, "photos")
-        if not whole(observation, "id") or not isinstance(photos, list) or not photos:
-            yield MALFORMED  # it was asked for observations with photographs
-            continue
-        for photo in photos:
-            yield _candidate(observation, photo, all_hosts)
+        photos = observation.items("photos")
+        if not observation.whole("id") or not photos:
+            yield MALFORMED  # only observations with photographs were requested
+        else:
+            yield from (_candidate(observation, photo, all_hosts) for photo in photos)
 
 
-def _candidate(observation: object, photo: object, all_hosts: bool) -> Candidate | str:
-    """The picture of one photograph, or why it is none. Its own licence counts, not the observation's."""
-    small, item_id = link(photo, "url"), text(photo, "id")
+def _candidate(observation: Json, photo: Json, all_hosts: bool) -> Candidate | str:
+    """Return the picture of one photograph, or why it is none; its own licence counts, not the observation's."""
+    small, item_id = photo.link("url"), photo.text("id")
     url, changed = _SIZE_WORD.subn("/large.", small)
     if not item_id or not changed:
         return MALFORMED
     if not all_hosts and f"//{_OPEN_HOST}/" not in url:
         return NOT_OPEN  # its other hosts hold what is not under a Creative Commons licence
-    observation_id, login = text(observation, "id"), text(observation, "user", "login")
-    attribution = text(photo, "attribution")
-    licence = text(photo, "license_code")
+    observation_id, login = observation.text("id"), observation.text("user", "login")
+    licence, attribution = photo.text("license_code"), photo.text("attribution")
     if not licence and "all rights reserved" in attribution.lower():
         licence = "all rights reserved"
-    dimensions = dig(photo, "original_dimensions")
-    width, height = fit(whole(dimensions, "width"), whole(dimensions, "height"), _LARGE)
-    taxon = text(observation, "taxon", "name")
+    original = photo.at("original_dimensions")
+    width, height = fit_size(original.whole("width"), original.whole("height"), _LARGE)
+    taxon, taxon_id = observation.text("taxon", "name"), observation.whole("taxon", "id")
     return Candidate(
         url=url,
         item_id=item_id,
         page_url=f"https://www.inaturalist.org/observations/{observation_id}",
         thumb_url=small,
-        title=taxon or text(observation, "species_guess"),
-        author=text(observation, "user", "name") or login,
+        title=taxon or observation.text("species_guess"),
+        author=observation.text("user", "name") or login,
         author_url=f"https://www.inaturalist.org/people/{login}" if login else "",
         licence=licence,
         attribution=attribution,
         width=width,
         height=height,
-        extra={
-            "group": f"inaturalist:{observation_id}",
-            "taxon": taxon,
-            "taxon_id": whole(observation, "taxon", "id"),
-        },
+        extra={"group": f"inaturalist:{observation_id}", "taxon": taxon, "taxon_id": taxon_id},
     )

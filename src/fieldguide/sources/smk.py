@@ -3,39 +3,21 @@
 Knows nothing about networks or projects.
 """
 
-from collections.abc import Mapping
 from urllib.parse import quote
 
 from fieldguide.errors import BadQuery
-from fieldguide.records.candidates import Ask, Candidate, HostLimit, Query, Request, ResultPage, SourceFacts
-from fieldguide.sources.answers import (
-    MALFORMED,
-    NO_IMAGE,
-    Asked,
-    check_options,
-    cursor_number,
-    dig,
-    entries,
-    fit,
-    layout_changed,
-    link,
-    make_page,
-    read_object,
-    text,
-    whole,
-)
+from fieldguide.records.candidates import Ask, Candidate, HostLimit, Query, ResultPage, SourceFacts
+from fieldguide.sources.inputs import cursor_number
+from fieldguide.sources.json_api import MALFORMED, NO_IMAGE, Json, JsonSource, fit_size
 
-__all__ = ["SmkSource"]
-
-_ADDRESS = "https://api.smk.dk/api/v1/art/search/"
+_URL = "https://api.smk.dk/api/v1/art/search/"
 _SIMILAR_HOST = "similar.api.smk.dk"
-_PAGE_SIZE = 50  # a work is told of at length: 20 kB and more
+_PAGE_SIZE = 50  # each work takes 20 kB and more
 _SIDE = 1024  # of the smaller version that it keeps ready
-_FILTERS = ("creator", "materials", "object_names", "production_dates_period", "techniques")
 
 
-class SmkSource:
-    """Asks SMK, for pictures of 1,024 pixels."""
+class SmkSource(JsonSource):
+    """Searches SMK, for pictures of 1,024 pixels."""
 
     name = "smk"
     facts = SourceFacts(
@@ -46,13 +28,10 @@ class SmkSource:
         hosts={"api.smk.dk": HostLimit(1.0, 1), _SIMILAR_HOST: HostLimit(1.0, 1)},
         media_hosts={"iip-thumb.smk.dk": HostLimit(1.0, 2), "iip.smk.dk": HostLimit(1.0, 1)},
     )
+    options = ("creator", "materials", "object_names", "production_dates_period", "techniques")
 
-    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
-        self._asked = Asked(self.name)
-
-    async def search(self, query: Query, cursor: str, ask: Ask) -> ResultPage:
-        """The page of works after as many as the cursor says; raises as `Source.search`."""
-        check_options(query, _FILTERS)
+    async def read_page(self, query: Query, cursor: str, ask: Ask) -> ResultPage:
+        """Return the page of works after as many as the cursor says."""
         offset = cursor_number(self.name, cursor, 0)
         filters = ["[has_image:true]"] if query.licences == "any" else ["[has_image:true]", "[public_domain:true]"]
         for name, value in sorted(query.options.items()):
@@ -60,51 +39,36 @@ class SmkSource:
                 raise BadQuery(f"smk allows no brackets in '{name}'", "leave them out")
             filters.append(f"[{name}:{value}]")
         params = [("keys", query.text.strip()), ("filters", ",".join(filters))]
-        params += [("offset", str(offset)), ("rows", str(_PAGE_SIZE))]
-        answer = await ask(Request(_ADDRESS, tuple(params)))
-        value_ = read_object(self._asked, answer)
-        works = entries(self.name, value_, "items")
-        found = dig(value_, "found")
-        if not isinstance(found, int):
-            raise layout_changed(self.name, "there is no 'found'")
-        if not works and found > offset:
-            raise layout_changed(self.name, f"it counts {found} works and shows none")
-        following = offset + len(works)
-        cursor = str(following) if works and following < found else ""
-        return make_page(self.name, map(_candidate, works), cursor, answer)
+        reply = await self.fetch(ask, _URL, [*params, ("offset", str(offset)), ("rows", str(_PAGE_SIZE))])
+        works = reply.listed("items")
+        return reply.page(map(_candidate, works), reply.next_offset(works, offset, reply.count("found")))
 
     async def similar(self, query: Query, candidate: Candidate, cursor: str, ask: Ask) -> ResultPage:
-        """The works that SMK finds similar to one that it gave: one page; raises as `Source.search`."""
-        if cursor or not candidate.similar_url.startswith(f"https://{_SIMILAR_HOST}/"):
-            raise BadQuery("smk lists nothing similar to that picture", "take a picture that it gave")
-        answer = await ask(Request(candidate.similar_url))
-        works = entries(self.name, read_object(self._asked, answer), "items")
-        return make_page(self.name, map(_candidate, works), "", answer)
+        """Return the works that SMK finds similar to one of its own, one page; raises as `Source.search`."""
+        reply = await self.fetch_similar(candidate, cursor, ask, _SIMILAR_HOST)
+        return reply.page(map(_candidate, reply.listed("items")))
 
 
-def _candidate(work: object) -> Candidate | str:
-    """The picture of a work, or why it has none."""
-    number = text(work, "object_number")
-    thumb, iiif, native = (link(work, f"image_{kind}") for kind in ("thumbnail", "iiif_id", "native"))
+def _candidate(work: Json) -> Candidate | str:
+    number = work.text("object_number")
+    thumb, iiif, native = (work.link(f"image_{kind}") for kind in ("thumbnail", "iiif_id", "native"))
     url = thumb or (f"{iiif}/full/!{_SIDE},/0/default.jpg" if iiif else native)
-    if number and not url and dig(work, "has_image") is False:
+    if number and not url and work.at("has_image").value is False:
         return NO_IMAGE
     if not number or not url:
         return MALFORMED
-    width, height = whole(work, "image_width"), whole(work, "image_height")
+    width, height = work.whole("image_width"), work.whole("image_height")
     if url != native:
-        width, height = fit(width, height, _SIDE)
-    makers = dig(work, "production")
-    names = [text(maker, "creator") for maker in makers] if isinstance(makers, list) else []
-    similar_url = link(work, "similar_images_url")
+        width, height = fit_size(width, height, _SIDE)
+    similar_url = work.link("similar_images_url")
     return Candidate(
         url=url,
         item_id=number,
-        page_url=link(work, "frontend_url") or f"https://open.smk.dk/artwork/image/{quote(number)}",
-        title=text(work, "titles", 0, "title"),
-        author="; ".join(name for name in names if name),
-        licence=text(work, "rights"),
-        licence_url=link(work, "rights"),
+        page_url=work.link("frontend_url") or f"https://open.smk.dk/artwork/image/{quote(number)}",
+        title=work.text("titles", 0, "title"),
+        author="; ".join(filter(None, (maker.text("creator") for maker in work.items("production")))),
+        licence=work.text("rights"),
+        licence_url=work.link("rights"),
         width=width,
         height=height,
         similar_url=similar_url if similar_url.startswith(f"https://{_SIMILAR_HOST}/") else "",

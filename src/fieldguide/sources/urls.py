@@ -16,8 +16,7 @@ from fieldguide.errors import BadQuery, translate_os_errors
 from fieldguide.names import match_key
 from fieldguide.optional import require
 from fieldguide.records.candidates import Answer, Ask, Candidate, Query, ResultPage, SourceFacts
-from fieldguide.sources.answers import check_options
-from fieldguide.sources.weblinks import absolute, clean_text, refusal
+from fieldguide.sources.inputs import absolute_url, check_options, clean_text, url_fault
 
 __all__ = ["UrlsSource"]
 
@@ -129,7 +128,7 @@ def _candidates(rows: Iterable[_Row], class_name: str) -> tuple[tuple[Candidate,
             skipped[row.fault] += 1
         elif row.class_key is not None and row.class_key != wanted:
             skipped["other_class" if cells["label"].strip() else "no_label"] += 1
-        elif fault := refusal(url := absolute(cells.get("url", ""))):
+        elif fault := url_fault(url := absolute_url(cells.get("url", ""))):
             skipped[fault if cells.get("url", "").strip() else "no_address"] += 1
         else:
             found.append(_candidate(url, cells))
@@ -137,10 +136,10 @@ def _candidates(rows: Iterable[_Row], class_name: str) -> tuple[tuple[Candidate,
 
 
 def _candidate(url: str, cells: Mapping[str, str]) -> Candidate:
-    page = absolute(cells.get("page_url", ""))
+    page = absolute_url(cells.get("page_url", ""))
     return Candidate(
         url=url,
-        page_url="" if refusal(page) else page,
+        page_url="" if url_fault(page) else page,
         title=clean_text(cells.get("title", "")),
         author=clean_text(cells.get("author", "")),
         licence=clean_text(cells.get("licence", "")),

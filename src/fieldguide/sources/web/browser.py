@@ -18,12 +18,11 @@ from protego import Protego
 
 from fieldguide.errors import BadQuery, Blocked, NetworkDown, RateLimited
 from fieldguide.records.candidates import Answer, Ask, Candidate, HostLimit, Query, Request, ResultPage, SourceFacts
-from fieldguide.sources.answers import check_options, cursor_number
+from fieldguide.sources.inputs import check_options, cursor_number, host_of
 from fieldguide.sources.web.driving import Reach, Shown, browse, find_chromium
 from fieldguide.sources.web.extraction import extract
 from fieldguide.sources.web.proxy import GuardProxy, Resolve, look_up, parse_networks
 from fieldguide.sources.web.specs import PageSpec, fill, load_spec
-from fieldguide.sources.weblinks import host_of
 
 __all__ = ["BrowserSource"]
 

@@ -17,10 +17,10 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from fieldguide.errors import Blocked, LayoutChanged
 from fieldguide.records.candidates import Candidate
+from fieldguide.sources.inputs import absolute_url, clean_text, host_of, url_fault
 from fieldguide.sources.web.htmltext import parse_html
 from fieldguide.sources.web.places import MAX_MATCHED_CHARS, Result, at, in_page, pixels
 from fieldguide.sources.web.specs import Find, PageSpec, fill
-from fieldguide.sources.weblinks import absolute, clean_text, host_of, refusal
 
 __all__ = ["Extracted", "Verdict", "extract", "is_small", "judge"]
 
@@ -134,20 +134,20 @@ def _candidates(tree: LexborHTMLParser, spec: PageSpec, base_url: str) -> tuple[
 def _candidate(result: Result, way: Find, spec: PageSpec, base_url: str) -> tuple[Candidate | None, str]:
     """The candidate of a result, or none and why."""
     fields = way.fields
-    url = absolute(result.value(fields.url), base_url)
+    url = absolute_url(result.value(fields.url), base_url)
     if not url:
         return None, "no_address"
     for pattern, replacement in spec.rewrite:
         url = re.sub(pattern, replacement, url, count=1) if len(url) <= MAX_MATCHED_CHARS else url
-    reason = refusal(url)
+    reason = url_fault(url)
     if reason:
         return None, reason
-    thumb, page = (absolute(result.value(one), base_url) for one in (fields.thumb, fields.page))
+    thumb, page = (absolute_url(result.value(one), base_url) for one in (fields.thumb, fields.page))
     candidate = Candidate(
         url=url,
         item_id=clean_text(result.value(fields.item_id), 200),
-        page_url="" if refusal(page) else page,
-        thumb_url="" if refusal(thumb) else thumb,
+        page_url="" if url_fault(page) else page,
+        thumb_url="" if url_fault(thumb) else thumb,
         title=clean_text(result.value(fields.title)),
         author=clean_text(result.value(fields.author)),
         width=pixels(result.value(fields.width)),

@@ -8,7 +8,7 @@ import re
 
 from selectolax.lexbor import LexborHTMLParser
 
-from fieldguide.sources.weblinks import absolute, refusal
+from fieldguide.sources.inputs import absolute_url, url_fault
 
 __all__ = ["decode_html", "own_base", "parse_html"]
 
@@ -52,5 +52,5 @@ def own_base(html: bytes | str, base_url: str) -> str:
     saved = _SAVED_FROM.search(text[:_SNIFFED_CHARS])
     base_url = saved[1] if saved else base_url
     element = parse_html(text).css_first("base[href]")
-    stated = absolute(element.attributes.get("href") or "", base_url) if element is not None else ""
-    return base_url if not stated or refusal(stated) else stated
+    stated = absolute_url(element.attributes.get("href") or "", base_url) if element is not None else ""
+    return base_url if not stated or url_fault(stated) else stated

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from fieldguide.errors import BadQuery, Blocked, LayoutChanged, SourceError, translate_os_errors
 from fieldguide.records.candidates import Answer, Ask, Candidate, Query, ResultPage, SourceFacts
-from fieldguide.sources.answers import check_options
+from fieldguide.sources.inputs import check_options
 from fieldguide.sources.web.extraction import Extracted, extract
 from fieldguide.sources.web.har import pages_of
 from fieldguide.sources.web.htmltext import own_base

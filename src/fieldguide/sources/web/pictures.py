@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from selectolax.lexbor import LexborHTMLParser
 
 from fieldguide.records.candidates import Candidate
+from fieldguide.sources.inputs import absolute_url, clean_text, url_fault
 from fieldguide.sources.web.extraction import Extracted
 from fieldguide.sources.web.htmltext import own_base, parse_html
-from fieldguide.sources.weblinks import absolute, clean_text, refusal
 
 __all__ = ["pictures_in"]
 
@@ -33,17 +33,17 @@ def pictures_in(html: bytes | str, base_url: str = "") -> Extracted:
     heading = tree.css_first("title")
     title = clean_text(heading.text() if heading is not None else "")
     for address, small, said in _shown(tree):
-        url = absolute(address, base_url)
-        reason = refusal(url)
+        url = absolute_url(address, base_url)
+        reason = url_fault(url)
         if reason:
             skipped[reason] += 1
         elif url not in found:
-            thumb = absolute(small, base_url)
+            thumb = absolute_url(small, base_url)
             found[url] = Candidate(
                 url=url,
                 page_url=base_url,
                 title=clean_text(said) or title,
-                thumb_url="" if thumb == url or refusal(thumb) else thumb,
+                thumb_url="" if thumb == url or url_fault(thumb) else thumb,
             )
     return Extracted(tuple(found.values()), dict(skipped))
 

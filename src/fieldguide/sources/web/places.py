@@ -10,8 +10,8 @@ from typing import Any
 
 from selectolax.lexbor import LexborNode
 
+from fieldguide.sources.inputs import clean_text
 from fieldguide.sources.web.specs import Largest, Picked, Value
-from fieldguide.sources.weblinks import clean_text
 
 __all__ = ["MAX_MATCHED_CHARS", "Result", "at", "in_page", "pixels"]
 

@@ -23,7 +23,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from selectolax.lexbor import LexborHTMLParser, SelectolaxError
 
 from fieldguide.errors import BadQuery, translate_os_errors
-from fieldguide.sources.weblinks import host_of
+from fieldguide.sources.inputs import host_of
 
 __all__ = [
     "Drive",

@@ -6,31 +6,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fieldguide.errors import BadQuery, FieldguideError, LayoutChanged, RateLimited
-from fieldguide.records.candidates import Candidate, Query
-from fieldguide.sources.answers import (
-    MALFORMED,
-    NO_IMAGE,
-    Asked,
-    check_options,
-    cursor_fields,
-    cursor_number,
-    dig,
-    entries,
-    fit,
-    html_text,
-    link,
-    make_page,
-    number,
-    read_object,
-    server_words,
-    shorten,
-    text,
-    wait_s,
-    whole,
-)
+from fieldguide.errors import BadQuery, FieldguideError, KeyNeeded, LayoutChanged, RateLimited
+from fieldguide.records.candidates import Answer, Ask, Candidate, Query, ResultPage, SourceFacts
+from fieldguide.sources.inputs import check_options, cursor_number, shorten
+from fieldguide.sources.json_api import MALFORMED, NO_IMAGE, Json, JsonSource, Reply, TaxonSource, fit_size, wait_s
 from nested import nested
-from sourcescript import answered
+from sourcescript import answered, one_answer, search
+
+
+class X(JsonSource):
+    """A source with a key."""
+
+    name = "x"
+    facts = SourceFacts("a source", "https://example.org/terms", licence_fields=True, key="X_KEY")
+
+    async def read_page(self, query: Query, cursor: str, ask: Ask) -> ResultPage:
+        reply = await self.fetch(ask, "https://example.org/")
+        return reply.page([Candidate(f"https://example.org/{item.text()}") for item in reply.listed("items")])
+
 
 JSON = nested(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.text(max_size=3))
 HEADERS = st.dictionaries(st.sampled_from(["retry-after", "date", "content-type"]), st.text(max_size=40), max_size=3)
@@ -38,19 +31,19 @@ HEADERS = st.dictionaries(st.sampled_from(["retry-after", "date", "content-type"
 
 @given(value=JSON)
 def test_every_value_has_a_reading(value: object) -> None:
-    read = text(value)
+    read = Json(value).text()
     assert read.encode("utf-8").decode() == read
     assert not set(read) & set("\n\r\t\0\x7f")
-    assert 0 <= whole(value) <= 2**53
-    assert number(value) is None or json.loads(json.dumps(number(value))) == number(value)
-    assert link(value) == "" or link(value).startswith(("http://", "https://"))
-    assert dig(value, "a", 0, "b") is None or isinstance(value, dict)
+    assert 0 <= Json(value).whole() <= 2**53
+    assert Json(value).number() is None or json.loads(json.dumps(Json(value).number())) == Json(value).number()
+    assert Json(value).link() == "" or Json(value).link().startswith(("http://", "https://"))
+    assert Json(value).at("a", 0, "b").value is None or isinstance(value, dict)
 
 
 @given(body=st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()), status=st.integers(100, 599))
 def test_every_answer_is_an_object_or_a_typed_error(body: bytes, status: int) -> None:
     try:
-        assert isinstance(read_object(Asked("x"), answered(body, status)), dict)
+        assert isinstance(X({}).read(answered(body, status)).value, dict)
     except FieldguideError as error:
         assert error.message.startswith("x ")
         assert error.hint
@@ -63,7 +56,7 @@ def test_every_wait_is_between_none_and_a_week(headers: dict[str, str], body: by
 
 @given(value=st.text(max_size=200))
 def test_every_html_is_a_text_and_a_link(value: str) -> None:
-    read, address = html_text(value)
+    read, address = Json(value).html()
     assert "\n" not in read
     assert address == "" or address.startswith("http")
 
@@ -72,7 +65,7 @@ def test_every_html_is_a_text_and_a_link(value: str) -> None:
     ("value", "read"),
     [
         (" a\n\tb\0c ", "a b c"),
-        ("\ud800x", "?x"),
+        ("\ud800x", "x"),
         (12, "12"),
         (10**30, ""),
         (True, ""),
@@ -83,7 +76,7 @@ def test_every_html_is_a_text_and_a_link(value: str) -> None:
     ],
 )
 def test_a_text_is_one_line_that_can_be_kept(value: object, read: str) -> None:
-    assert text({"a": [value]}, "a", 0) == read
+    assert Json({"a": [value]}).text("a", 0) == read
 
 
 @pytest.mark.parametrize(
@@ -91,7 +84,7 @@ def test_a_text_is_one_line_that_can_be_kept(value: object, read: str) -> None:
     [("12", 12), (12, 12), (12.0, 12), (-1, 0), (1.5, 0), (True, 0), ("²", 0), ("1e3", 0), ("9" * 5000, 0), (2**60, 0)],
 )
 def test_a_whole_number_is_none_or_sensible(value: object, read: int) -> None:
-    assert whole(value) == read
+    assert Json(value).whole() == read
 
 
 @pytest.mark.parametrize(
@@ -113,7 +106,7 @@ def test_a_whole_number_is_none_or_sensible(value: object, read: int) -> None:
     ],
 )
 def test_a_link_is_absolute_and_of_the_web(value: object, read: str) -> None:
-    assert link(value) == read
+    assert Json(value).link() == read
 
 
 @pytest.mark.parametrize(
@@ -128,14 +121,14 @@ def test_a_link_is_absolute_and_of_the_web(value: object, read: str) -> None:
     ],
 )
 def test_html_is_read_as_a_person_reads_it(value: str, read: tuple[str, str]) -> None:
-    assert html_text(value) == read
+    assert Json(value).html() == read
 
 
 @pytest.mark.parametrize(
     ("said", "seconds"),
     [
         ({"retry_after": "120"}, 120.0),
-        ({"retry_after": "99999999999"}, 604800.0),
+        ({"retry_after": "999999999"}, 604800.0),
         ({"retry_after": "Wed, 21 Oct 2026 07:30:00 GMT", "date": "Wed, 21 Oct 2026 07:28:00 GMT"}, 120.0),
         ({"retry_after": "Wed, 21 Oct 2026 07:28:00 GMT", "date": "Wed, 21 Oct 2026 07:30:00 GMT"}, 0.0),
         ({"retry_after": "Wed, 21 Oct 2026 07:28:00 GMT"}, 0.0),
@@ -173,25 +166,27 @@ def test_how_long_to_wait_is_in_its_words(words: str, seconds: float) -> None:
     ],
 )
 def test_a_servers_own_words_without_a_secret(value: object) -> None:
-    assert server_words(answered(value, 400)) == "the words"
-    assert server_words(answered(value, 400), "words") == "the (key)"
+    assert X({}).server_message(answered(value, 400)) == "the words"
+    assert X({"X_KEY": "words"}).server_message(answered(value, 400)) == "the (key)"
 
 
 def test_a_web_page_has_no_words_of_its_own() -> None:
-    assert server_words(answered(b"<html><body>Error</body></html>", 500)) == ""
+    assert X({}).server_message(answered(b"<html><body>Error</body></html>", 500)) == ""
 
 
 def test_a_list_that_is_missing_is_named() -> None:
-    assert entries("x", {"a": {"b": [1]}}, "a", "b") == [1]
+    assert reply({"a": {"b": [1]}}).listed("a", "b") == [Json(1)]
     with pytest.raises(LayoutChanged, match=r"there is no list 'a\.b'"):
-        entries("x", {"a": {"b": None}}, "a", "b")
+        reply({"a": {"b": None}}).listed("a", "b")
+    with pytest.raises(LayoutChanged, match=r"there is no number 'a\.c'"):
+        reply({"a": {"c": "1"}}).count("a", "c")
 
 
 def test_a_picture_fits_and_is_never_enlarged() -> None:
-    assert fit(4000, 3000, 1024) == (1024, 768)
-    assert fit(300, 200, 1024) == (300, 200)
-    assert fit(9000, 1, 1024) == (1024, 1)
-    assert fit(0, 5, 1024) == (0, 0)
+    assert fit_size(4000, 3000, 1024) == (1024, 768)
+    assert fit_size(300, 200, 1024) == (300, 200)
+    assert fit_size(9000, 1, 1024) == (1024, 1)
+    assert fit_size(0, 5, 1024) == (0, 0)
 
 
 def test_an_option_without_a_near_one_lists_them_all() -> None:
@@ -206,27 +201,72 @@ def test_cursors_hold_numbers_only() -> None:
     assert cursor_number("x", "7", 1) == 7
     with pytest.raises(BadQuery):
         cursor_number("x", "0", 1)
-    assert cursor_fields("x", '{"a": 1, "b": 0}', ("a", "b")) == {"a": 1, "b": 0}
-    for wrong in ('{"a": 1}', '{"a": 1, "b": 0, "c": 2}', '{"a": -1, "b": 0}', '{"a": "1", "b": 0}', "7", "null"):
-        with pytest.raises(BadQuery):
-            cursor_fields("x", wrong, ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        '{"taxon": 1}',
+        '{"taxon": 1, "place": 0, "c": 2}',
+        '{"taxon": -1, "place": 0}',
+        '{"taxon": "1", "place": 0}',
+        "7",
+        "null",
+    ],
+)
+def test_the_cursor_of_a_taxon_holds_two_numbers(cursor: str) -> None:
+    class Taxa(TaxonSource):
+        name, facts = "x", X.facts
+        taxon_key, place_key = "taxon_id", "place"
+
+        async def find_taxon(self, query: Query, ask: Ask) -> tuple[int, Reply]:
+            raise AssertionError("a cursor names the taxon")
+
+        async def read_taxon(self, query: Query, taxon: int, place: int, ask: Ask) -> ResultPage:
+            return ResultPage((), self.taxon_cursor(taxon, place), answered({}))
+
+    query, script = Query("x", "a", "a"), one_answer(b"{}")
+    assert search(Taxa({}), query, script, '{"taxon": 1, "place": 0}').cursor == '{"taxon": 1, "place": 0}'
+    with pytest.raises(BadQuery):
+        search(Taxa({}), query, script, cursor)
+
+
+def reply(value: object, answer: Answer | None = None) -> Reply:
+    return Reply(value, answer or answered(value), "x")
+
+
+def test_a_page_of_items_that_are_counted_has_an_end() -> None:
+    items = [Json(1), Json(2)]
+    assert [reply({}).next_offset(items, offset, 6) for offset in (0, 2, 4)] == ["2", "4", ""]
+    assert reply({}).next_offset([], 6, 6) == ""
+    with pytest.raises(LayoutChanged, match="counts 6 results and shows none"):
+        reply({}).next_offset([], 4, 6)
+
+
+def test_a_refused_key_is_named_and_never_shown() -> None:
+    for environ, words in ({"X_KEY": "s3cret"}, "does not accept the key"), ({}, "asks for a key"):
+        with pytest.raises(KeyNeeded, match=words) as caught:
+            X(environ).read(answered({"detail": "bad key s3cret"}, 401))
+        assert "X_KEY" in caught.value.hint
+        assert ("s3cret" in caught.value.message) is not bool(environ)
 
 
 def test_a_page_counts_what_held_no_picture_and_never_hides_that_nothing_could_be_read() -> None:
-    one, answer = Candidate("https://example.org/a.jpg"), answered({})
-    page = make_page("x", [one, NO_IMAGE, MALFORMED, NO_IMAGE], "2", answer)
-    assert (page.candidates, page.cursor, page.skipped) == ((one,), "2", {NO_IMAGE: 2, MALFORMED: 1})
-    assert make_page("x", [NO_IMAGE], "", answer).skipped == {NO_IMAGE: 1}
-    assert make_page("x", [NO_IMAGE, MALFORMED, NO_IMAGE], "", answer).skipped == {NO_IMAGE: 2, MALFORMED: 1}
+    picture, answer = Candidate("https://example.org/a.jpg"), answered({})
+    page = reply({}, answer).page([picture, NO_IMAGE, MALFORMED, NO_IMAGE], "2")
+    assert (page.candidates, page.cursor, page.skipped) == ((picture,), "2", {NO_IMAGE: 2, MALFORMED: 1})
+    assert page.answer is answer
+    assert reply({}).page([NO_IMAGE]).skipped == {NO_IMAGE: 1}
+    assert reply({}).page([NO_IMAGE, MALFORMED, NO_IMAGE]).skipped == {NO_IMAGE: 2, MALFORMED: 1}
     with pytest.raises(LayoutChanged, match="none of 2 results"):
-        make_page("x", [NO_IMAGE, MALFORMED], "", answer)
+        reply({}).page([NO_IMAGE, MALFORMED])
 
 
 def test_a_wait_is_said_to_a_person() -> None:
     with pytest.raises(RateLimited, match="x asks to wait 30 seconds"):
-        read_object(Asked("x"), answered({}, 429, retry_after="30"))
+        X({}).read(answered({}, 429, retry_after="30"))
     with pytest.raises(RateLimited, match="x asks to wait a while"):
-        read_object(Asked("x"), answered({}, 429))
+        X({}).read(answered({}, 429))
 
 
 def test_a_long_text_is_cut_for_a_message() -> None:
