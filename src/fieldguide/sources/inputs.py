@@ -3,16 +3,15 @@
 Knows nothing about fetching: whether an address may be asked is decided where it is asked.
 """
 
-import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from urllib.parse import quote, urljoin, urlsplit
 
 from fieldguide.errors import BadQuery
 from fieldguide.records.candidates import Query
+from fieldguide.text import one_line
 
 MAX_URL_CHARS = 4000
-_NO_TEXT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")  # control characters, lone surrogates
 _SAFE = "%/:=&?~#+!$,;'@()*[]|"  # what `quote` leaves alone: an address that is encoded already stays as it is
 
 
@@ -51,11 +50,10 @@ def bad_cursor(source: str) -> BadQuery:
 
 
 def clean_text(value: object, limit: int = 1000) -> str:
-    """Return a text or number as one line without control characters and lone surrogates, "" for any other value."""
+    """Return a text or number as one line of at most so many characters, "" for any other value."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
-    text = value[: 4 * limit] if isinstance(value, str) else str(value)
-    return " ".join(_NO_TEXT.sub(" ", text).split())[:limit]
+    return one_line(str(value)[: 4 * limit])[:limit]
 
 
 def shorten(text: str, max_chars: int = 60) -> str:
