@@ -23,7 +23,7 @@ from fieldguide.learners.augment import PRESETS
 from fieldguide.net import PASSING, REASONS
 from fieldguide.records.candidates import Answer, DrawingSource, Query, Request, Source, SourceFacts
 from fieldguide.settings import change_settings, parse_settings
-from fieldguide.settings.training import FEW_PICTURES
+from fieldguide.settings.models import FEW_PICTURES
 from fieldguide.sources import draws, known_sources, open_source
 from fieldguide.sources.web.extraction import extract
 from fieldguide.sources.web.specs import Drive, Fields, Find, Markers, PageSpec, load_spec, parse_spec, shipped_specs

@@ -20,7 +20,6 @@ from fieldguide.guide import open_guide
 from fieldguide.metrics import wilson_interval
 from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
-from fieldguide.project.settings_file import write_settings
 from fieldguide.records import EvaluateReport, PublishReport, TrainReport
 from fieldguide.stages.evaluate import evaluate
 from fieldguide.stages.predict import predict
@@ -70,7 +69,7 @@ def made(request: pytest.FixtureRequest, built_once: Path, tmp_path_factory: pyt
     root = tmp_path_factory.mktemp("learner") / "shapes"
     shutil.copytree(built_once, root)
     project = Project(root, Clock())
-    write_settings(project.settings_file, WAYS[request.param])
+    project.write_settings(WAYS[request.param])
     settings, silent = project.settings(), SilentProgress()
     trained = train(project, settings, progress=silent)
     evaluated = evaluate(project, settings, progress=silent)

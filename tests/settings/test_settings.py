@@ -15,8 +15,12 @@ from fieldguide.names import match_key
 from fieldguide.settings import (
     SCHEMA_VERSION,
     ClassSettings,
+    HostSettings,
+    LoopSettings,
     Settings,
+    TrainSettings,
     change_settings,
+    digest_json,
     load_settings,
     parse_settings,
     render_settings,
@@ -106,8 +110,67 @@ def test_what_is_no_toml_names_the_line(tmp_path: Path) -> None:
 
 def test_a_file_of_a_newer_form_is_left_alone(tmp_path: Path) -> None:
     text = f"schema_version = {SCHEMA_VERSION + 1}\n[something_new]\nx = 1\n"
-    with pytest.raises(ProjectTooNew, match=f"knows {SCHEMA_VERSION}$"):
+    with pytest.raises(ProjectTooNew, match=f"up to {SCHEMA_VERSION}$"):
         load(tmp_path, text)
+
+
+OLD = """schema_version = 1
+[collect]
+hosts = {"img.example.org" = {browser = "no", private = "yes", robots = "ignore"}}
+[train]
+size = 0
+seed = -1
+[train.loop]
+epochs = 0
+lr = 0.0
+layer_decay = 0
+freeze = -1
+unfreeze = 0
+compile = "yes"
+threads = 0
+[tune]
+trials = 0
+pruning = "no"
+space = {"loop.freeze" = [-1, 2], loop = {compile = ["no", "yes"]}, "loop.lr" = {low = 0.1, high = 0.2}}
+"""
+
+
+@pytest.mark.parametrize("text", [OLD, OLD.partition("\n")[2]])
+def test_a_file_of_the_first_version_is_read_in_the_words_of_this_one(tmp_path: Path, text: str) -> None:
+    settings = load(tmp_path, text)
+    assert settings.schema_version == SCHEMA_VERSION
+    assert settings.collect.hosts["img.example.org"] == HostSettings(private=True, robots="ignore")
+    assert settings.train == TrainSettings(loop=LoopSettings(unfreeze=0, compile=True))
+    assert (settings.tune.trials, settings.tune.pruning, settings.learning_seed) == ("auto", False, 0)
+    space = {"loop.freeze": ["auto", 2], "loop": {"compile": [False, True]}, "loop.lr": {"low": 0.1, "high": 0.2}}
+    assert settings.tune.space == space
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "[train]\nsize = 0\n",
+            'train.size = 0: input should be greater than or equal to 1 (allowed: 1 to 640 or "auto")',
+        ),
+        ('[tune]\npruning = "often"\n', 'tune.pruning = "often": input should be a valid boolean'),
+        ('[train.loop]\nlr = "high"\n', "above 0, at most 1000 or"),
+    ],
+)
+def test_a_file_of_this_version_may_not_use_the_old_words(tmp_path: Path, text: str, said: str) -> None:
+    assert said in fault(tmp_path, f"schema_version = 2\n{text}")
+
+
+def test_what_the_first_version_made_is_still_up_to_date() -> None:
+    text = digest_json(Settings(), "train", exclude={"seed"})
+    assert text.startswith('{"learner":"transfer","backbone":"efficientnet_lite0","weights":"embedded"')
+    for words in ('"size":0,', '"epochs":0,', '"lr":0.0,', '"layer_decay":0.0,', '"freeze":-1,', '"compile":"no",'):
+        assert words in text
+    assert '"threads":0' in text and '"seed"' not in text
+    hosts = {"a.example": {"browser": True}}
+    assert '"browser":"yes","private":"no"' in digest_json(
+        change_settings(Settings(), {"collect.hosts": hosts}), "collect"
+    )
 
 
 def test_numbers_are_not_truths(tmp_path: Path) -> None:
@@ -178,7 +241,7 @@ def test_single_values_can_be_changed_below_dotted_names() -> None:
     ("changed", "said"),
     [
         ({"train.loop.rl": 0.5}, "'lr'"),
-        ({"train.loop.lr": -1.0}, "greater than or equal to 0"),
+        ({"train.loop.lr": -1.0}, "greater than 0"),
         ({"train.learner.lr": 0.5}, "not a table"),
         ({"trian.lr": 0.5}, "'train'"),
     ],

@@ -578,7 +578,7 @@ def test_a_host_keeps_the_limits_that_nobody_changed(tmp_path: Path) -> None:
 def test_a_browser_is_allowed_for_each_host_only(tmp_path: Path) -> None:
     project = plants(
         tmp_path / "plants", sources=["browser"], licences="any", options={"browser": {"spec": "bing"}},
-        hosts={"www.bing.com": {"browser": "yes"}},
+        hosts={"www.bing.com": {"browser": True}},
     )  # fmt: skip
     wanted = wanted_queries(project.settings(), project.root)
     asked = as_asked(wanted.queries["rose"][0], project.root)
@@ -600,7 +600,7 @@ def searching(folder: Path, searx: Searx, concurrency: int = 16) -> Path:
         "per_class": 40,
         "licences": "any",
         "contact": "tests@example.org",
-        "hosts": {"127.0.0.1": {"spacing_s": 0.0, "concurrency": concurrency, "private": "yes", "ports": [searx.port]}},
+        "hosts": {"127.0.0.1": {"spacing_s": 0.0, "concurrency": concurrency, "private": True, "ports": [searx.port]}},
         "options": {"searxng": {"base_url": base}},
     }
     new(folder, {"rose": {}, "tulip": {}}, changed={"collect": asked})

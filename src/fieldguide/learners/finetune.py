@@ -29,11 +29,12 @@ from fieldguide.learners.preview import draw_preview
 from fieldguide.learners.tracking import Board, balance_csv, history_csv, history_curves
 from fieldguide.metrics import confusion_matrix
 from fieldguide.records import Preprocessing
-from fieldguide.settings import LoopSection
+from fieldguide.settings import LoopSettings as LoopTable
 
 __all__ = ["NetworkModel", "Plan", "hold_out_network", "learn_network", "load_network", "loop_settings"]
 
 _AUTO = ("epochs", "lr", "layer_decay")
+_AUTO_NUMBERS = {"freeze": -1, "threads": 0}  # what the loop calls it
 _SAMPLES = 6
 
 
@@ -56,16 +57,17 @@ class Plan:
     backbone: str = ""
 
 
-def loop_settings(said: LoopSection, seed: int, usual: dict[str, Any]) -> LoopSettings:
-    """The settings of the loop; where `said` leaves the choice (0), what is usual.
+def loop_settings(said: LoopTable, seed: int, usual: dict[str, Any]) -> LoopSettings:
+    """The settings of the loop; where `said` is "auto", what is usual.
 
     Raises:
         SettingsError: a value that cannot be.
     """
     given = said.model_dump()
-    given |= {name: usual[name] for name in _AUTO if not given[name]}
+    given |= {name: number for name, number in _AUTO_NUMBERS.items() if given[name] == "auto"}
+    given |= {name: usual[name] for name in _AUTO if given[name] == "auto"}
     given |= {name: value for name, value in usual.items() if name not in _AUTO}
-    return LoopSettings(**given | {"compile": said.compile == "yes", "seed": seed})
+    return LoopSettings(**given | {"seed": seed})
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def as_error(trouble: Trouble, secrets: Secrets, host: str) -> FieldguideError:
         case "robots":
             return Blocked(message, "use another source, or ask its owner and free the host in fieldguide.toml")
         case "refused_address":
-            return Blocked(message, f'should this be your own server: [collect.hosts."{host}"] private = "yes"')
+            return Blocked(message, f'should this be your own server: [collect.hosts."{host}"] private = true')
         case "refused_scheme" | "refused_port":
             return Blocked(message, "give an address that begins with https:// and has no port")
         case "bad_url":

@@ -8,18 +8,18 @@ import hashlib
 import json
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from fieldguide.errors import InputMissing, ProjectBusy, ProjectDamaged, ProjectMissing, translate_os_errors
 from fieldguide.images import Limits
-from fieldguide.project.atomic import flush_disk, sweep, write_bytes
+from fieldguide.project.atomic import flush_disk, sweep, write_bytes, write_text
 from fieldguide.project.catalog import Catalog
-from fieldguide.settings import Settings, load_settings
+from fieldguide.settings import Settings, edit_settings, load_settings
 
 __all__ = ["SETTINGS_FILE", "Project", "decode_limits", "find_project"]
 
@@ -75,6 +75,21 @@ class Project:
             NoPermission: it cannot be read.
         """
         return load_settings(self.settings_file)
+
+    def write_settings(self, changed: Mapping[str, Any]) -> None:
+        """Write values at dotted names into `fieldguide.toml`; comments and order stay.
+
+        The file is replaced whole, and only by one that holds what it held, those values apart.
+
+        Raises:
+            SettingsError: an unknown name, a value out of bounds, or a file that cannot be edited; it is untouched.
+        """
+        path = self.settings_file
+        with translate_os_errors(f"reading {path}"):
+            text = path.read_bytes().decode("utf-8")  # with the ends of its lines as they are
+        edited = edit_settings(text, changed, path)
+        if edited != text:
+            write_text(path, edited)
 
     def catalog(self) -> Catalog:
         """The open catalogue; close it or use it in a `with`.

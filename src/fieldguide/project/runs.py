@@ -15,6 +15,7 @@ from fieldguide.errors import NotReady
 from fieldguide.project.atomic import replace_folder
 from fieldguide.project.catalog import Catalog
 from fieldguide.records import Preprocessing, TrainReport
+from fieldguide.settings import migrate_train_settings
 
 __all__ = ["Run", "is_whole", "latest_run", "load_run", "save_run"]
 
@@ -81,6 +82,7 @@ def load_run(folder: Path) -> Run:
         fitted = Preprocessing(**{**fitted, "mean": tuple(fitted["mean"]), "std": tuple(fitted["std"])})
         names = tuple(said.pop("class_names"))
         TrainReport(**said["report"])  # whoever reads it later finds everything there
+        said["settings"] = migrate_train_settings(said["settings"])
         return Run(**said, preprocessing=fitted, class_names=names, learnt=learnt)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NotReady(f"the training run {folder.name} is not whole", "run: fieldguide train") from error

@@ -117,7 +117,7 @@ class BrowserSource:
         if not spec.enabled and not _is_true(query, "allow"):
             raise Blocked(
                 f"driving a browser over {spec.name} is off: its terms may forbid it ({spec.terms_url})",
-                'with leave: [collect] hosts = {"HOST" = {browser = "yes"}}; a page you saved is read by `page`',
+                'with leave: [collect] hosts = {"HOST" = {browser = true}}; a page you saved is read by `page`',
             )
         return spec
 

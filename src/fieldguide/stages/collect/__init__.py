@@ -19,7 +19,7 @@ from fieldguide.project.catalog import Catalog
 from fieldguide.project.ledger import Ledger
 from fieldguide.records import CollectReport
 from fieldguide.records.candidates import DrawingSource
-from fieldguide.settings import Settings
+from fieldguide.settings import Settings, digest_json
 from fieldguide.sources import draws, open_source
 from fieldguide.stages.collect.drawing import draw_pictures
 from fieldguide.stages.collect.gathering import Connect, Gathered, gather
@@ -34,7 +34,7 @@ _OFF_LINE = ("page", "urls")
 def inputs(catalog: Catalog, settings: Settings) -> str:
     """The digest of everything that this stage's result depends on."""
     classes = {name: (one.queries, one.at) for name, one in sorted(settings.classes.items())}
-    said = f"{settings.collect.model_dump_json()} {classes} seed {settings.seed}"
+    said = f"{digest_json(settings, 'collect')} {classes} seed {settings.seed}"
     if not (
         len(settings.collect.sources) == 1 and draws(settings.collect.sources[0])
     ):  # what is rejected since makes room for more

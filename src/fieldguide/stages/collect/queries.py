@@ -82,7 +82,7 @@ def _check_said(settings: Settings, sources: Mapping[str, Source]) -> None:
     if decided:
         message = f"[collect.options] browser cannot decide {min(decided)!r}"
         raise SettingsError(
-            message, 'decide it for each host: [collect] hosts = {"www.example.org" = {browser = "yes"}}'
+            message, 'decide it for each host: [collect] hosts = {"www.example.org" = {browser = true}}'
         )
 
 
@@ -149,7 +149,7 @@ def _leave(settings: Settings, options: Mapping[str, str], root: Path) -> dict[s
     if decided is None:
         return given
     return given | {
-        "allow": str(decided.browser == "yes").lower(),
+        "allow": str(decided.browser).lower(),
         "ignore_robots": str(decided.robots == "ignore").lower(),
     }
 
@@ -180,7 +180,7 @@ def net_rules(settings: Settings, sources: Mapping[str, Source]) -> NetRules:
         max_bytes=settings.images.max_bytes,
         max_wait_s=chosen.max_wait_s,
         robots_exempt=frozenset({*documented, *freed}),
-        private_hosts=frozenset(_plain(host) for host, one in chosen.hosts.items() if one.private == "yes"),
+        private_hosts=frozenset(_plain(host) for host, one in chosen.hosts.items() if one.private),
         host_ports={_plain(host): frozenset(one.ports) for host, one in chosen.hosts.items() if one.ports},
         allow_networks=chosen.allow_networks,
         ports=frozenset({80, 443, *chosen.ports}),

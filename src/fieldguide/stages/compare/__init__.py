@@ -28,7 +28,6 @@ from fieldguide.project.atomic import write_text
 from fieldguide.project.catalog import Catalog
 from fieldguide.project.dataset import Dataset, load_dataset
 from fieldguide.project.runs import Run, is_whole, load_run
-from fieldguide.project.settings_file import write_settings
 from fieldguide.records import CompareReport
 from fieldguide.records.reports import HeldOut
 from fieldguide.settings import Settings, change_settings
@@ -208,7 +207,7 @@ def _use_run(project: Project, settings: Settings, catalog: Catalog, name: str) 
     changed.pop("train.seed", None)
     if run.seed != settings.learning_seed:
         changed["train.seed"] = run.seed
-    write_settings(project.settings_file, changed)
+    project.write_settings(changed)
     catalog.finish("train", digest_inputs(catalog, project.settings()), run.report, project.now())
 
 

@@ -24,7 +24,7 @@ from fieldguide.project.catalog import Catalog
 from fieldguide.project.dataset import load_dataset
 from fieldguide.project.runs import Run, load_run, save_run
 from fieldguide.records import TrainReport
-from fieldguide.settings import Settings, TrainSettings
+from fieldguide.settings import Settings, TrainSettings, digest_json
 from fieldguide.text import write_csv
 
 __all__ = ["digest_inputs", "find_run", "is_usable", "make_run"]
@@ -34,7 +34,7 @@ _UNFINISHED = "unfinished-"
 
 def digest_inputs(catalog: Catalog, settings: Settings) -> str:
     """The digest of everything that a run depends on."""
-    learning = settings.train.model_dump_json(exclude={"seed"}) + _digest_weights(settings.train)
+    learning = digest_json(settings, "train", exclude={"seed"}) + _digest_weights(settings.train)
     said = f"{learning} {settings.features.model_dump_json()} seed {settings.learning_seed}"
     return hash_text(said + catalog.digest("state"))
 

@@ -18,7 +18,6 @@ from fieldguide.metrics import accuracy
 from fieldguide.progress import Progress, SilentProgress
 from fieldguide.project import Project
 from fieldguide.project.dataset import Dataset, load_dataset
-from fieldguide.project.settings_file import write_settings
 from fieldguide.records import TuneReport
 from fieldguide.settings import Settings, TrainSettings, change_settings
 from fieldguide.stages.tune.presets import Preset, choose_preset
@@ -51,7 +50,7 @@ def tune(project: Project, settings: Settings, *, progress: Progress) -> TuneRep
     usual = _usual(settings, preset)
     plan = Plan(
         preset.space, state, {"train": usual.train.model_dump(mode="json"), "folds": settings.train.folds},
-        preset.first, settings.learning_seed, settings.tune.pruning == "yes", ("learner", "mode", "network"),
+        preset.first, settings.learning_seed, settings.tune.pruning, ("learner", "mode", "network"),
     )  # fmt: skip
     limits = Limits(preset.trials, settings.tune.minutes)
     with open_study(project.tune_folder, plan) as study:
@@ -64,7 +63,7 @@ def tune(project: Project, settings: Settings, *, progress: Progress) -> TuneRep
         settled = _flatten(usual.train.model_dump(mode="json"))
         idle = {name: settled[name] for name in preset.space.domains}  # what the best had no use for, as it had it
         best: dict[str, Any] = {**idle, **preset.fixed, **report.params}
-        write_settings(project.settings_file, {f"train.{name}": value for name, value in best.items()})
+        project.write_settings({f"train.{name}": value for name, value in best.items()})
     return report
 
 

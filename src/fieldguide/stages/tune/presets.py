@@ -51,7 +51,7 @@ _USUAL = Preset(
             "loop.batch_size": Choices((16, 32, 64), only_if=_TRAINED),
             "loop.augment": Choices(("none", "light", "strong"), only_if=_TRAINED),
             "loop.weight_decay": Floats(1e-4, 0.2, log=True, only_if=_TRAINED),
-            "loop.freeze": Choices((-1, 2, 4), only_if=(_UNFREEZE,)),
+            "loop.freeze": Choices(("auto", 2, 4), only_if=(_UNFREEZE,)),
         }
     ),
     trials=40,
@@ -97,7 +97,7 @@ def choose_preset(settings: TuneSettings) -> Preset:
         chosen = Preset("an own space", parse_space(settings.space), _OWN_TRIALS)
     else:
         chosen = find_preset(settings.preset)
-    return replace(chosen, trials=settings.trials or chosen.trials)
+    return replace(chosen, trials=chosen.trials if settings.trials == "auto" else settings.trials)
 
 
 def find_preset(name: str) -> Preset:

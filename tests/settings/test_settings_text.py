@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fieldguide.errors import NoPermission, ProjectTooNew, SettingsError
-from fieldguide.project.settings_file import write_settings
+from fieldguide.project import Project
 from fieldguide.settings import Settings, load_settings, render_settings
 
 MINE = """# what I grow
@@ -30,7 +30,7 @@ def file(tmp_path: Path, text: str) -> Path:
 
 def test_comments_and_order_stay(tmp_path: Path) -> None:
     path = file(tmp_path, MINE)
-    write_settings(path, {"train.size": 256, "split.test": 0.25, "train.fit": "pad"})
+    Project(path.parent).write_settings({"train.size": 256, "split.test": 0.25, "train.fit": "pad"})
     expected = MINE.replace("size = 224", 'size = 256\nfit = "pad"').replace("0.3 ", "0.25 ")
     assert path.read_text() == expected
     assert load_settings(path).train.fit == "pad"
@@ -39,7 +39,7 @@ def test_comments_and_order_stay(tmp_path: Path) -> None:
 def test_a_default_that_stands_as_a_comment_comes_alive_in_its_place(tmp_path: Path) -> None:
     text = render_settings(Settings(name="roses"))
     path = file(tmp_path, text)
-    write_settings(path, {"train.strengths": (0.5, 1.0), "evaluate.folds": 3})
+    Project(path.parent).write_settings({"train.strengths": (0.5, 1.0), "evaluate.folds": 3})
     before, after = text.splitlines(), path.read_text().splitlines()
     changed = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
     assert [new.split("  #")[0] for _, new in changed] == ["strengths = [0.5, 1.0]", "folds = 3"]
@@ -49,7 +49,7 @@ def test_a_default_that_stands_as_a_comment_comes_alive_in_its_place(tmp_path: P
 
 def test_a_table_is_made_where_it_is_missing(tmp_path: Path) -> None:
     path = file(tmp_path, MINE)
-    write_settings(path, {"tune.trials": 7, "tune.space": {"fit": ["pad", "crop"]}, "seed": 3})
+    Project(path.parent).write_settings({"tune.trials": 7, "tune.space": {"fit": ["pad", "crop"]}, "seed": 3})
     assert path.read_text().startswith("# what I grow\n")
     settings = load_settings(path)
     assert (settings.tune.trials, settings.tune.space, settings.seed) == (7, {"fit": ["pad", "crop"]}, 3)
@@ -69,7 +69,7 @@ def test_a_table_is_made_where_it_is_missing(tmp_path: Path) -> None:
 def test_what_cannot_be_is_refused_and_the_file_untouched(tmp_path: Path, changed: dict[str, Any], said: str) -> None:
     path = file(tmp_path, MINE)
     with pytest.raises(SettingsError) as caught:
-        write_settings(path, changed)
+        Project(path.parent).write_settings(changed)
     assert said in f"{caught.value.message} {caught.value.hint}"
     assert path.read_text() == MINE
     assert [one.name for one in tmp_path.iterdir()] == [path.name]
@@ -81,7 +81,7 @@ def test_what_cannot_be_is_refused_and_the_file_untouched(tmp_path: Path, change
 def test_a_file_that_is_not_sound_is_left_alone(tmp_path: Path, text: str, error: type[Exception]) -> None:
     path = file(tmp_path, text)
     with pytest.raises(error):
-        write_settings(path, {"seed": 3})
+        Project(path.parent).write_settings({"seed": 3})
     assert path.read_text() == text
 
 
@@ -97,7 +97,7 @@ def test_a_file_that_is_not_sound_is_left_alone(tmp_path: Path, text: str, error
 )
 def test_any_way_of_writing(tmp_path: Path, text: str) -> None:
     path = file(tmp_path, text)
-    write_settings(path, {"train.fit": "pad", "tune.minutes": 1.5})
+    Project(path.parent).write_settings({"train.fit": "pad", "tune.minutes": 1.5})
     expected = tomllib.loads(text)
     expected.setdefault("train", {})["fit"] = "pad"
     expected.setdefault("tune", {})["minutes"] = 1.5
@@ -110,8 +110,8 @@ def test_any_way_of_writing(tmp_path: Path, text: str) -> None:
 def test_nothing_changed_is_nothing_written(tmp_path: Path) -> None:
     path = file(tmp_path, MINE)
     before = path.stat().st_ino
-    write_settings(path, {"train.size": 224})
-    write_settings(path, {})
+    Project(path.parent).write_settings({"train.size": 224})
+    Project(path.parent).write_settings({})
     assert path.stat().st_ino == before
 
 
@@ -123,14 +123,14 @@ def test_a_folder_that_may_not_be_written(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr("tempfile.mkstemp", refuse)
     with pytest.raises(NoPermission):
-        write_settings(path, {"seed": 3})
+        Project(path.parent).write_settings({"seed": 3})
     assert path.read_text() == MINE
 
 
 def test_an_edit_that_loses_something_is_never_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = file(tmp_path, MINE)
     monkeypatch.setattr("tomlkit.dumps", lambda _: "seed = 3\n")
-    with pytest.raises(SettingsError, match="cannot be changed here") as caught:
-        write_settings(path, {"seed": 3})
+    with pytest.raises(SettingsError, match="cannot be edited here") as caught:
+        Project(path.parent).write_settings({"seed": 3})
     assert caught.value.hint == "set by hand: seed = 3"
     assert path.read_text() == MINE

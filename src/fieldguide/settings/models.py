@@ -1,0 +1,334 @@
+"""The tables of `fieldguide.toml`: type, default, bounds and help of each key.
+
+Knows nothing about files, or about how the stages use their settings.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from fieldguide.names import check_name, check_names
+from fieldguide.records import Fit
+
+SCHEMA_VERSION = 2
+FEW_PICTURES = 300  # with so few, a validation split of a seventh says little
+Auto = Literal["auto"]
+CrossValidate = Literal["auto", "always", "never"]
+ImageFormat = Literal["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Section(BaseModel):
+    """A table of fieldguide.toml: unknown keys are errors, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_booleans(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse `true` where a number is meant; Python would take it for 1."""
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+            raise ValueError("must not be true or false")
+        return value
+
+
+class ClassSettings(Section):
+    """What the guide says about one class, and what else to search for."""
+
+    about: str = Field("", max_length=2000, description="a sentence or two, shown with an answer")
+    links: tuple[str, ...] = Field((), max_length=20, description="https addresses to read more")
+    queries: tuple[str, ...] = Field(
+        (), max_length=50, description="what to search for instead of the name: synonyms, other languages"
+    )
+    at: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="what to search for at one source, such as a taxon's name"
+    )
+
+
+class ImagesSettings(Section):
+    """What counts as a picture."""
+
+    formats: tuple[ImageFormat, ...] = Field(
+        ("JPEG", "PNG", "WEBP", "GIF", "BMP"), min_length=1, description="accepted formats; others are refused"
+    )
+    max_bytes: int = Field(50_000_000, ge=1_000, le=1_000_000_000, description="largest file, in bytes")
+    max_pixels: int = Field(50_000_000, ge=1_000, le=500_000_000, description="largest picture, width x height")
+    max_scans: int = Field(100, ge=1, le=10_000, description="most scans in a progressive JPEG")
+
+
+class HostSettings(Section):
+    """What has been decided about one host."""
+
+    spacing_s: float | None = Field(
+        None, ge=0.0, le=3600.0, description="seconds between two requests; default: what the source says, or 1"
+    )
+    concurrency: int | None = Field(
+        None, ge=1, le=64, description="most requests at once; default: what the source says, or 2"
+    )
+    robots: Literal["obey", "ignore"] = Field(
+        "obey", description="ignore robots.txt only with the permission of whoever runs the host"
+    )
+    browser: bool = Field(False, description="whether its pages may be opened in a browser that Fieldguide drives")
+    private: bool = Field(False, description="whether it may be on this machine or in a private network")
+    ports: tuple[Port, ...] = Field((), description="additional ports, for this host only")
+
+
+class CollectSettings(Section):
+    """Where pictures are collected from."""
+
+    sources: tuple[str, ...] = Field((), max_length=40, description="where to look, in order; see docs/sources.md")
+    per_class: int = Field(300, ge=1, le=100_000, description="good pictures to collect for each class")
+    queries: tuple[str, ...] = Field(
+        ("{name}",), min_length=1, max_length=50, description='what to search for, such as "{name} chart"'
+    )
+    licences: Literal["open", "commercial", "modify", "any"] = Field(
+        "open", description="open: CC0, public domain, BY, BY-SA; commercial: no NC; modify: no ND; any: all"
+    )
+    contact: str = Field("", max_length=200, description="an address at which the sources can reach you")
+    per_query: int = Field(0, ge=0, le=100_000, description="most results to look at for one query; 0: no limit")
+    similar_seeds: int = Field(
+        0, ge=0, le=1000, description="how many pictures of a class to search for similar ones; 0: none"
+    )
+    similar_each: int = Field(40, ge=1, le=1000, description="most similar pictures for each of those")
+    similar_share: float = Field(
+        0.5, gt=0.0, le=1.0, description="largest share of a class that may come from similarity search"
+    )
+    connections: int = Field(32, ge=1, le=256, description="most downloads at once, over all hosts")
+    max_wait_s: float = Field(600.0, ge=0.0, le=86400.0, description="longest wait a source may ask for, in seconds")
+    allow_networks: tuple[str, ...] = Field(
+        (), max_length=20, description='private networks that may be contacted, such as "192.168.7.0/24"'
+    )
+    ports: tuple[Port, ...] = Field((), description="additional ports besides 80 and 443")
+    hosts: dict[str, HostSettings] = Field(default_factory=dict, description="decisions about single hosts")
+    options: dict[str, dict[str, str]] = Field(
+        default_factory=dict, description="a source's own options; query: its own search instead of the others"
+    )
+
+
+class CleanSettings(Section):
+    """Which pictures are kept."""
+
+    min_side: int = Field(64, ge=1, le=10_000, description="shortest side a picture may have, in pixels")
+    copy_distance: int = Field(
+        8, ge=0, le=16, description="bits of 64 in which the dHashes of near-duplicates may differ"
+    )
+    copy_likeness: float = Field(
+        0.98, ge=0.5, le=1.0, description="correlation of grey thumbnails that confirms a near-duplicate"
+    )
+    alike: float = Field(
+        0.95, ge=0.5, le=1.0, description="correlation above which pictures are kept, but always in the same split"
+    )
+
+
+class SplitSettings(Section):
+    """How pictures are divided; the rest is for training."""
+
+    val: float = Field(0.15, ge=0.02, le=0.45, description="share for validation, which chooses settings")
+    test: float = Field(
+        0.2, ge=0.02, le=0.45, description="share for the test, which is opened once and chooses nothing"
+    )
+
+
+class FeaturesSettings(Section):
+    """How the backbone is run."""
+
+    runtime: Literal["auto", "onnxruntime", "openvino"] = Field(
+        "auto", description="auto: the faster of those installed, measured once on this machine"
+    )
+    batch_size: int = Field(8, ge=1, le=1024, description="pictures per call of the backbone; more need more memory")
+
+
+class LoopSettings(Section):
+    """How a network is trained, for learners that train one."""
+
+    epochs: Annotated[int, Field(ge=1, le=10_000)] | Auto = Field(
+        "auto", description="passes over the training pictures; auto: the learner's usual number"
+    )
+    batch_size: int = Field(32, ge=1, le=4096, description="pictures per forward pass")
+    accumulate: int = Field(1, ge=1, le=1024, description="forward passes per step of the optimiser")
+    optimiser: Literal["adamw", "adam", "sgd", "rmsprop"] = Field("adamw", description="the optimiser")
+    lr: Annotated[float, Field(gt=0, le=1000)] | Auto = Field(
+        "auto", description="peak learning rate; auto: the learner's usual rate"
+    )
+    weight_decay: float = Field(0.05, ge=0, le=10, description="weight decay of matrices and kernels")
+    schedule: Literal["cosine", "one-cycle", "constant"] = Field("cosine", description="learning rate schedule")
+    warm_up: float = Field(1.0, ge=0, le=1000, description="epochs of warm-up; fractions are allowed")
+    label_smoothing: float = Field(0.1, ge=0, lt=1, description="share of each target spread over all classes")
+    ema: float = Field(0.0, ge=0, lt=1, description="decay of the moving average of the weights; 0: no average")
+    clip: float = Field(0.0, ge=0, le=1e6, description="largest norm of the gradient; 0: no clipping")
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 on a GPU that supports it")
+    patience: int = Field(
+        0, ge=0, le=10_000, description="stop after this many epochs without a better validation score; 0: never"
+    )
+    imbalance: Literal["none", "weights", "oversample"] = Field(
+        "none", description="weights: classes weigh the same in the loss; oversample: classes are shown equally often"
+    )
+    augment: Literal["none", "light", "strong", "seed003", "seed004"] = Field(
+        "light", description="how much pictures are changed during training; see train --preview"
+    )
+    layer_decay: Annotated[float, Field(gt=0, le=1)] | Auto = Field(
+        "auto", description="factor of the learning rate for each stage further from the head; auto: the learner's own"
+    )
+    freeze: Annotated[int, Field(ge=0, le=1000)] | Auto = Field(
+        "auto", description="mode unfreeze: how many stages stay frozen at first; auto: all but the head"
+    )
+    unfreeze: int = Field(2, ge=0, le=10_000, description="mode unfreeze: epochs until they learn too; 0: never")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto: CUDA, else MPS, else the CPU")
+    compile: bool = Field(False, description="whether torch compiles the network; pays off on a GPU")
+    threads: Annotated[int, Field(ge=1, le=1024)] | Auto = Field(
+        "auto", description="CPU threads of torch; auto: one per core"
+    )
+    checkpoint_s: float = Field(60.0, gt=0, le=1e6, description="seconds between checkpoints within an epoch")
+
+
+class ColourSettings(Section):
+    """What the colour learner chooses from."""
+
+    families: tuple[Literal["svm", "mlp", "logistic", "forest", "boosting"], ...] = Field(
+        ("svm", "mlp", "logistic", "forest", "boosting"), min_length=1, description="families of classifiers to try"
+    )
+    grid: Literal["full", "usual"] = Field(
+        "full", description="full: a grid of settings for each family; usual: the one that is usually best"
+    )
+
+
+class TrainSettings(Section):
+    """What is trained, and how."""
+
+    learner: str = Field(
+        "transfer",
+        description="transfer: a pretrained backbone; cnn: a network from scratch; colour: 18 colour features",
+    )
+    backbone: str = Field(
+        "efficientnet_lite0", description="transfer: a short name, or any model of timm; see docs/train.md"
+    )
+    weights: str = Field("embedded", description="transfer: embedded, hub, none, or the path of a file")
+    weights_sha256: str = Field(
+        "", pattern="^([0-9a-fA-F]{64})?$", description="SHA-256 that the file of weights must have; empty: any"
+    )
+    mode: Literal["frozen", "unfreeze", "full"] = Field(
+        "frozen", description="transfer: train the head only (frozen), the head and then all (unfreeze), or all (full)"
+    )
+    head: Literal["linear", "seed000", "seed003"] = Field(
+        "linear", description="transfer: the layers behind the backbone"
+    )
+    network: Literal["small", "seed004"] = Field("small", description="cnn: which network")
+    size: Annotated[int, Field(ge=1, le=640)] | Auto = Field(
+        "auto", description="side of the square input, in pixels; auto: the learner's usual size"
+    )
+    fit: Literal["auto", "crop", "squash", "pad"] = Field(
+        "auto",
+        description="how a picture is fitted to the square; auto: chosen by validation where features are cached",
+    )
+    depth: Literal["auto", "top", "deep"] = Field(
+        "auto", description="top: the backbone's last layer; deep: its last blocks too; auto: chosen by validation"
+    )
+    strengths: tuple[Annotated[float, Field(gt=0, le=1e6)], ...] = Field(
+        (0.003, 0.01, 0.03, 0.1, 0.3, 1.0), min_length=1, max_length=20,
+        description="inverse regularisation strengths C to choose from by grouped cross-validation",
+    )  # fmt: skip
+    folds: int = Field(5, ge=2, le=20, description="folds of that cross-validation")
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | Auto = Field(
+        "auto", description="random seed of the training; auto: the seed at the top of the file"
+    )
+    cross_validate: CrossValidate = Field(
+        "auto", description="train networks once per fold; auto: where train and val are 300 pictures or fewer"
+    )
+    loop: LoopSettings = LoopSettings()
+    colour: ColourSettings = ColourSettings()
+
+    def fits(self) -> tuple[Fit, ...]:
+        """Return the ways of fitting to try, in order of preference when equal."""
+        return ("squash", "crop", "pad") if self.fit == "auto" else (self.fit,)
+
+    def crosses(self, pictures: int) -> bool:
+        """Return whether a network is trained once for each fold too, of so many pictures."""
+        return self.cross_validate == "always" or (self.cross_validate == "auto" and pictures <= FEW_PICTURES)
+
+    def side(self, usual: int) -> int:
+        """Return the side of the square in pixels: as set, or the learner's usual one."""
+        return usual if self.size == "auto" else self.size
+
+
+class TuneSettings(Section):
+    """How better settings of [train] are searched for."""
+
+    preset: Literal["usual", "seed003"] = Field("usual", description="which search to run where space is empty")
+    trials: Annotated[int, Field(ge=1, le=100_000)] | Auto = Field(
+        "auto", description="number of trials in all; auto: the preset's number, usually 40"
+    )
+    minutes: float = Field(0.0, ge=0.0, le=100_000.0, description="time limit of one call, in minutes; 0: no limit")
+    pruning: bool = Field(True, description="whether trials that fall behind the others are stopped early")
+    space: dict[str, Any] = Field(
+        default_factory=dict, description='your own search, such as "loop.lr" = {low = 1e-5, high = 1e-3, log = true}'
+    )
+
+
+class EvaluateSettings(Section):
+    """What the report holds."""
+
+    folds: int = Field(5, ge=2, le=20, description="folds of the cross-validation over all kept pictures")
+    cross_validate: CrossValidate = Field(
+        "auto", description="train networks once per fold; auto: only where features are cached"
+    )
+    mistakes: int = Field(24, ge=0, le=500, description="how many of the most confident mistakes to show")
+
+
+class PublishSettings(Section):
+    """What the guide holds and promises."""
+
+    examples: int = Field(4, ge=0, le=50, description="example pictures per class")
+    example_licences: tuple[str, ...] = Field(
+        ("CC0-1.0", "CC-BY-4.0", "CC-BY-3.0", "CC-BY-2.0", "CC-BY-SA-4.0", "CC-BY-SA-3.0", "CC-PDM-1.0", "own"),
+        description="licences under which a picture may be shown as an example",
+    )
+    true_accept: float = Field(0.95, gt=0.5, le=1.0, description="share of known pictures that must not be declined")
+    tolerance: float = Field(
+        0.001, gt=0.0, le=0.5, description="largest difference in a probability between the trained model and the guide"
+    )
+
+
+class ServeSettings(Section):
+    """How a guide is served."""
+
+    host: str = Field("127.0.0.1", description="address to listen on; any other is open to the network")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0: any free port")
+    max_bytes: int = Field(10_000_000, ge=1_000, le=100_000_000, description="largest upload, in bytes")
+    max_pixels: int = Field(25_000_000, ge=1_000, le=100_000_000, description="largest picture, width x height")
+
+
+class Settings(Section):
+    """Everything that `fieldguide.toml` can say."""
+
+    schema_version: int = Field(SCHEMA_VERSION, ge=1, description="form of this file")
+    name: str = Field("guide", min_length=1, max_length=200, description="what the guide is called")
+    about: str = Field("", max_length=2000, description="one paragraph on what it tells apart")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="the one source of all randomness")
+    classes: dict[str, ClassSettings] = Field(
+        default_factory=dict, description="the names; empty: whatever labels are added"
+    )
+    images: ImagesSettings = ImagesSettings()
+    collect: CollectSettings = CollectSettings()
+    clean: CleanSettings = CleanSettings()
+    split: SplitSettings = SplitSettings()
+    features: FeaturesSettings = FeaturesSettings()
+    train: TrainSettings = TrainSettings()
+    tune: TuneSettings = TuneSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+    publish: PublishSettings = PublishSettings()
+    serve: ServeSettings = ServeSettings()
+
+    @property
+    def learning_seed(self) -> int:
+        """The random seed of training; another one leaves the pictures divided as they are."""
+        return self.seed if self.train.seed == "auto" else self.train.seed
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _check_names(cls, value: object) -> object:
+        """Hold the names of classes to the same rules as those given to `new`."""
+        if isinstance(value, dict) and len(value) > 1:
+            check_names(str(name) for name in value)
+        elif isinstance(value, dict):
+            [check_name(str(name)) for name in value]
+        return value
