@@ -20,7 +20,7 @@ from conftest import Pictures
 from fieldguide import errors, sources
 from fieldguide.errors import BadQuery
 from fieldguide.learners.augment import PRESETS
-from fieldguide.net import PASSING, REASONS
+from fieldguide.net import REASONS, TRANSIENT
 from fieldguide.records.candidates import Answer, DrawingSource, Query, Request, Source, SourceFacts
 from fieldguide.settings import change_settings, parse_settings
 from fieldguide.settings.models import FEW_PICTURES
@@ -190,7 +190,7 @@ def test_every_reason_is_explained() -> None:
     judging = {"licence", "too_small", "copy", "near_copy", "enough_similar"}
     assert told - {"http_404", "http_410"} == {*REASONS, *decoding, *judging}
     again = hand_part("collect").partition("`--retry REASON`")[2].partition("\n\n")[0]
-    assert set(re.findall(r"`(\w+)`", again)) - {"http_500"} == PASSING - {"stopped"}
+    assert set(re.findall(r"`(\w+)`", again)) - {"http_500"} == TRANSIENT - {"stopped"}
 
 
 TILE = {

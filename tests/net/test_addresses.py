@@ -99,7 +99,7 @@ def test_a_resolver_that_changes_its_mind_reaches_nothing_private() -> None:
 
         first, second = asyncio.run(fetch())
         assert first.reason == "unreachable"
-        assert second.reason == "refused_address" and not second.passing
+        assert second.reason == "refused_address" and not second.transient
         assert server.log == []
 
 

@@ -110,7 +110,7 @@ def test_every_fault_ends_in_its_reason(path: str, ends: tuple[dict[str, Fetched
     fetched, server = ends[0][path], ends[1]
     reason, status, asked = ENDS[path]
     assert (fetched.reason, fetched.status) == (reason, status), fetched
-    assert fetched.passing == (reason in PASSING)
+    assert fetched.transient == (reason in PASSING)
     assert server.seen(path) == asked or path.startswith("hop")
     assert bool(fetched.data) == (reason == "") and bool(fetched.detail) == bool(reason)
     assert reason in REASONS or reason.startswith("http_") or not reason
@@ -199,8 +199,8 @@ def test_from_https_to_http_is_refused_and_the_other_way_is_not() -> None:
 def test_a_redirect_to_a_consent_page_or_a_captcha_is_a_block(location: str) -> None:
     with LocalInternet({"www.a.example": leads_to(location)}) as internet:
         fetched, later = fetch_all(internet, "https://www.a.example/x", "https://www.a.example/y")
-        assert (fetched.reason, fetched.passing) == ("blocked", False)
-        assert (later.reason, later.passing) == ("blocked", True) and later.retry_after_s > 0
+        assert (fetched.reason, fetched.transient) == ("blocked", False)
+        assert (later.reason, later.transient) == ("blocked", True) and later.retry_after_s > 0
         assert internet.hits("www.a.example") == ["/x"]
 
 
@@ -231,7 +231,7 @@ def test_a_server_that_cannot_prove_who_it_is_gets_no_question() -> None:
                 return await client.fetch("https://a.example/x.jpg")
 
         fetched = asyncio.run(run())
-        assert (fetched.reason, fetched.passing) == ("tls", False) and internet.log == []
+        assert (fetched.reason, fetched.transient) == ("tls", False) and internet.log == []
 
 
 def test_cookies_are_dropped_and_nothing_of_the_person_is_told() -> None:
@@ -512,7 +512,7 @@ def test_after_a_challenge_a_host_is_left_alone_and_others_are_not() -> None:
         urls = ("https://a.example/1", "https://a.example/2", "https://b.example/1", "https://a.example/3")
         first, second, other, third = fetch_all(internet, *urls, rules=dataclasses.replace(QUICK, robots=False))
         assert [first.reason, second.reason, other.reason, third.reason] == ["blocked", "blocked", "", "blocked"]
-        assert not first.passing and second.passing and 3500 < second.retry_after_s <= 3600
+        assert not first.transient and second.transient and 3500 < second.retry_after_s <= 3600
         assert internet.hits("a.example") == ["/1"]
 
 
@@ -527,7 +527,7 @@ def test_a_storm_of_refusals_parks_the_host_for_a_while(status: int, reason: str
         fetched = fetch_all(internet, *(f"https://a.example/{path}" for path in paths), rules=rules)
         assert internet.hits("a.example") == ["/1", "/2", "/3", "/fine", "/4", "/5", "/6", "/7"]
         assert [one.reason for one in fetched[-2:]] == [reason, reason]
-        assert all(one.passing and 90 < one.retry_after_s <= 100 for one in fetched[-2:])
+        assert all(one.transient and 90 < one.retry_after_s <= 100 for one in fetched[-2:])
 
 
 def test_a_parked_host_is_asked_again_after_its_time() -> None:
@@ -563,7 +563,7 @@ def test_a_host_that_is_not_there_is_not_tried_for_every_picture() -> None:
             return [await client.fetch(f"https://gone.example/{number}") for number in range(20)]
 
     fetched = asyncio.run(run())
-    assert {(one.reason, one.passing) for one in fetched} == {("dns", True)} and resolver.asked == 4
+    assert {(one.reason, one.transient) for one in fetched} == {("dns", True)} and resolver.asked == 4
 
 
 @pytest.mark.parametrize("robots", [False, True])
@@ -588,8 +588,8 @@ def test_without_a_network_that_is_said_at_once_and_no_address_counts_as_asked(r
                 return [*found, await client.fetch("https://gone9.example/")]
 
         *before, there, after = asyncio.run(run())
-    assert [(one.reason, one.passing, one.unasked) for one in before] == [("dns", True, True)] * 3
-    assert (there.reason, after.reason, after.unasked) == ("", "dns", False)
+    assert [(one.reason, one.transient, one.not_asked) for one in before] == [("dns", True, True)] * 3
+    assert (there.reason, after.reason, after.not_asked) == ("", "dns", False)
     assert [looked_up.count(f"gone{number}.example") for number in (0, 1, 2, 9)] == [2, 1, 1, 4]
 
 
@@ -622,7 +622,7 @@ def test_after_stop_nothing_new_starts_and_what_runs_ends() -> None:
 
         fetched = asyncio.run(run())
         assert [one.reason for one in fetched] == ["", "stopped", "", "stopped"]
-        assert [one.passing for one in fetched] == [False, True, False, True]
+        assert [one.transient for one in fetched] == [False, True, False, True]
         assert internet.hits("a.example") == ["/1"] and internet.hits("b.example") == ["/1"]
 
 
@@ -670,6 +670,6 @@ def test_bytes_are_whole_or_there_is_a_reason_whatever_the_wire_does(seed: int) 
         fetched = asyncio.run(run())
         whole = [one for one in fetched if not one.reason]
         assert all(one.data == body(one.url.rpartition("/")[2]) for one in whole)
-        assert all(one.passing and one.reason in REASONS and not one.data for one in fetched if one.reason)
+        assert all(one.transient and one.reason in REASONS and not one.data for one in fetched if one.reason)
         assert len(whole) > count / 3 and set(ToxicProxy.TOXICS) < set(proxy.used)
         assert max(map(internet.hits("127.0.0.1").count, internet.hits("127.0.0.1"))) <= rules.tries

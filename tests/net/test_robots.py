@@ -13,9 +13,8 @@ from yarl import URL
 from faulty import JPEG, QUICK, FaultServer, Handler, LocalInternet
 from fieldguide.errors import Blocked
 from fieldguide.net import Fetched, NetRules
-from fieldguide.net.exchange import Reply
 from fieldguide.net.robots import MAX_BYTES, Robots
-from fieldguide.net.rules import Trouble
+from fieldguide.net.rules import Reply, RequestFailed
 from fieldguide.records.candidates import Request
 
 RULES = """
@@ -112,7 +111,7 @@ def says(status: int, text: str = "", location: str = "") -> Handler:
 def test_what_an_answer_to_robots_means(status: int, text: str, reason: str, passing: bool) -> None:
     with LocalInternet({"a.example": says(status, text)}, own_robots=True) as internet:
         fetched = fetch_all(internet, "https://a.example/x.jpg", "https://a.example/y.jpg")
-        assert {(one.reason, one.passing) for one in fetched} == {(reason, passing)}
+        assert {(one.reason, one.transient) for one in fetched} == {(reason, passing)}
         assert len(internet.hits("a.example")) == (0 if reason else 2)
 
 
@@ -126,7 +125,7 @@ def test_robots_behind_a_redirect_are_read_there_and_count_here() -> None:
 def test_robots_of_an_unreachable_host_name_the_real_trouble() -> None:
     with LocalInternet({"a.example": pictures}) as internet:
         (fetched,) = fetch_all(internet, "https://nobody.example/x.jpg")
-        assert (fetched.reason, fetched.passing) == ("dns", True) and "robots.txt" in fetched.detail
+        assert (fetched.reason, fetched.transient) == ("dns", True) and "robots.txt" in fetched.detail
 
 
 def test_robots_are_not_asked_where_the_rules_say_so() -> None:
@@ -151,8 +150,8 @@ def test_no_robots_text_breaks_the_reader(body: bytes, url: str) -> None:
         robots = Robots(read, lambda *_: None)
         try:
             await robots.check(URL(url))
-        except Trouble as trouble:
-            assert trouble.reason == "robots"
+        except RequestFailed as failure:
+            assert failure.reason == "robots"
 
     asyncio.run(run())
 

@@ -6,12 +6,12 @@ brings a picture's bytes and never raises for a server's trouble: trouble is dat
     async with Client(NetRules(contact="me@example.org")) as client:
         fetched = await client.fetch("https://upload.example.org/a.jpg")
 
-Both go through the same gates, hop by hop: the scheme and port, robots.txt, the host's turn, and at the moment of
+Both go through the same gates, hop by hop: the scheme and port, robots.txt, the host's own pace, and at the moment of
 connecting the address itself. No proxy is used, so that the guard sees where a connection goes; cookies are dropped.
 """
 
 from fieldguide.net.client import Client
-from fieldguide.net.rules import PASSING, REASONS, Fetched, NetRules, Stopped
+from fieldguide.net.rules import REASONS, TRANSIENT, Fetched, NetRules, Stopped
 from fieldguide.net.sniffing import sniff
 
-__all__ = ["PASSING", "REASONS", "Client", "Fetched", "NetRules", "Stopped", "sniff"]
+__all__ = ["REASONS", "TRANSIENT", "Client", "Fetched", "NetRules", "Stopped", "sniff"]

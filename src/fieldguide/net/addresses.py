@@ -17,9 +17,7 @@ from aiohttp import AddrInfoType
 from yarl import URL
 
 from fieldguide.errors import SettingsError
-from fieldguide.net.rules import NetRules, Trouble
-
-__all__ = ["asking", "check_url", "guard", "is_public", "was_refused"]
+from fieldguide.net.rules import NetRules, RequestFailed
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -52,7 +50,7 @@ _ISATAP = (0x00005EFE, 0x02005EFE)  # RFC 5214, section 6.1: the upper half of t
 
 
 def guard(rules: NetRules) -> Callable[[AddrInfoType], socket.socket]:
-    """A maker of sockets that makes none for an address that is not public and not in `rules.allow_networks`.
+    """Return a maker of sockets that makes none for an address that is not public and not in `rules.allow_networks`.
 
     For the hosts of `rules.private_hosts`, told by `asking`, private ones will do too. The maker
     itself raises OSError for a refused address.
@@ -78,7 +76,7 @@ def guard(rules: NetRules) -> Callable[[AddrInfoType], socket.socket]:
 
 @contextmanager
 def asking(host: str) -> Iterator[None]:
-    """Nothing; sockets made inside the block, by the task and those that it starts, are for that host."""
+    """Make sockets inside the block, by the task and those that it starts, for that host."""
     token = _asked_host.set(_plain_name(host))
     try:
         yield
@@ -91,7 +89,7 @@ def _plain_name(host: str) -> str:
 
 
 def is_public(text: str, opened: Sequence[_Network] = ()) -> bool:
-    """Whether an address is on the public internet or in one of the opened networks; no for what is no address."""
+    """Return whether an address is on the public internet or in an opened network; no for what is no address."""
     address = _parse(text)
     if address is None:
         return False
@@ -105,13 +103,13 @@ def is_public(text: str, opened: Sequence[_Network] = ()) -> bool:
 
 
 def _is_private(text: str) -> bool:
-    """Whether an address is one that a host of a private network may have."""
+    """Return whether an address is one that a host of a private network may have."""
     address = _parse(text)
     return address is not None and address not in _SERVICES and any(address in network for network in _PRIVATE)
 
 
 def _parse(text: str) -> _Address | None:
-    """The address, that of IPv4 where it carries one; None for what is none, or holds good on one interface only."""
+    """Return the address, that of IPv4 where it carries one; None for what is none or is good on one interface only."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
@@ -122,21 +120,23 @@ def _parse(text: str) -> _Address | None:
 
 
 def was_refused(error: OSError) -> bool:
-    """Whether a connection failed because the guard made no socket."""
+    """Return whether a connection failed because the guard made no socket."""
     return _MARK in str(error)
 
 
 def check_url(url: URL, rules: NetRules) -> None:
-    """Nothing; the address is one that may be asked at all, as far as it can be told without looking up its host.
+    """Check that the address may be asked at all, as far as it can be told without looking up its host.
 
     Raises:
-        Trouble: refused_scheme, refused_port or bad_url.
+        RequestFailed: refused_scheme, refused_port or bad_url.
     """
     if url.scheme not in ("http", "https"):
-        raise Trouble("refused_scheme", f"{url.scheme[:20] or 'no scheme'}: only http and https are asked")
+        raise RequestFailed("refused_scheme", f"{url.scheme[:20] or 'no scheme'}: only http and https are asked")
     if url.user is not None or url.password is not None:
-        raise Trouble("bad_url", "the address carries a user name or a password")
+        raise RequestFailed("bad_url", "the address carries a user name or a password")
     if not url.host:
-        raise Trouble("bad_url", "the address has no host")
+        raise RequestFailed("bad_url", "the address has no host")
     if url.port not in rules.ports and url.port not in rules.host_ports.get(_plain_name(url.host), ()):
-        raise Trouble("refused_port", f"port {url.port}: only {', '.join(map(str, sorted(rules.ports)))} are asked")
+        raise RequestFailed(
+            "refused_port", f"port {url.port}: only {', '.join(map(str, sorted(rules.ports)))} are asked"
+        )

@@ -1,38 +1,37 @@
-"""The client: one session behind the guard, and what a journey's end is called.
+"""The client: one session behind the guard, and how its ends are told: a record, or an error without secrets.
 
 Knows nothing about sources or pictures beyond their first bytes. No proxy is used, not even one of the environment:
 it would stand between the guard and the address. Cookies are dropped.
 """
 
 import asyncio
-import socket
+import re
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 from random import Random
 from ssl import SSLContext
 from types import SimpleNamespace
 from typing import Any, Self
-from weakref import WeakSet
+from urllib.parse import quote, quote_plus
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from fieldguide import __version__
+from fieldguide.errors import BadQuery, Blocked, FieldguideError, LayoutChanged, NetworkDown, RateLimited
 from fieldguide.net.addresses import guard
-from fieldguide.net.exchange import Reply, Wish
-from fieldguide.net.journey import Journeys, Trail, parse
-from fieldguide.net.outcomes import Secrets, as_error
 from fieldguide.net.robots import AGENT
-from fieldguide.net.rules import Fetched, NetRules, Trouble
+from fieldguide.net.rules import Fetched, NetRules, RequestFailed, RequestOptions, Stopped
 from fieldguide.net.sniffing import is_picture, sniff
+from fieldguide.net.transport import Transport, parse_url
 from fieldguide.records.candidates import Answer, Request
-
-__all__ = ["Client"]
 
 # What `images` decodes by default comes first: a server that may choose would send AVIF where it is asked for.
 _PICTURES = "image/jpeg,image/png,image/webp;q=0.9,image/gif;q=0.8,image/*;q=0.5,*/*;q=0.1"
+_SHORTEST_SECRET = 6  # characters: a shorter value may stand anywhere by chance, so it is hidden by its name alone
+_LATER = "wait, then run the same command again: it goes on where it stopped"
+_CONNECTION = "check the connection, then run the same command again: it goes on where it stopped"
 
 
 def _utc_now() -> datetime:
@@ -69,22 +68,21 @@ class Client:
         self._resolver = resolver
         self._ssl = ssl
         self._guard = guard(rules)
-        self._sockets: WeakSet[socket.socket] = WeakSet()
-        self._journeys = Journeys(rules, random or Random(), stop or asyncio.Event(), now)
+        self._transport = Transport(rules, random or Random(), stop or asyncio.Event(), now)
 
     async def __aenter__(self) -> Self:
-        contact = "".join(sign for sign in self._rules.contact.strip() if sign.isprintable())
+        contact = "".join(character for character in self._rules.contact.strip() if character.isprintable())
         agent = f"{AGENT}/{__version__}" + (f" (+{contact})" if contact else "")
         connector = aiohttp.TCPConnector(
-            limit=0,  # turns are given out by `Hosts`
+            limit=0,  # how many run at once is for `Hosts` to say
             ttl_dns_cache=300,
             resolver=self._resolver,
             ssl=self._ssl if self._ssl is not None else True,
-            socket_factory=self._make_socket,
+            socket_factory=self._guard,
         )
         trace = aiohttp.TraceConfig()
         trace.on_request_headers_sent.append(self._note_sent)
-        self._journeys.session = aiohttp.ClientSession(
+        self._transport.session = aiohttp.ClientSession(
             connector=connector,
             headers={"User-Agent": agent},
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -98,34 +96,19 @@ class Client:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._journeys.robots.close()
-        await self._journeys.session.close()
-        await self._hang_up()
+        await self._transport.robots.close()
+        await self._transport.session.close()
 
-    async def _hang_up(self) -> None:
-        """Nothing; every connection is closed: a TLS farewell that a slow server never answers outlives the loop."""
-        for _ in range(100):
-            await asyncio.sleep(0)
-            left = [one for one in self._sockets if one.fileno() != -1]
-            if not left:
-                return
-            for one in left:
-                with suppress(OSError):
-                    one.shutdown(socket.SHUT_RDWR)
-            await asyncio.sleep(0.01)
-
-    def _make_socket(self, info: aiohttp.AddrInfoType) -> socket.socket:
-        made = self._guard(info)
-        self._sockets.add(made)
-        return made
+    async def _note_sent(self, _: aiohttp.ClientSession, context: SimpleNamespace, __: Any) -> None:
+        self._transport.hosts.sent(context.trace_request_ctx["host"])
 
     @property
     def answered(self) -> bool:
         """Whether any host has ever answered."""
-        return self._journeys.answered
+        return self._transport.answered
 
     async def ask(self, request: Request) -> Answer:
-        """What a server says to a question. Statuses that are no matter of the network are for the source to judge.
+        """Return a server's answer to a question. Most statuses are for the source to judge.
 
         Raises:
             NetworkDown: it cannot be reached, or is in trouble (408, 425, 5xx) however often it is asked;
@@ -135,62 +118,103 @@ class Client:
             LayoutChanged: its answer is larger than allowed, or redirects lead nowhere.
             BadQuery: the address or a header cannot be sent.
         """
-        secrets = Secrets(request)
+        secrets = _Secrets(request)
         headers = {"Accept": "application/json,*/*;q=0.5", "Accept-Encoding": "gzip, deflate"}
-        trail = Trail(URL())
         try:
-            given = _given(request)
-            url = parse(request.url).extend_query(request.params)
-            reply = await self._journeys.answer(url, Wish({**headers, **given}, self._rules.max_bytes), trail)
-        except Trouble as trouble:
-            trouble.__cause__ = None  # aiohttp's own words may hold the address, and so a key
-            raise as_error(trouble, secrets, trail.url.host or "the server") from trouble
-        names = {name.lower() for name in reply.headers}
-        kept = {name: secrets.hide(", ".join(reply.headers.getall(name))) for name in sorted(names)}
-        return Answer(secrets.hide_url(reply.url), reply.status, kept, reply.body)
+            options = RequestOptions({**headers, **_checked_headers(request)}, self._rules.max_bytes)
+            reply = await self._transport.get(parse_url(request.url).extend_query(request.params), options)
+        except RequestFailed as failure:
+            failure.__cause__ = None  # aiohttp's own words may hold the address, and so a key
+            raise _as_error(failure, secrets) from failure
+        names = sorted({name.lower() for name in reply.headers})
+        answered = {name: secrets.hide(", ".join(reply.headers.getall(name))) for name in names}
+        return Answer(secrets.hide_url(reply.url), reply.status, answered, reply.body)
 
     async def fetch(self, url: str) -> Fetched:
-        """A picture's bytes, or the reason why there are none: a server's trouble is data."""
-        trail = Trail(URL())
+        """Return a picture's bytes, or the reason why there are none: a server's trouble is data."""
+        headers = {"Accept": _PICTURES, "Accept-Encoding": "identity"}
         try:
-            asked = parse(url)
-            wish = Wish({"Accept": _PICTURES, "Accept-Encoding": "identity"}, self._rules.max_bytes, picture=True)
-            reply = await self._journeys.answer(asked, wish, trail)
-            _check_picture(reply)
-        except Trouble as trouble:
-            return _fetched(url, trail, trouble)
-        return _fetched(url, trail, data=reply.body)
-
-    async def _note_sent(self, _: aiohttp.ClientSession, context: SimpleNamespace, __: Any) -> None:
-        self._journeys.hosts.sent(context.trace_request_ctx["host"])
-
-
-def _given(request: Request) -> dict[str, str]:
-    """The headers of a question; a key that was copied with a line break at its end is forgiven."""
-    given = {name: value.strip() for name, value in request.headers.items()}
-    if any(ord(sign) < 32 or ord(sign) == 127 for pair in given.items() for sign in "".join(pair)):
-        raise Trouble("bad_url", "a header holds a line break or another control character")
-    return given
-
-
-def _check_picture(reply: Reply) -> None:
-    """Nothing; the answer holds bytes that may be a picture."""
-    if not reply.good:
-        raise Trouble(f"http_{reply.status}", f"{reply.url.host} answers {reply.status}", passing=reply.status >= 500)
-    if not reply.body:
-        raise Trouble("empty", "an answer of no bytes")
-    found = sniff(reply.body, reply.content_type)
-    if not is_picture(found):
-        raise Trouble("not_image", found)
+            options = RequestOptions(headers, self._rules.max_bytes, picture=True)
+            reply = await self._transport.get(parse_url(url), options)
+        except RequestFailed as failure:
+            last = failure.url or URL()
+            return Fetched(
+                url=url,
+                final_url=str(last.with_user(None) if last.user is not None else last),
+                status=failure.status,
+                content_type=failure.content_type,
+                reason=failure.reason,
+                detail=failure.detail,
+                transient=failure.transient,
+                retry_after_s=failure.retry_after_s,
+                elapsed_ms=failure.elapsed_ms,
+                not_asked=failure.not_asked,
+            )
+        head = (url, str(reply.url), reply.status, reply.content_type)
+        media_type = sniff(reply.body, reply.content_type)
+        if not reply.ok:
+            detail = f"{reply.url.host} answers {reply.status}"
+            transient = reply.status >= 500
+            return Fetched(*head, b"", f"http_{reply.status}", detail, transient, elapsed_ms=reply.elapsed_ms)
+        if not reply.body:
+            return Fetched(*head, b"", "empty", "an answer of no bytes", True, elapsed_ms=reply.elapsed_ms)
+        if not is_picture(media_type):
+            return Fetched(*head, b"", "not_image", media_type, elapsed_ms=reply.elapsed_ms)
+        return Fetched(*head, reply.body, elapsed_ms=reply.elapsed_ms)
 
 
-def _fetched(url: str, trail: Trail, trouble: Trouble | None = None, data: bytes = b"") -> Fetched:
-    final = str(trail.url.with_user(None) if trail.url.user is not None else trail.url)
-    if trouble is None:
-        return Fetched(url, final, trail.status, trail.content_type, data, elapsed_ms=trail.elapsed_ms)
-    status, content_type = trouble.status or trail.status, trouble.content_type or trail.content_type
-    why = (trouble.reason, trouble.detail)
-    return Fetched(
-        url, final, status, content_type, b"", *why, trouble.passing, trouble.retry_after_s, trail.elapsed_ms,
-        trouble.unasked,
-    )  # fmt: skip
+def _checked_headers(request: Request) -> dict[str, str]:
+    """Return the headers of a question; a key that was copied with a line break at its end is forgiven."""
+    headers = {name: value.strip() for name, value in request.headers.items()}
+    if any(ord(character) < 32 or ord(character) == 127 for pair in headers.items() for character in "".join(pair)):
+        raise RequestFailed("bad_url", "a header holds a line break or another control character")
+    return headers
+
+
+class _Secrets:
+    """What must not be written down of one request: the values of its secret parameters and of its headers."""
+
+    def __init__(self, request: Request) -> None:
+        self._names = request.secret_params
+        values = {value for name, value in request.params if name in self._names}
+        for value in request.headers.values():
+            values |= {value.strip(), value.strip().rpartition(" ")[2]}  # "Bearer KEY": the key alone too
+        spellings = {form for value in values for form in (value, quote(value, safe=""), quote_plus(value))}
+        longest_first = sorted((form for form in spellings if len(form) >= _SHORTEST_SECRET), key=len, reverse=True)
+        self._values = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+
+    def hide(self, text: str) -> str:
+        """Return the text with three stars for each secret."""
+        for name in self._names:
+            text = re.sub(rf"([?&;]{re.escape(name)}=)[^&#;\s\">]*", r"\1***", text)
+        return self._values.sub("***", text) if self._values else text
+
+    def hide_url(self, url: URL) -> str:
+        """Return the address without its secret parameters, and without their values elsewhere."""
+        kept = [(name, value) for name, value in url.query.items() if name not in self._names]
+        return self.hide(str(url if len(kept) == len(url.query) else url.with_query(kept)))
+
+
+def _as_error(failure: RequestFailed, secrets: _Secrets) -> FieldguideError:
+    """Return the error that a person or a source is told."""
+    host = (failure.url.host if failure.url is not None else None) or "the server"
+    detail = secrets.hide(failure.detail)
+    message = detail if host in detail else f"{host}: {detail}"
+    match failure.reason:
+        case "stopped":
+            return Stopped(f"{host} was not asked: {failure.detail}", "run the same command again to go on")
+        case "rate_limited":
+            return RateLimited(message, _LATER, failure.retry_after_s)
+        case "blocked":
+            return Blocked(message, "use another source, or try again in a few hours; challenges are never solved")
+        case "robots":
+            return Blocked(message, "use another source, or ask its owner and free the host in fieldguide.toml")
+        case "refused_address":
+            return Blocked(message, f'should this be your own server: [collect.hosts."{host}"] private = true')
+        case "refused_scheme" | "refused_port":
+            return Blocked(message, "give an address that begins with https:// and has no port")
+        case "bad_url":
+            return BadQuery(message, "look at the address and the key: a line break or a blank may stand in them")
+        case "too_large" | "bad_redirect" | "too_many_redirects":
+            return LayoutChanged(message, "this source has changed, or the address is not the one of its interface")
+    return NetworkDown(message, _CONNECTION)

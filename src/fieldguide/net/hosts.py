@@ -1,4 +1,4 @@
-"""Whose turn it is: per host so many requests at once and so far apart, and hosts that are left alone for a while.
+"""Which host may be asked now: so many requests at once and so far apart, and hosts that are left alone for a while.
 
 Knows nothing about HTTP. Times are the running loop's own clock.
 """
@@ -9,9 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
 
-from fieldguide.net.rules import NetRules, Trouble
-
-__all__ = ["Hosts"]
+from fieldguide.net.rules import NetRules, RequestFailed
 
 _JITTER = 0.15  # of the spacing, added to it: never less than what was asked for
 _SLOWEST_S = 30.0  # the longest crawl-delay that is obeyed; a host that asks for more is as good as closed
@@ -29,7 +27,7 @@ class _Host:
 
 
 class Hosts:
-    """The turns of all hosts of one client."""
+    """The limits of all hosts of one client, and where each stands."""
 
     def __init__(self, rules: NetRules, random: Random, stop: asyncio.Event) -> None:
         self._rules = rules
@@ -39,11 +37,11 @@ class Hosts:
         self._hosts: dict[str, _Host] = {}
 
     @asynccontextmanager
-    async def turn(self, name: str) -> AsyncIterator[None]:
-        """Nothing; inside the block a request to the host may run.
+    async def slot(self, name: str) -> AsyncIterator[None]:
+        """Hold one of the host's slots: inside the block a request to it may run.
 
         Raises:
-            Trouble: the host is left alone for now, or nothing new is to be started.
+            RequestFailed: the host is left alone for now, or nothing new is to be started.
         """
         host = self._host(name)
         async with host.slots:
@@ -53,18 +51,18 @@ class Hosts:
                 counted = self._started(host)
             try:
                 yield
-            except Trouble as trouble:
-                if trouble.reason == "dns" and host.next_start == counted:
+            except RequestFailed as failure:
+                if failure.reason == "dns" and host.next_start == counted:
                     host.next_start = 0.0  # nobody was asked, so nobody needs a pause
                 raise
             finally:
                 self._pool.release()
 
     async def pause(self, seconds: float) -> None:
-        """Nothing, after that time.
+        """Wait for that time.
 
         Raises:
-            Trouble: stopped, as soon as that is asked for.
+            RequestFailed: stopped, as soon as that is asked for.
         """
         if seconds > 0 and not self._stop.is_set():
             try:
@@ -72,43 +70,43 @@ class Hosts:
             except TimeoutError:
                 return
         if self._stop.is_set():
-            trouble = Trouble("stopped", "collecting was asked to stop")
-            trouble.unasked = True
-            raise trouble
+            failure = RequestFailed("stopped", "collecting was asked to stop")
+            failure.not_asked = True
+            raise failure
 
     def sent(self, name: str) -> None:
-        """Nothing; the next start is counted from now: the connection took its time, and the request left only now."""
+        """Count the next start from now: the connection took its time, and the request left only now."""
         self._started(self._host(name))
 
     def slow_down(self, name: str, spacing_s: float) -> None:
-        """Nothing; starts at the host are at least that far apart from now on, as its robots.txt asks."""
+        """Space starts at the host at least that far apart from now on, as its robots.txt asks."""
         host = self._host(name)
         host.spacing_s = max(host.spacing_s, min(spacing_s, _SLOWEST_S))
 
     def wait(self, name: str, seconds: float) -> None:
-        """Nothing; nothing is started at the host for that time, as it asked."""
+        """Start nothing at the host for that time, as it asked."""
         host = self._host(name)
         host.next_start = max(host.next_start, _now() + seconds)
 
     def park(self, name: str, seconds: float, reason: str, detail: str) -> None:
-        """Nothing; for that time every turn at the host is refused with this reason."""
+        """Refuse every slot at the host with this reason for that time."""
         host = self._host(name)
         host.parked_until, host.parked = _now() + seconds, (reason, detail)
 
-    def count(self, name: str, trouble: str = "", said: str = "") -> None:
-        """Nothing; after `storm` troubles with no good word between them the host is left alone, for this reason.
+    def count(self, name: str, trouble: str = "", event: str = "") -> None:
+        """Count a trouble with the host; after `storm` of them with no good word between them it is left alone.
 
         After that time a single one more is enough, and any other answer forgives all.
 
         Args:
             name: the host's.
-            trouble: the reason that later turns are refused with; "" where the host did answer.
-            said: what happened, such as "answered 403".
+            trouble: the reason that later slots are refused with; "" where the host did answer.
+            event: what happened, such as "answered 403".
         """
         host = self._host(name)
         host.troubles = host.troubles + 1 if trouble else 0
         if trouble and host.troubles >= self._rules.storm:
-            self.park(name, self._rules.park_s, trouble, f"{name} {said} {host.troubles} times in a row")
+            self.park(name, self._rules.park_s, trouble, f"{name} {event} {host.troubles} times in a row")
 
     def _host(self, name: str) -> _Host:
         name = name.rstrip(".").lower()
@@ -122,18 +120,18 @@ class Hosts:
             left = host.parked_until - _now()
             if left > 0:
                 reason, detail = host.parked
-                trouble = Trouble(
-                    reason, f"{detail}; left alone for now", passing=True, again=False, retry_after_s=left
+                failure = RequestFailed(
+                    reason, f"{detail}; left alone for now", transient=True, retry=False, retry_after_s=left
                 )
-                trouble.unasked = True
-                raise trouble
+                failure.not_asked = True
+                raise failure
             delay = host.next_start - _now()
             await self.pause(delay)
             if delay <= 0:
                 return
 
     def _started(self, host: _Host) -> float:
-        """The earliest moment of the next start, counted from now."""
+        """Return the earliest moment of the next start, counted from now."""
         spacing = host.spacing_s * (1 + _JITTER * self._random.random())
         host.next_start = max(host.next_start, _now() + spacing)
         return host.next_start

@@ -1,15 +1,16 @@
-"""How gently and how far the client goes, and what a fetch comes back with: plain records.
+"""How gently and how far the client goes, what is sent, and what comes back: plain records.
 
 Knows nothing about sockets. The closed list of reasons stands here, in `REASONS`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from multidict import CIMultiDictProxy
+from yarl import URL
 
 from fieldguide.errors import NetworkDown
 from fieldguide.records.candidates import HostLimit
-
-__all__ = ["PASSING", "REASONS", "Fetched", "NetRules", "Stopped", "Trouble", "matches"]
 
 # Why there are no bytes. Beside these: http_<status>, for any status that is not 200 or 203.
 REASONS: Mapping[str, str] = {
@@ -36,8 +37,10 @@ REASONS: Mapping[str, str] = {
     "unreachable": "nobody listens there",
 }
 # Reasons for which another try later may help. blocked and robots: only where nothing was asked.
-PASSING = frozenset({"dns", "empty", "rate_limited", "reset", "stopped", "timeout", "truncated", "unreachable"})
-_AGAIN = frozenset({"dns", "reset", "timeout", "truncated", "unreachable"})
+TRANSIENT = frozenset({"dns", "empty", "rate_limited", "reset", "stopped", "timeout", "truncated", "unreachable"})
+_OK = (200, 203)
+_REDIRECT = (301, 302, 303, 307, 308)
+_RETRY = frozenset({"dns", "reset", "timeout", "truncated", "unreachable"})
 
 
 @dataclass(frozen=True)
@@ -91,15 +94,15 @@ class NetRules:
     challenge_park_s: float = 3600
 
     def limit(self, host: str) -> HostLimit:
-        """How gently a host is asked: its own limit, else that of the longest pattern, else the default."""
+        """Return how gently a host is asked: its own limit, else that of the longest pattern, else the default."""
         host = host.rstrip(".").lower()
         if host in self.hosts:
             return self.hosts[host]
-        found = [pattern for pattern in self.hosts if matches(host, pattern)]
-        return self.hosts[max(found, key=len)] if found else self.default
+        patterns = [pattern for pattern in self.hosts if matches(host, pattern)]
+        return self.hosts[max(patterns, key=len)] if patterns else self.default
 
     def asks_robots(self, host: str) -> bool:
-        """Whether robots.txt counts at a host."""
+        """Return whether robots.txt counts at a host."""
         return self.robots and not any(matches(host, pattern) for pattern in self.robots_exempt)
 
 
@@ -115,11 +118,11 @@ class Fetched:
         data: whole by HTTP's own account where `reason` is ""; else empty. Whether it decodes is for others to say.
         reason: "" or one of `REASONS` or http_<status>.
         detail: a sentence for a person.
-        passing: whether another try later may help.
+        transient: whether another try later may help.
         retry_after_s: how long to wait before, 0 where that is not known.
-        elapsed_ms: of the last try, over all its hops, without waiting for turns.
-        unasked: nobody was asked: the host is being left alone for `retry_after_s`, the person wants to stop, or there
-            is most likely no network: nobody has answered yet.
+        elapsed_ms: of the last try, over all its hops, without waiting for the host.
+        not_asked: nobody was asked: the host is being left alone for `retry_after_s`, the person wants to stop, or
+            there is most likely no network: nobody has answered yet.
     """
 
     url: str
@@ -129,45 +132,101 @@ class Fetched:
     data: bytes = field(default=b"", repr=False)
     reason: str = ""
     detail: str = ""
-    passing: bool = False
+    transient: bool = False
     retry_after_s: float = 0.0
     elapsed_ms: float = 0.0
-    unasked: bool = False
+    not_asked: bool = False
+
+
+@dataclass(frozen=True)
+class RequestOptions:
+    """How an address is asked.
+
+    Attributes:
+        headers: beside User-Agent.
+        max_bytes: largest body, as sent and inflated.
+        truncate: whether a longer one is cut there, not refused.
+        picture: whether only a whole picture's bytes are wanted: opt-outs count, and of refusals only the beginning.
+        robots: whether robots.txt is asked first.
+    """
+
+    headers: Mapping[str, str]
+    max_bytes: int
+    truncate: bool = False
+    picture: bool = False
+    robots: bool = True
+
+    def for_stranger(self) -> "RequestOptions":
+        """Return the options for another server than the first: without the headers that a source gave."""
+        headers = {name: value for name, value in self.headers.items() if name in ("Accept", "Accept-Encoding")}
+        return replace(self, headers=headers)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer; the body of a redirect is not read."""
+
+    url: URL
+    status: int
+    headers: CIMultiDictProxy[str]
+    body: bytes = field(repr=False)
+    elapsed_ms: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether this is what was asked for."""
+        return self.status in _OK
+
+    @property
+    def is_redirect(self) -> bool:
+        """Whether it points elsewhere."""
+        return self.status in _REDIRECT
+
+    @property
+    def content_type(self) -> str:
+        """As the server says it, in lower case, without parameters."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()[:100]
 
 
 class Stopped(NetworkDown):
     """Nothing was asked, because the person wants to stop."""
 
 
-class Trouble(Exception):
+class RequestFailed(Exception):
     """Why one address gave nothing, inside this package: data on its way to a `Fetched`, never seen outside.
 
-    `passing` says whether another try later may help, `again` whether one at once is worth it; `status` and
-    `content_type` are those of the answer that went wrong, where one had begun. `unasked`: as in `Fetched`.
+    Attributes:
+        transient: whether another try later may help.
+        retry: whether one at once is worth it.
+        not_asked: as in `Fetched`.
+        url: the last that was tried; None where none was.
+        status: that of the answer that went wrong, where one had begun; likewise `content_type`.
     """
 
-    unasked = False
+    not_asked = False
+    url: URL | None = None
     status = 0
     content_type = ""
+    elapsed_ms = 0.0
 
     def __init__(
         self,
         reason: str,
         detail: str,
         *,
-        passing: bool | None = None,
-        again: bool | None = None,
+        transient: bool | None = None,
+        retry: bool | None = None,
         retry_after_s: float = 0.0,
     ) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
-        self.passing = reason in PASSING if passing is None else passing
-        self.again = reason in _AGAIN if again is None else again
+        self.transient = reason in TRANSIENT if transient is None else transient
+        self.retry = reason in _RETRY if retry is None else retry
         self.retry_after_s = retry_after_s
 
 
 def matches(host: str, pattern: str) -> bool:
-    """Whether a host name is the pattern or, where that begins with "*.", lies below it."""
+    """Return whether a host name is the pattern or, where that begins with "*.", lies below it."""
     host, pattern = host.rstrip(".").lower(), pattern.lower()
     return host.endswith(pattern[1:]) if pattern.startswith("*.") else host == pattern

@@ -11,8 +11,6 @@ from email.utils import parsedate_to_datetime
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-__all__ = ["challenge", "opted_out", "retry_after", "wall_address"]
-
 Headers = CIMultiDictProxy[str]
 _AGENTS = ("", "*", "fieldguide")
 _OPT_OUTS = frozenset({"noai", "noimageai", "noindex", "noimageindex", "none"})
@@ -22,8 +20,8 @@ _WITH_VALUE = frozenset({"unavailable_after", "max-snippet", "max-image-preview"
 # Openverse says "available in 30 seconds" (Django REST framework) and sends no Retry-After.
 _IN_WORDS = re.compile(rb"\b(?:in|after|wait(?: for)?) (\d{1,9}) ?(second|minute|hour|day)s?\b", re.IGNORECASE)
 _UNIT_S = {b"second": 1, b"minute": 60, b"hour": 3600, b"day": 86_400}
-# In a page of any status: these stand in nothing but the wall itself.
-_WALLS = (
+# In a page of any status: these stand in nothing but the challenge itself.
+_CHALLENGES = (
     ("Imperva", re.compile(rb"_Incapsula_Resource|Incapsula incident ID", re.IGNORECASE)),
     ("Cloudflare", re.compile(rb"_cf_chl_opt|/cdn-cgi/challenge-platform/|challenge-error-text")),
     ("DataDome", re.compile(rb"(geo|ct)\.captcha-delivery\.com")),
@@ -58,7 +56,7 @@ def challenge(headers: Mapping[str, str], body: bytes, refused: bool) -> str:
     if headers.get("x-datadome", "").lower() == "protected":
         return "DataDome"
     head = body[:65_536]
-    for name, pattern in _WALLS:
+    for name, pattern in _CHALLENGES:
         if pattern.search(head):
             return name
     if refused and _CONSENT.search(head):
@@ -112,7 +110,7 @@ def _date(text: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def wall_address(here: URL, there: URL) -> str:
+def challenge_address(here: URL, there: URL) -> str:
     """What a redirect leads to instead of an answer, such as "a consent page"; "" for any other redirect."""
     before, after = here.host or "", there.host or ""
     if after.startswith("consent.") and not before.startswith("consent."):

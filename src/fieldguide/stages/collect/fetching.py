@@ -85,7 +85,7 @@ class Fetcher:
             async with self._gate(key), self._turns:
                 self._check()
                 got = await self._client.fetch(url)
-                if got.unasked:
+                if got.not_asked:
                     return replace(got, data=b"")
                 work = partial(look_at, key, got, self._project, self._limits)
                 self._write_soon(await asyncio.get_running_loop().run_in_executor(self._threads, work))
@@ -184,7 +184,7 @@ def look_at(key: str, got: Fetched, project: Project, limits: Limits) -> Fetch:
     """
     made = partial(Fetch, key, got.url, got.final_url, got.status)
     if got.reason:
-        return made(got.reason, got.detail, got.passing, got.content_type, got.elapsed_ms)
+        return made(got.reason, got.detail, got.transient, got.content_type, got.elapsed_ms)
     try:
         header, prints = look_at_bytes(got.data, limits)
     except BadImage as error:
