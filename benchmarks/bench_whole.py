@@ -32,7 +32,7 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
 from common import describe_machine, family, resident, shared_data
-from fieldguide.checks.duplicates import Seen
+from fieldguide.checks.duplicates import CopyIndex
 from fieldguide.checks.files import take_prints
 from fieldguide.engine import core_count
 from fieldguide.settings import CleanSettings
@@ -67,7 +67,7 @@ def make_class(source: Path, asked: list[tuple[Path, int, int]], side: int) -> N
     """Nothing; the folders of one real class hold their pictures, no two of which look alike."""
     chance = random.Random(source.name)
     clean = CleanSettings()
-    seen = Seen(clean.copy_distance + 2, clean.alike)
+    seen = CopyIndex(clean.copy_distance + 2, clean.alike)
     real = []
     for path in sorted(source.iterdir()):
         image = Image.open(path).convert("RGB")

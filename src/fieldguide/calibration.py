@@ -8,22 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Familiarity", "accept_threshold", "fit_familiarity", "fit_temperature", "log_losses", "softmax"]
-
 _GOLDEN = (np.sqrt(5.0) - 1) / 2
 
 
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probabilities, (n, classes), rows summing to 1, of (n, classes) logits."""
+    """Return probabilities, (n, classes), rows summing to 1, of (n, classes) logits."""
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
 
 def log_losses(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Each picture's cross-entropy, nats, against its true class, smoothed by one imagined mistake among all.
+    """Return each picture's cross-entropy, nats, against its true class, smoothed by one imagined mistake among all.
 
-    Without it, pictures that are all told apart would ask for endless sureness (Platt, "Probabilistic outputs for
-    support vector machines", 1999, uses the same targets, (n + 1) / (n + 2)).
+    Without it, a perfect separation would ask for infinite confidence (Platt, "Probabilistic outputs for support
+    vector machines", 1999, uses the same targets, (n + 1) / (n + 2)).
     """
     top = logits.max(axis=1, keepdims=True)
     total = np.log(np.exp(logits - top).sum(axis=1)) + top[:, 0]
@@ -33,7 +31,7 @@ def log_losses(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArra
 
 
 def fit_temperature(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """The temperature in 0.05..20 that makes held-out logits most likely.
+    """Return the temperature in 0.05..20 that makes held-out logits most likely.
 
     Guo et al., "On Calibration of Modern Neural Networks", ICML 2017; golden-section search over its logarithm.
 
@@ -53,10 +51,10 @@ def fit_temperature(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> f
 
 @dataclass(frozen=True)
 class Familiarity:
-    """How near a picture is to what was learnt: the cosine to the nearest class mean, less 1.
+    """How near a picture is to those trained on: the cosine to the nearest class mean, less 1.
 
-    It has nothing to fit but the means, so pictures that were learnt are hardly more familiar than others of their
-    class, and few are enough. On roots of features the cosine is Bhattacharyya's coefficient (1943).
+    Only the means are fitted, so training pictures are hardly more familiar than others of their class, and few are
+    enough. On square roots of features the cosine is Bhattacharyya's coefficient (1943).
 
     Attributes:
         means: (classes, d) class means of length 1.
@@ -65,17 +63,17 @@ class Familiarity:
     means: NDArray[np.float64]
 
     def score(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        """(n,) values from -2 to 0, higher is more familiar, for (n, d) roots of features."""
+        """Return (n,) values from -2 to 0, higher is more familiar, for (n, d) square roots of features."""
         lengths = np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
         return np.asarray((rows / lengths @ self.means.T).max(axis=1) - 1.0)
 
 
 def fit_familiarity(rows: NDArray[np.float32], labels: NDArray[np.int64]) -> Familiarity:
-    """What familiarity is measured with, from (n, d) roots of features and (n,) classes."""
-    means = np.stack([rows[labels == one].mean(axis=0, dtype=np.float64) for one in np.unique(labels)])
+    """Fit the class means to (n, d) square roots of features and (n,) labels."""
+    means = np.stack([rows[labels == label].mean(axis=0, dtype=np.float64) for label in np.unique(labels)])
     return Familiarity(means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12))
 
 
 def accept_threshold(scores: NDArray[np.float64], true_accept: float) -> float:
-    """The familiarity above which the wanted share (0..1) of these known pictures lies."""
+    """Return the familiarity above which a share `true_accept`, 0..1, of these known pictures lies."""
     return float(np.quantile(scores, 1.0 - true_accept, method="lower"))

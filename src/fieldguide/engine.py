@@ -1,4 +1,4 @@
-"""Maps a pure function over rows, on the cores of this machine.
+"""Map a pure function over rows, on the cores of this machine.
 
 Knows nothing about what the function does. `map_threads` is for functions that let other threads run and can
 be trusted to return; `map_guarded` is for functions that meet hostile bytes: each call has a limit of time
@@ -25,15 +25,13 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-__all__ = ["Crash", "core_count", "map_guarded", "map_threads"]
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Crash:
-    """A call that did not come back.
+    """A call that did not return.
 
     Attributes:
         reason: `too_slow` past its time, `too_much_memory` past its memory, `crashed` inside C code.
@@ -45,7 +43,7 @@ class Crash:
 
 
 def core_count() -> int:
-    """Cores this process may use, at least 1: its affinity, or less where a control group grants less."""
+    """Return how many cores this process may use, at least 1: its affinity, or less where a control group says so."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(cores, _granted_cores(Path("/sys/fs/cgroup"))))
 
@@ -53,7 +51,7 @@ def core_count() -> int:
 def map_threads(
     function: Callable[[Item], Result], items: Iterable[Item], *, workers: int, ahead: int | None = None
 ) -> Iterator[Result]:
-    """Results in the order of the items, computed by threads.
+    """Yield results in the order of the items, computed by threads.
 
     At most `ahead` items (by default twice the workers) are taken before their results are asked for. Closing
     the iterator drops what has not begun and waits for what has.
@@ -85,10 +83,10 @@ def map_guarded(
     memory_bytes: int = 2_000_000_000,
     chunk: int = 8,
 ) -> Iterator[tuple[int, Result | Crash]]:
-    """Pairs of an item's position and its result, or the `Crash` that it was; in any order.
+    """Yield each item's position with its result, or with the `Crash` that it was, in any order.
 
     The function runs in processes of its own. One call may use `cpu_s` seconds of processor time,
-    3 x `cpu_s` + 5 seconds in all, and `memory_bytes` more than an idle worker; past that, also inside C
+    3 x `cpu_s` + 5 seconds in all, and `memory_bytes` more than an idle worker; past that, even inside C
     code, its process is ended by the system, the call is a `Crash`, and a new process goes on with the rest.
     Closing the iterator, an exception and Ctrl-C end every process before they pass on. A process whose
     parent dies ends by itself after the call it is in.
@@ -125,7 +123,7 @@ def map_guarded(
 
 @dataclass
 class _Job:
-    """What is to be done, and the items that a dead worker left behind."""
+    """The items to do, and those that a dead worker left behind."""
 
     packed: tuple[bytes, float, int]
     items: Iterator[tuple[int, Any]]
@@ -133,7 +131,7 @@ class _Job:
     left: deque[tuple[int, Any]] = field(default_factory=deque)
 
     def next_items(self) -> list[tuple[int, Any]]:
-        """The next items, at most a chunk, those left behind first."""
+        """Return the next items, at most a chunk, those left behind first."""
         taken = [self.left.popleft() for _ in range(min(self.chunk, len(self.left)))]
         return taken or list(islice(self.items, self.chunk))
 
@@ -148,7 +146,7 @@ class _Worker:
     up: bool = False
 
     def end(self) -> None:
-        """Nothing; the process is gone and reaped."""
+        """Kill the process and reap it."""
         self.connection.close()
         self.process.kill()
         self.process.wait()
@@ -158,7 +156,7 @@ _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from fieldgui
 
 
 def _start(packed: tuple[bytes, float, int]) -> _Worker:
-    """A new worker, on its way up."""
+    """Start a worker, without waiting until it is up."""
     ours, theirs = Pipe()
     with theirs:
         paths = json.dumps([path for path in sys.path if isinstance(path, str)])
@@ -172,7 +170,7 @@ def _start(packed: tuple[bytes, float, int]) -> _Worker:
 
 
 def _give_work(job: _Job, crew: list[_Worker], workers: int) -> None:
-    """Nothing; every idle worker has a chunk, new ones are started for more, those with nothing to do end."""
+    """Give every idle worker a chunk, start new ones for more, and end those with nothing to do."""
     idle = [worker for worker in crew if not worker.doing]
     while (idle or len(crew) < workers) and (items := job.next_items()):
         if not idle:
@@ -190,7 +188,7 @@ def _give_work(job: _Job, crew: list[_Worker], workers: int) -> None:
 
 
 def _take(job: _Job, crew: list[_Worker], worker: _Worker) -> Iterator[tuple[int, Any]]:
-    """The answers that a worker has sent, or the crash of the item it was at."""
+    """Yield the answers that a worker has sent, or the crash of the item it was at."""
     try:
         message = worker.connection.recv()
     except (EOFError, OSError):
@@ -203,8 +201,8 @@ def _take(job: _Job, crew: list[_Worker], worker: _Worker) -> Iterator[tuple[int
         job.left.extend(worker.doing)
         yield index, _crash(code)
         return
-    good, result = message
-    if not good:
+    succeeded, result = message
+    if not succeeded:
         raise result
     if not worker.up:
         worker.up = True
@@ -214,13 +212,13 @@ def _take(job: _Job, crew: list[_Worker], worker: _Worker) -> Iterator[tuple[int
 
 
 def _crash(code: int) -> Crash:
-    """What an exit code says; a negative one is the signal that ended the process."""
+    """Explain an exit code; a negative one is the signal that ended the process."""
     if code == -signal.SIGPROF:
         return Crash("too_slow", "stopped at its limit of processor time")
     if code == -signal.SIGALRM:
         return Crash("too_slow", "stopped at its limit of time")
     if code in (-signal.SIGKILL, _OUT_OF_MEMORY):
-        return Crash("too_much_memory", "ended by the system, most likely for want of memory")
+        return Crash("too_much_memory", "ended by the system, most likely because memory ran out")
     name = signal.Signals(-code).name if -code in set(signal.Signals) else f"exit code {code}"
     return Crash("crashed", f"the process ended with {name}")
 
@@ -229,7 +227,7 @@ _OUT_OF_MEMORY = 77
 
 
 def _work() -> None:
-    """Nothing; says that it is up, then answers until the parent closes the pipe."""
+    """Say that this worker is up, then answer until the parent closes the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection: Connection[Any, Any] = Connection(int(sys.argv[2]))
     packed, cpu_s, memory_bytes = connection.recv()
@@ -252,7 +250,7 @@ def _work() -> None:
 
 
 def _answer(pipe: Connection[Any, Any], function: Callable[[Any], Any], item: Any, cpu_s: float) -> None:
-    """Nothing; the result is sent, or what the function raised."""
+    """Send the function's result, or what it raised."""
     # The default action of both signals ends the process, wherever it is; a Python handler would wait for C.
     signal.setitimer(signal.ITIMER_PROF, cpu_s)
     signal.setitimer(signal.ITIMER_REAL, 3 * cpu_s + 5)
@@ -275,7 +273,7 @@ def _answer(pipe: Connection[Any, Any], function: Callable[[Any], Any], item: An
 
 
 def _limit_memory(memory_bytes: int) -> None:
-    """Nothing; the address space may grow by so much and no more."""
+    """Limit how much the address space may grow."""
     import resource
 
     statm = Path("/proc/self/statm")
@@ -288,7 +286,7 @@ _NO_LIMIT = 1_000_000
 
 
 def _granted_cores(root: Path) -> int:
-    """Cores' worth of time that control groups grant, rounded up; large where there is no limit.
+    """Return the cores' worth of time that control groups grant, rounded up; large where there is no limit.
 
     Reads `cpu.max` of this process's group and those above it (Linux, control groups version 2).
     """

@@ -1,7 +1,7 @@
-"""What a licence text means: raw words to an SPDX identifier, and what a policy allows.
+"""What a licence text means, what a policy allows, and whom to credit: the lines of CREDITS.csv.
 
-Knows nothing about sources, pictures or projects. What is not understood is unknown, never open: a text that says
-too little, contradicts itself or limits what it gives gets no identifier. One identifier is not of the SPDX list:
+Knows nothing about sources, projects or guides. What is not understood is unknown, never open: a text that says
+too little, contradicts itself or limits what it grants gets no identifier. One identifier is not of the SPDX list:
 "own", a person's own pictures. A ported licence has the identifier of its family and version; its country stands
 beside it, since the list (https://spdx.org/licenses/) names only some of them.
 """
@@ -123,12 +123,12 @@ _CC_ID = re.compile(r"CC-BY((?:-(?:NC|ND|SA))*)-([0-9]\.[0-9])")
 
 @dataclass(frozen=True)
 class Licence:
-    """Terms as they were given and as they were understood.
+    """The terms of a picture, in the words given and as understood.
 
     Attributes:
         raw: the words of whoever gave them.
         spdx: SPDX identifier, "own", or "" when unknown.
-        url: where the terms can be read: the deed where the licence is known, else the address that was given.
+        url: where the terms can be read: the deed where the licence is known, else the address given.
         jurisdiction: of a ported licence, its country in lower case ("de", "jp"), "igo" or "scotland".
     """
 
@@ -139,42 +139,42 @@ class Licence:
 
 
 class _Reading(NamedTuple):
-    """What a text says: a licence, or with `spdx` "" that rights are kept."""
+    """What a text states: a licence, or with `spdx` "" that all rights are reserved."""
 
     spdx: str
     stated: bool = True
     country: str = ""
 
 
-@lru_cache(maxsize=1024)  # a source says the same few of most of its pictures
+@lru_cache(maxsize=1024)  # a source has the same few licences for most of its pictures
 def read_licence(raw: str, url: str = "") -> Licence:
-    """The licence that a text and the address beside it name; nothing is raised, whatever they say.
+    """Read the licence that a text and the address beside it name; never raises, whatever they contain.
 
     Where the two differ the one that asks for more counts; where neither asks for all that the other does, or
-    either keeps all rights, the licence is unknown. A Creative Commons licence without a version is taken as 4.0.
+    either reserves all rights, the licence is unknown. A Creative Commons licence without a version is taken as 4.0.
     """
-    said, linked = _read(raw), _read(url)
-    found = _both(said, linked) if said and linked and said.spdx != "own" else said or linked
-    if found is None or not found.spdx:
+    stated, linked = _read(raw), _read(url)
+    reading = _both(stated, linked) if stated and linked and stated.spdx != "own" else stated or linked
+    if reading is None or not reading.spdx:
         return Licence(raw, "", web_address(url) or web_address(raw))
-    address = licence_url(found.spdx, found.country) or web_address(url)
-    return Licence(raw, found.spdx, address, found.country)
+    address = licence_url(reading.spdx, reading.country) or web_address(url)
+    return Licence(raw, reading.spdx, address, reading.country)
 
 
 def most_specific(*licences: Licence) -> Licence:
-    """The first licence that says anything, from the most specific (the picture's) to the least (the record's).
+    """Return the first licence that states anything, from the most specific (the picture's) to the least.
 
-    Words that are not understood say something: a picture under terms of its own is not under its record's.
+    Words that are not understood state something: a picture under terms of its own is not under its record's.
     """
-    return next((one for one in licences if not _is_silent(one)), Licence("", "", ""))
+    return next((licence for licence in licences if not _is_silent(licence)), Licence("", "", ""))
 
 
 def allowed(licence: Licence, policy: Policy) -> bool:
-    """Whether a policy lets a picture under this licence in.
+    """Tell whether a policy admits a picture under this licence.
 
-    `commercial` takes all that is known and not NC, `modify` all that is known and not ND, `open` what both take,
-    `any` everything. Free licences made for texts or programs (GFDL, Free Art, OGL, Etalab, MIT, Apache) count as
-    open. A person's own pictures are always let in.
+    `commercial` admits every known licence that is not NC, `modify` every known one that is not ND, `open` what both
+    admit, `any` everything. Free licences made for texts or programs (GFDL, Free Art, OGL, Etalab, MIT, Apache)
+    count as open. A person's own pictures are always admitted.
     """
     if policy == "any":
         return True
@@ -186,7 +186,7 @@ def allowed(licence: Licence, policy: Policy) -> bool:
 
 
 def licence_url(spdx: str, jurisdiction: str = "") -> str:
-    """Where the terms of a known licence can be read, for Creative Commons the deed; "" for others."""
+    """Return where the terms of a known licence can be read, for Creative Commons the deed; "" for others."""
     if spdx in _OTHERS:
         return _OTHERS[spdx][0]
     match = _CC_ID.fullmatch(spdx)
@@ -199,7 +199,7 @@ def licence_url(spdx: str, jurisdiction: str = "") -> str:
 
 
 def licence_name(licence: Licence) -> str:
-    """The licence as a person writes it, such as "CC BY-SA 3.0 DE"; the raw words where it is unknown."""
+    """Return the licence as a person writes it, such as "CC BY-SA 3.0 DE"; the raw words where it is unknown."""
     if licence.spdx == "own":
         return "own picture"
     if licence.spdx == "CC-PDM-1.0":
@@ -213,39 +213,39 @@ def licence_name(licence: Licence) -> str:
 
 
 def _plain(text: str) -> str:
-    """The text in one spelling: NFKC, lower case, plain hyphens and spaces, "license"."""
+    """Return the text in one spelling: NFKC, lower case, plain hyphens and spaces, "license"."""
     folded = unicodedata.normalize("NFKC", text[:_LONGEST]).casefold().replace("licence", "license")
     return " ".join(re.sub(r"[_\u2010-\u2015\u2212]", "-", folded).split()).strip(" .;,:\"'`")
 
 
 def _is_silent(licence: Licence) -> bool:
-    """Whether neither words nor address say anything."""
+    """Tell whether neither words nor address state anything."""
     return not licence.spdx and _plain(licence.raw) in _NOTHING_SAID and not licence.url
 
 
 def _asks(spdx: str) -> frozenset[str] | None:
-    """What a known licence asks for, of by, nc, nd and sa; None for an unknown one."""
+    """Return what a known licence asks for, of by, nc, nd and sa; None for an unknown one."""
     if spdx in _OTHERS:
         return _OTHERS[spdx][1]
     return frozenset(spdx.lower().split("-")[1:-1]) if _CC_ID.fullmatch(spdx) else None
 
 
-def _both(one: _Reading, other: _Reading) -> _Reading:
-    """What two readings of the same terms come to; see `read_licence`."""
-    asks, others = _asks(one.spdx), _asks(other.spdx)
+def _both(first: _Reading, second: _Reading) -> _Reading:
+    """Combine two readings of the same terms; see `read_licence`."""
+    asks, others = _asks(first.spdx), _asks(second.spdx)
     if asks is None or others is None:
         return _Reading("")
     if asks == others:
-        chosen, rest = (other, one) if other.stated else (one, other)
+        chosen, rest = (second, first) if second.stated else (first, second)
         same = chosen.spdx == rest.spdx
         return chosen._replace(country=chosen.country or (rest.country if same else ""))
     if asks > others:
-        return one
-    return other if others > asks else _Reading("")
+        return first
+    return second if others > asks else _Reading("")
 
 
 def _read(text: str) -> _Reading | None:
-    """What a text says; None where it says nothing that is understood."""
+    """Read a text; None where it states nothing that is understood."""
     plain = _plain(text)
     if _RESERVED.search(plain) or plain in _RESERVED_WHOLE:
         return _Reading("")
@@ -255,14 +255,14 @@ def _read(text: str) -> _Reading | None:
 
 
 def _shorten(text: str) -> str:
-    """The text with the long words of Creative Commons made short."""
+    """Shorten the long words of Creative Commons."""
     for pattern, short in _SHORTER:
         text = pattern.sub(short, text)
     return text
 
 
 def _read_whole(plain: str) -> _Reading | None:
-    """The licence where the text is nothing but its name."""
+    """Read a text that is nothing but the name of a licence."""
     short = _NOISE.sub("", _shorten(plain)).strip(" -,")
     for pattern, spdx in _WHOLE:
         match = pattern.fullmatch(short)
@@ -273,29 +273,29 @@ def _read_whole(plain: str) -> _Reading | None:
 
 
 def _read_inside(plain: str) -> _Reading | None:
-    """The licence that a longer text or an address names; of several the one that asks for most."""
+    """Read the licence that a longer text or an address names; of several the one that asks for most."""
     addresses, rest = _take(plain, _ADDRESSES)
     names, rest = _take(_shorten(rest), _INSIDE)
-    found = addresses + names
-    if not found or _LIMITS.search(rest):
+    readings = addresses + names
+    if not readings or _LIMITS.search(rest):
         return None
-    total = found[0]
-    for reading in found[1:]:
+    total = readings[0]
+    for reading in readings[1:]:
         total = _both(total, reading) if total and reading else None
     return total if total and total.spdx else None
 
 
 def _take(text: str, patterns: tuple[tuple[re.Pattern[str], str], ...]) -> tuple[list[_Reading | None], str]:
-    """The licences that patterns find, None for one that there is not, and the text without what they found."""
-    found: list[_Reading | None] = []
+    """Return the licences that patterns match, None for one that does not exist, and the text without them."""
+    readings: list[_Reading | None] = []
     for pattern, spdx in patterns:
-        found += [_Reading(spdx) if spdx else _creative_commons(match) for match in pattern.finditer(text)]
+        readings += [_Reading(spdx) if spdx else _creative_commons(match) for match in pattern.finditer(text)]
         text = pattern.sub(" ", text)
-    return found, text
+    return readings, text
 
 
 def _creative_commons(match: re.Match[str], flickr: bool = False) -> _Reading | None:
-    """The licence of the parts and version found; None where Creative Commons never made it."""
+    """Return the licence of the parts and version matched; None where Creative Commons never made it."""
     parts = set(re.findall(r"nc|nd|sa", match["parts"]))
     version = f"{match['major']}.{match['minor'] or 0}" if match["major"] else ""
     if (version and version not in _VERSIONS) or parts >= {"nd", "sa"}:
@@ -319,9 +319,9 @@ class CreditLine:
     """One origin of one picture, as it is credited.
 
     Attributes:
-        file: the picture's place, relative to the folder that CREDITS.csv is in; "" where it is not there.
-        licence_raw: what the source said of the licence, in its own words; "" where it said nothing.
-        page: an address of the web where a person finds the picture, or "".
+        file: the picture's path relative to the folder of CREDITS.csv; "" where it is not there.
+        licence_raw: the licence in the source's own words; "" where it stated none.
+        page: a web address where a person finds the picture, or "".
         location: where in the source the picture was.
     """
 
@@ -339,18 +339,17 @@ class CreditLine:
 
 
 def credit_lines(sha256: str, file: str, class_name: str, origins: Iterable[Origin]) -> list[CreditLine]:
-    """A line for each origin that says anything of author or terms, those with a known licence and author first.
+    """Return a line for each origin that names an author or terms, those with a known licence and author first.
 
-    Where none does, the first origin has a line all the same: a picture without credits is not left out.
+    Where none does, the first origin still has a line: a picture without credits is not left out.
     """
     lines = [_credit_line(sha256, file, class_name, origin) for origin in origins]
-    speaking = [line for line in lines if line.author or line.licence.raw or line.licence.url]
-    speaking.sort(key=lambda line: (not line.licence.spdx, not line.author, not line.page))
-    return speaking or lines[:1]
+    credited = [line for line in lines if line.author or line.licence.raw or line.licence.url]
+    credited.sort(key=lambda line: (not line.licence.spdx, not line.author, not line.page))
+    return credited or lines[:1]
 
 
 def _credit_line(sha256: str, file: str, class_name: str, origin: Origin) -> CreditLine:
-    """The line of one origin."""
     return CreditLine(
         sha256=sha256,
         file=file,
@@ -367,12 +366,11 @@ def _credit_line(sha256: str, file: str, class_name: str, origin: Origin) -> Cre
 
 
 def credit_table(lines: Iterable[CreditLine]) -> str:
-    """The text of CREDITS.csv; a licence that is not understood is given in its own words."""
+    """Return the text of CREDITS.csv; a licence that is not understood is given in its own words."""
     return write_csv(_CREDIT_COLUMNS, (_credit_cells(line) for line in lines))
 
 
 def _credit_cells(line: CreditLine) -> list[str]:
-    """The row of one line, in the order of the heading."""
     licence = line.licence.spdx or one_line(line.licence.raw) or "unknown"
     return [
         line.sha256, line.file, line.class_name, line.title, line.author, licence, line.licence.url,

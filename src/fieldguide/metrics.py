@@ -1,4 +1,4 @@
-"""Numbers that say how good answers are. Arrays in, numbers out; draws nothing, reads nothing."""
+"""How good answers are, in numbers. Arrays in, numbers out; knows nothing about files or models."""
 
 import math
 from collections.abc import Sequence
@@ -6,23 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "accuracy",
-    "accuracy_difference",
-    "adjust_for_many",
-    "calibration_error",
-    "confusion_matrix",
-    "macro_f1",
-    "mcnemar",
-    "per_class_scores",
-    "wilson_interval",
-]
-
 _Z95 = 1.959963984540054
 
 
 def wilson_interval(right: int, total: int, z: float = _Z95) -> tuple[float, float]:
-    """The interval, low and high in 0..1, that holds the true share with the confidence of `z` (95 %).
+    """Return the interval, low and high in 0..1, that holds the true share with the confidence of `z` (95 %).
 
     Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927). With nothing
     seen, it is (0, 1).
@@ -37,26 +25,26 @@ def wilson_interval(right: int, total: int, z: float = _Z95) -> tuple[float, flo
 
 
 def accuracy(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> tuple[float, float, float]:
-    """The share of right answers, and the low and high end of its 95 % Wilson interval."""
+    """Return the share of right answers, and the low and high end of its 95 % Wilson interval."""
     right = int(np.sum(labels == predicted))
     low, high = wilson_interval(right, len(labels))
     return (right / len(labels) if len(labels) else 0.0), low, high
 
 
 def confusion_matrix(labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
-    """Counts, (classes, classes): row = true class, column = answer."""
+    """Return counts, (classes, classes): row = true class, column = answer."""
     counts = np.zeros((classes, classes), dtype=np.int64)
     np.add.at(counts, (labels, predicted), 1)
     return counts
 
 
 def per_class_scores(confusion: NDArray[np.int64]) -> list[dict[str, float]]:
-    """For each class `precision`, `recall`, `f1` in 0..1 and `support`; 0 where there is nothing to divide by."""
+    """Return each class's `precision`, `recall`, `f1` in 0..1 and `support`; 0 where there is nothing to divide by."""
     hits = np.diag(confusion).astype(float)
     answered, support = confusion.sum(axis=0), confusion.sum(axis=1)
     scores = []
-    for hit, given, true in zip(hits, answered, support, strict=True):
-        precision = hit / given if given else 0.0
+    for hit, predicted, true in zip(hits, answered, support, strict=True):
+        precision = hit / predicted if predicted else 0.0
         recall = hit / true if true else 0.0
         f1 = 2 * precision * recall / (precision + recall) if hit else 0.0
         scores.append({"precision": precision, "recall": recall, "f1": f1, "support": float(true)})
@@ -64,7 +52,7 @@ def per_class_scores(confusion: NDArray[np.int64]) -> list[dict[str, float]]:
 
 
 def macro_f1(labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: int) -> float:
-    """The mean F1, 0..1, of the classes that are among the true ones; 0 where nothing is.
+    """Return the mean F1, 0..1, of the classes that are among the true ones; 0 where there are none.
 
     Args:
         labels: (n,) true classes, 0..classes-1.
@@ -72,20 +60,20 @@ def macro_f1(labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: i
         classes: how many there are.
     """
     scores = per_class_scores(confusion_matrix(labels, predicted, classes))
-    there = [score["f1"] for score in scores if score["support"]]
-    return float(np.mean(there)) if there else 0.0
+    f1 = [score["f1"] for score in scores if score["support"]]
+    return float(np.mean(f1)) if f1 else 0.0
 
 
 def mcnemar(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> float:
-    """How likely, 0..1, answers that are equally good would differ as these do, or more: McNemar's mid-p test.
+    """Return the p-value, 0..1, of McNemar's mid-p test that both models are equally accurate.
 
-    Only pictures that one of the two got right and the other wrong tell anything. Fagerland, Lydersen, Laake, "The
+    Only pictures that one model got right and the other wrong count. Fagerland, Lydersen, Laake, "The
     McNemar test for binary matched-pairs data: mid-p and asymptotic are better than exact conditional", BMC Medical
     Research Methodology 13:91 (2013): the exact two-sided p, less the probability of just what was seen.
 
     Args:
-        right_a: (n,) whether the one answered each picture rightly.
-        right_b: (n,) whether the other did.
+        right_a: (n,) whether model a was right on each picture.
+        right_b: (n,) likewise for model b.
     """
     only_a, only_b = int(np.sum(right_a & ~right_b)), int(np.sum(right_b & ~right_a))
     total, fewer = only_a + only_b, min(only_a, only_b)
@@ -103,15 +91,15 @@ def mcnemar(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> float:
 
 
 def accuracy_difference(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> tuple[float, float, float]:
-    """The accuracy of `a` less that of `b` on the same pictures, -1..1, and its 95 % interval; (0, -1, 1) of none.
+    """Return the accuracy of `a` less that of `b` on the same pictures, -1..1, with its 95 % interval.
 
     Newcombe, "Improved confidence intervals for the difference between binomial proportions based on paired data",
     Statistics in Medicine 17 (1998), method 10: the Wilson intervals of both, squared and added, with what they have
     in common (phi, corrected for continuity) taken off.
 
     Args:
-        right_a: (n,) whether the one answered each picture rightly.
-        right_b: (n,) whether the other did.
+        right_a: (n,) whether model a was right on each picture.
+        right_b: (n,) likewise for model b.
     """
     total = len(right_a)
     if not total:
@@ -122,10 +110,10 @@ def accuracy_difference(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) 
     low_a, high_a = wilson_interval(both + only_a, total)
     low_b, high_b = wilson_interval(both + only_b, total)
     spread = (both + only_a) * (only_b + neither) * (both + only_b) * (only_a + neither)
-    together: float = both * neither - only_a * only_b
-    if together > 0:
-        together = max(together - total / 2, 0)
-    phi = together / math.sqrt(spread) if spread else 0.0
+    covariance: float = both * neither - only_a * only_b
+    if covariance > 0:
+        covariance = max(covariance - total / 2, 0)
+    phi = covariance / math.sqrt(spread) if spread else 0.0
     below, above = share_a - low_a, high_b - share_b
     down = math.sqrt(max(below**2 - 2 * phi * below * above + above**2, 0.0))
     above, below = high_a - share_a, share_b - low_b
@@ -134,21 +122,21 @@ def accuracy_difference(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) 
     return difference, max(-1.0, difference - down), min(1.0, difference + up)
 
 
-def adjust_for_many(chances: Sequence[float]) -> list[float]:
-    """The p of each of several tests, raised so that all of them together are wrong as seldom as one would be.
+def adjust_for_many(p_values: Sequence[float]) -> list[float]:
+    """Adjust the p-values of several tests so that all of them together are wrong as seldom as one would be.
 
     Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6 (1979).
     """
-    adjusted = [0.0] * len(chances)
+    adjusted = [0.0] * len(p_values)
     highest = 0.0
-    for rank, place in enumerate(sorted(range(len(chances)), key=lambda one: chances[one])):
-        highest = max(highest, min(1.0, (len(chances) - rank) * chances[place]))
-        adjusted[place] = highest
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda index: p_values[index])):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = highest
     return adjusted
 
 
 def calibration_error(probs: NDArray[np.float64], labels: NDArray[np.int64], bins: int = 15) -> float:
-    """Expected calibration error in 0..1: how far the first answer's probability is from how often it is right.
+    """Return the expected calibration error, 0..1: how far the top probability is from how often it is right.
 
     Guo et al., "On Calibration of Modern Neural Networks", ICML 2017; equal-width bins.
 
@@ -159,8 +147,8 @@ def calibration_error(probs: NDArray[np.float64], labels: NDArray[np.int64], bin
     """
     if not len(labels):
         return 0.0
-    sure = probs.max(axis=1)
+    confidence = probs.max(axis=1)
     right = probs.argmax(axis=1) == labels
-    place = np.minimum((sure * bins).astype(int), bins - 1)
-    gaps = [abs(float(np.sum(right[place == one]) - np.sum(sure[place == one]))) for one in range(bins)]
+    bin_of = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = [abs(float(np.sum(right[bin_of == index]) - np.sum(confidence[bin_of == index]))) for index in range(bins)]
     return sum(gaps) / len(labels)

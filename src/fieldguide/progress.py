@@ -1,44 +1,42 @@
-"""Where a stage says how far it is. Knows nothing about terminals: whoever shows it brings a `Progress`."""
+"""How a stage reports its progress. Knows nothing about terminals: whoever shows it brings a `Progress`."""
 
 from collections.abc import Mapping
 from typing import Protocol
 
-__all__ = ["Progress", "SilentProgress"]
-
 
 class Progress(Protocol):
-    """Where a stage says how far it is. A stage never prints."""
+    """What a stage reports its progress to. A stage never prints."""
 
     def start(self, what: str, total: int | None) -> None:
-        """Nothing; a new piece of work begins, of `total` steps where that is known."""
+        """Begin a new piece of work of `total` steps; None where the number is not known."""
 
     def say(self, line: str) -> None:
-        """Nothing; the person is told something that stays to be read."""
+        """Tell the person something that stays on the screen."""
 
     def note(self, text: str) -> None:
-        """Nothing; the person sees beside the work at hand how it goes, until the next note or the next work."""
+        """Show a text beside the current work, until the next note or the next work."""
 
     def start_parts(self, what: str, totals: Mapping[str, int]) -> None:
-        """Nothing; work begins that goes on in several parts at once, each with its steps."""
+        """Begin work that runs in several parts at once, each with its number of steps."""
 
     def advance(self, steps: int = 1, part: str = "") -> None:
-        """Nothing; that many more steps are done, of a part where there are parts."""
+        """Count more steps as done, of a part where there are parts."""
 
 
 class SilentProgress:
-    """A `Progress` that tells nobody."""
+    """A `Progress` that shows nothing."""
 
     def start(self, what: str, total: int | None) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def say(self, line: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def note(self, text: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def start_parts(self, what: str, totals: Mapping[str, int]) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def advance(self, steps: int = 1, part: str = "") -> None:
-        """Nothing."""
+        """Do nothing."""

@@ -23,9 +23,8 @@ from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
 from fieldguide.records import AddReport
 from fieldguide.settings import Settings
-from fieldguide.stages.add import Terms, add, archives
-from fieldguide.stages.add.archives import is_archive, read_archive
-from fieldguide.stages.add.folders import place, unwrap
+from fieldguide.stages.add import Terms, add, inputs
+from fieldguide.stages.add.inputs import class_and_split, is_archive, read_archive, wrapping_folder
 
 
 def put(project: Project, path: Path, **terms: str) -> AddReport:
@@ -80,7 +79,7 @@ def test_a_folder_for_each_class(project: Project, pictures: Pictures, tmp_path:
 
 def test_a_licence_is_read_or_refused(project: Project, pictures: Pictures, tmp_path: Path) -> None:
     source = pictures(tmp_path / "source", per_class=1)
-    with pytest.raises(InputUnusable, match="no licence"):
+    with pytest.raises(InputUnusable, match="not a licence"):
         put(project, source, licence="CC-BY-40")
     put(project, source, licence="cc by 4.0")
     with project.catalog() as catalog:
@@ -243,7 +242,7 @@ def test_names_that_are_no_text(project: Project, tmp_path: Path) -> None:
 def test_too_many_bytes_are_not_read(project: Project, pictures: Pictures, tmp_path: Path) -> None:
     project.settings_file.write_text("[images]\nmax_bytes = 1000\n[classes]\ncircle = {}\nsquare = {}\n")
     source = pictures(tmp_path / "source", ["circle"], per_class=1)
-    with pytest.raises(InputUnusable, match=r"too_many_bytes.*1,000 are the most"):
+    with pytest.raises(InputUnusable, match=r"too_many_bytes.*at most 1,000 are allowed"):
         put(project, source)
 
 
@@ -267,8 +266,7 @@ def test_nothing_of_use(project: Project, pictures: Pictures, tmp_path: Path) ->
 def test_a_full_disk_keeps_what_was_taken(
     project: Project, pictures: Pictures, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = pictures(tmp_path / "source", per_class=1)
-    monkeypatch.setattr("fieldguide.stages.add._BATCH", 1)
+    source = pictures(tmp_path / "source", per_class=33)  # the disk fills up after the first batch of 64
     store = Project.store_image
 
     def fill(self: Project, data: bytes, suffix: str) -> str:
@@ -279,20 +277,20 @@ def test_a_full_disk_keeps_what_was_taken(
     monkeypatch.setattr(Project, "store_image", fill)
     with pytest.raises(DiskFull):
         put(project, source)
-    assert labels(project) == {"circle": 1, "square": 1}
+    assert labels(project) == {"circle": 33, "square": 31}
     monkeypatch.undo()
     report = put(project, source)
-    assert (report.taken, report.known) == ({"triangle": 1}, 2)
+    assert (report.taken, report.known) == ({"square": 2, "triangle": 33}, 64)
 
 
 @given(st.lists(st.lists(st.sampled_from(["a", "b", "train", "x"]), min_size=1, max_size=4), max_size=6))
 def test_what_wraps_is_the_beginning_of_everything(paths: list[list[str]]) -> None:
     locations = ["/".join([*folders, f"{number}.jpg"]) for number, folders in enumerate(paths)]
-    prefix = unwrap(locations, ["a"])
+    prefix = wrapping_folder(locations, ["a"])
     assert all(location.startswith(prefix) for location in locations)
     assert not {"a", "train"} & set(prefix.split("/"))
     for location in locations:
-        assert place(location[len(prefix) :], ["a"], "")[0] in {"a", "b", "train", "x", ""}
+        assert class_and_split(location[len(prefix) :], ["a"], "")[0] in {"a", "b", "train", "x", ""}
 
 
 # ---- tables
@@ -477,21 +475,21 @@ def test_an_archive_that_inflates_without_end(project: Project, tmp_path: Path) 
 def test_an_archive_that_says_it_is_huge(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = shapes(2)
     total = sum(len(data) for data in files.values())
-    monkeypatch.setattr(archives, "MAX_TOTAL_BYTES", total - 1)
+    monkeypatch.setattr(inputs, "MAX_TOTAL_BYTES", total - 1)
     for path in (as_zip(tmp_path / "a.zip", files), as_tar(tmp_path / "a.tar", files)):
         with pytest.raises(InputUnusable, match=f"{total:,} bytes"):
             put(project, path)
-    monkeypatch.setattr(archives, "MAX_TOTAL_BYTES", total)
+    monkeypatch.setattr(inputs, "MAX_TOTAL_BYTES", total)
     assert sum(put(project, tmp_path / "a.zip").taken.values()) == 6
 
 
 def test_an_archive_of_too_many_members(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert archives.MAX_MEMBERS == 200_000
-    monkeypatch.setattr(archives, "MAX_MEMBERS", 5)
+    assert inputs.MAX_MEMBERS == 200_000
+    monkeypatch.setattr(inputs, "MAX_MEMBERS", 5)
     for path in (as_zip(tmp_path / "a.zip", shapes(2)), as_tar(tmp_path / "a.tar", shapes(2))):
-        with pytest.raises(InputUnusable, match="holds 6 files; 5 are the most"):
+        with pytest.raises(InputUnusable, match="holds 6 files; at most 5 are allowed"):
             put(project, path)
-    monkeypatch.setattr(archives, "MAX_MEMBERS", 6)
+    monkeypatch.setattr(inputs, "MAX_MEMBERS", 6)
     assert sum(put(project, tmp_path / "a.zip").taken.values()) == 6
 
 

@@ -79,7 +79,7 @@ def test_every_kind_of_trouble_has_its_reason_and_nothing_is_deleted(filled_proj
     assert said["circle/mirror.png"] == f"near_copy: of {states['circle/larger.jpg'].sha256[:12]}"
     assert said["circle/000.jpg"] == said["circle/mirror.png"]
     assert len({states[f"circle/{name}"].group_id for name in ("mirror.png", "000.jpg", "larger.jpg")}) == 1
-    assert "40 pixels; 64 are the least" in said["circle/tiny.png"]
+    assert "40 pixels; at least 64 are needed" in said["circle/tiny.png"]
     assert said["square/other.png"] == said["triangle/001.png"]
     assert "square, triangle" in said["square/other.png"]
     assert said["square/same.jpg"] == "two_labels: the same picture is labelled circle, square"

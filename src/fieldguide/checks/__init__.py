@@ -1,1 +1,1 @@
-"""Checks: each says keep, reject or suspect of an image, with a reason. They meet in the catalogue."""
+"""Checks: each gives an image a verdict (keep, reject or suspect) with a reason. They meet in the catalogue."""

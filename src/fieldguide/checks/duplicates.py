@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from fieldguide.records import Grouping, Verdict
 
-__all__ = ["Fingerprints", "Seen", "find_copies", "group_alike", "judge_copies"]
-
 CHECK = "duplicates"
 _BLOCK = 1024
 
@@ -38,7 +36,7 @@ class Fingerprints:
 
 
 def find_copies(prints: Fingerprints, distance: int, likeness: float) -> list[tuple[int, int]]:
-    """Pairs (i, j), i < j, of near-copies, mirrored ones included, in order.
+    """Find pairs (i, j), i < j, of near-copies, mirrored ones included, in order.
 
     Args:
         prints: what copies are recognised by.
@@ -55,31 +53,31 @@ def find_copies(prints: Fingerprints, distance: int, likeness: float) -> list[tu
     return sorted(pairs)
 
 
-class Seen:
-    """Pictures that come one by one, each to be told whether it is a near-copy of one before."""
+class CopyIndex:
+    """Pictures that arrive one by one; tells whether the next is a near-copy of an earlier one."""
 
     def __init__(self, distance: int, likeness: float) -> None:
-        """Takes what `find_copies` takes."""
+        """Take the thresholds that `find_copies` takes."""
         self._distance = distance
         self._likeness = likeness
         self._hashes = np.zeros(256, dtype=np.uint64)
         self._greys: list[bytes] = []
 
     def add(self, prints: tuple[bytes, bytes, bytes]) -> None:
-        """Nothing; a picture is known by its dHash and grey thumbnail, as `take_prints` gives them."""
+        """Add a picture by its dHash and grey thumbnail, as `take_prints` returns them."""
         if len(self._greys) == len(self._hashes):
             self._hashes = np.concatenate([self._hashes, np.zeros_like(self._hashes)])
         self._hashes[len(self._greys)] = int.from_bytes(prints[0], "big")
         self._greys.append(prints[2])
 
     def has(self, prints: tuple[bytes, bytes, bytes]) -> bool:
-        """Whether the picture, or its mirror image, is a near-copy of one that was added."""
+        """Tell whether the picture, or its mirror image, is a near-copy of one that was added."""
         side = round(len(prints[2]) ** 0.5)
         grey = np.frombuffer(prints[2], dtype=np.uint8).reshape(1, side, side)
         return self._like(prints[0], grey) or self._like(prints[1], grey[:, :, ::-1])
 
     def _like(self, dhash: bytes, grey: NDArray[np.uint8]) -> bool:
-        """Whether one with nearly that hash looks so."""
+        """Tell whether a picture with nearly that hash has nearly that thumbnail."""
         known = self._hashes[: len(self._greys)]
         near = np.flatnonzero(np.bitwise_count(known ^ np.uint64(int.from_bytes(dhash, "big"))) <= self._distance)
         if not near.size:
@@ -90,7 +88,7 @@ class Seen:
 
 
 def _standardised(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Thumbnails as (n, pixels) float32 rows of mean 0 and length 1; flat ones become a row of equal values."""
+    """Return thumbnails as (n, pixels) float32 rows of mean 0 and length 1; flat ones become a row of equal values."""
     rows = grey.reshape(len(grey), grey.shape[1] * grey.shape[2]).astype(np.float32)
     rows -= rows.mean(axis=1, keepdims=True)
     length = np.linalg.norm(rows, axis=1, keepdims=True)
@@ -101,7 +99,7 @@ def _standardised(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
 def _candidates(
     left: NDArray[np.uint64], right: NDArray[np.uint64], distance: int
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Index pairs i < j whose hashes differ in at most `distance` bits, block by block."""
+    """Yield index pairs i < j whose hashes differ in at most `distance` bits, block by block."""
     for start in range(0, len(left), _BLOCK):
         block = left[start : start + _BLOCK, None]
         near = np.bitwise_count(block ^ right[None, start:]) <= distance
@@ -118,10 +116,10 @@ def judge_copies(
     labels: Mapping[str, set[str]],
     areas: Mapping[str, int],
 ) -> list[Verdict]:
-    """A verdict for every image.
+    """Return a verdict for every image.
 
     Of copies with one label the largest is kept. Copies with different labels are all rejected: at most one label
-    is right, and only a person can say which. The same bytes under two labels are judged alike.
+    is right, and only a person can tell which. The same bytes under two labels are judged alike.
 
     Args:
         pairs: near-copies, as indices into `sha256`.
@@ -145,7 +143,7 @@ def judge_copies(
 
 
 def group_alike(pairs: Iterable[tuple[int, int]], sha256: Sequence[str]) -> list[Grouping]:
-    """A group for each image that looks like another: copies, and shots of one scene, which share a split.
+    """Return a group for each image that looks like another: copies, and shots of one scene, which share a split.
 
     Args:
         pairs: images that look alike, as indices into `sha256`.
@@ -163,13 +161,13 @@ def _verdict(name: str, verdict: str, reason: str, score: float) -> Verdict:
 
 
 def _conflict(name: str, members: Sequence[str], labels: Mapping[str, set[str]]) -> Verdict:
-    """The verdict on one of several copies that do not share a label."""
-    said = sorted(set().union(*(labels.get(member, set()) for member in members)))
-    return _verdict(name, "reject", f"two_labels: the same picture is labelled {', '.join(said)}", 1.0)
+    """Reject one of several copies that do not share a label."""
+    names = sorted(set().union(*(labels.get(member, set()) for member in members)))
+    return _verdict(name, "reject", f"two_labels: the same picture is labelled {', '.join(names)}", 1.0)
 
 
 def _families(pairs: Sequence[tuple[int, int]], count: int) -> list[list[int]]:
-    """Connected sets of two or more indices (union-find with path halving)."""
+    """Return connected sets of two or more indices (union-find with path halving)."""
     parent = list(range(count))
 
     def root(index: int) -> int:

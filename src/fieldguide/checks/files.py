@@ -12,15 +12,13 @@ from numpy.typing import NDArray
 from fieldguide.errors import BadImage
 from fieldguide.images import Header, Limits, copy_prints, decode, look
 
-__all__ = ["DECODE_SIDE", "GREY_SIDE", "FileLook", "look_at_bytes", "look_at_file", "take_prints"]
-
 GREY_SIDE = 32
 DECODE_SIDE = 128  # a scaled decode reads every byte of a JPEG, and hashes need no more than this
 
 
 @dataclass(frozen=True)
 class FileLook:
-    """What one file looks like.
+    """The result of looking at one file.
 
     Attributes:
         sha256: its hash.
@@ -42,7 +40,7 @@ class FileLook:
 
 
 def look_at_file(item: tuple[str, str, int], *, limits: Limits, min_side: int) -> FileLook:
-    """What the file looks like; trouble with it is a reason, never an exception.
+    """Decode a file and measure it; trouble with it becomes a reason, never an exception.
 
     Args:
         item: the image's hash, its path, and its shorter side according to the header, pixels.
@@ -60,14 +58,14 @@ def look_at_file(item: tuple[str, str, int], *, limits: Limits, min_side: int) -
     return FileLook(
         sha256,
         "too_small" if small else "",
-        f"its shorter side has {shorter} pixels; {min_side} are the least" if small else "",
+        f"its shorter side has {shorter} pixels; at least {min_side} are needed" if small else "",
         shorter,
         *take_prints(pixels),
     )
 
 
 def take_prints(pixels: NDArray[np.uint8]) -> tuple[bytes, bytes, bytes]:
-    """What copies are recognised by: the dHash, that of the mirror image, the grey thumbnail, as in `FileLook`.
+    """Return what copies are recognised by: dHash, that of the mirror image, grey thumbnail, as in `FileLook`.
 
     Args:
         pixels: (h, w, 3) uint8 RGB.
@@ -77,10 +75,10 @@ def take_prints(pixels: NDArray[np.uint8]) -> tuple[bytes, bytes, bytes]:
 
 
 def look_at_bytes(data: bytes, limits: Limits) -> tuple[Header, tuple[bytes, bytes, bytes]]:
-    """A picture's header and what `take_prints` gives; it is decoded in full.
+    """Decode a picture in full; return its header and what `take_prints` returns.
 
     Raises:
-        BadImage: it is none, or too large, or damaged.
+        BadImage: it is not a picture, is too large, or is damaged.
     """
     header, hashes, grey = look(data, limits, at_least=DECODE_SIDE, side=GREY_SIDE)
     return header, _as_bytes(hashes, grey)

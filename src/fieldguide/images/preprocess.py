@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from fieldguide.images.thumbnails import to_image
 from fieldguide.records import Preprocessing
-
-__all__ = ["decode_size", "prepare", "prepare_image"]
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -21,7 +20,7 @@ DECODE_FACTOR = 2
 
 
 def prepare(pixels: npt.ArrayLike, preprocessing: Preprocessing) -> Pixels:
-    """The square that a backbone sees, (size, size, 3) uint8 RGB, a fresh array.
+    """Fit pixels to the square that a backbone sees, (size, size, 3) uint8 RGB, a fresh array.
 
     - `squash`: the whole picture, resized to the square whatever its aspect.
     - `crop`: the middle square of side `s * size / resize_shorter`, s the shorter side, resized to the
@@ -38,14 +37,11 @@ def prepare(pixels: npt.ArrayLike, preprocessing: Preprocessing) -> Pixels:
     Raises:
         ValueError: the array has another shape or type, or the record asks for what is not defined.
     """
-    array = np.asarray(pixels)
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or not array.size:
-        raise ValueError(f"pixels must be (h, w, 3) uint8, not {array.shape} {array.dtype}")
-    return prepare_image(Image.fromarray(np.ascontiguousarray(array)), preprocessing)
+    return prepare_image(to_image(pixels), preprocessing)
 
 
 def prepare_image(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
-    """As `prepare`, of an upright RGB image of Pillow's.
+    """Fit an upright RGB image of Pillow's to the square, as `prepare` does.
 
     Raises:
         ValueError: the image is not RGB, or the record asks for what is not defined.
@@ -61,7 +57,7 @@ def prepare_image(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
         return np.array(_resize(image, side, side, _middle(image.width, image.height, preprocessing)))
     if preprocessing.fit == "pad":
         longer = max(image.size)
-        width, height = (max(1, (2 * one * side + longer) // (2 * longer)) for one in image.size)
+        width, height = (max(1, (2 * extent * side + longer) // (2 * longer)) for extent in image.size)
         square = np.full((side, side, 3), WHITE, np.uint8)
         left, top = (side - width) // 2, (side - height) // 2
         square[top : top + height, left : left + width] = np.asarray(_resize(image, width, height, whole))
@@ -70,7 +66,7 @@ def prepare_image(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
 
 
 def decode_size(preprocessing: Preprocessing) -> int:
-    """The `at_least` for `images.decode`: how small a JPEG's shorter side may get while it is decoded.
+    """Return the `at_least` for `images.decode`: how small a JPEG's shorter side may get while it is decoded.
 
     Part of the definition: whoever decodes for `prepare` passes it, in training and in serving alike.
     """
@@ -78,7 +74,7 @@ def decode_size(preprocessing: Preprocessing) -> int:
 
 
 def _middle(width: int, height: int, preprocessing: Preprocessing) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom of the middle square, in pixels of the picture."""
+    """Return left, top, right and bottom of the middle square, in pixels of the picture."""
     if preprocessing.resize_shorter < preprocessing.size:
         raise ValueError("resize_shorter must be at least size")
     extent = min(width, height) * preprocessing.size / preprocessing.resize_shorter
@@ -87,7 +83,7 @@ def _middle(width: int, height: int, preprocessing: Preprocessing) -> tuple[floa
 
 
 def _resize(image: Image.Image, width: int, height: int, box: tuple[float, float, float, float]) -> Image.Image:
-    """The box of the picture at (width, height): across, then down.
+    """Resize a box of the picture to (width, height): across, then down.
 
     Two calls of one pass each, because Pillow 13 goes down first where that is faster and older ones do not,
     and the rounding between the passes makes that another picture.

@@ -1,4 +1,4 @@
-"""The catalogue: one SQLite file that knows each image, where it came from and what is thought of it.
+"""The catalogue: one SQLite file that knows each image, where it came from, its verdicts, groups and split.
 
 Knows nothing about pixels, models or the stages; the layout of the file is private to this module. Whoever writes
 holds the project's lock; whoever reads needs none (WAL mode). A commit is on the disk when the call returns.
@@ -14,19 +14,86 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fieldguide.errors import DiskFailed, DiskFull, NoPermission, ProjectBusy, ProjectDamaged, ProjectTooNew
-from fieldguide.project.schema import MIGRATIONS
 from fieldguide.records import Grouping, ImageRow, ImageState, Label, Origin, Verdict
 
 Report = TypeVar("Report")
 
-__all__ = ["MIGRATIONS", "Catalog", "Finished", "Holding"]
 
-# terms that are given later are taken over; what was known is never emptied
+# One step for each form that the tables have had. Steps are only ever added.
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE image (
+        sha256 TEXT PRIMARY KEY, format TEXT NOT NULL, bytes INTEGER NOT NULL, width INTEGER NOT NULL,
+        height INTEGER NOT NULL, mode TEXT NOT NULL, frames INTEGER NOT NULL, added_at TEXT NOT NULL);
+    CREATE TABLE origin (
+        sha256 TEXT NOT NULL REFERENCES image, source TEXT NOT NULL, location TEXT NOT NULL, author TEXT NOT NULL,
+        licence TEXT NOT NULL, licence_url TEXT NOT NULL, given_split TEXT NOT NULL,
+        PRIMARY KEY (sha256, source, location));
+    CREATE TABLE label (
+        sha256 TEXT NOT NULL REFERENCES image, class_name TEXT NOT NULL, by TEXT NOT NULL,
+        PRIMARY KEY (sha256, class_name, by));
+    CREATE TABLE fingerprint (
+        sha256 TEXT PRIMARY KEY REFERENCES image, dhash BLOB NOT NULL, mirror BLOB NOT NULL, grey BLOB NOT NULL);
+    CREATE TABLE verdict (
+        sha256 TEXT NOT NULL REFERENCES image, "check" TEXT NOT NULL, verdict TEXT NOT NULL, reason TEXT NOT NULL,
+        score REAL NOT NULL, settings TEXT NOT NULL, PRIMARY KEY (sha256, "check"));
+    CREATE TABLE grouping (sha256 TEXT PRIMARY KEY REFERENCES image, group_id TEXT NOT NULL, why TEXT NOT NULL);
+    CREATE TABLE split (sha256 TEXT PRIMARY KEY REFERENCES image, split TEXT NOT NULL);
+    CREATE TABLE run (name TEXT PRIMARY KEY, learner TEXT NOT NULL, inputs TEXT NOT NULL, made_at TEXT NOT NULL);
+    CREATE TABLE look (run TEXT NOT NULL REFERENCES run, by TEXT NOT NULL, at TEXT NOT NULL);
+    CREATE TABLE stage (name TEXT PRIMARY KEY, inputs TEXT NOT NULL, report TEXT NOT NULL, at TEXT NOT NULL);
+    CREATE VIEW state AS
+        SELECT image.sha256, image.format,
+            coalesce((SELECT CASE WHEN count(DISTINCT class_name) = 1 THEN min(class_name) ELSE '' END
+                      FROM label WHERE label.sha256 = image.sha256), '') AS class_name,
+            CASE WHEN EXISTS (SELECT 1 FROM verdict v WHERE v.sha256 = image.sha256 AND v.verdict = 'reject')
+                    THEN 'rejected'
+                 WHEN EXISTS (SELECT 1 FROM verdict v WHERE v.sha256 = image.sha256 AND v."check" = 'duplicates')
+                    THEN 'kept'
+                 ELSE 'unchecked' END AS state,
+            coalesce((SELECT group_id FROM grouping g WHERE g.sha256 = image.sha256), image.sha256) AS group_id,
+            coalesce((SELECT split FROM split s WHERE s.sha256 = image.sha256), '') AS split,
+            (SELECT CASE WHEN sum(given_split = 'train') THEN 'train' WHEN sum(given_split = 'val') THEN 'val'
+                         WHEN sum(given_split = 'test') THEN 'test' ELSE '' END
+             FROM origin o WHERE o.sha256 = image.sha256) AS given_split
+        FROM image;
+    """,
+    """
+    ALTER TABLE origin ADD COLUMN title TEXT NOT NULL DEFAULT '';
+    ALTER TABLE origin ADD COLUMN page TEXT NOT NULL DEFAULT '';
+    ALTER TABLE origin ADD COLUMN author_url TEXT NOT NULL DEFAULT '';
+    ALTER TABLE origin ADD COLUMN licence_raw TEXT NOT NULL DEFAULT '';
+    ALTER TABLE origin ADD COLUMN query TEXT NOT NULL DEFAULT '';
+    ALTER TABLE origin ADD COLUMN parent TEXT NOT NULL DEFAULT '';
+    ALTER TABLE origin ADD COLUMN family TEXT NOT NULL DEFAULT '';
+    CREATE TABLE query (
+        id INTEGER PRIMARY KEY, class_name TEXT NOT NULL, source TEXT NOT NULL, text TEXT NOT NULL,
+        options TEXT NOT NULL, parent TEXT NOT NULL, state TEXT NOT NULL, cursor TEXT NOT NULL, pages INTEGER NOT NULL,
+        seen INTEGER NOT NULL, reason TEXT NOT NULL, UNIQUE (class_name, source, text, options, parent));
+    CREATE TABLE page (
+        query_id INTEGER NOT NULL REFERENCES query, number INTEGER NOT NULL, url TEXT NOT NULL, status INTEGER NOT NULL,
+        headers TEXT NOT NULL, body BLOB NOT NULL, skipped TEXT NOT NULL, keys TEXT NOT NULL, fetched_at TEXT NOT NULL,
+        PRIMARY KEY (query_id, number));
+    CREATE TABLE candidate (
+        id INTEGER PRIMARY KEY, query_id INTEGER NOT NULL REFERENCES query, class_name TEXT NOT NULL,
+        url_key TEXT NOT NULL, rank INTEGER NOT NULL, record TEXT NOT NULL, judged TEXT NOT NULL,
+        UNIQUE (class_name, url_key));
+    CREATE INDEX label_class ON label (class_name, sha256);
+    CREATE INDEX candidate_judged ON candidate (class_name, judged);
+    CREATE TABLE fetch (
+        url_key TEXT PRIMARY KEY, url TEXT NOT NULL, final_url TEXT NOT NULL, status INTEGER NOT NULL,
+        reason TEXT NOT NULL, detail TEXT NOT NULL, passing INTEGER NOT NULL, content_type TEXT NOT NULL,
+        elapsed_ms REAL NOT NULL, sha256 TEXT NOT NULL, image TEXT NOT NULL, dhash BLOB NOT NULL, mirror BLOB NOT NULL,
+        grey BLOB NOT NULL, fetched_at TEXT NOT NULL);
+    """,
+)
+
+# terms that are given later are adopted; what was known is never emptied
 _TERMS = ("author", "licence", "licence_url", "title", "page", "author_url", "licence_raw", "query", "parent", "family")
 _UPSERT_ORIGIN = "INSERT INTO origin VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET " + (
     ", ".join(f"{name} = CASE WHEN excluded.{name} = '' THEN {name} ELSE excluded.{name} END" for name in _TERMS)
 )
-_ORIGIN = ", ".join(one.name for one in fields(Origin))
+_ORIGIN = ", ".join(field.name for field in fields(Origin))
 
 
 @dataclass(frozen=True)
@@ -35,7 +102,7 @@ class Finished:
 
     Attributes:
         inputs: the digest of what it was done with.
-        report: what it found.
+        report: its report.
     """
 
     inputs: str
@@ -44,11 +111,11 @@ class Finished:
 
 @dataclass(frozen=True)
 class Holding:
-    """A picture that a class has.
+    """A picture of a class.
 
     Attributes:
-        rejected: whether a verdict speaks against it.
-        prints: dHash, that of the mirror image, grey thumbnail; empty where it was not checked yet.
+        rejected: whether a verdict rejects it.
+        prints: dHash, that of the mirror image, grey thumbnail; empty where it is not checked yet.
         similar: whether it was found by its likeness to another.
     """
 
@@ -63,13 +130,11 @@ class Catalog:
     """The open catalogue of one project; a context manager."""
 
     def __init__(self, path: Path, migrations: Sequence[str] = MIGRATIONS) -> None:
-        """Opens or makes the file, and brings an older one forward after a backup copy.
+        """Open or make the file, and migrate an older one after a backup copy.
 
         Raises:
             ProjectTooNew: its schema is newer than this program's.
-            ProjectDamaged: it is no database, or its pages are damaged.
-            NoPermission: it cannot be read.
-            DiskFull: it cannot be brought forward.
+            ProjectDamaged: it is not a database, or its pages are damaged.
         """
         self.path = path
         with self._translated():
@@ -90,18 +155,14 @@ class Catalog:
         self.close()
 
     def close(self) -> None:
-        """Nothing; the file is closed."""
+        """Close the file."""
         self._db.close()
 
     def _migrate(self, migrations: Sequence[str]) -> None:
-        """Nothing; the schema is the newest.
-
-        Raises:
-            ProjectTooNew: it is newer than that.
-        """
+        """Bring the schema to the newest version."""
         version = self._version()
         if version > len(migrations):
-            message = f"{self.path} has schema {version}; this Fieldguide knows {len(migrations)}"
+            message = f"{self.path} has schema version {version}; this Fieldguide reads up to {len(migrations)}"
             raise ProjectTooNew(message, "install a newer Fieldguide to work on this project")
         if 0 < version < len(migrations):
             with closing(sqlite3.connect(self.path.with_name(f"{self.path.name}.v{version}.bak"))) as copy:
@@ -118,20 +179,12 @@ class Catalog:
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        """Nothing; errors of SQLite inside the block become ours.
-
-        Raises:
-            DiskFull: SQLITE_FULL, or no room for the file beside it that readers and writers share.
-            DiskFailed: any other trouble of the device.
-            NoPermission: the file cannot be opened or written.
-            ProjectDamaged: anything that says the file is not sound.
-            ProjectBusy: another program keeps it locked for over 30 seconds.
-        """
+        """Translate errors of SQLite inside the block into the tree of `errors`."""
         try:
             yield
         except sqlite3.Error as error:
             name = getattr(error, "sqlite_errorname", "")
-            if name in ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_WRITE"):  # a quota or limit is told so
+            if name in ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_WRITE"):  # also a quota or limit
                 hint = "free some space and run the same command again"
                 raise DiskFull(f"no space left while writing {self.path}", hint) from error
             if name.startswith("SQLITE_IOERR"):
@@ -140,25 +193,18 @@ class Catalog:
             if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM")):
                 raise NoPermission(f"cannot write {self.path}", "check the owner and mode of the folder") from error
             if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
-                hint = "put back a backup of catalog.db, or make a new project and add the images/ folder again"
+                hint = "restore a backup of catalog.db, or make a new project and add the images/ folder to it"
                 raise ProjectDamaged(f"{self.path} is damaged: {error}", hint) from error
             if str(error).startswith(("no such table", "no such column")):
-                hint = "put back a backup of catalog.db, or make a new project"
-                raise ProjectDamaged(f"{self.path} is no catalogue of a project: {error}", hint) from error
+                hint = "restore a backup of catalog.db, or make a new project"
+                raise ProjectDamaged(f"{self.path} is not the catalogue of a project: {error}", hint) from error
             if name.startswith("SQLITE_BUSY"):
                 raise ProjectBusy(f"{self.path} is open in another program", "close it there") from error
             raise
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Nothing; what is written in the block is committed together, durably, or not at all.
-
-        Raises:
-            DiskFull: no space.
-            DiskFailed: the device does not read or write.
-            NoPermission: the file cannot be written.
-            ProjectDamaged: the file is not sound.
-        """
+        """Commit what is written in the block together, durably, or not at all."""
         with self._translated():
             if self._db.in_transaction:  # part of a larger one
                 yield
@@ -173,50 +219,49 @@ class Catalog:
             self._db.execute("COMMIT")
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """What a question to the tables gives; only for modules of this package."""
+        """Return the rows of a query; only for modules of this package."""
         with self._translated(), closing(self._db.execute(sql, values)) as cursor:
             return cursor.fetchall()
 
     def write(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Nothing; the statement is run for each row, together; only for modules of this package."""
+        """Run a statement for each row, in one transaction; only for modules of this package."""
         with self.transaction():
             self._db.executemany(sql, rows)
 
     def add_images(self, rows: Iterable[tuple[ImageRow, Origin, Label]], added_at: str) -> None:
-        """Nothing; images, origins and labels are written together; those known already are left as they are."""
+        """Write images, origins and labels together; those known already are left as they are."""
         added = list(rows)
         with self.transaction():  # table by table: a statement for many rows costs a third of one for each
             self._db.executemany(
                 "INSERT OR IGNORE INTO image VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [(one.sha256, one.format, one.bytes, one.width, one.height, one.mode, one.frames, added_at)
-                 for one, _, _ in added],
-            )  # fmt: skip
-            self._db.executemany(_UPSERT_ORIGIN, [tuple(vars(one).values()) for _, one, _ in added])
+                [(*vars(image).values(), added_at) for image, _, _ in added],
+            )
+            self._db.executemany(_UPSERT_ORIGIN, [tuple(vars(origin).values()) for _, origin, _ in added])
             self._db.executemany(
                 "INSERT OR IGNORE INTO label VALUES (?, ?, ?)",
-                [(one.sha256, one.class_name, one.by) for _, _, one in added],
+                [(label.sha256, label.class_name, label.by) for _, _, label in added],
             )
 
     def hashes(self) -> set[str]:
-        """The SHA-256 of every image."""
+        """Return the SHA-256 of every image."""
         return {row[0] for row in self.rows("SELECT sha256 FROM image")}
 
     def images(self) -> dict[str, ImageRow]:
-        """Every image's row by its hash, in the order of the hashes."""
+        """Return every image's row by its hash, in the order of the hashes."""
         sql = "SELECT sha256, format, bytes, width, height, mode, frames FROM image ORDER BY sha256"
         return {row[0]: ImageRow(*row) for row in self.rows(sql)}
 
     def states(self) -> list[ImageState]:
-        """What the catalogue says of each image, in the order of the hashes."""
+        """Return the state of each image, in the order of the hashes."""
         sql = "SELECT sha256, format, class_name, state, group_id, split, given_split FROM state ORDER BY sha256"
         return [ImageState(*row) for row in self.rows(sql)]
 
     def rejected(self) -> list[str]:
-        """The images that are rejected, in the order of the hashes."""
+        """Return the images that are rejected, in the order of the hashes."""
         return [row[0] for row in self.rows("SELECT sha256 FROM state WHERE state = 'rejected' ORDER BY sha256")]
 
     def holdings(self, class_name: str) -> list[Holding]:
-        """What the catalogue holds of one class."""
+        """Return the pictures of one class."""
         sql = """SELECT sha256, format, state = 'rejected', coalesce(dhash, x''), coalesce(mirror, x''),
                         coalesce(grey, x''),
                         EXISTS (SELECT 1 FROM origin WHERE origin.sha256 = state.sha256 AND parent <> '')
@@ -228,46 +273,46 @@ class Catalog:
         ]
 
     def labels(self) -> dict[str, set[str]]:
-        """The class names given to each image."""
-        found: dict[str, set[str]] = {}
+        """Return the class names given to each image."""
+        labels: dict[str, set[str]] = {}
         for sha256, class_name in self.rows("SELECT sha256, class_name FROM label"):
-            found.setdefault(sha256, set()).add(class_name)
-        return found
+            labels.setdefault(sha256, set()).add(class_name)
+        return labels
 
     def origins(self) -> list[Origin]:
-        """Every origin, in the order of the hashes."""
+        """Return every origin, in the order of the hashes."""
         sql = f"SELECT {_ORIGIN} FROM origin ORDER BY sha256, source, location"
         return [Origin(*row) for row in self.rows(sql)]
 
     def count_origins(self, source: str) -> dict[str, int]:
-        """Images of one source by class name."""
+        """Count the images of one source by class name."""
         sql = """SELECT class_name, count(DISTINCT label.sha256) FROM label JOIN origin USING (sha256)
                  WHERE source = ? GROUP BY class_name"""
         return dict(self.rows(sql, (source,)))
 
     def locations(self, source: str) -> set[str]:
-        """Where the images of one source came from."""
+        """Return where the images of one source came from."""
         return {row[0] for row in self.rows("SELECT location FROM origin WHERE source = ?", (source,))}
 
     def set_fingerprints(self, rows: Iterable[tuple[str, bytes, bytes, bytes]]) -> None:
-        """Nothing; for each image its dHash, that of its mirror, and its grey thumbnail."""
+        """Write each image's dHash, that of its mirror image, and its grey thumbnail."""
         self.write("INSERT OR REPLACE INTO fingerprint VALUES (?, ?, ?, ?)", rows)
 
     def fingerprints(self) -> list[tuple[str, bytes, bytes, bytes]]:
-        """Hash, dHash, mirrored dHash and grey thumbnail of each image that has them, in order."""
+        """Return hash, dHash, mirrored dHash and grey thumbnail of each image that has them, in order."""
         rows = self.rows("SELECT sha256, dhash, mirror, grey FROM fingerprint ORDER BY sha256")
         return [(row[0], row[1], row[2], row[3]) for row in rows]
 
     def set_verdicts(self, verdicts: Iterable[Verdict], settings: str) -> None:
-        """Nothing; verdicts replace those of the same check; `settings` says what they were made with."""
+        """Write verdicts in place of those of the same check; `settings` says what they were made with."""
         with self.transaction():
             self._db.executemany(
                 "INSERT OR REPLACE INTO verdict VALUES (?, ?, ?, ?, ?, ?)",
-                [(v.sha256, v.check, v.verdict, v.reason, v.score, settings) for v in verdicts],
+                [(*vars(verdict).values(), settings) for verdict in verdicts],
             )
 
     def replace_copies(self, verdicts: Iterable[Verdict], groups: Iterable[Grouping], settings: str) -> None:
-        """Nothing; all verdicts of the check "duplicates" and all groups are replaced, together."""
+        """Replace all verdicts of the check "duplicates" and all groups, together."""
         with self.transaction():
             self._db.execute("""DELETE FROM verdict WHERE "check" = 'duplicates'""")
             self._db.execute("DELETE FROM grouping")
@@ -280,52 +325,52 @@ class Catalog:
             )
 
     def verdicts(self, check: str) -> dict[str, tuple[Verdict, str]]:
-        """For each image that a check has spoken on, the verdict and the settings it was made with."""
+        """Return a check's verdict on each image, and the settings it was made with."""
         sql = 'SELECT sha256, "check", verdict, reason, score, settings FROM verdict WHERE "check" = ?'
         return {row[0]: (Verdict(*row[:5]), row[5]) for row in self.rows(sql, (check,))}
 
     def replace_splits(self, splits: dict[str, str]) -> None:
-        """Nothing; the split of each image; images not named have none."""
+        """Replace the split of each image; images not named have none."""
         with self.transaction():
             self._db.execute("DELETE FROM split")
             self._db.executemany("INSERT INTO split VALUES (?, ?)", sorted(splits.items()))
 
     def splits(self) -> dict[str, str]:
-        """The split of each image that has one."""
+        """Return the split of each image that has one."""
         return dict(self.rows("SELECT sha256, split FROM split"))
 
     def add_run(self, name: str, learner: str, inputs: str, made_at: str) -> None:
-        """Nothing; a finished training run is known."""
+        """Add a finished training run."""
         with self.transaction():
             self._db.execute("INSERT OR REPLACE INTO run VALUES (?, ?, ?, ?)", (name, learner, inputs, made_at))
 
     def runs(self, inputs: str | None = None) -> list[str]:
-        """The names of finished training runs, the latest first: all, or those made from these inputs."""
+        """Return the names of finished training runs, the latest first: all, or those made from these inputs."""
         rows = self.rows("SELECT name, inputs FROM run ORDER BY made_at DESC, rowid DESC")
         return [name for name, made_from in rows if inputs in (None, made_from)]
 
     def add_look(self, run: str, by: str, at: str) -> None:
-        """Nothing; it is written down that the test split was opened, by which stage, for which run."""
+        """Record that the test split was opened, by which stage, for which run."""
         with self.transaction():
             self._db.execute("INSERT INTO look VALUES (?, ?, ?)", (run, by, at))
 
     def count_looks(self, by: str = "%") -> int:
-        """How often the test split has been opened, by a stage or by all."""
+        """Count how often the test split has been opened, by one stage or by all."""
         return int(self.rows("SELECT count(*) FROM look WHERE by LIKE ?", (by,))[0][0])
 
     def finish(self, stage: str, inputs: str, report: dict[str, Any], at: str) -> None:
-        """Nothing; the stage is done with these inputs. Written last."""
+        """Record that the stage is done with these inputs; written last."""
         with self.transaction():
             row = (stage, inputs, json.dumps(report, ensure_ascii=False), at)
             self._db.execute("INSERT OR REPLACE INTO stage VALUES (?, ?, ?, ?)", row)
 
     def finished(self, stage: str) -> Finished | None:
-        """When and with what a stage was last done; None when never."""
+        """Return what a stage was last done with, and its report; None when it never was."""
         rows = self.rows("SELECT inputs, report FROM stage WHERE name = ?", (stage,))
         return Finished(rows[0][0], json.loads(rows[0][1])) if rows else None
 
     def current(self, stage: str, inputs: str, kind: type[Report]) -> Report | None:
-        """The stage's report where it is done with these inputs; None where it is not, or reported in another form."""
+        """Return the stage's report where it is done with these inputs; None where it is not, or has another form."""
         done = self.finished(stage)
         if done is None or done.inputs != inputs:
             return None
@@ -335,25 +380,26 @@ class Catalog:
             return None
 
     def digest(self, *tables: str) -> str:
-        """A hash of the rows of some tables, the same whatever the order they were written in."""
+        """Hash the rows of some tables, whatever the order they were written in."""
         known = {row[0] for row in self.rows("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")}
         total = hashlib.sha256()
         for table in tables:
             if table not in known:
                 raise KeyError(table)
             columns = [row[1] for row in self.rows(f"PRAGMA table_info({table})")]
-            wanted = ", ".join(f'"{name}"' for name in columns if name not in ("added_at", "at", "made_at", "settings"))
-            for row in self.rows(f"SELECT {wanted} FROM {table} ORDER BY {wanted}"):
+            kept = [name for name in columns if name not in ("added_at", "at", "made_at", "settings")]
+            selected = ", ".join(f'"{name}"' for name in kept)
+            for row in self.rows(f"SELECT {selected} FROM {table} ORDER BY {selected}"):
                 total.update(repr(row).encode())
         return total.hexdigest()
 
 
 def _statements(script: str) -> Iterator[str]:
-    """The statements of a script, one by one, so that they can share a transaction."""
-    said = ""
+    """Yield the statements of a script, one by one, so that they can share a transaction."""
+    statement = ""
     for part in script.split(";"):
-        said += f"{part};"
-        if sqlite3.complete_statement(said):
-            if said.strip(" \n;"):
-                yield said
-            said = ""
+        statement += f"{part};"
+        if sqlite3.complete_statement(statement):
+            if statement.strip(" \n;"):
+                yield statement
+            statement = ""

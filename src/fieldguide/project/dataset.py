@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from fieldguide.errors import NotReady
 from fieldguide.project.catalog import Catalog
 
-__all__ = ["Dataset", "load_copies", "load_dataset"]
-
 
 @dataclass(frozen=True)
 class Dataset:

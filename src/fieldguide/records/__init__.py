@@ -80,7 +80,7 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class ImageRow:
-    """One original, as its header tells it; width and height are those stored, before turning upright."""
+    """One original, as described by its header; width and height are as stored, before turning upright."""
 
     sha256: str
     format: str
@@ -135,7 +135,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one check says of one image."""
+    """The verdict of one check on one image."""
 
     sha256: str
     check: str
@@ -155,10 +155,10 @@ class Grouping:
 
 @dataclass(frozen=True)
 class ImageState:
-    """What the catalogue as a whole says of one image.
+    """The state of one image, over everything in the catalogue.
 
     Attributes:
-        state: `unchecked` until every check has spoken, then `kept` or `rejected`.
+        state: `unchecked` until every check has run, then `kept` or `rejected`.
         class_name: its label; "" when it has none or several.
         group_id: its own hash where it is alone.
         split: "" until split.
@@ -181,8 +181,8 @@ class Prediction:
         path: the file, or "" for bytes.
         class_name: the most probable class, or "" when the guide declines.
         probs: class name to probability, most probable first, summing to 1.
-        familiarity: how near the picture is to what was learnt; at most 0, higher is nearer.
-        declined: the familiarity is under the guide's threshold: "none of these".
+        familiarity: how near the picture is to those trained on; at most 0, higher is nearer.
+        declined: the familiarity is below the guide's threshold: "none of these".
         error: why the picture could not be read, or "".
     """
 

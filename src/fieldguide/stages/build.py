@@ -21,8 +21,6 @@ from fieldguide.project.catalog import Catalog
 from fieldguide.settings import Settings
 from fieldguide.stages import clean, collect, evaluate, publish, split, train
 
-__all__ = ["STAGES", "Stage", "build"]
-
 
 @dataclass(frozen=True)
 class Stage:

@@ -19,8 +19,6 @@ from fieldguide.project.catalog import Catalog
 from fieldguide.records import CleanReport, ImageRow, Verdict
 from fieldguide.settings import Settings
 
-__all__ = ["clean", "inputs"]
-
 _BATCH = 64
 _WIDER = 2
 _PASSING = ("unreadable", "crashed", "too_slow", "too_much_memory")  # trouble of the machine, perhaps not of the file

@@ -15,8 +15,6 @@ from fieldguide.records import CreditsReport, ImageState, Origin
 from fieldguide.settings import Settings
 from fieldguide.text import render
 
-__all__ = ["credits"]
-
 
 def credits(project: Project, settings: Settings, *, progress: Progress) -> CreditsReport:
     """How many kept pictures are credited, and under which licences.

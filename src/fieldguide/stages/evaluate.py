@@ -34,8 +34,6 @@ from fieldguide.records import EvaluateReport
 from fieldguide.settings import Settings
 from fieldguide.text import render
 
-__all__ = ["evaluate", "inputs"]
-
 _THUMBNAIL_SIDE = 260
 Score = tuple[float, float, float]
 

@@ -16,8 +16,6 @@ from fieldguide.progress import Progress
 from fieldguide.records import Prediction
 from fieldguide.text import readable
 
-__all__ = ["predict"]
-
 _BATCH = 16
 
 

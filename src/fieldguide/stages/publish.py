@@ -33,8 +33,6 @@ from fieldguide.records import Origin, PublishReport
 from fieldguide.settings import ClassSettings, Settings
 from fieldguide.text import render
 
-__all__ = ["inputs", "publish"]
-
 _THUMBNAIL_SIDE = 320
 _LEFT_OUT = 12
 _LEAST_AGREEMENT = 0.99

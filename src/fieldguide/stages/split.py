@@ -16,8 +16,6 @@ from fieldguide.project.catalog import Catalog
 from fieldguide.records import ImageState, Origin, SplitReport
 from fieldguide.settings import Settings
 
-__all__ = ["assign", "count_leaks", "inputs", "split"]
-
 _TRUST = ("train", "val", "test")  # a group seen in training can never be tested on: the first one wins
 
 

@@ -12,8 +12,6 @@ from fieldguide.records import StageStatus, StatusReport
 from fieldguide.settings import Settings
 from fieldguide.stages.build import Stage, wanted_stages
 
-__all__ = ["status"]
-
 
 def status(project: Project, settings: Settings) -> StatusReport:
     """Where the project stands.

@@ -1,6 +1,6 @@
-"""The stage that takes pictures from where a person has them: folders, tables, archives.
+"""The stage that adds a person's own pictures: from folders, tables and archives.
 
-Originals are stored by the hash of their bytes and never changed. What is not taken is counted with its reason.
+Originals are stored by the hash of their bytes and never changed. What is refused is counted with its reason.
 Knows nothing about what the pictures show.
 """
 
@@ -10,14 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fieldguide.errors import (
-    BadImage,
-    FieldguideError,
-    InputMissing,
-    InputUnusable,
-    NamesError,
-    translate_os_errors,
-)
+from fieldguide.errors import BadImage, FieldguideError, InputUnusable, NamesError, translate_os_errors
 from fieldguide.images import read_header
 from fieldguide.licences import read_licence
 from fieldguide.names import check_name, match_key
@@ -25,12 +18,8 @@ from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
 from fieldguide.records import AddReport, ImageRow, Label, Origin
 from fieldguide.settings import Settings
-from fieldguide.stages.add.archives import is_archive, read_archive
-from fieldguide.stages.add.folders import Found, read_folder
-from fieldguide.stages.add.tables import is_table, read_table
+from fieldguide.stages.add.inputs import InputFile, read_input
 from fieldguide.text import readable
-
-__all__ = ["Terms", "add"]
 
 _BATCH = 64
 _EXAMPLES = 3
@@ -38,12 +27,12 @@ _EXAMPLES = 3
 
 @dataclass(frozen=True)
 class Terms:
-    """Under what terms pictures are added, and what they show where no folder says so.
+    """The terms under which pictures are added, and what they show where no folder names it.
 
     Attributes:
         class_name: what every picture shows; "" takes the names of folders or files.
         author: who made them.
-        licence: SPDX identifier, or "own" for the person's own pictures; other words need a `licence_url`.
+        licence: SPDX identifier, or "own" for the person's own pictures; anything else needs a `licence_url`.
         licence_url: where the licence can be read.
     """
 
@@ -54,8 +43,8 @@ class Terms:
 
 
 @dataclass
-class _Tally:
-    """Counts while adding."""
+class _Counts:
+    """What has been taken and refused so far."""
 
     taken: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
@@ -64,7 +53,7 @@ class _Tally:
     known: int = 0
 
     def refuse(self, reason: str, example: str) -> None:
-        """Nothing; one more was not taken."""
+        """Count one more file that was not taken, and keep the first few as examples."""
         self.refused[reason] += 1
         if len(self.examples[reason]) < _EXAMPLES:
             self.examples[reason].append(example)
@@ -73,7 +62,7 @@ class _Tally:
 def add(
     project: Project, settings: Settings, path: Path, *, terms: Terms | None = None, progress: Progress
 ) -> AddReport:
-    """What was taken, what was known already, and what was refused and why.
+    """Add pictures; report what was taken, what was known already, and what was refused and why.
 
     Args:
         project: where the originals go.
@@ -87,68 +76,41 @@ def add(
         InputMissing: there is nothing at `path`.
         InputUnusable: nothing there can be a labelled picture, or the licence is not known.
         MissingExtra: a Parquet file without pyarrow.
-        NoPermission: it cannot be read.
-        DiskFull: no space; what was taken before stays.
     """
     terms = terms or Terms()
     if terms.licence and not terms.licence_url and not read_licence(terms.licence).spdx:
-        message = f"{terms.licence!r} is no licence that Fieldguide knows"
-        raise InputUnusable(message, "give an SPDX identifier such as CC-BY-4.0, or: own; or its --licence-url too")
-    tally = _Tally()
-    with translate_os_errors(f"adding {path}"), project.catalog() as catalog, ExitStack() as opened:
-        source, found = _open(path, settings, terms, opened)
+        message = f"{terms.licence!r} is not a licence that Fieldguide knows"
+        raise InputUnusable(message, "give an SPDX identifier such as CC-BY-4.0, or own, or add --licence-url")
+    counts = _Counts()
+    with translate_os_errors(f"adding {path}"), project.catalog() as catalog, ExitStack() as stack:
+        source, files = read_input(path, tuple(settings.classes), terms.class_name, stack)
         used = sorted(set().union(*catalog.labels().values()))
-        taker = _Taker(project, settings, terms, source, tally, catalog.hashes(), used)
-        progress.start(f"adding {readable(path.name or str(path))}", len(found))
-        for first in range(0, len(found), _BATCH):
-            batch = found[first : first + _BATCH]
-            rows = [row for item in batch if (row := taker.take(item)) is not None]
+        adder = _Adder(project, settings, terms, source, counts, catalog.hashes(), used)
+        progress.start(f"adding {readable(path.name or str(path))}", len(files))
+        for first in range(0, len(files), _BATCH):
+            batch = files[first : first + _BATCH]
+            rows = [row for file in batch if (row := adder.add(file)) is not None]
             catalog.add_images(rows, project.now())
             progress.advance(len(batch))
-    examples = {reason: tuple(paths) for reason, paths in tally.examples.items()}
+    examples = {reason: tuple(paths) for reason, paths in counts.examples.items()}
     report = AddReport(
-        readable(str(path)), dict(sorted(tally.taken.items())), tally.known, dict(tally.refused.most_common()),
-        examples, dict(tally.splits),
+        readable(str(path)), dict(sorted(counts.taken.items())), counts.known, dict(counts.refused.most_common()),
+        examples, dict(counts.splits),
     )  # fmt: skip
     if not report.taken and not report.known:
         raise _nothing_taken(path, report)
     return report
 
 
-def _open(path: Path, settings: Settings, terms: Terms, opened: ExitStack) -> tuple[str, list[Found]]:
-    """The kind of source and what it holds.
-
-    Raises:
-        InputMissing: there is nothing at the path.
-        InputUnusable: it is no folder, table or archive, or it is empty.
-        MissingExtra: a Parquet file without pyarrow.
-    """
-    if not path.exists():
-        raise InputMissing(f"there is nothing at {path}", "check the path")
-    names = tuple(settings.classes)
-    if path.is_dir():
-        source, found = "folder", read_folder(path, names, terms.class_name)
-    elif is_table(path):
-        source, found = "table", read_table(path, terms.class_name)
-    elif is_archive(path):
-        source, found = "archive", read_archive(path, names, terms.class_name, opened)
-    else:
-        hint = "give a folder with a folder per class, a .csv or .parquet of path,label, or a .zip or .tar"
-        raise InputUnusable(f"{path} is a file that holds no folders of pictures", hint)
-    if not found:
-        raise InputUnusable(f"{path} holds no files", "give a folder with a folder of pictures for each class")
-    return source, found
-
-
 @dataclass
-class _Taker:
-    """Takes one picture after the other."""
+class _Adder:
+    """Adds one picture after another."""
 
     project: Project
     settings: Settings
     terms: Terms
     source: str
-    tally: _Tally
+    counts: _Counts
     known: set[str]
     used: list[str]
 
@@ -156,97 +118,93 @@ class _Taker:
         self.limits = decode_limits(self.settings)
         self.by_key = {match_key(name): name for name in self.settings.classes or self.used}
 
-    def take(self, found: Found) -> tuple[ImageRow, Origin, Label] | None:
-        """What the catalogue is to know of one picture; None when it was refused.
-
-        Raises:
-            DiskFull: no space.
-            NoPermission: the project cannot be written.
-        """
-        class_name = self._class_name(found)
+    def add(self, file: InputFile) -> tuple[ImageRow, Origin, Label] | None:
+        """Store one picture and return its rows for the catalogue; None when it was refused."""
+        class_name = self._class_name(file)
         if not class_name:
             return None
-        data = self._read(found)
+        data = self._read(file)
         if data is None:
             return None
         try:
             header = read_header(data, self.limits)
         except BadImage as error:
-            self.tally.refuse(error.reason, f"{found.location}: {error.detail}")
+            self.counts.refuse(error.reason, f"{file.location}: {error.detail}")
             return None
         sha256 = self.project.store_image(data, header.format)
         row = ImageRow(sha256, header.format, len(data), header.width, header.height, header.mode, header.frames)
-        origin = self._origin(sha256, found)
-        self._count(sha256, class_name, found)
+        origin = self._origin(sha256, file)
+        self._count(sha256, class_name, file)
         return row, origin, Label(sha256, class_name, "folder")
 
-    def _origin(self, sha256: str, found: Found) -> Origin:
-        """Where the picture came from and under what terms."""
+    def _origin(self, sha256: str, file: InputFile) -> Origin:
+        """Return where the picture came from and under what terms."""
         licence = read_licence(self.terms.licence, self.terms.licence_url)
         return Origin(
             sha256=sha256,
             source=self.source,
-            location=found.location,
+            location=file.location,
             author=self.terms.author,
             licence=licence.spdx,
             licence_url=licence.url,
-            given_split=found.given_split,
+            given_split=file.given_split,
             licence_raw=self.terms.licence,
         )
 
-    def _count(self, sha256: str, class_name: str, found: Found) -> None:
+    def _count(self, sha256: str, class_name: str, file: InputFile) -> None:
         if sha256 in self.known:
-            self.tally.known += 1
+            self.counts.known += 1
             return
         self.known.add(sha256)
-        self.tally.taken[class_name] += 1
-        if found.given_split:
-            self.tally.splits[found.given_split] += 1
+        self.counts.taken[class_name] += 1
+        if file.given_split:
+            self.counts.splits[file.given_split] += 1
 
-    def _class_name(self, found: Found) -> str:
-        """The project's own spelling of the label; "" when it is none of its names."""
-        if not found.label:
-            self.tally.refuse("no_class", f"{found.location}: neither a folder nor the file's name says a class")
+    def _class_name(self, file: InputFile) -> str:
+        """Return the project's own spelling of the label; "" when it is not one of its names."""
+        if not file.label:
+            self.counts.refuse("no_class", f"{file.location}: neither a folder nor the file name says which class")
             return ""
-        name = self.by_key.get(match_key(found.label), "")
+        name = self.by_key.get(match_key(file.label), "")
         if not name and not self.settings.classes:
-            return self._new_name(found)
+            return self._new_name(file)
         if not name:
-            nearest = difflib.get_close_matches(found.label, self.settings.classes, n=1)
+            nearest = difflib.get_close_matches(file.label, self.settings.classes, n=1)
             advice = f"; did you mean {nearest[0]!r}?" if nearest else ""
-            self.tally.refuse("other_class", f"{found.location}: {found.label!r} is not a name of this project{advice}")
+            self.counts.refuse("other_class", f"{file.location}: {file.label!r} is not a name of this project{advice}")
         return name
 
-    def _new_name(self, found: Found) -> str:
-        """The label as a new class name, where the project takes whatever comes; "" when it cannot be one."""
+    def _new_name(self, file: InputFile) -> str:
+        """Return the label as a new class name, where the project accepts any; "" when it cannot be one."""
         try:
-            name = check_name(found.label)
+            name = check_name(file.label)
         except NamesError as error:
-            self.tally.refuse("bad_name", f"{found.location}: {error.message}")
+            self.counts.refuse("bad_name", f"{file.location}: {error.message}")
             return ""
         self.by_key[match_key(name)] = name
         return name
 
-    def _read(self, found: Found) -> bytes | None:
-        """The bytes; None when they cannot be read or are too many."""
+    def _read(self, file: InputFile) -> bytes | None:
+        """Return the bytes; None when they cannot be read or are too many."""
         limit = self.limits.max_bytes
-        if found.size_bytes > limit:
-            self.tally.refuse("too_many_bytes", f"{found.location}: {found.size_bytes:,} bytes; {limit:,} are the most")
+        if file.size_bytes > limit:
+            detail = f"{file.size_bytes:,} bytes; at most {limit:,} are allowed"
+            self.counts.refuse("too_many_bytes", f"{file.location}: {detail}")
             return None
         try:
-            return found.read()
+            return file.read()
         except (OSError, FieldguideError) as error:
-            self.tally.refuse("unreadable", f"{found.location}: {error}")
+            self.counts.refuse("unreadable", f"{file.location}: {error}")
             return None
 
 
 def _nothing_taken(path: Path, report: AddReport) -> InputUnusable:
-    """The error for a source without a single usable picture: its commonest reason, and what to do."""
+    """Return the error for a source without a single usable picture: its commonest reason, and what to do."""
     reason, count = next(iter(report.refused.items()))
     example = report.examples[reason][0]
     hints = {
-        "no_class": "put the pictures into a folder per class, or give --class NAME",
+        "no_class": "put the pictures into one folder per class, or give --class NAME",
         "other_class": "name the folders as in fieldguide.toml, or add their names to [classes] there",
     }
-    hint = hints.get(reason, "give pictures that open elsewhere; [images] in fieldguide.toml says what is taken")
+    hint = hints.get(reason, "check that other programs open them; [images] in fieldguide.toml says what is accepted")
     return InputUnusable(f"no picture of {path} can be used ({count} x {reason}): {example}", hint)

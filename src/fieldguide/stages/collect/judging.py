@@ -6,7 +6,7 @@ with the same pictures as one that was not.
 
 from collections.abc import Mapping, Sequence
 
-from fieldguide.checks.duplicates import Seen
+from fieldguide.checks.duplicates import CopyIndex
 from fieldguide.checks.files import DECODE_SIDE, take_prints
 from fieldguide.errors import BadImage
 from fieldguide.images import decode
@@ -30,7 +30,7 @@ class Judge:
         self._catalog = catalog
         self._ledger = Ledger(catalog)
         self._class_name = class_name
-        self._seen = Seen(settings.clean.copy_distance, settings.clean.copy_likeness)
+        self._seen = CopyIndex(settings.clean.copy_distance, settings.clean.copy_likeness)
         self._known: set[str] = set()
         self._kept: list[tuple[ImageRow, Origin, Label]] = []  # not in the catalogue yet
         self._similar = 0

@@ -29,8 +29,6 @@ from fieldguide.records import Prediction
 from fieldguide.settings import ServeSettings
 from fieldguide.text import render
 
-__all__ = ["make_app"]
-
 _QUEUE = 32
 _STATUS = {"unsupported_format": 415, "not_an_image": 415, "too_many_bytes": 413, "too_many_pixels": 413}
 _MAX_SCANS = 30  # honest progressive JPEGs have up to 14; each scan costs a pass over all pixels

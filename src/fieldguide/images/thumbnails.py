@@ -1,4 +1,4 @@
-"""Small pictures and hashes made from pixels.
+"""Thumbnails and hashes made from pixels.
 
 Knows nothing about files beyond writing a JPEG.
 """
@@ -9,13 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-__all__ = ["copy_prints", "dhash", "grey_thumbnail", "thumbnail_jpeg"]
-
 Pixels = npt.NDArray[np.uint8]
 
 
 def thumbnail_jpeg(pixels: npt.ArrayLike, side: int, quality: int = 85) -> bytes:
-    """A JPEG file whose longer side is at most `side`, never enlarged, and that holds no metadata.
+    """Make a JPEG file whose longer side is at most `side`, never enlarged, without metadata.
 
     Args:
         pixels: (h, w, 3) uint8 RGB.
@@ -25,7 +23,7 @@ def thumbnail_jpeg(pixels: npt.ArrayLike, side: int, quality: int = 85) -> bytes
     Raises:
         ValueError: the array has another shape or type.
     """
-    image = _picture(pixels)
+    image = to_image(pixels)
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     file = io.BytesIO()
     image.save(file, "JPEG", quality=quality, optimize=True)
@@ -33,7 +31,7 @@ def thumbnail_jpeg(pixels: npt.ArrayLike, side: int, quality: int = 85) -> bytes
 
 
 def dhash(pixels: npt.ArrayLike) -> tuple[int, int]:
-    """The 64-bit difference hash of a picture and that of its mirror image, each 0..2**64 - 1.
+    """Return the 64-bit difference hash of a picture and that of its mirror image, each 0..2**64 - 1.
 
     The picture becomes a grey grid of 8 rows and 9 columns (`grey_thumbnail`'s arithmetic). Row by row from
     the top left, most significant bit first, a bit is 1 where a cell is darker than its right neighbour. The
@@ -50,7 +48,7 @@ def dhash(pixels: npt.ArrayLike) -> tuple[int, int]:
 
 
 def grey_thumbnail(pixels: npt.ArrayLike, side: int = 32) -> Pixels:
-    """The picture squashed to (side, side) uint8 grey, to compare two near-copies cell by cell.
+    """Squash a picture to (side, side) uint8 grey, to compare two near-copies cell by cell.
 
     Grey is (19595 R + 38470 G + 7471 B + 32768) >> 16 (ITU-R BT.601); each cell is the mean of the area it
     covers (a box filter, horizontal then vertical).
@@ -66,7 +64,7 @@ def grey_thumbnail(pixels: npt.ArrayLike, side: int = 32) -> Pixels:
 
 
 def copy_prints(pixels: npt.ArrayLike | Image.Image, side: int = 32) -> tuple[tuple[int, int], Pixels]:
-    """What `dhash` and `grey_thumbnail` give, with the picture made grey once for both.
+    """Return what `dhash` and `grey_thumbnail` return, converting to grey once for both.
 
     Args:
         pixels: (h, w, 3) uint8 RGB, or a picture in mode RGB.
@@ -79,8 +77,12 @@ def copy_prints(pixels: npt.ArrayLike | Image.Image, side: int = 32) -> tuple[tu
     return _both_ways(grey), _squashed(grey, side, side)
 
 
-def _picture(pixels: npt.ArrayLike) -> Image.Image:
-    """The array as a picture in mode RGB."""
+def to_image(pixels: npt.ArrayLike) -> Image.Image:
+    """Wrap an array (h, w, 3) uint8 RGB as Pillow's image.
+
+    Raises:
+        ValueError: the array has another shape or type.
+    """
     array = np.asarray(pixels)
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or not array.size:
         raise ValueError(f"pixels must be (h, w, 3) uint8, not {array.shape} {array.dtype}")
@@ -88,24 +90,23 @@ def _picture(pixels: npt.ArrayLike) -> Image.Image:
 
 
 def _grey(pixels: npt.ArrayLike) -> Image.Image:
-    """The picture in mode L."""
-    return _picture(pixels).convert("L")
+    return to_image(pixels).convert("L")
 
 
 def _squashed(grey: Image.Image, width: int, height: int) -> Pixels:
-    """The picture squashed to (height, width) uint8 grey."""
+    """Squash a picture to (height, width) uint8 grey."""
     # One pass per call: which of two Pillow does first depends on its version, and so would the last bit.
     across = grey.resize((width, grey.height), Image.Resampling.BOX)
     return np.asarray(across.resize((width, height), Image.Resampling.BOX))
 
 
 def _both_ways(grey: Image.Image) -> tuple[int, int]:
-    """The hash of a grey picture and that of its mirror image."""
+    """Return the hash of a grey picture and that of its mirror image."""
     grid = _squashed(grey, 9, 8)
     return _bits(grid), _bits(grid[:, ::-1])
 
 
 def _bits(grid: Pixels) -> int:
-    """The bits of "a cell is darker than its right neighbour", most significant first."""
+    """Return the bits of "a cell is darker than its right neighbour", most significant first."""
     darker = grid[:, :-1] < grid[:, 1:]
     return int.from_bytes(np.packbits(darker).tobytes(), "big")
