@@ -273,7 +273,7 @@ def test_a_project_of_a_newer_form(place: Path) -> None:
     with closing(sqlite3.connect(place / "catalog.db")) as database:
         database.execute("PRAGMA user_version = 99")
     for command in ("status", "clean", "build"):
-        check_two_lines(run(command, "-C", place), 3, "schema 99", "newer Fieldguide")
+        check_two_lines(run(command, "-C", place), 3, "schema version 99", "newer Fieldguide")
     with closing(sqlite3.connect(place / "catalog.db")) as database:
         assert database.execute("PRAGMA user_version").fetchone() == (99,)
 

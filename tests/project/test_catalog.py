@@ -179,7 +179,7 @@ def test_an_older_file_is_copied_and_then_brought_forward(file: Path) -> None:
         assert catalog.rows("SELECT sha256, colour FROM image") == [("a", "red")]
     with Catalog(file.with_name(f"catalog.db.v{len(MIGRATIONS)}.bak")) as backup:
         assert backup.hashes() == {"a"}
-    with pytest.raises(ProjectTooNew, match=f"schema {len(newer)}.*knows {len(MIGRATIONS)}"):
+    with pytest.raises(ProjectTooNew, match=f"schema version {len(newer)}.*up to {len(MIGRATIONS)}"):
         Catalog(file)
     with Catalog(file, newer) as catalog:
         assert catalog.hashes() == {"a"}, "a program that is too old changes nothing"

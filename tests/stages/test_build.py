@@ -18,7 +18,7 @@ from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
 from fieldguide.records import Preprocessing
 from fieldguide.stages.add import add
-from fieldguide.stages.build import STAGES, build, wanted_stages
+from fieldguide.stages.build import STAGES, build, stages_of
 from fieldguide.stages.evaluate import evaluate
 from fieldguide.stages.status import status
 from fieldguide.stages.train import train
@@ -173,6 +173,6 @@ def test_training_never_asks_for_a_test_picture(built: Project, monkeypatch: pyt
 
 def test_a_project_without_a_source_has_nothing_to_collect(built: Project) -> None:
     settings = built.settings()
-    assert [stage.name for stage in wanted_stages(settings)] == WALK
+    assert [stage.name for stage in stages_of(settings)] == WALK
     set_key(built.settings_file, "collect", 'sources = ["drawn"]')
-    assert [stage.name for stage in wanted_stages(built.settings())] == ["collect", *WALK]
+    assert [stage.name for stage in stages_of(built.settings())] == ["collect", *WALK]

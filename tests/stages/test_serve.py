@@ -376,7 +376,7 @@ def test_a_server_that_ends_tells_those_it_waits_for_no_longer(built_once: Path)
         held.close()
         assert server.returncode == 0
         assert "Traceback" not in said and "Exception" not in said, said
-        assert answer.startswith(b"HTTP/1.1 503") and b"this server ends" in answer
+        assert answer.startswith(b"HTTP/1.1 503") and b"this server is shutting down" in answer
 
 
 def test_a_second_interrupt_prints_no_traceback(built_once: Path) -> None:

@@ -32,7 +32,7 @@ class Dataset:
     class_names: tuple[str, ...]
 
     def take(self, chosen: Sequence[int] | NDArray[np.intp]) -> "Dataset":
-        """The pictures at these places, in that order."""
+        """Return the pictures at these places, in that order."""
         items = list(self.images.items())
         return Dataset(
             dict(items[index] for index in chosen),
@@ -43,12 +43,12 @@ class Dataset:
         )
 
     def where(self, *splits: str) -> "Dataset":
-        """The pictures of these splits."""
+        """Return the pictures of these splits."""
         return self.take(np.flatnonzero(np.isin(self.splits, splits)))
 
 
 def load_dataset(catalog: Catalog) -> Dataset:
-    """Every kept picture with its class, group and split.
+    """Load every kept picture with its class, group and split.
 
     Raises:
         NotReady: nothing is split yet, or pictures were added since.
@@ -68,7 +68,7 @@ def load_dataset(catalog: Catalog) -> Dataset:
 
 
 def load_copies(catalog: Catalog, class_names: Sequence[str]) -> tuple[dict[str, str], NDArray[np.int64]]:
-    """Near-copies that were rejected only for being copies: hash to format, and their classes.
+    """Load the near-copies that were rejected only for being copies: hash to format, and their classes.
 
     A careless script would have kept them.
     """

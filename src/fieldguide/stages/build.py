@@ -1,14 +1,14 @@
 """The whole walk, in order. This is the file to read first.
 
-    collect    pictures of each name, where a source is chosen    (or by hand: fieldguide add)
-    clean      which are kept, and why the others are not
-    split      train, val and test, so that no copy sits on both sides
-    train      features once, a head chosen by validation
-    evaluate   the test split, opened once; the report
-    publish    the guide, with the proof that it answers as trained
+    collect    find pictures of each name, where a source is set   (or by hand: fieldguide add)
+    clean      decide which pictures are kept, and why the others are not
+    split      divide them into train, val and test, so that no copy sits on both sides
+    train      train a classifier, its choices made by validation
+    evaluate   open the test split, once, and write the report
+    publish    write the guide, with the proof that it answers as trained
 
-Each stage knows what its result was made from and does nothing when that has not changed; so `build` redoes only
-what is out of date, and an interrupted build goes on where it stopped.
+Each stage records what its result was made from and does nothing when that has not changed; so `build` redoes only
+what is out of date, and an interrupted build continues where it stopped.
 """
 
 from collections.abc import Callable
@@ -24,11 +24,11 @@ from fieldguide.stages import clean, collect, evaluate, publish, split, train
 
 @dataclass(frozen=True)
 class Stage:
-    """One step of the walk.
+    """One stage of the walk.
 
     Attributes:
-        name: of the command too.
-        run: the stage's function, `run(project, settings, progress=progress)`, giving its report.
+        name: also that of the command.
+        run: the stage's function, `run(project, settings, progress=progress)`, which returns its report.
         inputs: the digest of everything that its result depends on.
     """
 
@@ -50,24 +50,24 @@ STAGES: tuple[Stage, ...] = (
 def build(
     project: Project, settings: Settings, *, progress: Progress, done: Callable[[str, Any], None]
 ) -> dict[str, Any]:
-    """The report of every stage, by its name.
+    """Run every stage in order; return their reports by name.
 
     Args:
         project: what to build.
         settings: what its fieldguide.toml says.
         progress: told of each stage's work.
-        done: told of each stage's name and report as it ends.
+        done: called with each stage's name and report as it ends.
 
     Raises:
         FieldguideError: whatever a stage raises; the stages before it stay done.
     """
     reports: dict[str, Any] = {}
-    for stage in wanted_stages(settings):
+    for stage in stages_of(settings):
         reports[stage.name] = stage.run(project, settings, progress=progress)
         done(stage.name, reports[stage.name])
     return reports
 
 
-def wanted_stages(settings: Settings) -> tuple[Stage, ...]:
-    """The stages that this project has: without a source there is nothing to collect."""
+def stages_of(settings: Settings) -> tuple[Stage, ...]:
+    """Return the stages that a project has: without a source there is nothing to collect."""
     return STAGES if settings.collect.sources else STAGES[1:]

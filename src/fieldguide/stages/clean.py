@@ -1,4 +1,4 @@
-"""The stage that says of each picture whether it is kept, with a reason. Nothing is ever deleted."""
+"""The stage that decides for each picture whether it is kept, with a reason. Nothing is ever deleted."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -21,34 +21,35 @@ from fieldguide.settings import Settings
 
 _BATCH = 64
 _WIDER = 2
-_PASSING = ("unreadable", "crashed", "too_slow", "too_much_memory")  # trouble of the machine, perhaps not of the file
+# trouble of the machine, perhaps not of the file
+_TEMPORARY = ("unreadable", "crashed", "too_slow", "too_much_memory")
 
 
 def inputs(catalog: Catalog, settings: Settings) -> str:
-    """The digest of everything that this stage's result depends on."""
-    said = f"{settings.clean.model_dump_json()}{settings.images.model_dump_json()}{settings.collect.licences}"
-    said += str(sorted(settings.classes))
+    """Return the digest of everything that this stage's result depends on."""
+    values = f"{settings.clean.model_dump_json()}{settings.images.model_dump_json()}{settings.collect.licences}"
+    values += str(sorted(settings.classes))
     families = sorted(
-        (one.sha256, one.family, one.parent, one.licence) for one in catalog.origins() if one.page or one.query
+        (origin.sha256, origin.family, origin.parent, origin.licence)
+        for origin in catalog.origins()
+        if origin.page or origin.query
     )
-    return hash_text(f"{said}{families}" + catalog.digest("image", "label"))
+    return hash_text(f"{values}{families}" + catalog.digest("image", "label"))
 
 
 def clean(project: Project, settings: Settings, *, progress: Progress) -> CleanReport:
-    """How many pictures are kept per class and rejected per reason.
+    """Check every picture; report how many are kept per class and rejected per reason.
 
     Each file is decoded once, in a process under limits; a second run looks only at what is new. Copies are judged
     over all of them.
 
     Raises:
         NotReady: no picture has been added.
-        DiskFull: no space; the verdicts written before stay.
-        NoPermission: the project cannot be written.
     """
     with project.catalog() as catalog:
-        wanted = inputs(catalog, settings)
-        done = catalog.current("clean", wanted, CleanReport)
-        if done and not _passing(catalog):
+        digest = inputs(catalog, settings)
+        done = catalog.current("clean", digest, CleanReport)
+        if done and not _any_temporary(catalog):
             return done
         images = catalog.images()
         if not images:
@@ -58,33 +59,33 @@ def clean(project: Project, settings: Settings, *, progress: Progress) -> CleanR
         _check_names(settings, catalog)
         _check_licences(settings, catalog)
         report = _report(catalog)
-        catalog.finish("clean", wanted, asdict(report), project.now())
+        catalog.finish("clean", digest, asdict(report), project.now())
     return report
 
 
-def _is_passing(verdict: Verdict) -> bool:
-    """Whether another look may find otherwise."""
-    return verdict.reason.partition(":")[0] in _PASSING
+def _is_temporary(verdict: Verdict) -> bool:
+    """Tell whether another look may end differently."""
+    return verdict.reason.partition(":")[0] in _TEMPORARY
 
 
-def _passing(catalog: Catalog) -> bool:
-    """Whether some file is worth another look though nothing has changed."""
-    return any(_is_passing(verdict) for verdict, _ in catalog.verdicts("files").values())
+def _any_temporary(catalog: Catalog) -> bool:
+    """Tell whether some file is worth another look though nothing has changed."""
+    return any(_is_temporary(verdict) for verdict, _ in catalog.verdicts("files").values())
 
 
 def _check_files(
     project: Project, settings: Settings, catalog: Catalog, images: dict[str, ImageRow], progress: Progress
 ) -> None:
-    """Nothing; every image has a verdict of the check "files", made with the present settings."""
+    """Give every image a verdict of the check "files", made with the present settings."""
     made_with = settings.images.model_dump_json() + str(settings.clean.min_side)
     known = catalog.verdicts("files")
     todo = [
         (row.sha256, str(project.image_path(row.sha256, row.format)), min(row.width, row.height))
         for row in images.values()
-        if row.sha256 not in known or known[row.sha256][1] != made_with or _is_passing(known[row.sha256][0])
+        if row.sha256 not in known or known[row.sha256][1] != made_with or _is_temporary(known[row.sha256][0])
     ]
     look = partial(look_at_file, limits=decode_limits(settings), min_side=settings.clean.min_side)
-    progress.start("looking at files", len(todo))
+    progress.start("checking files", len(todo))
     batch: list[FileLook] = []
     for index, result in map_guarded(look, todo, workers=core_count()):
         if isinstance(result, Crash):
@@ -98,7 +99,7 @@ def _check_files(
 
 
 def _write(catalog: Catalog, looks: Iterable[FileLook], made_with: str) -> None:
-    """Nothing; the fingerprints are written, then the verdicts that make them final."""
+    """Write the fingerprints, then the verdicts that make them final."""
     looks = list(looks)
     catalog.set_fingerprints((look.sha256, look.dhash, look.mirror, look.grey) for look in looks if look.dhash)
     catalog.set_verdicts(
@@ -113,7 +114,7 @@ def _write(catalog: Catalog, looks: Iterable[FileLook], made_with: str) -> None:
 
 
 def _check_copies(settings: Settings, catalog: Catalog, images: dict[str, ImageRow], progress: Progress) -> None:
-    """Nothing; every image that passed the check "files" has a verdict of the check "duplicates"."""
+    """Give every image that passed the check "files" a verdict of the check "duplicates"."""
     progress.start("looking for copies", None)
     passed = {name for name, (verdict, _) in catalog.verdicts("files").items() if verdict.verdict == "keep"}
     rows = [row for row in catalog.fingerprints() if row[0] in passed]
@@ -123,9 +124,9 @@ def _check_copies(settings: Settings, catalog: Catalog, images: dict[str, ImageR
         np.array([int.from_bytes(row[2], "big") for row in rows], dtype=np.uint64),
         np.frombuffer(b"".join(row[3] for row in rows), dtype=np.uint8).reshape(-1, GREY_SIDE, GREY_SIDE),
     )
-    chosen = settings.clean
-    alike = find_copies(prints, chosen.copy_distance + _WIDER, min(chosen.alike, chosen.copy_likeness))
-    pairs = find_copies(prints, chosen.copy_distance, chosen.copy_likeness)
+    limits = settings.clean
+    alike = find_copies(prints, limits.copy_distance + _WIDER, min(limits.alike, limits.copy_likeness))
+    pairs = find_copies(prints, limits.copy_distance, limits.copy_likeness)
     areas = {name: row.width * row.height for name, row in images.items()}
     verdicts = judge_copies(pairs, prints.sha256, catalog.labels(), areas)
     groups = group_alike({*alike, *pairs, *_families(catalog, prints.sha256)}, prints.sha256)
@@ -133,21 +134,21 @@ def _check_copies(settings: Settings, catalog: Catalog, images: dict[str, ImageR
 
 
 def _families(catalog: Catalog, sha256: Sequence[str]) -> set[tuple[int, int]]:
-    """Pairs of images that their source says are of one family, or that were found for their likeness to one."""
+    """Return pairs of images of one family according to their source, or found by their likeness to one."""
     place = {name: index for index, name in enumerate(sha256)}
     members: dict[str, set[int]] = defaultdict(set)
     for origin in catalog.origins():
-        for bond in (origin.family, origin.parent) if origin.sha256 in place else ():
-            members[bond].add(place[origin.sha256])
+        for family in (origin.family, origin.parent) if origin.sha256 in place else ():
+            members[family].add(place[origin.sha256])
     members.pop("", None)
     for origin in catalog.origins():
-        if origin.sha256 in place and origin.location in members:  # the one that others were found similar to
+        if origin.sha256 in place and origin.location in members:  # the picture that others were found similar to
             members[origin.location].add(place[origin.sha256])
-    return {(min(found), other) for found in members.values() for other in found if other != min(found)}
+    return {(min(family), other) for family in members.values() for other in family if other != min(family)}
 
 
 def _check_names(settings: Settings, catalog: Catalog) -> None:
-    """Nothing; pictures whose class is not, or no longer, among the names are rejected."""
+    """Reject the pictures whose class is not, or no longer, among the names."""
     verdicts = []
     for sha256, names in catalog.labels().items():
         other = bool(settings.classes) and not names & set(settings.classes)
@@ -157,32 +158,32 @@ def _check_names(settings: Settings, catalog: Catalog) -> None:
 
 
 def _check_licences(settings: Settings, catalog: Catalog) -> None:
-    """Nothing; pictures that were searched for and are under none of the terms that may come in now are rejected.
+    """Reject the pictures that were searched for and are under no licence that the settings now allow.
 
-    A person's own pictures, added or drawn, are their own affair.
+    A person's own pictures, added or drawn, are not judged.
     """
-    allowing: dict[str, bool] = {}
+    admitted: dict[str, bool] = {}
     for origin in catalog.origins():
         free = not origin.query or allowed(read_licence(origin.licence, origin.licence_url), settings.collect.licences)
-        allowing[origin.sha256] = allowing.get(origin.sha256, False) or free
+        admitted[origin.sha256] = admitted.get(origin.sha256, False) or free
     reason = f"licence: none of its licences is {settings.collect.licences!r}"
     catalog.set_verdicts(
         [
             Verdict(name, "licence", "keep" if free else "reject", "" if free else reason, 0.0)
-            for name, free in allowing.items()
+            for name, free in admitted.items()
         ],
         settings.collect.licences,
     )
 
 
 def _report(catalog: Catalog) -> CleanReport:
-    """The counts that the catalogue now gives."""
+    """Return the counts of the catalogue as it is now."""
     states = catalog.states()
     kept = Counter(state.class_name for state in states if state.state == "kept")
     rejected: Counter[str] = Counter()
     for check in ("files", "duplicates", "names", "licence"):
-        said = (verdict for verdict, _ in catalog.verdicts(check).values() if verdict.verdict == "reject")
-        rejected.update(verdict.reason.partition(":")[0] for verdict in said)
+        verdicts = (verdict for verdict, _ in catalog.verdicts(check).values() if verdict.verdict == "reject")
+        rejected.update(verdict.reason.partition(":")[0] for verdict in verdicts)
     groups = Counter(state.group_id for state in states)
     copies = sum(1 for count in groups.values() if count > 1)
     return CleanReport(dict(sorted(kept.items())), dict(rejected.most_common()), copies)

@@ -1,6 +1,6 @@
-"""The stage that names who made the kept pictures and under which terms: CREDITS.csv and credits.html.
+"""The stage that credits the authors of the kept pictures: CREDITS.csv and credits.html.
 
-Both are written anew each time from the catalogue, so they are never out of date after a run of this.
+Both are written anew each time from the catalogue.
 """
 
 from collections import Counter, defaultdict
@@ -17,12 +17,10 @@ from fieldguide.text import render
 
 
 def credits(project: Project, settings: Settings, *, progress: Progress) -> CreditsReport:
-    """How many kept pictures are credited, and under which licences.
+    """Write the credits; report how many kept pictures are credited, and under which licences.
 
     Raises:
         NotReady: no picture is kept yet.
-        DiskFull: no space; the old files stay.
-        NoPermission: the project cannot be read or written.
     """
     with project.catalog() as catalog:
         kept = [state for state in catalog.states() if state.state == "kept"]
@@ -31,9 +29,9 @@ def credits(project: Project, settings: Settings, *, progress: Progress) -> Cred
         origins: defaultdict[str, list[Origin]] = defaultdict(list)
         for origin in catalog.origins():
             origins[origin.sha256].append(origin)
-    progress.start("naming authors and licences", len(kept))
+    progress.start("listing authors and licences", len(kept))
     credited = []
-    for state in sorted(kept, key=lambda one: (one.class_name, one.sha256)):
+    for state in sorted(kept, key=lambda state: (state.class_name, state.sha256)):
         credited.append(credit_lines(state.sha256, _file(project, state), state.class_name, origins[state.sha256]))
         progress.advance()
     report = _report(project, credited)
@@ -43,20 +41,20 @@ def credits(project: Project, settings: Settings, *, progress: Progress) -> Cred
 
 
 def _file(project: Project, state: ImageState) -> str:
-    """Where the original lies, seen from the project's folder."""
+    """Return the path of the original, relative to the project's folder."""
     return project.image_path(state.sha256, state.format).relative_to(project.root).as_posix()
 
 
 def _report(project: Project, credited: list[list[CreditLine]]) -> CreditsReport:
-    """The counts, by the first line of each picture, which is the best known."""
-    found = Counter(lines[0].licence.spdx for lines in credited)
-    unknown = found.pop("", 0)
-    licences = dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+    """Count the pictures by the first line of each, which is the best known."""
+    counts = Counter(lines[0].licence.spdx for lines in credited)
+    unknown = counts.pop("", 0)
+    licences = dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
     return CreditsReport(str(project.root), len(credited), unknown, licences)
 
 
 def _page(name: str, credited: list[list[CreditLine]], report: CreditsReport) -> dict[str, object]:
-    """What the page shows; addresses in it are of the web, everything else is text."""
+    """Return the values of the page; its links are web addresses, everything else is text."""
     classes = [
         {"name": class_name, "images": [[_shown(line) for line in lines] for lines in images]}
         for class_name, images in groupby(credited, key=lambda lines: lines[0].class_name)
@@ -65,7 +63,7 @@ def _page(name: str, credited: list[list[CreditLine]], report: CreditsReport) ->
 
 
 def _shown(line: CreditLine) -> dict[str, str]:
-    """One credit in the parts that the page links."""
+    """Return one credit in the parts that the page links."""
     return {
         "title": line.title or "Untitled",
         "page": line.page,

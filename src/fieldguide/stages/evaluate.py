@@ -1,7 +1,7 @@
-"""The stage that opens the test split, once for a run, and says honestly how good the answers are.
+"""The stage that opens the test split, once for a run, and reports honestly how accurate the model is.
 
-Beside the test it gives a grouped cross-validation over everything kept, and what a careless script would have
-claimed: shuffled pictures with the near-copies left in.
+Beside the test split it reports a grouped cross-validation over every picture kept, and what a careless script would
+have claimed: shuffled pictures with the near-copies left in.
 """
 
 import base64
@@ -39,41 +39,45 @@ Score = tuple[float, float, float]
 
 
 def inputs(catalog: Catalog, settings: Settings) -> str:
-    """The digest of everything that this stage's result depends on."""
+    """Return the digest of everything that this stage's result depends on."""
     trained = catalog.finished("train")
-    said = [settings.evaluate.model_dump_json(), settings.name, settings.about, repr(trained), catalog.digest("state")]
-    return hash_text(json.dumps(said))
+    values = [
+        settings.evaluate.model_dump_json(),
+        settings.name,
+        settings.about,
+        repr(trained),
+        catalog.digest("state"),
+    ]
+    return hash_text(json.dumps(values))
 
 
 def evaluate(project: Project, settings: Settings, *, progress: Progress) -> EvaluateReport:
-    """The honest number with its interval, and where its report lies.
+    """Measure the last run on the test split; report its accuracy with an interval, and where report.html lies.
 
     Raises:
         NotReady: nothing has been trained, or the pictures have changed since.
         MissingExtra: the extra [train] is not installed.
-        DiskFull: no space.
-        NoPermission: the project cannot be written.
     """
     with project.catalog() as catalog:
-        wanted = inputs(catalog, settings)
-        done = catalog.current("evaluate", wanted, EvaluateReport)
+        digest = inputs(catalog, settings)
+        done = catalog.current("evaluate", digest, EvaluateReport)
         if done and (project.root / done.report).is_file():
             return done
         run = latest_run(catalog, project.runs_folder)
         catalog.add_look(run.name, "evaluate", project.now())
-        exam = _Exam.sit(project, settings, catalog, run, progress)
+        evaluation = _Evaluation.measure(project, settings, catalog, run, progress)
         progress.start("writing the report", None)
-        report, page = exam.report(catalog)
+        report, page = evaluation.report(catalog)
         folder = project.runs_folder / run.name
-        write_text(folder / "metrics.json", json.dumps(exam.numbers(), indent=1, ensure_ascii=False))
+        write_text(folder / "metrics.json", json.dumps(evaluation.scores(), indent=1, ensure_ascii=False))
         write_text(folder / "report.html", page)
-        catalog.finish("evaluate", wanted, asdict(report), project.now())
+        catalog.finish("evaluate", digest, asdict(report), project.now())
     return report
 
 
 @dataclass(frozen=True)
-class _Exam:
-    """The answers that the report is written from."""
+class _Evaluation:
+    """The probabilities that the report is written from."""
 
     project: Project
     settings: Settings
@@ -89,8 +93,10 @@ class _Exam:
     folds: int
 
     @classmethod
-    def sit(cls, project: Project, settings: Settings, catalog: Catalog, run: Run, progress: Progress) -> "_Exam":
-        """The exam with every answer given."""
+    def measure(
+        cls, project: Project, settings: Settings, catalog: Catalog, run: Run, progress: Progress
+    ) -> "_Evaluation":
+        """Compute the probabilities of the test split, and cross-validate where the settings ask for it."""
         data = load_dataset(catalog)
         learner, model = load_model(run)
         pictures = Pictures(project, tuple(data.images.items()), settings, progress)
@@ -100,13 +106,13 @@ class _Exam:
         files = Counter(origin.sha256 for origin in catalog.origins())
         times = [files[name] for name in (*data.images, *copies)]
         extra = sum(times) - len(data.labels)
-        asked = settings.evaluate.cross_validate
-        if asked == "never" or (asked == "auto" and not learner.is_quick):
-            held = test if learner.is_quick else np.flatnonzero(data.splits != "train")  # the others were learnt from
+        choice = settings.evaluate.cross_validate
+        if choice == "never" or (choice == "auto" and not learner.is_quick):
+            held = test if learner.is_quick else np.flatnonzero(data.splits != "train")  # the others were trained on
             return cls(project, settings, run, data, test, probs[test], held, probs[held], None, None, extra, 0)
         progress.start("cross-validating", None)
-        asked_of = hash_text(inputs(catalog, settings) + repr(times))[:16]
-        keep = project.runs_folder / f"unfinished-evaluate-{run.name}" / asked_of
+        key = hash_text(inputs(catalog, settings) + repr(times))[:16]
+        keep = project.runs_folder / f"unfinished-evaluate-{run.name}" / key
         training = replace(TrainingData.of(data, pictures, settings, keep / "grouped"), seed=run.seed)
         folds = group_folds(data.labels, data.groups, settings.evaluate.folds, settings.seed)
         cv_logits = learner.predict_held_out(training, folds, model)
@@ -123,25 +129,25 @@ class _Exam:
         grouped = accuracy(training.labels, cv_logits.argmax(axis=1))
         claimed = accuracy(shuffled.labels, careless.argmax(axis=1))
         everywhere = np.arange(len(probs))
-        given = probs[test], everywhere, cv_probs
-        return cls(project, settings, run, data, test, *given, grouped, claimed, extra, len(folds))
+        answers = probs[test], everywhere, cv_probs
+        return cls(project, settings, run, data, test, *answers, grouped, claimed, extra, len(folds))
 
     @property
     def confusion(self) -> NDArray[np.int64]:
-        """(classes, classes) on the test split."""
+        """Counts on the test split, (classes, classes): row = true class, column = answer."""
         return confusion_matrix(self.data.labels[self.test], self.probs.argmax(axis=1), len(self.run.class_names))
 
     @property
     def cv_confusion(self) -> list[list[int]] | None:
-        """(classes, classes) of the grouped cross-validation; None where there was none."""
+        """Counts of the grouped cross-validation, (classes, classes); None where there was none."""
         if self.grouped is None:
             return None
         answers = self.held_probs.argmax(axis=1)
         counts: list[list[int]] = confusion_matrix(self.data.labels, answers, len(self.run.class_names)).tolist()
         return counts
 
-    def numbers(self) -> dict[str, Any]:
-        """Every figure, for programs."""
+    def scores(self) -> dict[str, Any]:
+        """Return every figure, as in metrics.json."""
         scores = per_class_scores(self.confusion)
         labels, answers = self.data.labels[self.test], self.probs.argmax(axis=1)
         return {
@@ -162,18 +168,18 @@ class _Exam:
         }
 
     def report(self, catalog: Catalog) -> tuple[EvaluateReport, str]:
-        """The stage's report and its page."""
-        numbers = self.numbers()
+        """Return the stage's report and the text of report.html."""
+        numbers = self.scores()
         trained = self.run.report
         made = {
             "learner": " on ".join(filter(None, (self.run.learner, trained["backbone"]))),
-            "picture to square": f"{self.run.preprocessing.fit}, {self.run.preprocessing.size} pixels",
+            "preprocessing": f"{self.run.preprocessing.fit}, {self.run.preprocessing.size} pixels",
             **trained["chosen"],
-            "ways tried": "; ".join(f"{key} {value:.3f}" for key, value in trained["tried"].items()) or "-",
-            "while learning": f"{trained['accuracy'][0]:.3f} by {trained['measured_by']}",
+            "options tried": "; ".join(f"{key} {value:.3f}" for key, value in trained["tried"].items()) or "-",
+            "accuracy in training": f"{trained['accuracy'][0]:.3f} by {trained['measured_by']}",
             "temperature": round(trained["temperature"], 3),
-            "computed by": trained["runtime"],
-            "numbers learnt": f"{trained['parameters']:,}",
+            "runtime": trained["runtime"],
+            "parameters": f"{trained['parameters']:,}",
             "trained on": f"{trained['images']} pictures (train and val)",
             "seed": self.run.seed,
         }
@@ -184,21 +190,21 @@ class _Exam:
         return EvaluateReport(**kept, report=f"runs/{self.run.name}/report.html"), page
 
     def _pictures(self, catalog: Catalog) -> dict[str, Any]:
-        """What the page shows: plots and tables of the run, and wrong answers."""
+        """Return the pictures of the page: plots and tables of the run, and wrong answers."""
         folder = self.project.runs_folder / self.run.name
         plots = {path.stem: base64.b64encode(path.read_bytes()).decode() for path in sorted(folder.glob("*.png"))}
         tables = {
             path.stem: list(csv.DictReader(io.StringIO(path.read_text("utf-8")))) for path in folder.glob("*.csv")
         }
-        shown = {name: tables.get(name, []) for name in ("balance", "features")}
         families = _best_of_each(tables.get("families", []))
-        return {"plots": plots, **shown, "families": families, "mistakes": self._mistakes(catalog)}
+        rows = {"balance": tables.get("balance", []), "features": tables.get("features", []), "families": families}
+        return {"plots": plots, **rows, "mistakes": self._mistakes(catalog)}
 
     def _mistakes(self, catalog: Catalog) -> list[dict[str, Any]]:
-        """The wrong answers on held-out pictures, surest first, with thumbnails."""
+        """Return the wrong answers on held-out pictures, the most confident first, with thumbnails."""
         answers, labels = self.held_probs.argmax(axis=1), self.data.labels[self.held]
         wrong = np.flatnonzero(answers != labels)
-        surest = sorted(wrong, key=lambda index: -self.held_probs[index].max())
+        most_confident = sorted(wrong, key=lambda index: -self.held_probs[index].max())
         places = {origin.sha256: origin.location for origin in catalog.origins()}
         images = list(self.data.images.items())
         return [
@@ -209,15 +215,15 @@ class _Exam:
                 "location": places.get(images[self.held[index]][0], ""),
                 "thumbnail": self._thumbnail(*images[self.held[index]]),
             }
-            for index in surest[: self.settings.evaluate.mistakes]
+            for index in most_confident[: self.settings.evaluate.mistakes]
         ]
 
     def _thumbnail(self, sha256: str, suffix: str) -> str:
-        """A small JPEG in base64."""
+        """Return a small JPEG in base64."""
         pixels = decode(self.project.read_image(sha256, suffix), decode_limits(self.settings), at_least=_THUMBNAIL_SIDE)
         return base64.b64encode(thumbnail_jpeg(pixels, _THUMBNAIL_SIDE)).decode()
 
 
 def _best_of_each(rows: list[dict[str, str]]) -> list[dict[str, str]]:
-    """The first row of each family, of rows that stand in order, the best first."""
+    """Return the first row of each family, of rows that are sorted, the best first."""
     return list({row["family"]: row for row in reversed(rows)}.values())[::-1]

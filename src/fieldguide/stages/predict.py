@@ -1,8 +1,9 @@
-"""The stage that asks a guide about pictures: files and folders in, names and probabilities out."""
+"""The stage that classifies pictures with a guide: files and folders in, names and probabilities out."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ _BATCH = 16
 
 
 def predict(guide_folder: Path, paths: Sequence[Path], *, progress: Progress) -> list[Prediction]:
-    """An answer for each file, in order; a file that is no picture gets one whose `error` says why.
+    """Classify each file, in order; the `error` of a prediction says why a file is not a picture.
 
     Args:
         guide_folder: a published guide.
@@ -28,7 +29,7 @@ def predict(guide_folder: Path, paths: Sequence[Path], *, progress: Progress) ->
         progress: told of each picture.
 
     Raises:
-        InputMissing: there is no guide there, or nothing at a path.
+        InputMissing: there is no guide in the folder, or nothing at a path.
         InputUnusable: the folders hold no files.
         GuideDamaged: the guide is altered or unsafe.
         NoPermission: a folder cannot be read.
@@ -38,21 +39,16 @@ def predict(guide_folder: Path, paths: Sequence[Path], *, progress: Progress) ->
         raise InputUnusable(f"{paths[0]} holds no files", "give pictures, or a folder of them")
     guide = open_guide(guide_folder, threads=core_count())
     progress.start("classifying", len(files))
-    found: list[Prediction] = []
+    predictions: list[Prediction] = []
     loaded = map_threads(partial(_load, guide), files, workers=core_count(), ahead=_BATCH * 3)
-    for batch in _batches(loaded):
-        found += _answer(guide, batch)
+    while batch := list(islice(loaded, _BATCH)):
+        predictions += _answer(guide, batch)
         progress.advance(len(batch))
-    return found
+    return predictions
 
 
 def _files(path: Path) -> list[Path]:
-    """The path, or the visible files below it in the order of their paths.
-
-    Raises:
-        InputMissing: there is nothing.
-        NoPermission: the folder cannot be read.
-    """
+    """Return the path, or the visible files below it in the order of their paths."""
     if not path.exists():
         raise InputMissing(f"there is nothing at {path}", "check the path")
     if not path.is_dir():
@@ -64,7 +60,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _load(guide: Guide, path: Path) -> tuple[str, NDArray[np.uint8] | str]:
-    """The file's name, and its square or why there is none."""
+    """Return the file's name, and its square or the reason why there is none."""
     name = readable(str(path))
     try:
         return name, guide.load(_read(path))
@@ -75,36 +71,17 @@ def _load(guide: Guide, path: Path) -> tuple[str, NDArray[np.uint8] | str]:
 
 
 def _read(path: Path) -> bytes:
-    """The file's bytes; pipes and devices, which may never end, are not read.
-
-    Raises:
-        BadImage: it is no ordinary file, or too large for a picture.
-        OSError: it cannot be read.
-    """
+    """Return the file's bytes; pipes and devices, which may never end, are refused."""
     if not path.is_file():
-        raise BadImage("not_an_image", "no ordinary file")
+        raise BadImage("not_an_image", "not an ordinary file")
     size, most = path.stat().st_size, Limits().max_bytes
     if size > most:
-        raise BadImage("too_many_bytes", f"{size:,} bytes; {most:,} are the most")
+        raise BadImage("too_many_bytes", f"{size:,} bytes; at most {most:,} are allowed")
     return path.read_bytes()
 
 
-def _batches(
-    loaded: Iterator[tuple[str, NDArray[np.uint8] | str]],
-) -> Iterator[list[tuple[str, NDArray[np.uint8] | str]]]:
-    """What was loaded, sixteen at a time."""
-    batch = []
-    for one in loaded:
-        batch.append(one)
-        if len(batch) == _BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
 def _answer(guide: Guide, batch: Sequence[tuple[str, NDArray[np.uint8] | str]]) -> list[Prediction]:
-    """The answers for a batch, in its order."""
+    """Classify a batch, in its order."""
     squares = [(path, square) for path, square in batch if not isinstance(square, str)]
     answers = (
         iter(guide.answer(np.stack([square for _, square in squares]), [path for path, _ in squares]))

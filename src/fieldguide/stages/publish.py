@@ -1,4 +1,4 @@
-"""The stage that makes the guide: model, card, credits, examples, and the proof that it answers as trained.
+"""The stage that writes the guide: model, card, credits, examples, and the proof that it answers as trained.
 
 The guide appears whole, by a rename, after the proof; when the proof fails, the old guide stays.
 """
@@ -36,16 +36,16 @@ from fieldguide.text import render
 _THUMBNAIL_SIDE = 320
 _LEFT_OUT = 12
 _LEAST_AGREEMENT = 0.99
-_PROVED = 500  # val pictures that the guide is asked about: one at a time, as whoever uses it will ask
+_PROVED = 500  # val pictures that the guide classifies: one at a time, as its users will
 
 
 def inputs(catalog: Catalog, settings: Settings) -> str:
-    """The digest of everything that this stage's result depends on."""
+    """Return the digest of everything that this stage's result depends on."""
     evaluated = catalog.finished("evaluate")
-    classes = {name: said.model_dump() for name, said in settings.classes.items()}
-    said = [settings.name, settings.about, classes, settings.publish.model_dump(), _version()]
+    classes = {name: row.model_dump() for name, row in settings.classes.items()}
+    values = [settings.name, settings.about, classes, settings.publish.model_dump(), _version()]
     measured = json.dumps(evaluated.report if evaluated else None, sort_keys=True)
-    text = json.dumps(said, sort_keys=True) + measured + catalog.digest("state", "origin")
+    text = json.dumps(values, sort_keys=True) + measured + catalog.digest("state", "origin")
     return hash_text(text)
 
 
@@ -56,29 +56,27 @@ def _version() -> str:
 
 
 def publish(project: Project, settings: Settings, *, progress: Progress) -> PublishReport:
-    """What was published, and how closely it answers as the trained model does.
+    """Publish the last run as a guide; report how closely it gives the answers of the trained model.
 
     Raises:
         NotReady: the last run has not been evaluated.
-        ParityError: the guide would answer otherwise; nothing is published.
+        ParityError: the guide would give other answers; nothing is published, and an old guide stays.
         MissingExtra: the extra [train] is not installed.
-        DiskFull: no space; the old guide stays.
-        NoPermission: the project cannot be written.
     """
     with project.catalog() as catalog:
-        wanted = inputs(catalog, settings)
-        done = catalog.current("publish", wanted, PublishReport)
+        digest = inputs(catalog, settings)
+        done = catalog.current("publish", digest, PublishReport)
         if done and is_unaltered(project.guide_folder):
             return done
         run = latest_run(catalog, project.runs_folder)
         evaluated = catalog.finished("evaluate")
         if evaluated is None or evaluated.report["run"] != run.name:
             raise NotReady("the last training run has not been evaluated", "run: fieldguide evaluate")
-        catalog.add_look(run.name, "publish", project.now())  # what is accepted is measured on test pictures
-        press = _Press.open(project, settings, catalog, run, progress)
+        catalog.add_look(run.name, "publish", project.now())  # the share accepted is measured on test pictures
+        writer = _GuideWriter.load(project, settings, catalog, run, progress)
         with replace_folder(project.guide_folder) as folder:
-            report = press.make(folder, evaluated.report)
-        catalog.finish("publish", wanted, asdict(report), project.now())
+            report = writer.write(folder, evaluated.report)
+        catalog.finish("publish", digest, asdict(report), project.now())
     return report
 
 
@@ -93,8 +91,8 @@ class _Decline:
 
 
 @dataclass(frozen=True)
-class _Press:
-    """What the parts of a guide are made from."""
+class _GuideWriter:
+    """Writes the parts of a guide from a run, its model's outputs and the origins of the pictures."""
 
     project: Project
     settings: Settings
@@ -102,14 +100,16 @@ class _Press:
     model: Model
     learns_features: bool
     data: Dataset
-    answers: Outputs
+    outputs: Outputs
     origins: dict[str, list[Origin]]
     pictures: Pictures
     progress: Progress
 
     @classmethod
-    def open(cls, project: Project, settings: Settings, catalog: Catalog, run: Run, progress: Progress) -> "_Press":
-        """The press with the model's answers and origins at hand."""
+    def load(
+        cls, project: Project, settings: Settings, catalog: Catalog, run: Run, progress: Progress
+    ) -> "_GuideWriter":
+        """Load a run's model and compute its outputs for every picture."""
         data = load_dataset(catalog)
         learner, model = load_model(run)
         pictures = Pictures(project, tuple(data.images.items()), settings, progress)
@@ -119,13 +119,9 @@ class _Press:
         learns = not learner.is_quick
         return cls(project, settings, run, model, learns, data, model.predict(pictures), origins, pictures, progress)
 
-    def make(self, folder: Path, scores: dict[str, Any]) -> PublishReport:
-        """The report on a guide that now lies whole in `folder`.
-
-        Raises:
-            ParityError: the guide answers otherwise than the trained model.
-        """
-        self.progress.start("measuring what is familiar", None)
+    def write(self, folder: Path, scores: dict[str, Any]) -> PublishReport:
+        """Write the whole guide into `folder` and prove it."""
+        self.progress.start("measuring when to decline", None)
         known = self.data.splits != "test"
         familiarity = fit_familiarity(self._roots(known), self.data.labels[known])
         decline = self._measure_decline(familiarity, known)
@@ -150,21 +146,21 @@ class _Press:
             threshold=decline.threshold,
             true_accept=decline.true_accept,
             false_accept=decline.false_accept,
-            examples=sum(len(found) for found in examples.values()),
+            examples=sum(len(rows) for rows in examples.values()),
         )
 
     def _measure_decline(self, familiarity: Familiarity, known: NDArray[np.bool_]) -> _Decline:
-        """The threshold from held-out pictures, and what it does to test pictures and to left-out classes.
+        """Set the threshold on held-out pictures; measure it on test pictures and on classes left out.
 
-        What a network says of a class that it learnt tells nothing of one that it never saw, so that of networks no
-        class is left out, and the threshold comes from val alone.
+        How a network answers for a class that it was trained on tells nothing of one that it never saw, so for
+        networks no class is left out, and the threshold comes from val alone.
         """
         true_accept_of = partial(_share_accepted, familiarity.score(self._roots(~known)))
         if self.learns_features:
             threshold = accept_threshold(self._score_val(), self.settings.publish.true_accept)
             return _Decline(threshold, true_accept_of(threshold), None, 0)
         features, labels = self._roots(known), self.data.labels[known]
-        groups = [group for group, one in zip(self.data.groups, known, strict=True) if one]
+        groups = [self.data.groups[index] for index in np.flatnonzero(known)]
         held_out = np.zeros(len(labels))
         for train, rest in group_folds(labels, groups, self.settings.train.folds, self.settings.seed):
             held_out[rest] = fit_familiarity(features[train], labels[train]).score(features[rest])
@@ -172,41 +168,42 @@ class _Press:
         classes = np.unique(labels)
         chosen = classes[:: max(1, -(-len(classes) // _LEFT_OUT))] if len(classes) > 2 else classes[:0]
         unknown: list[NDArray[np.float64]] = []
-        for one in chosen:
-            without = labels != one
+        for label in chosen:
+            without = labels != label
             unknown.append(fit_familiarity(features[without], labels[without]).score(features[~without]))
         false_accept = _share_accepted(np.concatenate(unknown), threshold) if unknown else None
         return _Decline(threshold, true_accept_of(threshold), false_accept, len(chosen))
 
     def _score_val(self) -> NDArray[np.float64]:
-        """(n,) how familiar the pictures of val are beside those of train."""
+        """Return (n,) how familiar the pictures of val are to a fit on those of train."""
         train, val = self.data.splits == "train", self.data.splits == "val"
         return fit_familiarity(self._roots(train), self.data.labels[train]).score(self._roots(val))
 
     def _roots(self, chosen: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """What familiarity is measured by: the roots of the features."""
-        return root(self.answers.features[chosen])
+        """Return the square roots of the features, by which familiarity is measured."""
+        return root(self.outputs.features[chosen])
 
-    def _probs(self, answers: Outputs) -> NDArray[np.float64]:
-        """Calibrated probabilities, (n, classes)."""
-        return softmax(answers.logits / self.model.temperature)
+    def _probs(self, outputs: Outputs) -> NDArray[np.float64]:
+        """Return calibrated probabilities, (n, classes)."""
+        return softmax(outputs.logits / self.model.temperature)
 
     def _write_examples(self, folder: Path) -> dict[str, list[dict[str, str]]]:
-        """What the guide says of each example, by class; the thumbnails are written, metadata stripped.
+        """Write the thumbnails of examples, metadata stripped; return their rows in guide.json, by class.
 
-        Only pictures under a licence that allows it are shown; the clearest ones first.
+        Only pictures under a licence that allows it are shown, the most confidently classified first.
         """
         (folder / "examples").mkdir()
-        probs = self._probs(self.answers)
-        sure = probs[np.arange(len(probs)), self.data.labels]
-        sure[self.data.splits == "test"] = -1.0  # the test split chooses nothing, not even what is shown
+        probs = self._probs(self.outputs)
+        confidence = probs[np.arange(len(probs)), self.data.labels]
+        confidence[self.data.splits == "test"] = -1.0  # the test split chooses nothing, not even what is shown
         items = list(self.data.images.items())
-        found: dict[str, list[dict[str, str]]] = {name: [] for name in self.run.class_names}
-        for index in np.argsort(-sure, kind="stable"):
+        examples: dict[str, list[dict[str, str]]] = {name: [] for name in self.run.class_names}
+        for index in np.argsort(-confidence, kind="stable"):
             class_name = self.run.class_names[self.data.labels[index]]
             sha256, suffix = items[index]
             origin = self._shown_origin(sha256)
-            if origin is None or sure[index] < 0 or len(found[class_name]) >= self.settings.publish.examples:
+            enough = len(examples[class_name]) >= self.settings.publish.examples
+            if origin is None or confidence[index] < 0 or enough:
                 continue
             pixels = decode(
                 self.project.read_image(sha256, suffix), decode_limits(self.settings), at_least=_THUMBNAIL_SIDE
@@ -215,16 +212,16 @@ class _Press:
             (folder / name).write_bytes(thumbnail_jpeg(pixels, _THUMBNAIL_SIDE))
             credit = {"author": origin.author, "licence": origin.licence, "licence_url": origin.licence_url}
             credit["source"] = origin.location
-            found[class_name].append({"file": name, **credit})
-        return found
+            examples[class_name].append({"file": name, **credit})
+        return examples
 
     def _shown_origin(self, sha256: str) -> Origin | None:
-        """The origin whose licence allows the image to be shown, or None."""
+        """Return an origin whose licence allows the image to be shown, or None."""
         allowed = {read_licence(licence).spdx for licence in self.settings.publish.example_licences} - {""}
-        return next((one for one in self.origins[sha256] if read_licence(one.licence).spdx in allowed), None)
+        return next((origin for origin in self.origins[sha256] if read_licence(origin.licence).spdx in allowed), None)
 
     def _credits(self) -> str:
-        """CREDITS.csv: who is to be named for each picture that the guide was made from."""
+        """Return CREDITS.csv: whom to credit for each picture that the guide was made from."""
         lines = []
         for place, sha256 in enumerate(self.data.images):
             class_name = self.run.class_names[self.data.labels[place]]
@@ -232,7 +229,7 @@ class _Press:
         return credit_table(lines)
 
     def _about(self, scores: dict[str, Any], decline: _Decline, examples: dict[str, Any]) -> dict[str, Any]:
-        """What guide.json says, without the proof of parity."""
+        """Return the content of guide.json, without the proof of parity."""
         counts = {name: int(np.sum(self.data.splits == name)) for name in ("train", "val", "test")}
         fingerprint = self.run.data
         licences = {read_licence(origin.licence).spdx for name in self.data.images for origin in self.origins[name]}
@@ -258,44 +255,41 @@ class _Press:
         }  # fmt: skip
 
     def _class(self, name: str, examples: list[dict[str, str]]) -> dict[str, Any]:
-        """What guide.json says of one class."""
-        said = self.settings.classes.get(name, ClassSettings())
-        return {"name": name, "about": said.about, "links": list(said.links), "examples": examples}
+        """Return the entry of one class in guide.json."""
+        row = self.settings.classes.get(name, ClassSettings())
+        return {"name": name, "about": row.about, "links": list(row.links), "examples": examples}
 
     def _prove(self, folder: Path, about: dict[str, Any]) -> dict[str, Any]:
-        """How closely the guide, asked with the original files, answers as the trained model on val pictures.
+        """Measure how closely the guide, given the original files, agrees with the trained model on val pictures.
 
-        Two things are told apart. In the same arithmetic, float32, the guide must give the trained model's
-        probabilities: `max_difference`. And its first answers must be those of the features that were trained on,
-        which a runtime may have computed in bfloat16: `agreement`, and as the largest change `drift`.
-
-        Raises:
-            ParityError: not closely enough.
+        Two things are compared. In the same arithmetic, float32, the guide must give the trained model's
+        probabilities: `max_difference`. And its top classes must be those of the features trained on, which a runtime
+        may have computed in bfloat16: `agreement`, and the largest difference as `drift`.
         """
         _write_json(folder / "guide.json", about)
         write_manifest(folder)
         guide = open_guide(folder)
-        val = np.flatnonzero(self.data.splits == "val")[:_PROVED]  # in the order of their hashes: chance's
-        answered = self._ask(guide, val)
+        val = np.flatnonzero(self.data.splits == "val")[:_PROVED]  # in the order of their hashes: random
+        published = self._classify(guide, val)
         exact = self._probs(self.model.predict(self.pictures.take(val), exact=True))
-        difference = float(np.abs(answered - exact).max())
-        trained = self._probs(self.answers)[val]
-        agreement = float(np.mean(answered.argmax(axis=1) == trained.argmax(axis=1)))
-        drift = float(np.abs(answered - trained).max())
+        difference = float(np.abs(published - exact).max())
+        trained = self._probs(self.outputs)[val]
+        agreement = float(np.mean(published.argmax(axis=1) == trained.argmax(axis=1)))
+        drift = float(np.abs(published - trained).max())
         if difference > self.settings.publish.tolerance:
             message = f"the guide's probabilities differ from the trained model's by up to {difference:.3g}"
-            raise ParityError(message, "delete features/ and runs/, then: fieldguide build; if it stays, report it")
+            raise ParityError(message, "delete features/ and runs/, then run: fieldguide build; or report it")
         if agreement < min(_LEAST_AGREEMENT, 1 - 1 / len(val)):
             message = (
-                f"the guide agrees with the features that were trained on for only {agreement:.1%} of val pictures"
+                f"the guide agrees with the features it was trained on for only {agreement:.1%} of the val pictures"
             )
-            hint = 'set runtime = "onnxruntime" under [features] in fieldguide.toml, then: fieldguide build'
+            hint = 'set runtime = "onnxruntime" under [features] in fieldguide.toml, then run: fieldguide build'
             raise ParityError(message, hint)
         return {"compared": len(val), "agreement": agreement, "max_difference": difference, "drift": drift}
 
-    def _ask(self, guide: Guide, places: NDArray[np.intp]) -> NDArray[np.float64]:
-        """The guide's probabilities, (n, classes), for the original files of the pictures at these places."""
-        self.progress.start("proving parity", len(places))
+    def _classify(self, guide: Guide, places: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return the guide's probabilities, (n, classes), for the original files of the pictures at these places."""
+        self.progress.start("comparing the guide with the trained model", len(places))
         items = list(self.data.images.items())
         limits = decode_limits(self.settings)
         rows = []
@@ -307,7 +301,7 @@ class _Press:
 
 
 def _share_accepted(scores: NDArray[np.float64], threshold: float) -> float:
-    """The share, 0..1, of pictures that are familiar enough."""
+    """Return the share, 0..1, of pictures that are familiar enough."""
     return float(np.mean(scores >= threshold))
 
 

@@ -1,7 +1,7 @@
 """The stage that divides pictures into train, val and test so that no copy sits on both sides.
 
-The core, `assign`, knows only rows: groups stay whole, each class is divided in the shares asked for, what was
-assigned stays where it was, and the order of the rows does not matter.
+The core, `assign`, knows only rows: groups stay whole, each class is divided in the shares that the settings ask for,
+what was assigned stays where it was, and the order of the rows does not matter.
 """
 
 from collections import Counter, defaultdict
@@ -20,26 +20,23 @@ _TRUST = ("train", "val", "test")  # a group seen in training can never be teste
 
 
 def inputs(catalog: Catalog, settings: Settings) -> str:
-    """The digest of everything that this stage's result depends on."""
+    """Return the digest of everything that this stage's result depends on."""
     return hash_text(_rules(settings) + catalog.digest("state"))
 
 
 def _rules(settings: Settings) -> str:
-    """The settings that, when changed, make every assignment anew."""
+    """Return the settings that, when changed, make every assignment anew."""
     return f"{settings.split.model_dump_json()} seed {settings.seed}"
 
 
 def split(project: Project, settings: Settings, *, progress: Progress) -> SplitReport:
-    """Images per split and class.
+    """Split the kept pictures; report the images per split and class.
 
     Raises:
         NotReady: `clean` has not run, fewer than two classes are left, or a class has fewer than three groups.
-        DiskFull: no space.
-        NoPermission: the project cannot be written.
     """
     with project.catalog() as catalog:
-        wanted = inputs(catalog, settings)
-        done = catalog.current("split", wanted, SplitReport)
+        done = catalog.current("split", inputs(catalog, settings), SplitReport)
         if done:
             return done
         progress.start("splitting", None)
@@ -48,7 +45,7 @@ def split(project: Project, settings: Settings, *, progress: Progress) -> SplitR
         _check_ready(states, kept, settings)
         last = catalog.finished("split")
         before = catalog.splits() if last and last.report.get("rules") == _rules(settings) else {}
-        before = _remember(states, before)
+        before = _extend_to_groups(states, before)
         splits = assign(kept, before, {"val": settings.split.val, "test": settings.split.test}, settings.seed)
         _check_splits(kept, splits)
         leaks = count_leaks(states, catalog.origins())
@@ -60,37 +57,33 @@ def split(project: Project, settings: Settings, *, progress: Progress) -> SplitR
 
 
 def _check_ready(states: list[ImageState], kept: list[ImageState], settings: Settings) -> None:
-    """Nothing; there is enough to divide.
-
-    Raises:
-        NotReady: there is not; the message says what is missing.
-    """
+    """Check that there is enough to divide; a `NotReady` says what is missing."""
     if any(state.state == "unchecked" for state in states) or not states:
         raise NotReady("some pictures have not been checked", "run: fieldguide clean")
     if not kept:
-        raise NotReady(f"none of {len(states)} pictures is kept", "run: fieldguide clean, which says why; see [clean]")
+        raise NotReady(f"none of {len(states)} pictures is kept", "run: fieldguide clean, which tells why; see [clean]")
     groups: dict[str, set[str]] = {name: set() for name in settings.classes}
     for state in kept:
         groups.setdefault(state.class_name, set()).add(state.group_id)
     if len(groups) < 2:
         message = f"a classifier needs at least two classes; there is only {min(groups)!r}"
         raise NotReady(message, "add pictures of another class with: fieldguide add FOLDER")
-    hint = "add more pictures of it with: fieldguide add FOLDER, or take its name out of fieldguide.toml"
-    short = {name: len(found) for name, found in groups.items() if len(found) < 3}
+    hint = "add more pictures of it with: fieldguide add FOLDER, or remove its name from fieldguide.toml"
+    short = {name: len(members) for name, members in groups.items() if len(members) < 3}
     if short:
-        said = ", ".join(f"{name!r} has {count}" for name, count in sorted(short.items()))
-        raise NotReady(f"each class needs at least 3 different pictures that are kept: {said}", hint)
+        counts = ", ".join(f"{name!r} has {count}" for name, count in sorted(short.items()))
+        raise NotReady(f"each class needs at least 3 different pictures that are kept: {counts}", hint)
 
 
 def assign(
     rows: Iterable[ImageState], before: Mapping[str, str], shares: Mapping[str, float], seed: int
 ) -> dict[str, str]:
-    """The split of each image.
+    """Return the split of each image.
 
     Args:
         rows: the images to divide.
         before: splits assigned earlier, which stay.
-        shares: wanted shares of "val" and "test", by class; the rest is "train".
+        shares: of "val" and "test", for each class; the rest is "train".
         seed: decides, together with the images' hashes, who goes where.
     """
     groups: dict[str, list[ImageState]] = defaultdict(list)
@@ -103,37 +96,36 @@ def assign(
     chosen: dict[str, str] = {}
     for group_id, members in groups.items():
         known = {before[row.sha256] for row in members if row.sha256 in before}
-        said = known or {row.given_split for row in members} - {""}
-        # a source that gives no val (or no test) leaves it to be taken from its train pictures
-        fixed = next((name for name in _TRUST if name in said), "")
+        splits = known or {row.given_split for row in members} - {""}
+        # where a source gives no val (or no test), it is taken from its train pictures
+        fixed = next((name for name in _TRUST if name in splits), "")
         if fixed and (known or fixed != "train" or {"val", "test"} <= given[_class_of(members)]):
             chosen[group_id] = fixed
-    wanted = {one: {name: 0.0 if name in given[one] else share for name, share in shares.items()} for one in given}
-    _fill(groups, chosen, wanted, seed)
+    targets = {
+        class_name: {split: 0.0 if split in given[class_name] else share for split, share in shares.items()}
+        for class_name in given
+    }
+    _fill(groups, chosen, targets, seed)
     return {row.sha256: chosen[row.group_id] for members in groups.values() for row in members}
 
 
-def _remember(states: Iterable[ImageState], before: Mapping[str, str]) -> dict[str, str]:
-    """The earlier splits, extended to every picture of a group that had one: a better copy takes its group's place."""
+def _extend_to_groups(states: Iterable[ImageState], before: Mapping[str, str]) -> dict[str, str]:
+    """Extend the earlier splits to every picture of a group that had one: a better copy takes its group's place."""
     groups: dict[str, list[ImageState]] = defaultdict(list)
     for state in states:
         groups[state.group_id].append(state)
-    found = dict(before)
+    extended = dict(before)
     for members in groups.values():
-        said = {before[state.sha256] for state in members if state.sha256 in before}
+        splits = {before[state.sha256] for state in members if state.sha256 in before}
         for name in _TRUST:
-            if name in said:
-                found.update({state.sha256: name for state in members})
+            if name in splits:
+                extended.update({state.sha256: name for state in members})
                 break
-    return found
+    return extended
 
 
 def _check_splits(kept: Iterable[ImageState], splits: Mapping[str, str]) -> None:
-    """Nothing; every class can be learnt.
-
-    Raises:
-        NotReady: one has no picture to train on.
-    """
+    """Check that every class has a picture to train on."""
     trained = {row.class_name for row in kept if splits[row.sha256] == "train"}
     for name in sorted({row.class_name for row in kept} - trained):
         hint = "add pictures of it that are not in a test/ or validation/ folder"
@@ -141,7 +133,7 @@ def _check_splits(kept: Iterable[ImageState], splits: Mapping[str, str]) -> None
 
 
 def count_leaks(states: Iterable[ImageState], origins: Iterable[Origin]) -> int:
-    """How many pictures, with their copies, the source itself had put on two sides of its split."""
+    """Count the groups of copies that the source itself had put on two sides of its split."""
     group_of = {state.sha256: state.group_id for state in states}
     given: dict[str, set[str]] = defaultdict(set)
     for origin in origins:
@@ -151,19 +143,24 @@ def count_leaks(states: Iterable[ImageState], origins: Iterable[Origin]) -> int:
 
 
 def _fill(
-    groups: Mapping[str, list[ImageState]], chosen: dict[str, str], wanted: Mapping[str, Mapping[str, float]], seed: int
+    groups: Mapping[str, list[ImageState]],
+    chosen: dict[str, str],
+    targets: Mapping[str, Mapping[str, float]],
+    seed: int,
 ) -> None:
-    """Nothing; every group that is not in `chosen` is put where its class lacks most, in an order set by hashes."""
+    """Put every group that is not in `chosen` where its class lacks most, in an order set by hashes."""
     totals = Counter(row.class_name for members in groups.values() for row in members)
     have: Counter[tuple[str, str]] = Counter()
     for group_id, name in chosen.items():
         have.update((row.class_name, name) for row in groups[group_id])
-    free = sorted((group_id for group_id in groups if group_id not in chosen), key=lambda one: _key(one, seed))
+    free = sorted(
+        (group_id for group_id in groups if group_id not in chosen), key=lambda group_id: _key(group_id, seed)
+    )
     for group_id in free:
         members = groups[group_id]
         class_name = _class_of(members)
         for name in ("test", "val"):
-            share = wanted[class_name][name]
+            share = targets[class_name][name]
             lacking = (max(1, round(share * totals[class_name])) if share else 0) - have[class_name, name]
             if lacking > 0 and (len(members) <= lacking or len(members) == 1):
                 break
@@ -174,12 +171,12 @@ def _fill(
 
 
 def _class_of(members: list[ImageState]) -> str:
-    """The commonest class of a group."""
+    """Return the commonest class of a group."""
     return Counter(row.class_name for row in members).most_common(1)[0][0]
 
 
 def _key(group_id: str, seed: int) -> str:
-    """The place of a group in the queue: random, and the same in every run."""
+    """Return a group's place in the queue: random, and the same in every run."""
     return hash_text(f"{seed} {group_id}")
 
 

@@ -10,20 +10,14 @@ from fieldguide.project import Project
 from fieldguide.project.catalog import Catalog
 from fieldguide.records import StageStatus, StatusReport
 from fieldguide.settings import Settings
-from fieldguide.stages.build import Stage, wanted_stages
+from fieldguide.stages.build import Stage, stages_of
 
 
 def status(project: Project, settings: Settings) -> StatusReport:
-    """Where the project stands.
-
-    Raises:
-        ProjectTooNew: made by a newer Fieldguide.
-        ProjectDamaged: the catalogue is not sound.
-        NoPermission: it cannot be read.
-    """
+    """Report where the project stands and which command comes next."""
     with project.catalog() as catalog:
         states = Counter(state.state for state in catalog.states())
-        stages = _carry([_look(stage, catalog, settings, project) for stage in wanted_stages(settings)])
+        stages = _pass_on([_look(stage, catalog, settings, project) for stage in stages_of(settings)])
     total = states.total()
     unfinished = next((stage.stage for stage in stages if stage.state != "done"), "")
     command = "build" if unfinished else "serve"
@@ -34,24 +28,24 @@ def status(project: Project, settings: Settings) -> StatusReport:
     return StatusReport(str(project.root), settings.name, total, states["kept"], stages, command)
 
 
-def _carry(stages: list[StageStatus]) -> tuple[StageStatus, ...]:
-    """The stages; what comes after one that is not done is out of date too."""
+def _pass_on(stages: list[StageStatus]) -> tuple[StageStatus, ...]:
+    """Mark as out of date what comes after a stage that is not done."""
     behind = False
-    found = []
+    marked = []
     for stage in stages:
-        found.append(replace(stage, state="out of date") if behind and stage.state == "done" else stage)
+        marked.append(replace(stage, state="out of date") if behind and stage.state == "done" else stage)
         behind = behind or stage.state != "done"
-    return tuple(found)
+    return tuple(marked)
 
 
 def _is_there(name: str, report: dict[str, Any], project: Project) -> bool:
-    """Whether what a stage made still lies in the folder."""
-    made = {"train": "runs/{run}/run.json", "evaluate": "{report}", "publish": "{guide}/MANIFEST"}
-    return name not in made or (project.root / made[name].format(**report)).is_file()
+    """Tell whether what a stage made still lies in the folder."""
+    files = {"train": "runs/{run}/run.json", "evaluate": "{report}", "publish": "{guide}/MANIFEST"}
+    return name not in files or (project.root / files[name].format(**report)).is_file()
 
 
 def _look(stage: Stage, catalog: Catalog, settings: Settings, project: Project) -> StageStatus:
-    """Whether one stage is done."""
+    """Return whether one stage is done."""
     done = catalog.finished(stage.name)
     if done is None:
         return StageStatus(stage.name, "not run", "")
@@ -60,7 +54,7 @@ def _look(stage: Stage, catalog: Catalog, settings: Settings, project: Project) 
 
 
 def _summary(name: str, report: dict[str, Any]) -> str:
-    """What a stage found, in a few words."""
+    """Return what a stage reported, in a few words."""
     if name == "collect":
         return f"{sum(report['found'].values())} good pictures"
     if name == "clean":
@@ -72,4 +66,4 @@ def _summary(name: str, report: dict[str, Any]) -> str:
     if name == "evaluate":
         low, high = report["accuracy"][1:]
         return f"{report['accuracy'][0]:.1%} on the test split ({low:.1%} to {high:.1%})"
-    return f"{report['bytes'] / 1e6:.1f} MB, agrees on {report['agreement']:.1%}"
+    return f"{report['bytes'] / 1e6:.1f} MB, agrees with the trained model on {report['agreement']:.1%}"
