@@ -30,19 +30,24 @@ from numpy.typing import NDArray
 from common import describe_machine, shared_data
 from fieldguide.calibration import fit_temperature, log_losses, softmax
 from fieldguide.engine import core_count, map_threads
+from fieldguide.exporters.colour import Family
 from fieldguide.features import load_square
 from fieldguide.images import Limits, decode
-from fieldguide.learners.colour_features import FEATURE_NAMES, colour_features
-from fieldguide.learners.families import FAMILIES, Choice, Family, Material
-from fieldguide.learners.fitting import estimator, fit_classifier, fit_quietly
-from fieldguide.learners.headfit import group_folds
-from fieldguide.learners.mattering import elimination_curve, permutation_importance
-from fieldguide.learners.searching import (
+from fieldguide.learners.colour.families import (
     DEFAULTS,
-    choices,
-    held_out_scores,
+    FAMILIES,
+    Candidate,
+    Samples,
+    fit_classifier,
+    fit_quietly,
+    hold_out_logits,
+    list_candidates,
+    make_estimator,
     search_families,
 )
+from fieldguide.learners.colour.features import FEATURE_NAMES, colour_features
+from fieldguide.learners.colour.importance import measure_importance, trace_elimination
+from fieldguide.learners.headfit import group_folds
 from fieldguide.metrics import accuracy, calibration_error
 from fieldguide.records import Preprocessing
 
@@ -77,7 +82,7 @@ def near_copies(features: NDArray[np.float32]) -> list[str]:
     return [str(number) for number in connected_components(graph, directed=False)[1]]
 
 
-def original_protocol(features: NDArray[np.float32], labels: NDArray[np.int64], choice: Choice) -> str:
+def original_protocol(features: NDArray[np.float32], labels: NDArray[np.int64], candidate: Candidate) -> str:
     """Cross-validated accuracy and that of the quarter held out, as the original measures them."""
     from sklearn.model_selection import cross_val_score, train_test_split
     from sklearn.preprocessing import StandardScaler
@@ -86,7 +91,7 @@ def original_protocol(features: NDArray[np.float32], labels: NDArray[np.int64], 
     train, test, train_labels, test_labels = train_test_split(
         rows, labels, test_size=0.25, random_state=0, stratify=labels
     )
-    model = estimator(Material(train, train_labels, seed=1), choice)
+    model = make_estimator(Samples(train, train_labels, seed=1), candidate)
     with fit_quietly():
         scores = cross_val_score(model, train, train_labels, cv=5)
         return f"{scores.mean():.3f} ({scores.std():.3f}) {model.fit(train, train_labels).score(test, test_labels):.3f}"
@@ -95,7 +100,7 @@ def original_protocol(features: NDArray[np.float32], labels: NDArray[np.int64], 
 def compare_families(wanted: Sequence[Family], grid: bool) -> None:
     features, labels, names = load_vectors()
     groups = near_copies(features)
-    material = Material(features, labels, seed=1)
+    samples = Samples(features, labels, seed=1)
     folds = group_folds(labels, groups, 5, 0)
     print(f"{len(labels)} vectors, {len(names)} classes, {len(set(groups))} groups; baseline ", end="")
     print(f"{np.bincount(labels).max() / len(labels):.3f}; published: on 16,311, three quarters, 5-fold")
@@ -104,26 +109,26 @@ def compare_families(wanted: Sequence[Family], grid: bool) -> None:
         f"{'log loss':>8} {'ECE':>6} {'fit s':>6}"
     )
     for family in wanted:
-        choice, chosen = DEFAULTS[family], ""
+        candidate, chosen = DEFAULTS[family], ""
         if grid:
             begun = time.perf_counter()
-            found = search_families(material, folds, choices(family))
-            choice, logits = found.choice, found.logits
-            chosen = f"  of {len(found.tried)} in {time.perf_counter() - begun:.0f} s"
+            found = search_families(samples, folds, list_candidates(family))
+            candidate, logits = found.best, found.logits
+            chosen = f"  of {len(found.scores)} in {time.perf_counter() - begun:.0f} s"
         else:
-            logits = held_out_scores(material, folds, choice)
-        theirs = original_protocol(features, labels, choice)
+            logits = hold_out_logits(samples, folds, candidate)
+        theirs = original_protocol(features, labels, candidate)
         share, low, high = accuracy(labels, logits.argmax(axis=1))
         spread = np.std([np.mean(logits[test].argmax(axis=1) == labels[test]) for _, test in folds])
         temperature = fit_temperature(logits, labels)
         begun = time.perf_counter()
-        fit_classifier(material, choice)
+        fit_classifier(samples, candidate)
         seconds = time.perf_counter() - begun
         print(
             f"{family:<9} {PUBLISHED[family]:>9.3f} | {theirs:<26} | "
             f"{f'{share:.3f} ({low:.3f} to {high:.3f}), {spread:.3f}':<34} "
             f"{log_losses(logits / temperature, labels).mean():>8.3f} "
-            f"{calibration_error(softmax(logits / temperature), labels):>6.3f} {seconds:>6.2f}   {choice}{chosen}",
+            f"{calibration_error(softmax(logits / temperature), labels):>6.3f} {seconds:>6.2f}   {candidate}{chosen}",
             flush=True,
         )
 
@@ -131,13 +136,13 @@ def compare_families(wanted: Sequence[Family], grid: bool) -> None:
 def show_features() -> None:
     """The most important features and the elimination curve of the SVM."""
     features, labels, _ = load_vectors()
-    material, choice = Material(features, labels), DEFAULTS["svm"]
+    samples, candidate = Samples(features, labels), DEFAULTS["svm"]
     folds = group_folds(labels, near_copies(features), 5, 0)
-    fitted = search_families(material, folds, [choice]).fitted
-    found = permutation_importance(material, folds, fitted)
+    fitted = search_families(samples, folds, [candidate]).fitted
+    found = measure_importance(samples, folds, fitted)
     order = np.argsort(-found.mean)
     print("importance:", ", ".join(f"{FEATURE_NAMES[one]} {found.mean[one]:.3f}" for one in order))
-    curve = elimination_curve(material, folds, fitted)
+    curve = trace_elimination(samples, folds, fitted)
     print("accuracy with 1, 2 ... 18 features:", " ".join(f"{one.accuracy:.3f}" for one in curve))
 
 

@@ -1,4 +1,4 @@
-"""Colours: every channel as a plain reference and OpenCV have it, features as definitions say, the graph as numpy."""
+"""Colours: every channel as a plain reference and OpenCV have it, features as definitions say."""
 
 import math
 from pathlib import Path
@@ -10,21 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from fieldguide.calibration import fit_familiarity
-from fieldguide.exporters.colour import export_colour
-from fieldguide.guide.check import check_model
-from fieldguide.learners import colour_features as colour
-from fieldguide.learners.colour_features import FEATURE_NAMES, TABLES, colour_channels, colour_features
-from fieldguide.learners.families import FAMILIES, Choice, Classifier, Family, Material
-from fieldguide.learners.headfit import root
-
-SMALL: dict[Family, Choice] = {
-    "svm": Choice("svm", {"C": 10, "gamma": 0.1}),
-    "mlp": Choice("mlp", {"alpha": 1, "hidden_layer_sizes": (12, 6), "solver": "lbfgs"}),
-    "logistic": Choice("logistic", {"C": 5}),
-    "forest": Choice("forest", {"n_estimators": 15, "max_depth": 8}),
-    "boosting": Choice("boosting", {"n_estimators": 6, "max_depth": 100}),
-}
+from fieldguide.learners.colour.features import FEATURE_NAMES, TABLES, colour_channels, colour_features
 
 
 def extremes() -> NDArray[np.uint8]:
@@ -165,12 +151,13 @@ def test_features_are_means_and_deviations_of_any_shape(count: int, height: int,
     assert np.abs(found - [plain_features(one) for one in pictures]).max() < 2e-5
 
 
-def test_large_pictures_are_taken_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_pictures_are_added_up_exactly() -> None:
+    """Taken in parts as they are, the order of their pixels makes no difference."""
     picture = np.random.default_rng(0).integers(0, 256, (1, 211, 307, 3), dtype=np.uint8)
     whole = colour_features(picture)
     assert np.abs(whole - plain_features(picture[0])).max() < 2e-5
-    monkeypatch.setattr(colour, "_PIXELS", 5000)
-    assert np.array_equal(colour_features(picture), whole), "sums are exact, so parts make no difference"
+    shuffled = np.random.default_rng(1).permutation(picture.reshape(-1, 3)).reshape(picture.shape)
+    assert np.array_equal(colour_features(shuffled), whole)
 
 
 def test_a_batch_gives_what_its_pictures_give_one_by_one() -> None:
@@ -199,94 +186,3 @@ def test_pictures_that_are_none_are_refused() -> None:
 def test_the_tables_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="read-only"):
         TABLES.root[0] = 1
-
-
-# ---- the graph
-
-
-def learnt(choice: Choice, labels: NDArray[np.int64]) -> tuple[Classifier, NDArray[np.float32]]:
-    """A classifier of pictures' features, and the features."""
-    pytest.importorskip("sklearn", reason="learning needs the extra [train]")
-    from fieldguide.learners.fitting import fit_classifier
-
-    features = colour_features(tinted(len(labels), 16))
-    return fit_classifier(Material(features, labels), choice, temperature=1.3), features
-
-
-def tinted(count: int, side: int) -> NDArray[np.uint8]:
-    """Pictures of one colour each, with noise."""
-    dice = np.random.default_rng(5)
-    middles = dice.integers(0, 256, (count, 1, 1, 3))
-    return np.clip(middles + dice.normal(0, 40, (count, side, side, 3)), 0, 255).astype(np.uint8)
-
-
-def run_graph(model: bytes, pictures: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    answers: list[NDArray[np.float32]] = session.run(["probs", "features", "familiarity"], {"image": pictures})
-    return answers
-
-
-@pytest.mark.parametrize("labels", [np.arange(90) % 4, np.arange(90) % 2, np.arange(90) % 2 * 2], ids=["4", "2", "gap"])
-@pytest.mark.parametrize("family", FAMILIES)
-def test_the_graph_answers_as_python_does(family: Family, labels: NDArray[np.int64]) -> None:
-    pytest.importorskip("onnx", reason="exporting needs the extra [train]")
-    classifier, features = learnt(SMALL[family], labels)
-    familiarity = fit_familiarity(root(features), labels)
-    model = export_colour(vars(TABLES), classifier, familiarity, 48)
-    check_model(model)
-    pictures = np.concatenate(
-        [tinted(30, 48), np.resize(extremes(), (6, 48, 48, 3)), np.zeros((1, 48, 48, 3), np.uint8)]
-    )
-    probs, shown, familiar = run_graph(model, pictures)
-    expected = colour_features(pictures)
-    assert probs.dtype == np.float32
-    assert probs.shape == (37, labels.max() + 1)
-    assert np.array_equal(shown, expected), "sums are exact there too"
-    assert np.abs(probs - classifier.probs(expected)).max() < 1e-4
-    assert np.abs(familiar - familiarity.score(root(expected))).max() < 1e-5
-
-
-def test_a_feature_on_a_threshold_goes_the_same_way_in_both() -> None:
-    pytest.importorskip("onnx", reason="exporting needs the extra [train]")
-    stump = {
-        "start": np.zeros(1, np.int32),
-        "feature": np.zeros(3, np.int32),
-        "threshold": np.array([128, np.inf, np.inf], np.float32),
-        "left": np.array([1, 1, 2], np.int32),
-        "right": np.array([2, 1, 2], np.int32),
-        "values": np.eye(2, dtype=np.float32),
-        "depth": np.array(1),
-    }
-    plain = np.zeros(18, np.float32), np.ones(18, np.float32)
-    classifier = Classifier(Choice("forest"), *plain, stump, np.arange(2), 2)
-    pictures = np.array([127, 128, 129], np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 3), np.uint8)
-    features = colour_features(pictures)
-    model = export_colour(vars(TABLES), classifier, fit_familiarity(root(features), np.array([0, 0, 1])), 4)
-    assert classifier.probs(features).argmax(axis=1).tolist() == [0, 0, 1]
-    assert run_graph(model, pictures)[0].argmax(axis=1).tolist() == [0, 0, 1]
-
-
-def test_the_graph_takes_any_size_where_none_is_given() -> None:
-    pytest.importorskip("onnx", reason="exporting needs the extra [train]")
-    labels = np.arange(30) % 3
-    classifier, features = learnt(SMALL["logistic"], labels)
-    model = export_colour(vars(TABLES), classifier, fit_familiarity(root(features), labels), None)
-    for shape in ((2, 31, 57, 3), (1, 3, 1500, 3), (1, 1, 1, 3)):
-        pictures = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
-        probs, shown, _ = run_graph(model, pictures)
-        expected = colour_features(pictures)
-        assert np.abs(shown - expected).max() < 1e-4
-        assert np.abs(probs - classifier.probs(expected)).max() < 1e-4
-
-
-def test_the_graph_uses_no_operators_of_other_domains() -> None:
-    onnx = pytest.importorskip("onnx", reason="exporting needs the extra [train]")
-    labels = np.arange(60) % 3
-    for family in FAMILIES:
-        classifier, features = learnt(SMALL[family], labels)
-        model = export_colour(vars(TABLES), classifier, fit_familiarity(root(features), labels), 32)
-        read = onnx.load_model_from_string(model)
-        assert {one.domain for one in read.opset_import} == {""}
-        assert not {node.domain for node in read.graph.node} - {""}

@@ -1,0 +1,194 @@
+"""The learner that sees only colours: 18 features of a picture, and the best of five families of small classifiers.
+
+Knows nothing about projects: training data in, a model out. The features are those of the prepared square, as the guide
+computes them, to the bit. scikit-learn answers while a training lasts; a model that was kept answers through the graph
+that is published, which is first compared with scikit-learn.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldguide.calibration import Familiarity, softmax
+from fieldguide.errors import NotReady, ParityError
+from fieldguide.exporters.colour import Classifier, export_colour
+from fieldguide.features import Pictures, Way
+from fieldguide.learners.colour.families import (
+    DEFAULTS,
+    Candidate,
+    FittedClassifier,
+    Samples,
+    SearchResult,
+    fit_classifier,
+    hold_out_logits,
+    list_candidates,
+    search_families,
+)
+from fieldguide.learners.colour.features import FEATURE_NAMES, TABLES, colour_features
+from fieldguide.learners.colour.importance import measure_importance, trace_elimination
+from fieldguide.learners.contract import FitResult, Fold, Model, Outputs, TrainingData, check_classes
+from fieldguide.learners.headfit import group_folds
+from fieldguide.learners.sampling import class_balance
+from fieldguide.learners.tracking import balance_csv
+from fieldguide.plots import bars, curves
+from fieldguide.progress import Progress
+from fieldguide.records import Preprocessing
+from fieldguide.settings import TrainSettings
+from fieldguide.text import write_csv
+
+__all__ = ["ColourLearner", "ColourModel"]
+
+_SIDE = 256
+_WAY = Way("colour-1", "numpy", lambda: colour_features)
+_TOLERANCE = 1e-3  # of a probability: scikit-learn computes some families in float32, the graph in float64
+
+
+@dataclass(frozen=True)
+class ColourModel:
+    """A classifier over the colour features of squares."""
+
+    classifier: Classifier
+    preprocessing: Preprocessing
+
+    runtime = "numpy"
+    file_name = "learnt.npz"
+
+    @property
+    def temperature(self) -> float:
+        """By what its logits are divided."""
+        return self.classifier.temperature
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers it learnt, its scaling included."""
+        arrays = (*self.classifier.arrays.values(), self.classifier.mean, self.classifier.scale)
+        return sum(int(np.size(array)) for array in arrays)
+
+    def predict(self, pictures: Pictures, *, exact: bool = False) -> Outputs:
+        """Return the logits and features of pictures; they are always exact."""
+        features = pictures.compute(_WAY, self.preprocessing)
+        return Outputs(self.classifier.logits(features), features)
+
+    def export(self, familiarity: Familiarity) -> bytes:
+        """Return the bytes of `model.onnx`.
+
+        Raises:
+            MissingExtra: onnx is not installed.
+        """
+        return export_colour(vars(TABLES), self.classifier, familiarity, self.preprocessing.size)
+
+    def to_bytes(self) -> bytes:
+        """Return the classifier as an .npz file."""
+        return self.classifier.to_bytes()
+
+
+class ColourLearner:
+    """Colour features and the best of five families."""
+
+    name = "colour"
+    is_quick = True
+
+    def __init__(self, settings: TrainSettings, seed: int) -> None:
+        self._settings = settings
+        self._seed = seed
+
+    def fit(self, training: TrainingData) -> FitResult:
+        """Find the best candidate by grouped cross-validation and fit it on train and val.
+
+        Raises:
+            InputUnusable: there is only one class.
+            ParityError: the graph answers otherwise than scikit-learn.
+        """
+        check_classes(training)
+        side = self._settings.side(_SIDE)
+        preprocessing = Preprocessing(size=side, fit=self._settings.fits()[0], resize_shorter=round(side / 0.875))
+        samples = self._samples(training, preprocessing)
+        folds = group_folds(training.labels, training.groups, training.folds, training.seed)
+        result = self._search(samples, folds, training.pictures.progress)
+        classifier = _to_arrays(fit_classifier(samples, result.best), result.temperature, samples.features)
+        training.pictures.progress.start("which features matter", None)
+        balance = class_balance(training.labels, len(training.class_names), "weights" if samples.balanced else "none")
+        files = {"families.csv": _table(result).encode(), **_weigh_features(samples, folds, result)}
+        files["balance.csv"] = balance_csv(balance, training.class_names).encode()
+        return FitResult(
+            ColourModel(classifier, preprocessing), result.logits, "grouped cross-validation", files=files,
+            chosen={"family": str(result.best), "imbalance": self._settings.loop.imbalance},
+            tried=_best_of_each(result, len(training.labels)),
+        )  # fmt: skip
+
+    def _samples(self, training: TrainingData, preprocessing: Preprocessing) -> Samples:
+        features = training.pictures.compute(_WAY, preprocessing)
+        return Samples(features, training.labels, self._seed, self._settings.loop.imbalance != "none")
+
+    def _search(self, samples: Samples, folds: Sequence[Fold], progress: Progress) -> SearchResult:
+        candidates: list[Candidate] = []
+        for family in self._settings.colour.families:
+            candidates += list_candidates(family) if self._settings.colour.grid == "full" else [DEFAULTS[family]]
+        progress.start("trying families", len(candidates))
+        return search_families(samples, folds, candidates, on_scored=lambda score: progress.advance())
+
+    def predict_held_out(self, training: TrainingData, folds: Sequence[Fold], like: Model) -> NDArray[np.float64]:
+        """Return (n, classes) logits, each picture's by the same candidate fitted without its fold."""
+        assert isinstance(like, ColourModel)
+        candidate = Candidate(like.classifier.family, like.classifier.params)
+        return hold_out_logits(self._samples(training, like.preprocessing), folds, candidate)
+
+    def load(self, data: bytes, preprocessing: Preprocessing, classes: int) -> Model:
+        """Return the model in a file.
+
+        Raises:
+            NotReady: the file is not whole.
+        """
+        try:
+            return ColourModel(Classifier.from_bytes(data), preprocessing)
+        except ValueError as error:
+            raise NotReady(f"the classifier is not whole: {error}", "run: fieldguide train") from error
+
+
+def _to_arrays(fitted: FittedClassifier, temperature: float, features: NDArray[np.float32]) -> Classifier:
+    """Return the classifier as arrays, whose graph answers for these (n, d) features as scikit-learn does."""
+    classifier = fitted.to_arrays(temperature)
+    gap = float(np.abs(classifier.probs(features) - softmax(fitted.logits(features) / temperature)).max())
+    if gap > _TOLERANCE:
+        message = f"the model's probabilities differ from those of scikit-learn by up to {gap:.3g}"
+        raise ParityError(message, "take other families under [train.colour], and report it")
+    return classifier
+
+
+def _best_of_each(result: SearchResult, count: int) -> dict[str, float]:
+    """Return the accuracy of the best candidate of each family."""
+    best: dict[str, float] = {}
+    for score in result.scores:
+        family = score.candidate.family
+        best[family] = max(score.correct / count, best.get(family, 0.0))
+    return best
+
+
+def _table(result: SearchResult) -> str:
+    """Return a CSV of what was tried, best first."""
+    rows = []
+    for score in sorted(result.scores, key=lambda score: score.rank):
+        numbers = score.accuracy.mean(), score.accuracy.std(), score.loss
+        rows.append([score.candidate.family, str(score.candidate), *(f"{number:.6f}" for number in numbers)])
+    return write_csv(["family", "choice", "accuracy", "spread_over_folds", "loss"], rows)
+
+
+def _weigh_features(samples: Samples, folds: Sequence[Fold], result: SearchResult) -> dict[str, bytes]:
+    """Return files that say how much accuracy each feature is worth, and how far the best so many go."""
+    importance = measure_importance(samples, folds, result.fitted)
+    points = trace_elimination(samples, folds, result.fitted)
+    order = np.argsort(-importance.mean, kind="stable")
+    rows = []
+    for place, point in zip(order, points, strict=True):
+        numbers = importance.mean[place], importance.std[place], point.accuracy, point.precision, point.recall, point.f1
+        rows.append([str(point.count), FEATURE_NAMES[place], *(f"{number:.6f}" for number in numbers)])
+    names = ["rank", "feature", "accuracy_lost", "spread", "accuracy_with_so_many", "precision", "recall", "f1"]
+    lost = {FEATURE_NAMES[place]: (float(importance.mean[place]), float(importance.std[place])) for place in order}
+    lines = {name: [(point.count, getattr(point, name)) for point in points] for name in ("accuracy", "f1")}
+    return {
+        "features.csv": write_csv(names, rows).encode(),
+        "importance.png": bars(lost, title="What each feature is worth", x="accuracy lost when it is shuffled"),
+        "elimination.png": curves(lines, title="How far a few features go", x="features kept", y="held out"),
+    }
