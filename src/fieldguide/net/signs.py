@@ -32,7 +32,7 @@ _CHALLENGES = (
 )
 # In a page that came instead of a picture or with a refusal: a page of its own may carry one beside a form.
 _CAPTCHA = re.compile(
-    rb"""class=["']?(g-recaptcha|h-captcha|cf-turnstile|CheckboxCaptcha)|id=["']?(b_)?captcha"""
+    rb"""class=["']?[^"'>]*(g-recaptcha|h-captcha|cf-turnstile|CheckboxCaptcha)|id=["']?(b_)?captcha"""
     rb"|px-block|unusual traffic",
     re.IGNORECASE,
 )

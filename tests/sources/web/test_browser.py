@@ -190,8 +190,8 @@ def asking(robots: str = ROBOTS, status: int = 200) -> tuple[Ask, list[Request]]
     return ask, asked
 
 
-def source_of(engines: Engines) -> BrowserSource:
-    return BrowserSource(engines.resolve, flags=["--ignore-certificate-errors"])
+def source_of(engines: Engines, appear_s: float = 10.0) -> BrowserSource:
+    return BrowserSource(engines.resolve, flags=["--ignore-certificate-errors"], appear_s=appear_s)
 
 
 def query_of(spec: str, text: str = "heron", **options: str) -> Query:
@@ -322,13 +322,12 @@ class TestEngines:
         ],
     )
     def test_a_wall_is_not_climbed(
-        self, engines: Engines, body: str | bytes, status: int, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+        self, engines: Engines, body: str | bytes, status: int, error: type[Exception]
     ) -> None:
-        monkeypatch.setattr("fieldguide.sources.web.driving._APPEAR_S", 1.0)
         engines.pages = {"www.google.com/search": body}
         engines.statuses = {"www.google.com/search": status}
         with pytest.raises(error):
-            run(source_of(engines).search(query_of("google"), "", asking()[0]))
+            run(source_of(engines, appear_s=1.0).search(query_of("google"), "", asking()[0]))
         assert no_browser_is_left()
 
     def test_it_does_not_follow_to_another_site(self, engines: Engines) -> None:
@@ -353,13 +352,12 @@ class TestEngines:
                 assert run(source.search(asked, "", asking()[0])).candidates
                 assert bool(beside.log) == reached
 
-    def test_cancelling_ends_the_browser_first(self, engines: Engines, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("fieldguide.sources.web.driving._APPEAR_S", 500.0)
+    def test_cancelling_ends_the_browser_first(self, engines: Engines) -> None:
         engines.pages = {"artsandculture.google.com/color": b"<html><body>Never known"}
 
         async def cut() -> None:
             asked = query_of("google_arts", "TEAL", most_seconds="500")
-            work = source_of(engines).search(asked, "", asking()[0])
+            work = source_of(engines, appear_s=500.0).search(asked, "", asking()[0])
             task = asyncio.create_task(work)
             while not engines.log:
                 await asyncio.sleep(0.05)

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from fieldguide.errors import Blocked, LayoutChanged, SourceError
 from fieldguide.records.candidates import Candidate
-from fieldguide.sources.web.extraction import Extracted, extract, judge
-from fieldguide.sources.web.htmltext import decode_html
+from fieldguide.sources.web.extraction import PageResults, classify_page, decode_html, extract
 from fieldguide.sources.web.specs import load_spec, parse_spec, shipped_specs
 from nested import nested
 
@@ -19,7 +18,7 @@ PAGES = Path(__file__).parents[2] / "samples" / "pages"
 SPECS = {name: load_spec(name) for name in shipped_specs()}
 
 
-def extract_sample(spec: str, name: str) -> Extracted:
+def extract_sample(spec: str, name: str) -> PageResults:
     return extract((PAGES / f"{name}.html").read_bytes(), SPECS[spec], SPECS[spec].url)
 
 
@@ -32,7 +31,7 @@ class TestOwnSamples:
             thumb_url="https://ts2.mm.bing.net/th?id=2", title='a "heron" 2', width=802, height=602,
         )  # fmt: skip
         assert found.skipped == {"no_record": 1}
-        assert extract_sample("bing", "bing_empty") == Extracted(())
+        assert extract_sample("bing", "bing_empty") == PageResults(())
 
     def test_google(self) -> None:
         with pytest.raises(LayoutChanged, match="5 x data_uri") as caught:
@@ -146,14 +145,14 @@ class TestRules:
         ],
     )
     def test_markers(self, html: str, verdict: str) -> None:
-        assert judge(html, parse_spec(self.SPEC, "own")) == verdict
+        assert classify_page(html, parse_spec(self.SPEC, "own")) == verdict
 
     def test_results_without_an_address_are_never_no_results(self) -> None:
         spec = parse_spec(self.SPEC, "own")
         for html in ("<ul>", "<ul><i>", "<ul><i u=data:x>", "<ul><p><i u=ftp://a/b>"):
             with pytest.raises(LayoutChanged):
                 extract(html, spec, spec.url)
-        assert extract("<ul><p>none", spec, spec.url) == Extracted(())
+        assert extract("<ul><p>none", spec, spec.url) == PageResults(())
 
     def test_what_becomes_a_candidate(self) -> None:
         spec = parse_spec(self.SPEC, "own")

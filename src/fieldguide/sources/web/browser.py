@@ -1,41 +1,104 @@
 """Candidates from a search page that a real browser shows: by a page spec, off by default, robots.txt obeyed.
 
-Before a browser is started: the spec must be allowed by the person's explicit word, the host's robots.txt must not say
-no, and the host must lie on the public internet. Knows nothing about pages and how they are read: the spec says it,
-`driving` does it, `extraction` reads it.
+Before a browser is started: the person has allowed the spec, the host's robots.txt does not forbid the address, and
+the host lies on the public internet. Then the system's own Chromium, headless, opens the page through Selenium,
+scrolls, asks for more and clicks for originals. It says what it is: nothing is disguised, no challenge is answered. All
+that it requests goes through `proxy`. Knows nothing about how a page is read: see `specs` and `extraction`.
 """
 
 import asyncio
+import os
+import shutil
+import tempfile
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
+from pathlib import Path
 from threading import Event
 from typing import Any
 from urllib.parse import urlsplit
 
 from protego import Protego
 
-from fieldguide.errors import BadQuery, Blocked, NetworkDown, RateLimited
+from fieldguide.errors import BadQuery, Blocked, MissingExtra, NetworkDown, RateLimited
+from fieldguide.optional import require
 from fieldguide.records.candidates import Answer, Ask, Candidate, HostLimit, Query, Request, ResultPage, SourceFacts
 from fieldguide.sources.inputs import check_options, cursor_number, host_of
-from fieldguide.sources.web.driving import Reach, Shown, browse, find_chromium
-from fieldguide.sources.web.extraction import extract
+from fieldguide.sources.web.extraction import classify_page, extract, is_small
 from fieldguide.sources.web.proxy import GuardProxy, Resolve, look_up, parse_networks
 from fieldguide.sources.web.specs import PageSpec, fill, load_spec
-
-__all__ = ["BrowserSource"]
 
 _AGENT = "Fieldguide"
 _MAX_ROBOTS_BYTES = 500 * 1024  # RFC 9309, 2.5
 _MAX_SESSION_BYTES = 500_000_000
-# name: default, least, most
+# option: default, least, most
 _NUMBERS: dict[str, tuple[float, float, float]] = {
     "most_items": (200, 1, 1000),
     "most_seconds": (120, 5, 600),
     "click_seconds": (2, 0.1, 10),
 }
 _OPTIONS = ("spec", "allow", "ignore_robots", "allow_networks", *_NUMBERS)
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+_LOAD_S = 30.0
+_APPEAR_S = 10.0
+_STEP_S = 0.25
+_POLL_S = 0.05
+_STALE_ROUNDS = 4
+_MAX_MORE_CLICKS = 50
+_FLAGS = (
+    "--headless=new",
+    "--window-size=1280,1000",
+    "--no-first-run",
+    "--no-default-browser-check",
+    "--disable-gpu",
+    "--disable-sync",
+    "--disable-extensions",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-domain-reliability",
+    "--no-pings",
+    "--homepage=about:blank",
+    "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--disable-features=OptimizationHints,MediaRouter,Translate",
+    "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
+    # everything goes through the proxy, this machine's own names too, and nothing is looked up beside it
+    "--proxy-bypass-list=<-loopback>",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+)
+_MEASURE = """
+const [items, lazy] = arguments;
+const count = one => one ? document.querySelectorAll(one).length : 0;
+const page = document.documentElement;
+const bottom = innerHeight + scrollY >= page.scrollHeight - 2;
+return [items.map(count).reduce((a, b) => a + b, 0), count(lazy), page.scrollHeight, bottom];
+"""
+_SCROLL = "scrollBy(0, 0.9 * innerHeight)"
+_MORE = """
+const button = [...document.querySelectorAll(arguments[0])].find(one => one.checkVisibility() && !one.disabled);
+if (button) button.click();
+return Boolean(button);
+"""
+# a click on a result must not lead away from the page
+_STAY = "addEventListener('click', event => event.preventDefault(), true)"
+_CLICK = """
+const [items, reveal, at] = arguments;
+const item = document.querySelectorAll(items)[at];
+if (!item) return false;
+document.querySelectorAll(reveal).forEach(one => one.removeAttribute('src'));
+item.scrollIntoView({block: 'center'});
+item.click();
+return true;
+"""
+_REVEALED = """
+return [...document.querySelectorAll(arguments[0])].map(one => one.getAttribute('src') ? one.src : '');
+"""
+_KEEP = "document.querySelectorAll(arguments[0])[arguments[1]].setAttribute(arguments[2], arguments[3])"
+_STATUS = "return (performance.getEntriesByType('navigation')[0] || {}).responseStatus || 0"
 
 
 class BrowserSource:
@@ -43,7 +106,7 @@ class BrowserSource:
 
     Options: `spec`, a page spec's name or path; `allow = "true"`, without which a spec that is off stays off;
     `ignore_robots = "true"`, to go against the host's robots.txt; `allow_networks`, private networks that may be
-    asked, with commas between; `most_items`, `most_seconds` and `click_seconds`, how far one session goes.
+    reached, with commas between; `most_items`, `most_seconds` and `click_seconds`, how far one session goes.
     """
 
     name = "browser"
@@ -62,98 +125,132 @@ class BrowserSource:
         resolve: Resolve = look_up,
         flags: Sequence[str] = (),
         clock: Callable[[], float] = time.monotonic,
+        appear_s: float = _APPEAR_S,
     ) -> None:
-        """A source that starts nothing yet.
+        """Make a source; nothing is started yet.
 
         Args:
             resolve: looks up where a host lies; tests let it answer with a server of their own.
             flags: further flags of Chromium's command line, for tests.
             clock: seconds that only grow.
+            appear_s: longest wait for the first result of a page that builds itself.
         """
         self._resolve = resolve
         self._flags = tuple(flags)
         self._clock = clock
+        self._appear_s = appear_s
 
     async def search(self, query: Query, cursor: str, ask: Ask) -> ResultPage:
-        """The results after as many as the cursor says.
+        """Return the results after as many as the cursor says.
 
         Raises:
             Blocked: not allowed, kept out by robots.txt, on a private network, or shown a wall or another site.
             LayoutChanged: nothing that the spec knows is there.
             RateLimited: the engine asks to wait.
-            BadQuery: an option or the spec cannot be.
+            BadQuery: an option or the spec is invalid.
             MissingExtra: no Selenium, no Chromium or no driver.
             NetworkDown: the page cannot be reached.
         """
-        spec = self._spec(query)
+        spec = _choose_spec(query)
         start = cursor_number(self.name, cursor, 0)
         template = spec.page_url if start and spec.page_url else spec.url
         offset, page = spec.first_offset + start, spec.first_page + start // spec.page_size
-        url = fill(template, q=query.text, offset=offset, page=page, image_url="")
-        found = await self._page(query, spec, url, ask)
-        seen = start + len(found.candidates)
-        goes_on = bool(found.candidates and spec.page_url and seen < spec.most)
-        return ResultPage(found.candidates, str(seen) if goes_on else "", found.answer, found.skipped)
+        results = await self._read(
+            query, spec, fill(template, q=query.text, offset=offset, page=page, image_url=""), ask
+        )
+        seen = start + len(results.candidates)
+        more = results.candidates and spec.page_url and seen < spec.most
+        return ResultPage(results.candidates, str(seen) if more else "", results.answer, results.skipped)
 
     async def similar(self, query: Query, candidate: Candidate, cursor: str, ask: Ask) -> ResultPage:
-        """The pictures that the engine holds for like the candidate, one page; raises as `search`."""
-        spec = self._spec(query)
+        """Return the pictures that the engine finds similar to the candidate, one page; raises as `search`."""
+        spec = _choose_spec(query)
         if not spec.similar:
             raise BadQuery(f"the page spec {spec.name} has no page of similar pictures", "use another, such as yandex")
         url = fill(spec.similar, image_url=candidate.url, q=query.text, offset=spec.first_offset, page=spec.first_page)
-        return await self._page(query, spec, url, ask)
+        return await self._read(query, spec, url, ask)
 
-    def _spec(self, query: Query) -> PageSpec:
-        """The spec that the query names, if it may be used.
-
-        Raises:
-            BadQuery: none is named, or an option cannot be.
-            Blocked: it is off.
-        """
-        check_options(query, _OPTIONS)
-        if not query.options.get("spec"):
-            raise BadQuery("the source browser needs a page spec", "set the option spec, such as spec = 'bing'")
-        spec = load_spec(query.options["spec"])
-        if not spec.enabled and not _is_true(query, "allow"):
-            raise Blocked(
-                f"driving a browser over {spec.name} is off: its terms may forbid it ({spec.terms_url})",
-                'with leave: [collect] hosts = {"HOST" = {browser = true}}; a page you saved is read by `page`',
-            )
-        return spec
-
-    async def _page(self, query: Query, spec: PageSpec, url: str, ask: Ask) -> ResultPage:
-        """The candidates of one address; raises as `search`."""
-        reach = {name: _number(query, name) for name in _NUMBERS}
+    async def _read(self, query: Query, spec: PageSpec, url: str, ask: Ask) -> ResultPage:
+        """Return the candidates at one address."""
+        limits = _Limits(
+            int(_number(query, "most_items")),
+            _number(query, "most_seconds"),
+            _number(query, "click_seconds"),
+            self._appear_s,
+        )
         opened = parse_networks(query.options.get("allow_networks", ""))
         find_chromium()
         if not _is_true(query, "ignore_robots"):
             await _obey_robots(url, ask)
         async with GuardProxy(self._resolve, opened, _MAX_SESSION_BYTES) as proxy:
-            await _check_place(url, proxy)
-            limits = Reach(
-                most_items=int(reach["most_items"]),
-                most_seconds=reach["most_seconds"],
-                click_seconds=reach["click_seconds"],
-                proxy=f"127.0.0.1:{proxy.port}",
-                flags=self._flags,
-            )
+            await _check_host(url, proxy)
+            flags = (f"--proxy-server=http://127.0.0.1:{proxy.port}", *self._flags)
             stop = Event()
-            work = partial(browse, url, spec, limits, stop, self._clock)
-            shown = await _in_thread(asyncio.to_thread(work), stop, proxy)
+            session = partial(_browse, url, flags, _Visit(spec, limits, stop, self._clock))
+            shown = await _in_thread(asyncio.to_thread(session), stop, proxy)
         _check_shown(shown, spec)
-        found = extract(shown.html, spec, shown.url)
+        results = extract(shown.html, spec, shown.url)
         body = shown.html.encode("utf-8", "replace")
         answer = Answer(shown.url, shown.status or 200, {"content-type": "text/html; charset=utf-8"}, body)
-        return ResultPage(found.candidates[: limits.most_items], "", answer, found.skipped)
+        return ResultPage(results.candidates[: limits.most_items], "", answer, results.skipped)
+
+
+# Before a browser is started
+
+
+def _choose_spec(query: Query) -> PageSpec:
+    """Return the spec that the query names, if it may be used."""
+    check_options(query, _OPTIONS)
+    if not query.options.get("spec"):
+        raise BadQuery("the source browser needs a page spec", "set the option spec, such as spec = 'bing'")
+    spec = load_spec(query.options["spec"])
+    if not spec.enabled and not _is_true(query, "allow"):
+        raise Blocked(
+            f"driving a browser over {spec.name} is off: its terms may forbid it ({spec.terms_url})",
+            'if you may: [collect] hosts = {"HOST" = {browser = true}}; a page that you saved is read by `page`',
+        )
+    return spec
+
+
+def _is_true(query: Query, name: str) -> bool:
+    value = query.options.get(name, "false").strip().lower()
+    if value not in ("true", "false"):
+        raise BadQuery(f"{name} = {value[:40]!r} is neither true nor false", "write true or false")
+    return value == "true"
+
+
+def _number(query: Query, name: str) -> float:
+    default, least, most = _NUMBERS[name]
+    text = query.options.get(name, str(default))
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    if not least <= number <= most:
+        raise BadQuery(f"{name} = {text[:40]!r} is not possible", f"use a number from {least:g} to {most:g}")
+    return number
+
+
+def find_chromium() -> tuple[str, str]:
+    """Return the paths of the system's Chromium and of its driver.
+
+    Raises:
+        MissingExtra: one of them, or Selenium, is not there.
+    """
+    require("selenium", extra="browser")
+    browser = next((path for name in _BROWSERS if (path := shutil.which(name))), None)
+    driver = shutil.which("chromedriver")
+    if not browser or not driver:
+        missing = "Chromium" if not browser else "chromedriver"
+        raise MissingExtra(
+            f"driving a browser needs {missing}, which is not on the path",
+            "install the system's chromium and its driver, on Debian: apt-get install chromium chromium-driver",
+        )
+    return browser, driver
 
 
 async def _obey_robots(url: str, ask: Ask) -> None:
-    """Nothing; the host's robots.txt lets the address be asked (RFC 9309).
-
-    Raises:
-        Blocked: it says no.
-        NetworkDown: it cannot be read now.
-    """
+    """Check that the host's robots.txt allows the address (RFC 9309)."""
     parts = urlsplit(url)
     answer = await ask(Request(f"{parts.scheme}://{parts.netloc}/robots.txt"))
     if answer.status >= 500:
@@ -164,29 +261,26 @@ async def _obey_robots(url: str, ask: Ask) -> None:
     if not rules.can_fetch(url, _AGENT):
         raise Blocked(
             f"robots.txt of {parts.netloc} keeps programs from {parts.path}",
-            'save the page yourself and use the source `page`; with leave: hosts = {"HOST" = {robots = "ignore"}}',
+            'save the page yourself and use the source `page`; if you may: hosts = {"HOST" = {robots = "ignore"}}',
         )
 
 
-async def _check_place(url: str, proxy: GuardProxy) -> None:
-    """Nothing; the page's own host lies where it may be asked.
-
-    Raises:
-        Blocked: it does not.
-        NetworkDown: it has no address.
-    """
+async def _check_host(url: str, proxy: GuardProxy) -> None:
+    """Check that the page's own host may be reached."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     if await proxy.allowed(host, port):
         return
-    if await proxy.lies_somewhere(host, port):
-        raise Blocked(f"{host}:{port} is on this machine, in a private network, or a port that is not asked",
-                      "open a network of your own with the option allow_networks")  # fmt: skip
+    if await proxy.resolves(host, port):
+        raise Blocked(
+            f"{host}:{port} is on this machine, in a private network, or not a port of the web",
+            "open a network of your own with the option allow_networks",
+        )
     raise NetworkDown(f"{host} has no address", "check the network and the spec's address")
 
 
-async def _in_thread(work: Coroutine[Any, Any, Shown], stop: Event, proxy: GuardProxy) -> Shown:
-    """What the work gives; when this is cancelled, the browser is ended before the cancelling goes on."""
+async def _in_thread(work: Coroutine[Any, Any, "_Shown"], stop: Event, proxy: GuardProxy) -> "_Shown":
+    """Return what the work gives; when this is cancelled, the browser is ended before the cancelling goes on."""
     task = asyncio.create_task(work)
     try:
         return await asyncio.shield(task)
@@ -200,51 +294,175 @@ async def _in_thread(work: Coroutine[Any, Any, Shown], stop: Event, proxy: Guard
         raise
 
 
-def _check_shown(shown: Shown, spec: PageSpec) -> None:
-    """Nothing; the browser is where it was sent and was let in.
-
-    Raises:
-        Blocked: it was sent elsewhere or refused.
-        RateLimited: it is asked to wait.
-    """
+def _check_shown(shown: "_Shown", spec: PageSpec) -> None:
+    """Check that the browser is where it was sent, and was let in."""
     host = host_of(shown.url)
     if not any(fnmatchcase(host, pattern) for pattern in spec.hosts):
         raise Blocked(
             f"{spec.name} sent the browser to {host or 'no page'} instead of results",
-            "nothing is answered there: open it in your own browser, save the page, and use the source `page`",
+            "open it in your own browser, save the page, and use the source `page`",
         )
     if shown.status == 429:
         raise RateLimited(f"{host} asks to wait", "try again later, with fewer queries")
     if shown.status in (401, 403):
-        raise Blocked(f"{host} refuses with {shown.status}", "use another source")
+        raise Blocked(f"{host} refuses with status {shown.status}", "use another source")
     if shown.status >= 500:
-        raise NetworkDown(f"{host} answers {shown.status}", "try again later")
+        raise NetworkDown(f"{host} answers with status {shown.status}", "try again later")
 
 
-def _is_true(query: Query, name: str) -> bool:
-    """Whether an option is set.
+# The browser's session, in a thread of its own
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """How far a session goes.
+
+    Attributes:
+        most_items: results after which it stops to scroll, and to click.
+        most_seconds: longest session, but for starting and ending.
+        click_seconds: longest wait for an original after a click.
+        appear_s: longest wait for the first result.
+    """
+
+    most_items: int
+    most_seconds: float
+    click_seconds: float
+    appear_s: float
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What the browser shows in the end: where it is, the HTTP status (0 where it does not say), the page."""
+
+    url: str
+    status: int
+    html: str
+
+
+def _browse(url: str, flags: Sequence[str], visit: "_Visit") -> _Shown:
+    """Return what the page shows after the visit; the browser is gone in any case.
 
     Raises:
-        BadQuery: it is neither "true" nor "false".
+        MissingExtra: there is no browser, or it does not start.
+        NetworkDown: the page could not be loaded, or the browser failed.
     """
-    said = query.options.get(name, "false").strip().lower()
-    if said not in ("true", "false"):
-        raise BadQuery(f"{name} = {said[:40]!r} is neither true nor false", "write true or false")
-    return said == "true"
+    from selenium.common.exceptions import WebDriverException
+
+    with _browser(flags) as driver:
+        driver.set_page_load_timeout(min(_LOAD_S, visit.limits.most_seconds))
+        try:
+            driver.get(url)
+            visit.run(driver)
+            return _Shown(driver.current_url, int(driver.execute_script(_STATUS)), driver.page_source)
+        except WebDriverException as error:
+            message = (error.msg or type(error).__name__).splitlines()[0][:200]
+            raise NetworkDown(
+                f"the browser could not show the page of {visit.spec.name}: {message}",
+                "try again later, or look at the page",
+            ) from error
 
 
-def _number(query: Query, name: str) -> float:
-    """An option's number, in its bounds.
+@contextmanager
+def _browser(flags: Sequence[str]) -> Iterator[Any]:
+    """Run a browser with an empty profile of its own; both are gone after the block."""
+    browser, chromedriver = find_chromium()
+    from selenium import webdriver
+    from selenium.common.exceptions import WebDriverException
+    from selenium.webdriver.chrome.service import Service
 
-    Raises:
-        BadQuery: it is none, or out of them.
+    # ignore_cleanup_errors: the browser's last helper may still be writing into it
+    with tempfile.TemporaryDirectory(prefix="fieldguide-", ignore_cleanup_errors=True) as folder:
+        options = webdriver.ChromeOptions()
+        options.binary_location = browser
+        options.page_load_strategy = "eager"
+        for flag in (*_FLAGS, f"--user-data-dir={Path(folder) / 'profile'}", *flags):
+            options.add_argument(flag)
+        if hasattr(os, "geteuid") and os.geteuid() == 0:
+            options.add_argument("--no-sandbox")  # Chromium does not start otherwise for root, as in a container
+        options.add_experimental_option("prefs", {"download_restrictions": 3})
+        # its own session: Ctrl-C is for us, who then end it in order
+        service = Service(chromedriver, popen_kw={"start_new_session": True})
+        try:
+            driver = webdriver.Chrome(options=options, service=service)
+        except WebDriverException as error:
+            message = (error.msg or "").splitlines()[0][:200]
+            hint = "check that chromium and its driver match"
+            raise MissingExtra(f"Chromium does not start: {message}", hint) from error
+        try:
+            driver.set_script_timeout(10)
+            yield driver
+        finally:
+            with suppress(WebDriverException, OSError):
+                driver.quit()
+            service.stop()
+
+
+@dataclass(frozen=True)
+class _Visit:
+    """A visit to one result page: wait for results, scroll, click, as the spec says.
+
+    A page that is a wall, or in which nothing is known, is left at once as it is.
     """
-    default, least, most = _NUMBERS[name]
-    said = query.options.get(name, str(default))
-    try:
-        number = float(said)
-    except ValueError:
-        number = float("nan")
-    if not least <= number <= most:
-        raise BadQuery(f"{name} = {said[:40]!r} cannot be", f"it must be a number from {least:g} to {most:g}")
-    return number
+
+    spec: PageSpec
+    limits: _Limits
+    stop: Event
+    clock: Callable[[], float]
+
+    def run(self, driver: Any) -> None:
+        until = self.clock() + self.limits.most_seconds
+        if self._appears(driver, min(until, self.clock() + self.limits.appear_s)):
+            self._scroll(driver, until)
+            if self.spec.drive.click:
+                self._click(driver, until)
+
+    def _appears(self, driver: Any, until: float) -> bool:
+        """Return whether results are there; wait for a page that builds itself until a marker is seen."""
+        while True:
+            kind = classify_page(driver.page_source, self.spec)
+            if kind != "unknown" or self.clock() > until or self.stop.wait(_STEP_S):
+                return kind == "ok"
+
+    def _scroll(self, driver: Any, until: float) -> None:
+        """Scroll until enough is there or the bottom has stayed the same for four rounds.
+
+        The same means: as many results, as many of them still without a picture, the same height. Counting results
+        only stops too early: a page that waits for its pictures loads the next results after them.
+        """
+        drive, items = self.spec.drive, [rule.select for rule in self.spec.find]
+        before: Sequence[object] = ()
+        stale = clicks = 0
+        while drive.scroll and stale < _STALE_ROUNDS and self.clock() <= until:
+            driver.execute_script(_SCROLL)
+            if self.stop.wait(_STEP_S):
+                return
+            now = driver.execute_script(_MEASURE, items, drive.lazy)
+            if now[0] >= self.limits.most_items and not now[1]:
+                return
+            stale = stale + 1 if now[3] and now == before else 0
+            before = now
+            wants_more = stale == 1 and drive.more_button and clicks < _MAX_MORE_CLICKS
+            if wants_more and driver.execute_script(_MORE, drive.more_button):
+                clicks += 1
+                stale = 0
+
+    def _click(self, driver: Any, until: float) -> None:
+        """Click each result, and write the original's address into the attribute `keep_as` of it."""
+        drive = self.spec.drive
+        driver.execute_script(_STAY)
+        for place in range(self.limits.most_items):
+            late = self.stop.is_set() or self.clock() > until
+            if late or not driver.execute_script(_CLICK, drive.click, drive.reveal, place):
+                return
+            url = self._revealed(driver, min(until, self.clock() + self.limits.click_seconds))
+            if url:
+                driver.execute_script(_KEEP, drive.click, place, drive.keep_as, url)
+
+    def _revealed(self, driver: Any, until: float) -> str:
+        """Return the original's address once it appears, else that of a small version, "" for none."""
+        while True:
+            shown = driver.execute_script(_REVEALED, self.spec.drive.reveal)
+            urls = [url for url in shown if url.startswith("http")]
+            large = next((url for url in urls if not is_small(url, self.spec)), "")
+            if large or self.clock() > until or self.stop.wait(_POLL_S):
+                return large or next(iter(urls), "")

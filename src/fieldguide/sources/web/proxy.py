@@ -18,10 +18,9 @@ from urllib.parse import urlsplit
 from fieldguide.errors import BadQuery
 from fieldguide.net.addresses import is_public
 
-__all__ = ["GuardProxy", "Resolve", "look_up", "parse_networks"]
-
 Resolve = Callable[[str, int], Awaitable[Sequence[tuple[str, int]]]]
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 _PORTS = (80, 443)
 # What Chromium asks for on its own account (updates, sign-in, its start page): no page of results needs it.
 _NOT_THE_PAGES = (
@@ -43,22 +42,22 @@ _DROPPED_HEADERS = (b"proxy-", b"connection:", b"keep-alive:")
 
 
 async def look_up(host: str, port: int) -> Sequence[tuple[str, int]]:
-    """The addresses of a host with the port, as the system knows them; none where it knows none."""
+    """Return the addresses of a host with the port, as the system knows them; none where it knows none."""
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        places = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return ()
-    return [(str(place[0]), int(place[1])) for *_, place in found]
+    return [(str(place[0]), int(place[1])) for *_, place in places]
 
 
 def parse_networks(text: str) -> tuple[_Network, ...]:
-    """The networks in a text with commas between, such as "192.168.7.0/24".
+    """Return the networks in a text with commas between, such as "192.168.7.0/24".
 
     Raises:
         BadQuery: one of them is none.
     """
     try:
-        return tuple(ipaddress.ip_network(one.strip()) for one in text.split(",") if one.strip())
+        return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
     except ValueError as error:
         raise BadQuery(f"allow_networks: {error}", "write networks as 192.168.7.0/24, with commas between") from error
 
@@ -89,7 +88,7 @@ class GuardProxy:
         await self.close()
 
     async def close(self) -> None:
-        """Nothing; no connection is open any more."""
+        """Close the server and all connections."""
         if self._server is not None:
             self._server.close()
         for task in self._running:
@@ -97,14 +96,14 @@ class GuardProxy:
         await asyncio.gather(*self._running, return_exceptions=True)
 
     async def allowed(self, host: str, port: int) -> list[tuple[str, int]]:
-        """The addresses of a host that may be connected to; none for what Chromium asks on its own account."""
+        """Return the addresses of a host that may be connected to; none for what Chromium asks on its own account."""
         if any(fnmatchcase(host, pattern) for pattern in _NOT_THE_PAGES):
             return []
-        found = await self._resolve(host.strip("[]"), port)
-        return [place for place in found if is_public(place[0], self._opened)] if port in _PORTS else []
+        places = await self._resolve(host.strip("[]"), port)
+        return [place for place in places if is_public(place[0], self._opened)] if port in _PORTS else []
 
-    async def lies_somewhere(self, host: str, port: int) -> bool:
-        """Whether a host has any address at all."""
+    async def resolves(self, host: str, port: int) -> bool:
+        """Return whether a host has any address at all."""
         return bool(await self._resolve(host, port))
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -122,28 +121,25 @@ class GuardProxy:
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One request of the browser, which is one connection onwards."""
+        """Serve one request of the browser, which is one connection onwards."""
         head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _HEAD_S)
         first, *headers = head[:-4].split(b"\r\n")
         method, target, _ = first.decode("latin-1").split(" ", 2)
         parts = urlsplit(f"//{target}" if method == "CONNECT" else target)
         host, port = parts.hostname or "", parts.port or (443 if method == "CONNECT" else 80)
         places = await self.allowed(host, port)
-        if not places or (method != "CONNECT" and parts.scheme != "http"):
-            self.refused[host] += 1
-            writer.write(_REFUSED)
-            await writer.drain()
-            return
-        there = await self._connect(places)
+        refused = not places or (method != "CONNECT" and parts.scheme != "http")
+        there = None if refused else await self._connect(places)
         if there is None:
-            writer.write(_FAILED)
+            self.refused[host] += refused
+            writer.write(_REFUSED if refused else _FAILED)
             await writer.drain()
             return
         if method == "CONNECT":
             writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
         else:
             path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            kept = [one for one in headers if not one.lower().startswith(_DROPPED_HEADERS)]
+            kept = [header for header in headers if not header.lower().startswith(_DROPPED_HEADERS)]
             lines = [f"{method} {path} HTTP/1.1".encode("latin-1"), *kept, b"Connection: close", b"", b""]
             there[1].write(b"\r\n".join(lines))
         try:
@@ -151,10 +147,8 @@ class GuardProxy:
         finally:
             there[1].close()
 
-    async def _connect(
-        self, places: Sequence[tuple[str, int]]
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
-        """A connection to the first of the checked addresses that answers."""
+    async def _connect(self, places: Sequence[tuple[str, int]]) -> _Connection | None:
+        """Return a connection to the first of the checked addresses that answers."""
         for address, port in places:
             with suppress(OSError, TimeoutError):
                 return await asyncio.wait_for(asyncio.open_connection(address, port), _CONNECT_S)
@@ -162,10 +156,10 @@ class GuardProxy:
 
     async def _join(
         self,
-        here: tuple[asyncio.StreamReader, asyncio.StreamWriter],
-        there: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        here: _Connection,
+        there: _Connection,
     ) -> None:
-        """Nothing, once one side has ended."""
+        """Pass bytes both ways until one side ends."""
         pumps = {asyncio.create_task(self._pump(*pair)) for pair in ((here[0], there[1]), (there[0], here[1]))}
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)

@@ -1,7 +1,7 @@
 """How a search page is read, as data: a spec in TOML says where results stand and what a refusal looks like.
 
-Knows nothing about browsers or files of pages: `extraction` reads a page by a spec, `browser` drives one. Four specs
-come with the tool, all off: google, google_wml, bing, yandex, google_arts. A person's own is given by its path.
+Five specs come with the tool, all off: google, google_wml, bing, yandex, google_arts. A person's own is given by its
+path. Knows nothing about browsers or files of pages: `extraction` reads a page by a spec, `browser` drives one.
 
 Where a value stands is written in one of two ways. With an "@" it is in the page: `CSS@attribute`, `@attribute` of
 the item itself, `CSS@text`, and `@style:background-image` for the address in an inline style. Without, it is a path
@@ -12,6 +12,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib.resources import files
 from pathlib import Path
@@ -20,31 +21,16 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from selectolax.lexbor import LexborHTMLParser, SelectolaxError
+from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
 from fieldguide.errors import BadQuery, translate_os_errors
-from fieldguide.sources.inputs import host_of
-
-__all__ = [
-    "Drive",
-    "Fields",
-    "Find",
-    "Largest",
-    "Markers",
-    "PageSpec",
-    "Picked",
-    "Value",
-    "fill",
-    "load_spec",
-    "parse_spec",
-    "shipped_specs",
-]
+from fieldguide.sources.inputs import clean_text, host_of
 
 _MAX_SPEC_BYTES = 100_000
+MAX_MATCHED_CHARS = 2000  # a pattern of a person's own spec sees no more: it may be a slow one
 
 
-def _selector(text: str) -> str:
-    """The CSS selector, if it is one."""
+def _check_selector(text: str) -> str:
     try:
         LexborHTMLParser("").css(text)
     except SelectolaxError:
@@ -52,18 +38,16 @@ def _selector(text: str) -> str:
     return text
 
 
-def _place(text: str) -> str:
-    """The place of a value, if its selector is one."""
+def _check_place(text: str) -> str:
     selector, at, name = text.rpartition("@")
     if at and not name:
         raise ValueError(f"{text!r} names no attribute after its @")
     if selector:
-        _selector(selector)
+        _check_selector(selector)
     return text
 
 
-def _pattern(text: str) -> str:
-    """The regular expression, if it is one."""
+def _check_pattern(text: str) -> str:
     try:
         re.compile(text)
     except re.error as error:
@@ -71,19 +55,19 @@ def _pattern(text: str) -> str:
     return text
 
 
-Selector = Annotated[str, AfterValidator(_selector)]
-Place = Annotated[str, AfterValidator(_place)]
-Pattern = Annotated[str, AfterValidator(_pattern)]
+Selector = Annotated[str, AfterValidator(_check_selector)]
+Place = Annotated[str, AfterValidator(_check_place)]
+Pattern = Annotated[str, AfterValidator(_check_pattern)]
 
 
 class _Strict(BaseModel):
-    """What all parts of a spec share: an unknown key is an error."""
+    """A part of a spec, in which an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Largest(_Strict):
-    """A value of the entry that is largest: of all entries of these lists, that whose `by` is the largest number."""
+    """The value `get` of the largest entry: of all entries of these lists, the one whose number `by` is the largest."""
 
     largest: tuple[Place, ...]
     by: str
@@ -91,7 +75,7 @@ class Largest(_Strict):
 
 
 class Picked(_Strict):
-    """A part of a value: the first group of `match` in it."""
+    """A part of a value: the first group of the regular expression `match` in it."""
 
     get: Place
     match: Pattern
@@ -101,7 +85,7 @@ Value = Place | Largest | Picked | tuple[Place | Largest | Picked, ...]
 
 
 class Fields(_Strict):
-    """Where each part of a result stands; of several places the first that holds something counts."""
+    """Where each part of a result stands; of several places, the first that holds something counts."""
 
     url: Value
     thumb: Value = ()
@@ -114,7 +98,7 @@ class Fields(_Strict):
 
 
 class Find(_Strict):
-    """One way to find results.
+    """A rule that finds results.
 
     Attributes:
         select: the elements that hold results.
@@ -140,7 +124,7 @@ class Find(_Strict):
 
 
 class Markers(_Strict):
-    """By what a page is known: one selector of a list is enough."""
+    """How to tell what a page is: one selector of a list is enough."""
 
     ok: tuple[Selector, ...] = Field(min_length=1)
     empty: tuple[Selector, ...] = ()
@@ -156,7 +140,7 @@ class Drive(_Strict):
         more_button: what is clicked at the bottom for more.
         click: what is clicked to show each original.
         reveal: where the original then appears: an `img`.
-        keep_as: the attribute of the clicked element to which the original's address is written down.
+        keep_as: the attribute of the clicked element into which the original's address is written.
     """
 
     scroll: bool = False
@@ -179,7 +163,7 @@ class PageSpec(_Strict):
     Attributes:
         about: a line for a person.
         terms_url: where the engine says what it allows.
-        enabled: whether a browser may be driven over it without a person's explicit word.
+        enabled: whether a browser may be driven over it without a person's explicit permission.
         hosts: where it may lead, as patterns; elsewhere the browser does not follow.
         url: of the first page; `{q}` is the search text.
         page_url: of a later page; `{q}`, `{offset}` = `first_offset` + results so far, `{page}` counts from
@@ -187,7 +171,7 @@ class PageSpec(_Strict):
         page_size: results a page.
         most: results after which no further page is asked for.
         similar: of the page of pictures like one; `{image_url}` is its address.
-        find: ways to find results; the first that finds any counts.
+        find: rules that find results; the first that gives any counts.
         thumb_hosts: patterns of hosts that only hold small versions.
         rewrite: pairs of a regular expression and its replacement, applied to each picture's address.
     """
@@ -219,9 +203,9 @@ class PageSpec(_Strict):
             names = {name for _, name, *_ in Formatter().parse(text) if name is not None}
         except ValueError as error:
             raise ValueError(f"a brace too many or too few: {error}") from None
-        strange = names - {"q", "offset", "page", "image_url"}
-        if strange:
-            raise ValueError(f"unknown {{{sorted(strange)[0]}}}: known are q, offset, page and image_url")
+        unknown = names - {"q", "offset", "page", "image_url"}
+        if unknown:
+            raise ValueError(f"unknown {{{sorted(unknown)[0]}}}: known are q, offset, page and image_url")
         return text
 
     @field_validator("rewrite")
@@ -244,15 +228,15 @@ class PageSpec(_Strict):
 
 
 def shipped_specs() -> list[str]:
-    """The names of the specs that come with the tool."""
-    return sorted(one.name.removesuffix(".toml") for one in _folder().iterdir() if one.name.endswith(".toml"))
+    """Return the names of the specs that come with the tool."""
+    return sorted(file.name.removesuffix(".toml") for file in _folder().iterdir() if file.name.endswith(".toml"))
 
 
 def load_spec(name_or_path: str) -> PageSpec:
-    """A spec that comes with the tool, by its name, or a person's own, by the path of its .toml file.
+    """Return a spec that comes with the tool, by its name, or a person's own, by the path of its .toml file.
 
     Raises:
-        BadQuery: there is none, it is not TOML, or it says something impossible; the nearest key is named.
+        BadQuery: there is none, it is not TOML, or it is invalid; for an unknown key the nearest one is named.
         NoPermission: the file cannot be read.
     """
     if not name_or_path.endswith(".toml"):
@@ -278,25 +262,21 @@ def load_spec(name_or_path: str) -> PageSpec:
     return parse_spec(text, path.name)
 
 
-def parse_spec(text: str, called: str) -> PageSpec:
-    """The spec that TOML text says; every fault is named at once.
-
-    Raises:
-        BadQuery: as for `load_spec`.
-    """
+def parse_spec(text: str, file_name: str) -> PageSpec:
+    """Return the spec in a TOML text; all its faults are named at once. Raises as `load_spec`."""
     try:
         return PageSpec.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise BadQuery(f"{called} is not valid TOML: {error}", "mend the line it names") from error
+        raise BadQuery(f"{file_name} is not valid TOML: {error}", "correct the line it names") from error
     except ValidationError as error:
         faults = "; ".join(
             dict.fromkeys(_explain(fault["loc"], fault["type"], fault["msg"]) for fault in error.errors())
         )
-        raise BadQuery(f"{called}: {faults[:600]}", "mend the spec and run again") from error
+        raise BadQuery(f"{file_name}: {faults[:600]}", "correct the spec and run again") from error
 
 
 def fill(template: str, **values: str | int) -> str:
-    """The address that a template makes; texts are percent-encoded as UTF-8."""
+    """Return the address that a template makes; texts are percent-encoded as UTF-8."""
     return template.format_map({name: quote(str(value), safe="") for name, value in values.items()})
 
 
@@ -305,15 +285,89 @@ def _folder() -> Any:
 
 
 def _explain(location: tuple[int | str, ...], kind: str, message: str) -> str:
-    """One fault as a person would say it."""
+    """Return one fault as a person would say it."""
     where = ".".join(str(part) for part in location if not str(part).startswith(("function-", "tuple[", "constrained")))
     if kind != "extra_forbidden":
         return f"{where}: {message.removeprefix('Value error, ')}"
-    known = sorted(_keys())
+    models = (PageSpec, Find, Fields, Markers, Drive, Largest, Picked)
+    known = sorted(key for model in models for key in model.model_fields)
     near = difflib.get_close_matches(str(location[-1]), known, 1, 0.5)
     return f"unknown key {where!r}" + (f", did you mean {near[0]!r}?" if near else f", known: {', '.join(known)}")
 
 
-def _keys() -> Iterator[str]:
-    for model in (PageSpec, Find, Fields, Markers, Drive, Largest, Picked):
-        yield from model.model_fields
+# A value of a result, read where a spec says
+
+
+@dataclass(frozen=True)
+class Result:
+    """A result: its element, and its decoded record or None where the element itself is the record."""
+
+    node: LexborNode
+    record: Any
+
+    def read(self, wanted: Value) -> str:
+        """Return the first thing that holds something, as one line of text, "" where nothing does."""
+        if isinstance(wanted, tuple):
+            return next((text for text in map(self.read, wanted) if text), "")
+        if isinstance(wanted, Picked):
+            match = re.search(wanted.match, next(self._texts(wanted.get), "")[:MAX_MATCHED_CHARS])
+            return (match[1] if match and match.re.groups else match[0] if match else "") or ""
+        if isinstance(wanted, Largest):
+            values = (value for place in wanted.largest for value in json_values(self.record, place))
+            entries = [entry for value in values for entry in (value if isinstance(value, list) else (value,))]
+            objects = [entry for entry in entries if isinstance(entry, dict)]
+            largest = max(objects, key=lambda entry: _size(entry.get(wanted.by)), default={})
+            return clean_text(largest.get(wanted.get), MAX_MATCHED_CHARS * 2)
+        return next((text for text in self._texts(wanted) if text), "")
+
+    def _texts(self, place: str) -> Iterator[str]:
+        if "@" in place:
+            yield clean_text(node_value(self.node, place), MAX_MATCHED_CHARS * 2)
+        elif self.record is not None:
+            yield from (clean_text(value, MAX_MATCHED_CHARS * 2) for value in json_values(self.record, place))
+
+
+def json_values(value: Any, path: str) -> Iterator[Any]:
+    """Yield all that stands at a path of keys and indexes, "*" for each one."""
+    head, _, rest = path.partition(".")
+    if not path:
+        yield value
+    elif head == "*":
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        for item in inner:
+            yield from json_values(item, rest)
+    elif isinstance(value, dict) and head in value:
+        yield from json_values(value[head], rest)
+    elif isinstance(value, list) and head.isdecimal() and int(head) < len(value):
+        yield from json_values(value[int(head)], rest)
+
+
+def node_value(node: LexborNode, place: str) -> str:
+    """Return what stands at `CSS@name` below an element, "" where nothing does."""
+    selector, _, name = place.rpartition("@")
+    target = node.css_first(selector) if selector else node
+    if target is None:
+        return ""
+    if name == "text":
+        return target.text()
+    if name.startswith("style:"):
+        style = target.attributes.get("style") or ""
+        match = re.search(
+            rf"""(?:^|[;\s]){re.escape(name[6:])}\s*:[^;]*?url\(\s*(?:"([^"]*)"|'([^']*)'|([^)\s]*))""",
+            style[: 2 * MAX_MATCHED_CHARS],
+        )
+        return next((part for part in match.groups() if part), "") if match else ""
+    return target.attributes.get(name) or ""
+
+
+def parse_pixels(text: str) -> int:
+    """Return a length in whole pixels, 0 where the text is none."""
+    try:
+        number = float(text)
+    except ValueError:
+        return 0
+    return int(number) if 0 < number < 1_000_000 else 0
+
+
+def _size(value: object) -> float:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9 else 0.0
