@@ -21,8 +21,8 @@ import sqlalchemy.orm  # noqa: F401
 from fieldguide.errors import SettingsError
 from fieldguide.progress import SilentProgress
 from fieldguide.stages.tune.space import Choices, Floats, Ints, Space
-from fieldguide.stages.tune.study import Plan, open_study
-from fieldguide.stages.tune.trials import Limits, TrialCall, run_trials
+from fieldguide.stages.tune.study import Plan, RunningTrial, open_study
+from fieldguide.stages.tune.trials import Limits, run_trials
 
 SPACE = Space(
     {
@@ -43,29 +43,29 @@ def value(params: Any) -> float:
     return 0.9 - 300 * abs(lr - 1e-3) - 0.002 * abs(batch_size - 24)
 
 
-def objective(call: TrialCall) -> float:
+def objective(trial: RunningTrial) -> float:
     """The value, after steps that can be gone on from, as a training with checkpoints would."""
-    own = call.folder.parents[1] / "calls"
-    running = own / f"{call.number}-{os.getpid()}.running"
-    others = [path for path in own.glob(f"{call.number}-*.running") if alive(int(path.stem.partition("-")[2]))]
-    assert not others, f"trial {call.number} is run by {others}"
+    calls = trial.folder.parents[1] / "calls"
+    running = calls / f"{trial.number}-{os.getpid()}.running"
+    others = [path for path in calls.glob(f"{trial.number}-*.running") if alive(int(path.stem.partition("-")[2]))]
+    assert not others, f"trial {trial.number} is run by {others}"
     running.touch()
     try:
-        found = value(call.params)
-        call.note("interval", [found - 0.1, found + 0.1])
-        if call.params["learner"] == "cnn":
-            if float(call.params["loop.lr"]) > 0.01:
+        result = value(trial.params)
+        trial.note("interval", [result - 0.1, result + 0.1])
+        if trial.params["learner"] == "cnn":
+            if float(trial.params["loop.lr"]) > 0.01:
                 raise SettingsError("the loss is not a number", "lower lr")
-            call.folder.mkdir(parents=True, exist_ok=True)
+            trial.folder.mkdir(parents=True, exist_ok=True)
             for step in range(1, 6):
-                mark = call.folder / f"step-{step}"
+                mark = trial.folder / f"step-{step}"
                 if not mark.exists():
                     time.sleep(0.003)
                     mark.touch()
-                call.report(step, found * step / 5)
+                trial.report(step, result * step / 5)
         else:
             time.sleep(0.005)
-        return found
+        return result
     finally:
         running.unlink()
 

@@ -27,8 +27,7 @@ from fieldguide.settings.models import FEW_PICTURES
 from fieldguide.sources import draws, known_sources, open_source
 from fieldguide.sources.web.extraction import extract
 from fieldguide.sources.web.specs import Drive, Fields, Find, Markers, PageSpec, load_spec, parse_spec, shipped_specs
-from fieldguide.stages.tune.presets import choose_preset
-from fieldguide.stages.tune.space import Choices
+from fieldguide.stages.tune.space import Choices, choose_preset
 from sourcescript import Script, Step, search
 
 ROOT = Path(__file__).resolve().parents[1]

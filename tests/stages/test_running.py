@@ -18,7 +18,7 @@ from fieldguide.progress import SilentProgress
 from fieldguide.stages.add import Terms, add
 from fieldguide.stages.clean import clean
 from fieldguide.stages.split import split
-from fieldguide.stages.tune.rows import TrialRow, read_row
+from fieldguide.stages.tune.study import TrialRow, read_row
 
 pytest.importorskip("torch", reason="training needs the extra [train]")
 pytest.importorskip("optuna", reason="tuning needs the extra [train]")

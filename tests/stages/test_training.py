@@ -234,7 +234,7 @@ def test_no_space_for_a_training_loses_nothing(place: Path, limit: int) -> None:
 
 
 def test_a_search_that_cannot_be(place: Path) -> None:
-    check_two_lines(told(place, "tune", "--preset", "usua"), 78, "tune.preset", "seed003")
+    check_two_lines(told(place, "tune", "--preset", "usua"), 78, "tune.preset", "architectures")
     for space, said in {
         '"loop.lrr" = [0.1]': ["tune.space.loop.lrr is no setting", "did you mean 'loop.lr'?"],
         '"loop.lr" = [0.1, -1.0]': ["train.loop.lr = -1"],

@@ -236,7 +236,7 @@ def tune(
         str,
         typer.Option(
             "--preset",
-            help="What is searched: usual, or seed003 (seven networks, for a GPU), not the own space.",
+            help="What is searched: usual, or architectures (seven networks, for a GPU), in place of your own space.",
         ),
     ] = "",
     project: ProjectOption = Path(),

@@ -253,7 +253,7 @@ class TrainSettings(Section):
 class TuneSettings(Section):
     """How better settings of [train] are searched for."""
 
-    preset: Literal["usual", "seed003"] = Field("usual", description="which search to run where space is empty")
+    preset: Literal["usual", "architectures"] = Field("usual", description="which search to run where space is empty")
     trials: Annotated[int, Field(ge=1, le=100_000)] | Auto = Field(
         "auto", description="number of trials in all; auto: the preset's number, usually 40"
     )

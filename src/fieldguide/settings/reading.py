@@ -33,6 +33,7 @@ RENAMED_VALUES: Mapping[str, Mapping[Any, Any]] = {
     "train.loop.threads": {0: "auto"},
     "tune.trials": {0: "auto"},
     "tune.pruning": _YES_NO,
+    "tune.preset": {"seed003": "architectures"},
 }
 
 

@@ -1,29 +1,29 @@
-"""What a search found: a record for programs, a page for people.
+"""The report of a search: a record for programs, and a page for people that needs no network.
 
-Knows nothing about learners; the page needs no network.
+Knows nothing about learners.
 """
 
 import base64
+import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fieldguide.optional import require
 from fieldguide.plots import bars, curves
 from fieldguide.project.atomic import write_text
 from fieldguide.records import TuneReport
-from fieldguide.stages.tune.importance import Importance, best_so_far, param_importances
-from fieldguide.stages.tune.rows import TrialRow, best_row
-from fieldguide.stages.tune.space import Value
-from fieldguide.stages.tune.study import Study
-from fieldguide.stages.tune.trials import Ended
+from fieldguide.stages.tune.space import format_value
+from fieldguide.stages.tune.study import Study, TrialRow, best_row
+from fieldguide.stages.tune.trials import Ending, format_params
 from fieldguide.text import render
 
-__all__ = ["PAGE", "About", "summarise", "write_report"]
-
 PAGE = "report.html"
-_CURVES = 6
+_MAX_CURVES = 6
+_MIN_TRIALS = 4  # complete ones, before anything is said about importance
+_TOP_TRIALS = 5  # so many at least are "the best" (what Optuna advises), and a tenth of all
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,10 @@ class About:
     made: dict[str, str]
 
 
-def summarise(study: Study, ended: Ended) -> TuneReport:
-    """The search as it stands.
+def summarise(study: Study, ended: Ending) -> TuneReport:
+    """Return the search as it stands.
 
     The interval of the best trial is what the objective noted as "interval", a pair of low and high.
-
-    Raises:
-        ProjectDamaged: the storage is not sound.
     """
     rows = study.rows()
     best = best_row(rows)
@@ -55,7 +52,7 @@ def summarise(study: Study, ended: Ended) -> TuneReport:
     return TuneReport(
         study=study.name,
         others=study.others,
-        ended=ended.why,
+        ended=ended,
         trials={state: counts[state] for state in ("complete", "pruned", "failed", "running")},
         best=best.number if best else None,
         params=dict(best.params) if best else {},
@@ -67,53 +64,74 @@ def summarise(study: Study, ended: Ended) -> TuneReport:
 
 
 def write_report(study: Study, report: TuneReport, about: About) -> Path:
-    """Where the page is, which shows the trials, how the search went and which settings mattered.
+    """Write the page with the trials, how the search went and which settings mattered; return its path.
 
     Raises:
-        MissingExtra: matplotlib, scikit-learn or Optuna is not installed.
-        ProjectDamaged: the storage is not sound.
-        DiskFull: no space.
-        NoPermission: the folder cannot be written.
+        MissingExtra: matplotlib or Optuna is not installed.
     """
     rows = study.rows()
-    importances = param_importances(rows, study.plan.space, study.plan.seed)
+    importances = param_importances(study)
     path = study.folder / PAGE
-    shown = [_shown(row, row.number == report.best) for row in _ranked(rows)]
-    write_text(
-        path,
-        render(
-            "tune.html",
-            {
-                "about": about,
-                "report": report,
-                "params": {name: _short(value) for name, value in report.params.items()},
-                "rows": shown,
-                "failed": [row for row in rows if row.state == "failed"],
-                "importances": importances,
-                "history": _base64(_history(rows, about.measure)),
-                "bars": _base64(_bars(importances)) if importances else "",
-                "curves": _base64(_curves(rows, about.measure)) if any(row.steps for row in rows) else "",
-            },
-        ),
-    )
+    values = {
+        "about": about,
+        "report": report,
+        "params": {name: format_value(value) for name, value in report.params.items()},
+        "rows": [_cells(row, row.number == report.best) for row in _ranked(rows)],
+        "failed": [row for row in rows if row.state == "failed"],
+        "importances": importances,
+        "history": _base64(_history(rows, about.measure)),
+        "bars": _base64(_bars(importances)) if importances else "",
+        "curves": _base64(_curves(rows, about.measure)) if any(row.steps for row in rows) else "",
+    }
+    write_text(path, render("tune.html", values))
     return path
 
 
+def param_importances(study: Study) -> dict[str, float]:
+    """Return how much each setting decides whether a trial is among the best, as shares of 1, the highest first.
+
+    Optuna's PED-ANOVA, for settings that are active in some trials only too (Watanabe et al., "PED-ANOVA", IJCAI 2023).
+    Empty where there are too few complete trials, or all are alike.
+    """
+    importance = require("optuna", extra="train").importance
+    with study.translated(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that there are few trials, which the page says
+        complete = [trial for trial in study.trials() if trial.state.name == "COMPLETE"]
+        if len(complete) < _MIN_TRIALS or len({trial.value for trial in complete}) < 2:
+            return {}
+        top = min(0.5, max(0.1, _TOP_TRIALS / len(complete)))
+        evaluator = importance.PedAnovaImportanceEvaluator(target_quantile=top)
+        shares = importance.get_param_importances(study.optuna_study, evaluator=evaluator, normalize=False)
+    total = sum(shares.values())
+    ranked = sorted(shares.items(), key=lambda item: (-item[1], item[0]))
+    return {name: share / total for name, share in ranked if share > 0}
+
+
+def best_so_far(rows: Sequence[TrialRow]) -> list[tuple[int, float]]:
+    """Return number and highest value until then, for each complete trial, by number."""
+    history: list[tuple[int, float]] = []
+    for row in sorted(rows, key=lambda row: row.number):
+        if row.state == "complete" and row.value is not None:
+            history.append((row.number, max(row.value, history[-1][1]) if history else row.value))
+    return history
+
+
 def _interval(row: TrialRow) -> tuple[float, float] | None:
-    """The interval that was noted."""
-    said = row.attrs.get("interval")
-    pair = isinstance(said, list) and len(said) == 2 and all(isinstance(one, int | float) for one in said)
-    return (float(said[0]), float(said[1])) if pair and said else None
+    match row.attrs.get("interval"):
+        case [int() | float() as low, int() | float() as high]:
+            return float(low), float(high)
+        case _:
+            return None
 
 
 def _ranked(rows: Sequence[TrialRow]) -> list[TrialRow]:
-    """Complete trials, the highest value first, then pruned ones, then the others."""
+    """Return complete trials, the highest value first, then pruned ones, then the others."""
     order = ("complete", "pruned", "failed", "running")
     return sorted(rows, key=lambda row: (order.index(row.state), -(row.value or 0.0), row.number))
 
 
-def _shown(row: TrialRow, best: bool) -> dict[str, Any]:
-    """A row of the page's table."""
+def _cells(row: TrialRow, best: bool) -> dict[str, Any]:
+    """Return a row of the page's table."""
     interval = _interval(row)
     return {
         "number": row.number,
@@ -123,12 +141,8 @@ def _shown(row: TrialRow, best: bool) -> dict[str, Any]:
         "interval": f"{interval[0]:.4f} to {interval[1]:.4f}" if interval else "",
         "steps": len(row.steps) or "",
         "seconds": f"{row.seconds:.1f}",
-        "params": ", ".join(f"{name} {_short(value)}" for name, value in row.params.items()),
+        "params": format_params(row.params),
     }
-
-
-def _short(value: Value) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _base64(png: bytes) -> str:
@@ -136,20 +150,17 @@ def _base64(png: bytes) -> str:
 
 
 def _history(rows: Sequence[TrialRow], measure: str) -> bytes:
-    """A PNG of each trial's value and the best so far."""
     each = [(float(row.number), row.value) for row in rows if row.state == "complete" and row.value is not None]
     best = [(float(number), value) for number, value in best_so_far(rows)]
     return curves({"best so far": best, "each": each}, title="", x="trial", y=measure)
 
 
-def _bars(importances: Sequence[Importance]) -> bytes:
-    """A PNG of the settings' importances."""
-    shares = {one.name: (one.share, one.spread) for one in importances}
-    return bars(shares, title="", x="share of the variance between trials")
+def _bars(importances: Mapping[str, float]) -> bytes:
+    return bars({name: (share, 0.0) for name, share in importances.items()}, title="", x="share of the importance")
 
 
 def _curves(rows: Sequence[TrialRow], measure: str) -> bytes:
-    """A PNG of the values after each step of the best trials that have steps."""
-    stepped = [row for row in _ranked(rows) if row.steps][:_CURVES]
+    """Draw the values after each step of the best trials that have steps."""
+    stepped = [row for row in _ranked(rows) if row.steps][:_MAX_CURVES]
     lines = {f"trial {row.number}": [(float(step), value) for step, value in row.steps.items()] for row in stepped}
     return curves(lines, title="", x="step", y=measure)

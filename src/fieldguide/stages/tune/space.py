@@ -1,23 +1,23 @@
-"""What a search may choose from: names of settings, their domains, and when each of them matters.
+"""What a search may choose from: settings, their domains, when each is active; and the presets, searches with a name.
 
 Knows nothing about Optuna, learners or trials. A name is that of a setting below [train], with dots: "loop.lr".
 """
 
 import difflib
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
 from fieldguide.errors import SettingsError
-
-__all__ = ["Choices", "Condition", "Domain", "Floats", "Ints", "Space", "Value", "parse_space"]
+from fieldguide.settings import TuneSettings
 
 Value = str | int | float | bool
 Condition = Mapping[str, tuple[Value, ...]]
 _TABLE_KEYS = {"choices", "low", "high", "log", "step", "only_if"}
 _MAX_CHOICES = 1000
+_OWN_TRIALS = 40
 _FORMS = 'such as ["a", "b"], {low = 1e-5, high = 1e-3, log = true} or {low = 8, high = 64, step = 8}'
 
 
@@ -27,17 +27,21 @@ class Choices:
 
     Attributes:
         values: none twice.
-        only_if: when the setting matters: where one of these conditions holds, or always where there is none. A
-            condition holds when each setting that it names matters itself and has one of the values.
+        only_if: when the setting is active: where one of these conditions holds, or always where there is none. A
+            condition holds when each setting that it names is active itself and has one of the values.
     """
 
     values: tuple[Value, ...]
     only_if: tuple[Condition, ...] = ()
 
+    def choices(self) -> Sequence[Value]:
+        """Return all its values."""
+        return self.values
+
 
 @dataclass(frozen=True)
 class Floats:
-    """A number between two bounds, which it may have; `only_if` as for `Choices`."""
+    """A number between two bounds, both included; `only_if` as for `Choices`."""
 
     low: float
     high: float
@@ -55,6 +59,10 @@ class Ints:
     log: bool = False
     only_if: tuple[Condition, ...] = ()
 
+    def choices(self) -> Sequence[Value]:
+        """Return all its values."""
+        return range(self.low, self.high + 1, self.step)
+
 
 Domain = Choices | Floats | Ints
 
@@ -64,17 +72,13 @@ class Space:
     """Domains by name, ordered so that whatever a domain depends on stands before it.
 
     Raises:
-        SettingsError: a domain that holds nothing, or a condition that can never hold.
+        SettingsError: a domain is empty, or a condition can never hold.
     """
 
     domains: Mapping[str, Domain]
 
     def __post_init__(self) -> None:
-        """Nothing.
-
-        Raises:
-            SettingsError: as for the class.
-        """
+        """Check the domains, and order them."""
         for name, domain in self.domains.items():
             _check_domain(name, domain)
             for condition in domain.only_if:
@@ -82,8 +86,8 @@ class Space:
                     _check_condition(name, other, values, self.domains)
         object.__setattr__(self, "domains", MappingProxyType(_in_order(dict(self.domains))))
 
-    def matters(self, name: str, params: Mapping[str, Value]) -> bool:
-        """Whether a setting matters beside the others' values; those that do not matter are not among them."""
+    def is_active(self, name: str, params: Mapping[str, Value]) -> bool:
+        """Return whether a setting has an effect beside the values of the other active ones."""
         conditions = self.domains[name].only_if
         return not conditions or any(
             all(other in params and params[other] in values for other, values in condition.items())
@@ -91,83 +95,75 @@ class Space:
         )
 
     def describe(self) -> dict[str, Any]:
-        """The space in JSON's terms, the same for the same space."""
+        """Return the space as JSON values, the same for the same space."""
         kinds = {name: {"kind": type(domain).__name__} for name, domain in self.domains.items()}
         return {name: kinds[name] | asdict(domain) for name, domain in self.domains.items()}
 
 
 def parse_space(raw: Mapping[str, Any]) -> Space:
-    """The space that a table [tune.space] gives: a list is choices, a table with `low` and `high` is numbers.
+    """Return the space that a table [tune.space] describes: a list of choices, or a table with `low` and `high`.
 
     A name with a dot may be written with or without quotation marks.
 
     Raises:
-        SettingsError: something in it is not a domain; the name and the forms are told.
+        SettingsError: something in it is not a domain.
     """
     flat = _flatten(raw, "")
     if not flat:
         raise SettingsError("[tune.space] holds no setting", f"give each setting what to choose from, {_FORMS}")
-    return Space({name: _parse_domain(name, said) for name, said in flat.items()})
+    return Space({name: _parse_domain(name, value) for name, value in flat.items()})
 
 
-def _flatten(raw: Mapping[str, Any], before: str) -> dict[str, Any]:
-    """Domains by their whole name: `loop.lr = …` without quotation marks is a table in a table to TOML."""
-    found: dict[str, Any] = {}
-    for key, said in raw.items():
-        name = f"{before}{key}"
-        if isinstance(said, Mapping) and said and not _TABLE_KEYS & set(said):
-            found |= _flatten(said, f"{name}.")
+def _flatten(raw: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Return domains by dotted name: `loop.lr = …` without quotation marks is a table in a table to TOML."""
+    flat: dict[str, Any] = {}
+    for key, value in raw.items():
+        if isinstance(value, Mapping) and value and not _TABLE_KEYS & set(value):
+            flat |= _flatten(value, f"{prefix}{key}.")
         else:
-            found[name] = said
-    return found
+            flat[f"{prefix}{key}"] = value
+    return flat
 
 
-def _parse_domain(name: str, said: Any) -> Domain:
-    """One domain.
-
-    Raises:
-        SettingsError: it is none.
-    """
-    if isinstance(said, list | tuple):
-        return Choices(tuple(said))
-    if not isinstance(said, Mapping):
-        raise SettingsError(f"tune.space.{name} = {said!r} gives nothing to choose from", f"give {_FORMS}")
-    for key in said:
+def _parse_domain(name: str, raw: Any) -> Domain:
+    if isinstance(raw, list | tuple):
+        return Choices(tuple(raw))
+    if not isinstance(raw, Mapping):
+        raise SettingsError(f"tune.space.{name} = {raw!r} gives nothing to choose from", f"give {_FORMS}")
+    for key in raw:
         if key not in _TABLE_KEYS:
-            near = difflib.get_close_matches(key, sorted(_TABLE_KEYS), n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(_TABLE_KEYS))}"
-            raise SettingsError(f"tune.space.{name} has an unknown key {key!r}", hint)
-    only_if = _parse_conditions(name, said.get("only_if", ()))
-    given = set(said) - {"only_if"}
-    if given == {"choices"} and isinstance(said["choices"], list | tuple):
-        return Choices(tuple(said["choices"]), only_if)
-    low, high, log, step = said.get("low"), said.get("high"), said.get("log", False), said.get("step", 1)
-    bounds = _is_number(low) and _is_number(high) and isinstance(log, bool)
-    if "choices" in given or low is None or high is None or not bounds:
-        raise SettingsError(f"tune.space.{name} = {dict(said)!r} is no domain", f"give {_FORMS}")
+            raise SettingsError(f"tune.space.{name} has an unknown key {key!r}", _suggest_name(key, _TABLE_KEYS))
+    only_if = _parse_conditions(name, raw.get("only_if", ()))
+    keys = set(raw) - {"only_if"}
+    if keys == {"choices"} and isinstance(raw["choices"], list | tuple):
+        return Choices(tuple(raw["choices"]), only_if)
+    low, high, log, step = raw.get("low"), raw.get("high"), raw.get("log", False), raw.get("step", 1)
+    numbers = _is_number(low) and _is_number(high) and isinstance(log, bool)
+    if "choices" in keys or low is None or high is None or not numbers:
+        raise SettingsError(f"tune.space.{name} = {dict(raw)!r} is no domain", f"give {_FORMS}")
     if isinstance(low, int) and isinstance(high, int) and isinstance(step, int):
         return Ints(low, high, step, log, only_if)
-    if "step" in given:
+    if "step" in keys:
         hint = "write low, high and step without a decimal point, or leave step out"
         raise SettingsError(f"tune.space.{name}: only whole numbers have a step", hint)
     return Floats(float(low), float(high), log, only_if)
 
 
-def _parse_conditions(name: str, said: Any) -> tuple[Condition, ...]:
-    """What `only_if` says: a table, or a list of tables of which one must hold; a value may stand for a list of one.
-
-    Raises:
-        SettingsError: it says something else.
-    """
-    tables = [said] if isinstance(said, Mapping) else said
+def _parse_conditions(name: str, raw: Any) -> tuple[Condition, ...]:
+    """Return what `only_if` says: a table, or a list of tables of which one must hold; a value is a list of one."""
+    tables = [raw] if isinstance(raw, Mapping) else raw
     if not isinstance(tables, list | tuple) or not all(isinstance(table, Mapping) and table for table in tables):
-        raise SettingsError(
-            f"tune.space.{name}: only_if = {said!r} is no condition", 'write it as {learner = ["cnn", "transfer"]}'
-        )
+        hint = 'write it as {learner = ["cnn", "transfer"]}'
+        raise SettingsError(f"tune.space.{name}: only_if = {raw!r} is no condition", hint)
     return tuple(
         {other: tuple(values) if isinstance(values, list | tuple) else (values,) for other, values in table.items()}
         for table in tables
     )
+
+
+def _suggest_name(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
 
 
 def _is_number(value: Any) -> bool:
@@ -175,37 +171,29 @@ def _is_number(value: Any) -> bool:
 
 
 def _check_domain(name: str, domain: Domain) -> None:
-    """Nothing.
-
-    Raises:
-        SettingsError: there is nothing in it, or something that no setting can have.
-    """
+    """Check that there is something to choose from, and only what a setting can be."""
     if isinstance(domain, Choices):
         values = domain.values
         plain = all(isinstance(value, str | bool) or (_is_number(value) and math.isfinite(value)) for value in values)
         if not values or len(values) > _MAX_CHOICES or not plain or len(set(values)) < len(values):
-            hint = f"list from 1 to {_MAX_CHOICES} different words, numbers or truths"
+            hint = f"list from 1 to {_MAX_CHOICES} different words, numbers, true or false"
             raise SettingsError(f"tune.space.{name} = {list(values)!r} cannot be chosen from", hint)
         return
-    said = f"tune.space.{name} from {domain.low!r} to {domain.high!r}"
+    what = f"tune.space.{name} from {domain.low!r} to {domain.high!r}"
     if not (math.isfinite(domain.low) and math.isfinite(domain.high) and domain.low <= domain.high):
-        raise SettingsError(f"{said} holds no number", "give low and high, low being the lower")
+        raise SettingsError(f"{what} holds no number", "give low and high, low being the lower")
     if domain.log and domain.low <= 0:
-        raise SettingsError(f"{said} cannot be logarithmic", "give a low above 0, or leave log out")
+        raise SettingsError(f"{what} cannot be logarithmic", "give a low above 0, or leave log out")
     if isinstance(domain, Ints) and (domain.step < 1 or (domain.log and domain.step > 1)):
-        raise SettingsError(f"{said} cannot have step = {domain.step}", "give a step of at least 1, and none with log")
+        raise SettingsError(f"{what} cannot have step = {domain.step}", "give a step of at least 1, and none with log")
 
 
 def _check_condition(name: str, other: str, values: tuple[Value, ...], domains: Mapping[str, Domain]) -> None:
-    """Nothing.
-
-    Raises:
-        SettingsError: the other setting is not searched, or never has one of the values.
-    """
+    """Check that the other setting is searched, and can have the values."""
     if other not in domains:
-        near = difflib.get_close_matches(other, list(domains), n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(domains)}"
-        raise SettingsError(f"tune.space.{name} depends on {other!r}, which is not searched", hint)
+        raise SettingsError(
+            f"tune.space.{name} depends on {other!r}, which is not searched", _suggest_name(other, domains)
+        )
     domain = domains[other]
     if not isinstance(domain, Choices):
         hint = "a condition names a setting with a list of choices"
@@ -217,11 +205,7 @@ def _check_condition(name: str, other: str, values: tuple[Value, ...], domains: 
 
 
 def _in_order(domains: dict[str, Domain]) -> dict[str, Domain]:
-    """The domains, each behind those that it depends on, else as they stood.
-
-    Raises:
-        SettingsError: two depend on each other.
-    """
+    """Return the domains, each behind those that it depends on, else as they stood."""
     ordered: dict[str, Domain] = {}
     while len(ordered) < len(domains):
         ready = [
@@ -231,6 +215,94 @@ def _in_order(domains: dict[str, Domain]) -> dict[str, Domain]:
         ]
         if not ready:
             circle = ", ".join(name for name in domains if name not in ordered)
-            raise SettingsError(f"in [tune.space] these depend on each other: {circle}", "take out one only_if")
+            raise SettingsError(f"in [tune.space] these depend on each other: {circle}", "remove one only_if")
         ordered |= {name: domains[name] for name in ready}
     return ordered
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A search with a name.
+
+    Attributes:
+        about: what it is for, in a sentence.
+        space: what is chosen from.
+        trials: the default number of trials.
+        first: settings to begin with, in order; whatever they leave open is sampled.
+        fixed: settings that all trials share.
+    """
+
+    about: str
+    space: Space
+    trials: int
+    first: tuple[Mapping[str, Value], ...] = ()
+    fixed: Mapping[str, Value] = field(default_factory=dict)
+
+
+_FROZEN: Condition = {"learner": ("transfer",), "mode": ("frozen",)}
+_UNFREEZE: Condition = {"learner": ("transfer",), "mode": ("unfreeze",)}
+_TRAINED: tuple[Condition, ...] = ({"learner": ("cnn",)}, {"learner": ("transfer",), "mode": ("unfreeze", "full")})
+
+_USUAL = Preset(
+    about="for a laptop, offline: what is cheap first, then networks from scratch and the whole backbone",
+    space=Space(
+        {
+            "learner": Choices(("transfer", "colour", "cnn")),
+            "mode": Choices(("frozen", "unfreeze", "full"), only_if=({"learner": ("transfer",)},)),
+            "depth": Choices(("top", "deep"), only_if=(_FROZEN,)),
+            "loop.lr": Floats(1e-4, 1e-2, log=True, only_if=_TRAINED),
+            "loop.batch_size": Choices((16, 32, 64), only_if=_TRAINED),
+            "loop.augment": Choices(("none", "light", "strong"), only_if=_TRAINED),
+            "loop.weight_decay": Floats(1e-4, 0.2, log=True, only_if=_TRAINED),
+            "loop.freeze": Choices(("auto", 2, 4), only_if=(_UNFREEZE,)),
+        }
+    ),
+    trials=40,
+    first=(
+        {"learner": "transfer", "mode": "frozen", "depth": "top"},
+        {"learner": "transfer", "mode": "frozen", "depth": "deep"},
+        {"learner": "colour"},
+        {"learner": "transfer", "mode": "full", "loop.lr": 1e-3, "loop.batch_size": 32, "loop.augment": "light",
+         "loop.weight_decay": 0.05},
+        {"learner": "cnn", "loop.lr": 1e-3, "loop.batch_size": 32, "loop.augment": "light", "loop.weight_decay": 0.05},
+    ),
+    fixed={"backbone": "efficientnet_lite0", "weights": "embedded", "weights_sha256": ""},
+)  # fmt: skip
+
+# as in a study of Crimean plants: 100 trials of 5 epochs, each class shown as often as the largest
+_ARCHITECTURES = Preset(
+    about="seven ImageNet architectures, fine-tuned for five epochs each",
+    space=Space(
+        {
+            "backbone": Choices(
+                ("alexnet", "convnext_tiny", "densenet121", "densenet201", "resnet18", "mobilenet_v3_small",
+                 "mobilenet_v3_large")
+            ),
+            "loop.lr": Floats(1e-5, 1e-4),
+            "loop.batch_size": Ints(32, 128),
+        }
+    ),
+    trials=100,
+    fixed={"learner": "transfer", "mode": "full", "weights": "hub", "weights_sha256": "", "loop.epochs": 5,
+           "loop.imbalance": "oversample", "loop.augment": "seed003", "loop.optimiser": "adam"},
+)  # fmt: skip
+
+PRESETS: Mapping[str, Preset] = MappingProxyType({"usual": _USUAL, "architectures": _ARCHITECTURES})
+
+
+def choose_preset(settings: TuneSettings) -> Preset:
+    """Return the search that [tune] describes: the own space where there is one, else the preset.
+
+    Raises:
+        SettingsError: the own space cannot be searched.
+    """
+    if settings.space:
+        preset = Preset("your own space", parse_space(settings.space), _OWN_TRIALS)
+    else:
+        preset = PRESETS[settings.preset]
+    return replace(preset, trials=preset.trials if settings.trials == "auto" else settings.trials)
+
+
+def format_value(value: Value) -> str:
+    """Return a value as text, a fraction with three figures."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -8,13 +8,12 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from fieldguide.errors import (
+    DiskFailed,
     DiskFull,
     FieldguideError,
-    InputUnusable,
     MissingExtra,
     NoPermission,
     NotReady,
@@ -23,26 +22,20 @@ from fieldguide.errors import (
     ProjectMissing,
     ProjectTooNew,
 )
+from fieldguide.optional import require
 from fieldguide.progress import Progress
-from fieldguide.stages.tune.rows import TrialRow, best_row
-from fieldguide.stages.tune.space import Value
-from fieldguide.stages.tune.study import Study, Turn
-
-__all__ = ["FATAL", "Ended", "Limits", "Objective", "Pruned", "TimeUp", "TrialCall", "run_trials"]
+from fieldguide.stages.tune.space import Value, format_value
+from fieldguide.stages.tune.study import RunningTrial, Study, TimeUp, TrialRow, best_row
 
 # what would meet every trial alike: the search stops, and the trial waits until it is mended
-FATAL = (
-    DiskFull, MissingExtra, NoPermission, NotReady, ProjectBusy, ProjectDamaged, ProjectMissing, ProjectTooNew
+_FATAL = (
+    DiskFailed, DiskFull, MissingExtra, NoPermission, NotReady, ProjectBusy, ProjectDamaged, ProjectMissing,
+    ProjectTooNew,
 )  # fmt: skip
-_HOPELESS = 10
+_MAX_FAILURES = 10
 
-
-class Pruned(Exception):
-    """The trial is not worth its time; raised by `TrialCall.report` and meant to pass through the objective."""
-
-
-class TimeUp(Exception):
-    """The search has no time left; raised by `TrialCall.report` and meant to pass through the objective."""
+Objective = Callable[[RunningTrial], float]
+Ending = Literal["all trials", "time is up", "nothing new to try"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +44,7 @@ class Limits:
 
     Attributes:
         trials: in all, those of earlier calls too.
-        minutes: of this call; 0 for no limit. A trial on its way ends at its next step, and goes on next time.
+        minutes: of this call; 0 for no limit. A running trial stops at its next step, and goes on next time.
         clock: seconds.
     """
 
@@ -60,142 +53,76 @@ class Limits:
     clock: Callable[[], float] = time.monotonic
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How a call of `run_trials` ended: why, after how many seconds and trials of its own."""
+def run_trials(objective: Objective, study: Study, limits: Limits, progress: Progress) -> Ending:
+    """Run trials, whose results are in the study, and return why it ended.
 
-    why: Literal["all trials", "time is up", "nothing new to try"]
-    seconds: float
-    trials: int
-
-
-class TrialCall:
-    """What an objective is given.
-
-    Attributes:
-        params: settings below [train], by name.
-        number: of the trial, from 0.
-        folder: its own, for checkpoints; not there until somebody makes it, and gone once the trial has ended.
-        resumed: whether an earlier process began it.
-    """
-
-    def __init__(self, turn: Turn, tick: Callable[[], bool]) -> None:
-        """A call at a turn; `tick` counts the time and says whether it is up."""
-        self.params: Mapping[str, Value] = dict(turn.params)
-        self.number: int = turn.number
-        self.folder: Path = turn.folder
-        self.resumed: bool = turn.resumed
-        self._turn, self._tick = turn, tick
-
-    def report(self, step: int, value: float) -> None:
-        """Nothing; the value after this step, from 1, is kept. An epoch is a step.
-
-        An objective that goes on from a checkpoint reports the steps before it again: those that are known change
-        nothing, and one that a kill came in between is not lost.
-
-        Raises:
-            Pruned: the trial is to end here.
-            TimeUp: the search is to end here.
-            InputUnusable: the value is no number.
-        """
-        if not math.isfinite(value):
-            raise InputUnusable(f"the value after step {step} is {value}", "lower the learning rate")
-        up = self._tick()
-        if self._turn.report(step, float(value)):
-            raise Pruned
-        if up:
-            raise TimeUp
-
-    def note(self, name: str, value: Any) -> None:
-        """Nothing; the trial's row says this too, such as an interval; JSON."""
-        self._turn.note(name, value)
-
-
-Objective = Callable[[TrialCall], float]
-
-
-def run_trials(objective: Objective, study: Study, limits: Limits, progress: Progress) -> Ended:
-    """How the search ended; what came of the trials is in the study.
-
-    A kill or Ctrl-C leaves everything as it is: the trial that was on its way goes on when this is called again.
+    A kill or Ctrl-C leaves everything as it is: the running trial goes on when this is called again.
 
     Args:
-        objective: runs one trial; its value, higher is better. A `FieldguideError` that is not of `FATAL` is the end
-            of that trial only, with its reason kept.
+        objective: runs one trial; its value, higher is better. A `FieldguideError` ends that trial only, with its
+            reason kept, unless it would meet every trial alike.
         study: where trials are kept.
         limits: when to end.
         progress: told of each trial as it ends.
 
     Raises:
-        FieldguideError: one of `FATAL`, by the objective or the storage.
         NotReady: the first ten trials of this call have all failed, and no trial before had a value.
     """
-    begun = limits.clock()
+    deadline = limits.clock() + 60 * limits.minutes if limits.minutes else math.inf
     progress.start("trials", limits.trials)
     rows = study.rows()
     progress.advance(sum(row.state != "running" for row in rows))
     best, done, failed = best_row(rows), 0, 0
-    while not limits.minutes or limits.clock() - begun < 60 * limits.minutes:
-        turn = study.begin(limits.trials)
-        if not isinstance(turn, Turn):
-            why: Any = "all trials" if turn == "enough" else "nothing new to try"
-            return Ended(why, limits.clock() - begun, done)
-        if not _run_one(objective, turn, limits, begun):
+    while limits.clock() < deadline:
+        trial = study.begin(limits.trials, limits.clock, deadline)
+        if not isinstance(trial, RunningTrial):
+            return trial
+        if not _run_trial(objective, trial):
             break
-        done += 1
-        row = study.row(turn.number)
-        failed += row.state == "failed"
+        row = study.rows()[trial.number]
+        done, failed = done + 1, failed + (row.state == "failed")
         progress.advance()
         _tell(progress, row, best)
-        best = best_row([one for one in (best, row) if one])
-        if failed == done == _HOPELESS and best is None:
-            raise NotReady(f"the first {_HOPELESS} trials all failed, the last so: {row.reason}", "mend that first")
-    return Ended("time is up", limits.clock() - begun, done)
+        best = best_row([known for known in (best, row) if known])
+        if failed == done == _MAX_FAILURES and best is None:
+            hint = "correct that, then run the same command again"
+            raise NotReady(f"the first {_MAX_FAILURES} trials all failed, the last so: {row.reason}", hint)
+    return "time is up"
 
 
-def _run_one(objective: Objective, turn: Turn, limits: Limits, begun: float) -> bool:
-    """Whether the trial has ended; it has not where the time was up first."""
-    last = limits.clock()
-
-    def tick() -> bool:
-        nonlocal last
-        now = limits.clock()
-        turn.seconds, last = turn.seconds + now - last, now
-        return bool(limits.minutes) and now - begun >= 60 * limits.minutes
-
+def _run_trial(objective: Objective, trial: RunningTrial) -> bool:
+    """Run a trial, and return whether it has ended; it has not where the time was up first."""
+    pruned = require("optuna", extra="train").TrialPruned
     try:
-        if turn.is_hopeless():  # a kill came between the last step and its end
-            raise Pruned
-        value = float(objective(TrialCall(turn, tick)))
-        tick()
+        if trial.should_prune():  # a kill came between the last step and its end
+            raise pruned
+        value = float(objective(trial))
         if math.isfinite(value):
-            turn.tell("complete", value)
+            trial.end("complete", value)
         else:
-            turn.tell("failed", reason=f"its value is {value}")
-    except Pruned:
-        tick()
-        turn.tell("pruned")
+            trial.end("failed", reason=f"its value is {value}")
+    except pruned:
+        trial.end("pruned")
     except TimeUp:
         return False
-    except FATAL:
+    except _FATAL:
         raise
     except FieldguideError as error:
-        tick()
-        turn.tell("failed", reason=f"{error.message}: {error.hint}")
+        trial.end("failed", reason=f"{error.message}: {error.hint}")
     finally:
-        tick()
-        turn.put_down()
+        trial.release()
     return True
 
 
 def _tell(progress: Progress, row: TrialRow, best: TrialRow | None) -> None:
-    """Nothing; the person hears of a trial that failed, and of one that is better than all before."""
-    said = ", ".join(f"{name} {_short(value)}" for name, value in row.params.items())
+    """Tell of a trial that failed, and of one that is better than all before."""
+    params = format_params(row.params)
     if row.state == "failed":
-        progress.say(f"trial {row.number} failed ({said}): {row.reason}")
+        progress.say(f"trial {row.number} failed ({params}): {row.reason}")
     elif row.state == "complete" and row.value is not None and (best is None or row.value > (best.value or -math.inf)):
-        progress.say(f"trial {row.number}: {row.value:.4f}, the best so far ({said})")
+        progress.say(f"trial {row.number}: {row.value:.4f}, the best so far ({params})")
 
 
-def _short(value: Value) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+def format_params(params: Mapping[str, Value]) -> str:
+    """Return settings as text, such as `learner cnn, loop.lr 0.001`."""
+    return ", ".join(f"{name} {format_value(value)}" for name, value in params.items())
