@@ -9,7 +9,6 @@ for validation, so it learns from fewer. After one epoch nothing is right yet: m
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,7 @@ from fieldguide.features import load_square
 from fieldguide.images import Limits
 from fieldguide.learners.headfit import group_folds
 from fieldguide.learners.heads import attach_head
-from fieldguide.learners.loop import Keeping, train_network
-from fieldguide.learners.loop_records import Examples, LoopSettings
-from fieldguide.learners.passes import predict
+from fieldguide.learners.loop import Examples, ResolvedLoopSettings, predict, train_network
 from fieldguide.learners.weights import load_backbone
 from fieldguide.metrics import wilson_interval
 from fieldguide.records import Preprocessing
@@ -44,7 +41,7 @@ def theirs(
 
 def ours(
     paths: list[Path], examples: tuple[NDArray[np.int64], NDArray[np.intp], NDArray[np.intp]],
-    test: NDArray[np.intp], settings: LoopSettings,
+    test: NDArray[np.intp], settings: ResolvedLoopSettings,
 ) -> tuple[float, float, int]:  # fmt: skip
     """The same of Fieldguide's loop."""
     labels, train, val = examples
@@ -53,7 +50,7 @@ def ours(
         list(map_threads(lambda path: load_square(path, PICTURE, Limits()), paths, workers=core_count()))
     )
     network = attach_head(load_backbone("efficientnet_lite0", "embedded", SIZE), "linear", int(labels.max()) + 1, 0)
-    trained = train_network(network, Examples(squares, labels, train, val), settings, Keeping())
+    trained = train_network(network, Examples(squares, labels, train, val), settings)
     seconds = time.perf_counter() - begun
     right = int((predict(network, squares, test, BATCH).logits.argmax(1) == labels[test]).sum())
     return max(row.images_per_s for row in trained.history), seconds, right
@@ -70,13 +67,22 @@ def main(name: str, epochs: int) -> None:
         examples = labels, learn[inner], learn[held]
         print(f"{name}: {len(paths)} pictures, {len(learn)} to learn from, {len(test)} held out, {epochs} epochs")
         print(f"{'':<34} {'images/s':>9} {'ratio':>6} {'seconds':>8}  accuracy on held-out pictures")
-        same = LoopSettings(epochs=epochs, batch_size=BATCH, lr=1e-3, warm_up=0.5, augment="seed003")
+        same = ResolvedLoopSettings(
+            epochs=epochs,
+            batch_size=BATCH,
+            lr=1e-3,
+            layer_decay=1.0,
+            warm_up=0.5,
+            augment="seed003",
+            freeze=0,
+            unfreeze=0,
+        )
         ways: dict[str, Any] = {
             "plain script": lambda: theirs(paths, labels, (learn, test), epochs),
             "fieldguide, full": lambda: ours(paths, examples, test, same),
-            "fieldguide, last stages": lambda: ours(paths, examples, test, replace(same, freeze=5)),
+            "fieldguide, last stages": lambda: ours(paths, examples, test, same.model_copy(update={"freeze": 5})),
             "fieldguide, last stages, light": lambda: ours(
-                paths, examples, test, replace(same, freeze=5, augment="light")
+                paths, examples, test, same.model_copy(update={"freeze": 5, "augment": "light"})
             ),
         }
         speeds: dict[str, float] = {}

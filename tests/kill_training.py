@@ -19,9 +19,10 @@ import torch._dynamo  # optimisers import it when they are first used
 import torch.utils.tensorboard
 
 from fieldguide.learners.checkpoint import pack
-from fieldguide.learners.loop import Keeping, train_network
-from fieldguide.learners.tracking import Board
-from learning import QUICK, coloured, tiny_network
+from fieldguide.learners.loop import Callbacks, train_network
+from fieldguide.learners.tracking import TensorBoardWriter
+from fieldguide.learners.weights import import_timm
+from learning import QUICK, change, coloured, tiny_network
 
 
 def train(folder: Path, checkpoint_s: float) -> None:
@@ -34,13 +35,13 @@ def train(folder: Path, checkpoint_s: float) -> None:
         time.sleep(0.004)
         return stored[index]
 
-    settings = replace(
-        QUICK, epochs=10, augment="strong", ema=0.9, accumulate=2, batch_size=4, checkpoint_s=checkpoint_s
+    settings = change(
+        QUICK, epochs=10, augment="strong", ema=0.9, accumulate=2, batch_size=4, checkpoint_s=max(checkpoint_s, 1e-9)
     )
     slow = replace(examples, squares=slowly)
-    with Board(folder / "events") as board:
-        keeping = Keeping(folder / "checkpoints", watch=board.epoch, clock=time.monotonic)
-        trained = train_network(tiny_network(), slow, settings, keeping)
+    with TensorBoardWriter(folder / "events") as board:
+        callbacks = Callbacks(on_epoch=board.add_epoch, clock=time.monotonic)
+        trained = train_network(tiny_network(), slow, settings, folder / "checkpoints", callbacks)
     (folder / "state.safetensors").write_bytes(pack(trained.state))
     rows = [asdict(row) | {"seconds": 0, "images_per_s": 0} for row in trained.history]
     (folder / "notes").write_text("\n".join(trained.notes))
@@ -60,6 +61,7 @@ def main() -> None:
     folder, kills, checkpoint_s = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[4])
     dice = random.Random(int(sys.argv[3]))
     torch.set_num_threads(1)
+    import_timm()
     whole, killed = folder / "whole", folder / "killed"
     for one in (whole, killed):
         one.mkdir()

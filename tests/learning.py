@@ -7,12 +7,19 @@ from typing import Any
 import numpy as np
 
 from fieldguide.learners.architectures import Network, assemble, seeded
-from fieldguide.learners.loop_records import EpochRow, Examples, LoopSettings
+from fieldguide.learners.loop import Examples, ResolvedLoopSettings
+from fieldguide.learners.tracking import EpochRow
 
 SIZE, CLASSES = 8, 3
-QUICK = LoopSettings(
-    epochs=4, batch_size=8, lr=0.02, warm_up=0.5, augment="none", threads=1, label_smoothing=0.0, weight_decay=0.01
-)
+QUICK = ResolvedLoopSettings(
+    epochs=4, batch_size=8, lr=0.02, layer_decay=1.0, warm_up=0.5, augment="none", threads=1, label_smoothing=0.0,
+    weight_decay=0.01, freeze=0, unfreeze=0,
+)  # fmt: skip
+
+
+def change(settings: ResolvedLoopSettings, **values: Any) -> ResolvedLoopSettings:
+    """The settings with other values, which are checked."""
+    return ResolvedLoopSettings(**settings.model_dump() | values)
 
 
 def coloured(count: int = 48, seed: int = 0, shares: tuple[float, ...] = (1 / 3, 1 / 3, 1 / 3)) -> Examples:

@@ -301,7 +301,7 @@ def test_what_suits_a_learner_is_told() -> None:
     assert [float(cell.rstrip(" |")) for cell in table["size"][1:4]] == [cnn._SIDE, transfer._SIDE, transfer._SIDE]
     assert table["size"][4].startswith(f"{frozen._SIDE};") and table["size"][5].rstrip(" |") == str(colour._SIDE)
     for key in ("epochs", "lr", "layer_decay"):
-        usual = [cnn._USUAL[key], transfer._USUAL[key], transfer._USUAL[key]]
+        usual = [cnn.DEFAULTS[key], transfer.DEFAULTS[key], transfer.DEFAULTS[key]]
         assert [float(cell) for cell in table[f"loop.{key}"][1:4]] == usual
     assert f"{FEW_PICTURES} pictures in train and val or fewer" in hand_part("train")
 

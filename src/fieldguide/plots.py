@@ -82,13 +82,13 @@ def curves(series: Mapping[str, Sequence[tuple[float, float]]], *, title: str, x
     Raises:
         MissingExtra: matplotlib is not installed.
     """
-    with _drawing(_HEIGHT_IN) as (figure, out):
+    with drawing(_HEIGHT_IN) as (figure, out):
         axes = _axes(figure, title, x, y)
         for place, (name, points) in enumerate(series.items()):
             kept = [(one, other if math.isfinite(other) else math.nan) for one, other in points if math.isfinite(one)]
             axes.plot([one for one, _ in kept], [other for _, other in kept], _DASHES[place % len(_DASHES)],
                       marker="o" if len(kept) <= _MAX_MARKS else "", markersize=3.5,
-                      color=_COLOURS[place % len(_COLOURS)], label=_label(name))  # fmt: skip
+                      color=_COLOURS[place % len(_COLOURS)], label=label(name))  # fmt: skip
         if all(one == round(one) for line in series.values() for one, _ in line if math.isfinite(one)):
             axes.locator_params(axis="x", integer=True)  # there is no epoch 1.5
         if not any(series.values()):
@@ -107,7 +107,7 @@ def bars(values: Mapping[str, tuple[float, float]], *, title: str, x: str) -> by
         MissingExtra: matplotlib is not installed.
     """
     shown = list(values.items())[:MAX_BARS]
-    with _drawing(1.1 + 0.26 * max(len(shown), 3)) as (figure, out):
+    with drawing(1.1 + 0.26 * max(len(shown), 3)) as (figure, out):
         axes = _axes(figure, title, x, "")
         axes.grid(visible=False, axis="y")
         if shown:
@@ -116,7 +116,7 @@ def bars(values: Mapping[str, tuple[float, float]], *, title: str, x: str) -> by
             spreads = [spread if math.isfinite(spread) and spread > 0 else 0.0 for _, (_, spread) in shown]
             axes.barh(places, lengths, xerr=spreads if any(spreads) else None, height=0.68, color=_COLOURS[0],
                       error_kw={"ecolor": _INK, "elinewidth": 1.1, "capsize": 2.5})  # fmt: skip
-            axes.set_yticks(places, [_label(name) for name, _ in shown])
+            axes.set_yticks(places, [label(name) for name, _ in shown])
             axes.set_ylim(len(shown) - 0.4, -0.6)
             axes.tick_params(axis="y", length=0)
             if len(values) > len(shown):
@@ -136,7 +136,7 @@ def pareto(points: Sequence[PlotPoint], *, title: str, x: str, y: str) -> bytes:
     Raises:
         MissingExtra: matplotlib is not installed.
     """
-    with _drawing(_HEIGHT_IN) as (figure, out):
+    with drawing(_HEIGHT_IN) as (figure, out):
         axes = _axes(figure, title, x, y)
         placed = [point for point in points if point.x > 0]
         free = [point for point in points if not point.x > 0]
@@ -154,7 +154,7 @@ def pareto(points: Sequence[PlotPoint], *, title: str, x: str, y: str) -> bytes:
 
 
 @contextmanager
-def _drawing(height_in: float) -> Iterator[tuple[Any, io.BytesIO]]:
+def drawing(height_in: float) -> Iterator[tuple[Any, io.BytesIO]]:
     """An empty figure and where its bytes go; inside, settings are ours alone, whatever a matplotlibrc says."""
     matplotlib = require("matplotlib", extra="train")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -188,7 +188,7 @@ def _letters() -> dict[str, frozenset[int]]:
     return found
 
 
-def _label(text: str) -> str:
+def label(text: str) -> str:
     """The text on one line, shortened; a letter that no font has becomes a square, marks that cannot be seen go."""
     plain = "".join(" " if one.isspace() else one for one in text if unicodedata.category(one) not in ("Cf", "Cs"))
     short = plain if len(plain) <= _MAX_NAME else plain[: _MAX_NAME - 1].rstrip() + "…"
@@ -199,7 +199,7 @@ def _label(text: str) -> str:
 def _axes(figure: Any, title: str, x: str, y: str) -> Any:
     """The axes of a chart with its words."""
     axes = figure.add_subplot()
-    words = [" ".join(_label(word) for word in text.split()) for text in (title, x, y)]
+    words = [" ".join(label(word) for word in text.split()) for text in (title, x, y)]
     axes.set_title(words[0], pad=10)
     axes.set_xlabel(words[1])
     axes.set_ylabel(words[2])
@@ -262,9 +262,9 @@ def _names(figure: Any, axes: Any, named: Sequence[PlotPoint], free: Sequence[Pl
 
     blank = Line2D([], [], linestyle="")
     lines = [Line2D([], [], color=_SOFT, ls=_DASHES[1 + place % 3]) for place in range(len(free))]
-    labels = [f"{number}  {_label(point.name)}" for number, point in enumerate(named, 1)]
+    labels = [f"{number}  {label(point.name)}" for number, point in enumerate(named, 1)]
     if named or free:
-        _key(axes, [*labels, *(_label(point.name) for point in free)], [*(blank for _ in named), *lines])
+        _key(axes, [*labels, *(label(point.name) for point in free)], [*(blank for _ in named), *lines])
     figure.canvas.draw()  # the layout is known only now
     figure.set_layout_engine("none")
     dots = [tuple(axes.transData.transform((point.x, point.y))) for point in named]

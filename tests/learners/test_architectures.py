@@ -8,18 +8,15 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs the extra [train]")
 
-from dataclasses import replace  # noqa: E402
-
 from fieldguide.calibration import fit_familiarity  # noqa: E402
 from fieldguide.errors import SettingsError  # noqa: E402
 from fieldguide.exporters.network import export_network  # noqa: E402
 from fieldguide.learners.architectures import NETWORKS, Network, build_network, count_parameters, seeded  # noqa: E402
 from fieldguide.learners.headfit import root  # noqa: E402
 from fieldguide.learners.heads import HEADS, attach_head  # noqa: E402
-from fieldguide.learners.loop import Keeping, train_network  # noqa: E402
-from fieldguide.learners.passes import predict  # noqa: E402
+from fieldguide.learners.loop import predict, train_network  # noqa: E402
 from fieldguide.learners.weights import load_backbone  # noqa: E402
-from learning import QUICK, coloured, tiny_network  # noqa: E402
+from learning import QUICK, change, coloured, tiny_network  # noqa: E402
 
 
 def seed004_by_hand(size: int, classes: int) -> int:
@@ -130,7 +127,7 @@ def test_a_head_that_is_not_there() -> None:
 def learnt() -> tuple[Network, Any]:
     """A network that has learnt a little, so that its norms are not those of a new one."""
     network, examples = tiny_network(), coloured(60)
-    train_network(network, examples, replace(QUICK, epochs=2), Keeping())
+    train_network(network, examples, change(QUICK, epochs=2))
     return network, examples
 
 

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,10 @@ from command import TIMEOUT_S, environment  # noqa: E402
 from fieldguide.errors import DiskFull, InputUnusable  # noqa: E402
 from fieldguide.learners import checkpoint as room  # noqa: E402
 from fieldguide.learners.checkpoint import Checkpoint, load_checkpoint, pack, save_checkpoint  # noqa: E402
-from fieldguide.learners.loop import Keeping, train_network  # noqa: E402
+from fieldguide.learners.loop import Callbacks, train_network  # noqa: E402
 from fieldguide.learners.tracking import describe_epoch  # noqa: E402
 from fieldguide.progress import SilentProgress  # noqa: E402
-from learning import QUICK, coloured, tiny_network, without_time  # noqa: E402
+from learning import QUICK, change, coloured, tiny_network, without_time  # noqa: E402
 
 
 def made(number: int) -> Checkpoint:
@@ -34,10 +33,10 @@ def names(folder: Path) -> list[str]:
 
 
 def same(one: Checkpoint, other: Checkpoint) -> bool:
-    return one.said == other.said and all(
-        one.parts[part].keys() == other.parts[part].keys()
-        and all(torch.equal(one.parts[part][name], other.parts[part][name]) for name in one.parts[part])
-        for part in one.parts.keys() | other.parts.keys()
+    return one.state == other.state and all(
+        one.tensors[part].keys() == other.tensors[part].keys()
+        and all(torch.equal(one.tensors[part][name], other.tensors[part][name]) for name in one.tensors[part])
+        for part in one.tensors.keys() | other.tensors.keys()
     )
 
 
@@ -127,8 +126,8 @@ class Killed(Exception):
     "changes", [{}, {"optimiser": "sgd", "ema": 0.5}, {"freeze": 1, "unfreeze": 2, "optimiser": "rmsprop"}]
 )
 def test_a_training_goes_on_to_the_same_bytes(tmp_path: Path, changes: dict[str, Any]) -> None:
-    settings = replace(QUICK, epochs=7, augment="strong", checkpoint_s=0.0, **changes)
-    whole = train_network(tiny_network(), coloured(), settings, Keeping())
+    settings = change(QUICK, epochs=7, augment="strong", checkpoint_s=1e-9, **changes)
+    whole = train_network(tiny_network(), coloured(), settings)
     left = [3, 5, 9]  # each time it is told the epochs from before once more
 
     def stop(row: object) -> None:
@@ -139,17 +138,17 @@ def test_a_training_goes_on_to_the_same_bytes(tmp_path: Path, changes: dict[str,
 
     for _ in range(2):
         with pytest.raises(Killed):
-            train_network(tiny_network(), coloured(), settings, Keeping(tmp_path, watch=stop))
-    resumed = train_network(tiny_network(), coloured(), settings, Keeping(tmp_path))
+            train_network(tiny_network(), coloured(), settings, tmp_path, Callbacks(on_epoch=stop))
+    resumed = train_network(tiny_network(), coloured(), settings, tmp_path)
     assert pack(resumed.state) == pack(whole.state)
     assert without_time(resumed.history) == without_time(whole.history)
     assert resumed.best_epoch == whole.best_epoch
-    assert resumed.notes and "went on from epoch 6" in resumed.notes[0]
+    assert resumed.notes and "resumed at epoch 6" in resumed.notes[0]
 
 
 def test_a_cut_checkpoint_is_said_and_changes_nothing_in_the_end(tmp_path: Path) -> None:
-    settings = replace(QUICK, augment="strong")
-    whole = train_network(tiny_network(), coloured(), settings, Keeping(tmp_path))
+    settings = change(QUICK, augment="strong")
+    whole = train_network(tiny_network(), coloured(), settings, tmp_path)
     newest = max(tmp_path.glob("*.safetensors"))
     newest.write_bytes(newest.read_bytes()[:-100])
     told: list[str] = []
@@ -158,10 +157,10 @@ def test_a_cut_checkpoint_is_said_and_changes_nothing_in_the_end(tmp_path: Path)
         def say(self, line: str) -> None:
             told.append(line)
 
-    again = train_network(tiny_network(), coloured(), settings, Keeping(tmp_path, Telling()))
+    again = train_network(tiny_network(), coloured(), settings, tmp_path, Callbacks(Telling()))
     assert told == [*again.notes, describe_epoch(again.history[-1], 4)]
     assert "is damaged" in again.notes[0]
-    assert "went on from epoch 4" in again.notes[1]
+    assert "resumed at epoch 4" in again.notes[1]
     assert pack(again.state) == pack(whole.state)
     assert without_time(again.history) == without_time(whole.history)
 
@@ -170,18 +169,18 @@ def test_a_cut_checkpoint_is_said_and_changes_nothing_in_the_end(tmp_path: Path)
     ("what", "word"), [("lr", "lr"), ("seed", "seed"), ("network", "first weights"), ("pictures", "pictures")]
 )
 def test_checkpoints_of_another_training_are_refused(tmp_path: Path, what: str, word: str) -> None:
-    train_network(tiny_network(), coloured(), replace(QUICK, epochs=1), Keeping(tmp_path))
-    settings = replace(QUICK, epochs=1, lr=0.5 if what == "lr" else QUICK.lr, seed=9 if what == "seed" else 0)
+    train_network(tiny_network(), coloured(), change(QUICK, epochs=1), tmp_path)
+    settings = change(QUICK, epochs=1, lr=0.5 if what == "lr" else QUICK.lr, seed=9 if what == "seed" else 0)
     examples = coloured(seed=3 if what == "pictures" else 0)
     with pytest.raises(InputUnusable, match=f"another {word}") as caught:
-        train_network(tiny_network(1 if what == "network" else 0), examples, settings, Keeping(tmp_path))
+        train_network(tiny_network(1 if what == "network" else 0), examples, settings, tmp_path)
     assert caught.value.hint
 
 
 @pytest.mark.parametrize("fails_at", [1, 9, 14, 20])
 def test_it_goes_on_in_the_middle_of_an_epoch(tmp_path: Path, fails_at: int) -> None:
-    settings = replace(QUICK, augment="strong", checkpoint_s=0.0, imbalance="oversample", ema=0.9)
-    whole = train_network(tiny_network(), coloured(), settings, Keeping())
+    settings = change(QUICK, augment="strong", checkpoint_s=1e-9, imbalance="oversample", ema=0.9)
+    whole = train_network(tiny_network(), coloured(), settings)
     left = [fails_at]
 
     class Failing(SilentProgress):
@@ -191,13 +190,13 @@ def test_it_goes_on_in_the_middle_of_an_epoch(tmp_path: Path, fails_at: int) -> 
                 raise Killed
 
     with pytest.raises(Killed):
-        train_network(tiny_network(), coloured(), settings, Keeping(tmp_path, Failing()))
-    resumed = train_network(tiny_network(), coloured(), settings, Keeping(tmp_path))
+        train_network(tiny_network(), coloured(), settings, tmp_path, Callbacks(Failing()))
+    resumed = train_network(tiny_network(), coloured(), settings, tmp_path)
     assert pack(resumed.state) == pack(whole.state)
     assert without_time(resumed.history) == without_time(whole.history)
     steps = -(-sum(row.shown for row in whole.balance) // settings.batch_size)
     done = fails_at - 2  # progress is told once at the start, and before each step is kept
-    expected = f"went on from epoch {done // steps + 1}, step {done % steps + 1}" if done > 0 else ""
+    expected = f"resumed at epoch {done // steps + 1}, step {done % steps + 1}" if done > 0 else ""
     assert "".join(resumed.notes) == expected
 
 
@@ -220,7 +219,7 @@ def test_twenty_kills_at_random_change_nothing(tmp_path: Path, checkpoint_s: flo
     assert done.returncode == 0, done.stderr
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert (tmp_path / "kills").read_text() == "20", "it ended before it could be killed"
-    assert "went on from epoch" in (killed / "notes").read_text(), "nothing was left to go on from"
+    assert "resumed at epoch" in (killed / "notes").read_text(), "nothing was left to go on from"
     assert json.loads((killed / "said.json").read_text()) == json.loads((whole / "said.json").read_text())
     assert (killed / "state.safetensors").read_bytes() == (whole / "state.safetensors").read_bytes()
     assert scalars(killed / "events") == scalars(whole / "events")

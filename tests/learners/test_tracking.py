@@ -5,7 +5,7 @@ import io
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +21,17 @@ from fieldguide.errors import DiskFull, InputUnusable, MissingExtra  # noqa: E40
 from fieldguide.learners import tracking  # noqa: E402
 from fieldguide.learners.architectures import Network, build_network  # noqa: E402
 from fieldguide.learners.checkpoint import pack  # noqa: E402
-from fieldguide.learners.loop import Keeping, train_network  # noqa: E402
-from fieldguide.learners.loop_records import ClassBalance, EpochRow  # noqa: E402
-from fieldguide.learners.sampling import class_balance  # noqa: E402
-from fieldguide.learners.sheets import draw_confusion  # noqa: E402
+from fieldguide.learners.loop import Callbacks, train_network  # noqa: E402
+from fieldguide.learners.preview import draw_confusion  # noqa: E402
+from fieldguide.learners.sampling import ClassBalance, balance_csv, balance_table, class_balance  # noqa: E402
 from fieldguide.learners.tracking import (  # noqa: E402
-    Board,
-    balance_csv,
-    balance_table,
+    EpochRow,
+    TensorBoardWriter,
     describe_epoch,
     history_csv,
     history_curves,
 )
-from learning import QUICK, coloured, ticking, tiny_network, without_time  # noqa: E402
+from learning import QUICK, change, coloured, ticking, tiny_network, without_time  # noqa: E402
 
 ROWS = (
     EpochRow(1, 1.25, 0.5, 1.5, 0.25, 1e-3, 96.4, 60.0),
@@ -68,9 +66,9 @@ class Killed(Exception):
 
 
 def test_each_epoch_stands_there_once_with_all_its_numbers(tmp_path: Path) -> None:
-    with Board(tmp_path, clock=lambda: 1000.0) as board:
+    with TensorBoardWriter(tmp_path, clock=lambda: 1000.0) as board:
         for row in (*ROWS, *ROWS):
-            board.epoch(row)
+            board.add_epoch(row)
         # a person looks while it learns
         assert scalars(tmp_path)["loss/train"] == [(1, 1.25), (2, 0.75)]
     events = read(tmp_path)
@@ -82,19 +80,19 @@ def test_each_epoch_stands_there_once_with_all_its_numbers(tmp_path: Path) -> No
 
 
 def test_training_is_the_same_to_the_byte_with_and_without_a_board(tmp_path: Path) -> None:
-    settings = replace(QUICK, augment="strong", ema=0.9)
-    plain = train_network(tiny_network(), coloured(), settings, Keeping())
+    settings = change(QUICK, augment="strong", ema=0.9)
+    plain = train_network(tiny_network(), coloured(), settings)
     network = tiny_network()
-    with Board(tmp_path / "events") as board:
-        assert board.graph(network)
+    with TensorBoardWriter(tmp_path / "events") as board:
+        assert board.add_graph(network)
 
         def watch(row: EpochRow) -> None:
-            board.epoch(row)
-            board.graph(network)
-            board.confusion(np.eye(3, dtype=int), ["a", "b", "c"])
-            board.samples(np.zeros((4, 4, 3), np.uint8))
+            board.add_epoch(row)
+            board.add_graph(network)
+            board.add_confusion(np.eye(3, dtype=int), ["a", "b", "c"])
+            board.add_samples(np.zeros((2, 4, 4, 3), np.uint8))
 
-        seen = train_network(network, coloured(), settings, Keeping(watch=watch))
+        seen = train_network(network, coloured(), settings, callbacks=Callbacks(on_epoch=watch))
     assert pack(seen.state) == pack(plain.state)
     assert without_time(seen.history) == without_time(plain.history)
     found = scalars(tmp_path / "events")
@@ -103,17 +101,17 @@ def test_training_is_the_same_to_the_byte_with_and_without_a_board(tmp_path: Pat
 
 @pytest.mark.parametrize("damage", [False, True])
 def test_a_training_that_goes_on_leaves_no_epoch_out_and_none_twice(tmp_path: Path, damage: bool) -> None:
-    settings = replace(QUICK, epochs=6)
+    settings = change(QUICK, epochs=6)
 
     def go(stop: int) -> Any:
-        with Board(tmp_path / "events") as board:
+        with TensorBoardWriter(tmp_path / "events") as board:
 
             def watch(row: EpochRow) -> None:
-                board.epoch(row)
+                board.add_epoch(row)
                 if row.epoch == stop:
                     raise Killed
 
-            return train_network(tiny_network(), coloured(), settings, Keeping(tmp_path / "kept", watch=watch))
+            return train_network(tiny_network(), coloured(), settings, tmp_path / "kept", Callbacks(on_epoch=watch))
 
     with pytest.raises(Killed):
         go(3)
@@ -132,15 +130,15 @@ def test_a_board_takes_away_only_events(tmp_path: Path) -> None:
     kept = tmp_path / "notes.txt"
     kept.write_text("mine")
     for _ in range(2):
-        with Board(tmp_path) as board:
-            board.epoch(ROWS[0])
+        with TensorBoardWriter(tmp_path) as board:
+            board.add_epoch(ROWS[0])
     assert kept.read_text() == "mine" and len(list(tmp_path.iterdir())) == 2
 
 
 def test_an_event_cut_by_a_kill_hides_no_other(tmp_path: Path) -> None:
-    with Board(tmp_path) as board:
-        board.epoch(ROWS[0])
-        board.epoch(ROWS[1])
+    with TensorBoardWriter(tmp_path) as board:
+        board.add_epoch(ROWS[0])
+        board.add_epoch(ROWS[1])
     file = next(tmp_path.iterdir())
     file.write_bytes(file.read_bytes()[:-5])
     assert scalars(tmp_path)["loss/train"] == [(1, 1.25), (2, 0.75)]
@@ -154,8 +152,8 @@ def test_the_graph_is_drawn_and_the_network_stays_as_it_was(tmp_path: Path, make
     network.module.register_forward_pre_hook(lambda module, given: (given[0] + 0 * torch.rand(1),))
     modes = [one.training for one in network.module.modules()]
     before, dice = pack(network.module.state_dict()), torch.get_rng_state()
-    with Board(tmp_path) as board:
-        assert board.graph(network)
+    with TensorBoardWriter(tmp_path) as board:
+        assert board.add_graph(network)
     assert [one.training for one in network.module.modules()] == modes
     assert pack(network.module.state_dict()) == before
     assert torch.equal(torch.get_rng_state(), dice)
@@ -170,30 +168,33 @@ def test_a_network_that_cannot_be_traced_has_no_graph(tmp_path: Path, capsys: py
         raise RuntimeError("this cannot be traced")
 
     network.module.register_forward_pre_hook(fail)
-    with Board(tmp_path) as board:
-        assert not board.graph(network)
-        board.epoch(ROWS[0])
+    with TensorBoardWriter(tmp_path) as board:
+        assert not board.add_graph(network)
+        board.add_epoch(ROWS[0])
     assert scalars(tmp_path)["loss/train"] == [(1, 1.25)]
     assert capsys.readouterr() == ("", "")
 
 
-def test_pictures_come_back_as_they_were(tmp_path: Path) -> None:
+def test_pictures_are_shown_at_the_last_epoch(tmp_path: Path) -> None:
     counts = np.array([[5, 1], [0, 7]])
-    sheet = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
-    with Board(tmp_path) as board:
-        board.epoch(ROWS[0])
-        board.confusion(counts, ["rose", "tulip"])
-        board.samples(sheet)
+    squares = np.random.default_rng(0).integers(0, 256, (3, 20, 20, 3), np.uint8)
+    with TensorBoardWriter(tmp_path) as board:
+        board.add_epoch(ROWS[0])
+        board.add_confusion(counts, ["rose", "tulip"])
+        board.add_samples(squares)
     events = read(tmp_path)
-    for tag, given in (("confusion", draw_confusion(counts, ["rose", "tulip"])), ("samples", sheet)):
-        (image,) = events.Images(tag)
-        assert image.step == 1
-        assert np.array_equal(np.asarray(Image.open(io.BytesIO(image.encoded_image_string))), given)
+    (confusion,), (samples,) = events.Images("confusion"), events.Images("samples")
+    assert confusion.step == samples.step == 1
+    drawn = Image.open(io.BytesIO(draw_confusion(counts, ["rose", "tulip"]))).convert("RGB")
+    shown = Image.open(io.BytesIO(confusion.encoded_image_string))
+    assert np.array_equal(np.asarray(shown), np.asarray(drawn))
+    grid = np.asarray(Image.open(io.BytesIO(samples.encoded_image_string)))
+    assert all(np.array_equal(grid[:20, 20 * place : 20 * place + 20], squares[place]) for place in range(3))
 
 
 def test_without_tensorboard_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(MissingExtra, match="tensorboard") as caught, Board(tmp_path):
+    with pytest.raises(MissingExtra, match="tensorboard") as caught, TensorBoardWriter(tmp_path):
         pass
     assert "fieldguide[train]" in caught.value.hint
     assert not list(tmp_path.iterdir())
@@ -201,16 +202,16 @@ def test_without_tensorboard_it_says_what_to_install(tmp_path: Path, monkeypatch
 
 def test_a_folder_that_cannot_be_and_a_full_disk_are_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(InputUnusable), Board(tmp_path / "file" / "events"):
+    with pytest.raises(InputUnusable), TensorBoardWriter(tmp_path / "file" / "events"):
         pass
-    with Board(tmp_path / "events") as board:
+    with TensorBoardWriter(tmp_path / "events") as board:
 
         def full() -> None:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(board._writer, "flush", full)
+        monkeypatch.setattr("torch.utils.tensorboard.SummaryWriter.flush", lambda writer: full())
         with pytest.raises(DiskFull, match="no space left while writing"):
-            board.epoch(ROWS[0])
+            board.add_epoch(ROWS[0])
         monkeypatch.undo()
 
 
@@ -219,8 +220,8 @@ def test_a_folder_that_cannot_be_and_a_full_disk_are_ours(tmp_path: Path, monkey
 
 def test_a_line_says_how_an_epoch_went_and_how_long_is_left() -> None:
     said = describe_epoch(ROWS[0], 3)
-    assert said == "epoch 1 of 3: loss 1.250, 50.0% right; val 1.500, 25.0%; 96 images/s; 2:00 left"
-    assert describe_epoch(ROWS[1], 2) == "epoch 2 of 2: loss 0.750, 62.5% right; 100 images/s"
+    assert said == "epoch 1 of 3: loss 1.250, accuracy 50.0%; val 1.500, 25.0%; 96 images/s; 2:00 left"
+    assert describe_epoch(ROWS[1], 2) == "epoch 2 of 2: loss 0.750, accuracy 62.5%; 100 images/s"
 
 
 def test_the_history_as_csv_has_a_column_for_each_field() -> None:
@@ -228,7 +229,7 @@ def test_the_history_as_csv_has_a_column_for_each_field() -> None:
     assert list(rows[0]) == [field.name for field in fields(EpochRow)]
     assert rows[0]["lr"] == "0.001" and rows[0]["loss"] == "1.25" and rows[1]["epoch"] == "2"
     assert rows[1]["val_loss"] == rows[1]["val_accuracy"] == ""
-    trained = train_network(tiny_network(), coloured(), QUICK, Keeping(clock=ticking()))
+    trained = train_network(tiny_network(), coloured(), QUICK, callbacks=Callbacks(clock=ticking()))
     read_back = csv.DictReader(io.StringIO(history_csv(trained.history)))
     again = [{name: float(value) for name, value in row.items()} for row in read_back]
     assert again == [asdict(row) for row in trained.history], "no digit is lost"

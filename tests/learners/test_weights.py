@@ -156,7 +156,7 @@ def test_the_file_that_is_meant_is_found_without_building_anything(
 ) -> None:
     path = tmp_path / "w.safetensors"
     path.write_bytes(b"weights")
-    monkeypatch.setattr("fieldguide.learners.weights._import_timm", None)
+    monkeypatch.setattr("fieldguide.learners.weights.import_timm", None)
     assert find_weights("resnet18", "none") == (None, "")
     assert find_weights("resnet18", str(path)) == (path, hashlib.sha256(b"weights").hexdigest())
     found, digest = find_weights("efficientnet_lite0", "embedded")

@@ -196,7 +196,7 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint(place: Path) ->
     (folder,) = place.glob("runs/unfinished-*")
     found = load_checkpoint(folder / "whole")
     assert found.checkpoint and not found.damaged
-    assert all(bool(value.isfinite().all()) for part in found.checkpoint.parts.values() for value in part.values())
+    assert all(bool(value.isfinite().all()) for part in found.checkpoint.tensors.values() for value in part.values())
     assert json.loads(told(place, "status", "--json").stdout)["stages"][2]["state"] == "not run"
     assert told(place, "train", *CNN).returncode == 0
     assert list(place.glob("runs/unfinished-*")) == [folder], "that of other settings stays"

@@ -27,10 +27,9 @@ from fieldguide.errors import (
     SettingsError,
 )
 from fieldguide.learners.augment import PRESETS as AUGMENTATIONS
-from fieldguide.learners.loop_records import LoopSettings
 from fieldguide.learners.weights import BACKBONE_NAMES
 from fieldguide.progress import SilentProgress
-from fieldguide.settings import Settings, TuneSettings
+from fieldguide.settings import LoopSettings, Settings, TuneSettings
 from fieldguide.stages.tune.report import About, best_so_far, param_importances, summarise, write_report
 from fieldguide.stages.tune.space import (
     PRESETS,
@@ -522,7 +521,7 @@ def test_a_condition_may_stand_before_what_it_depends_on(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=list(PRESETS))
 def test_presets_name_what_there_is(tmp_path: Path, preset: Preset) -> None:
-    loop = LoopSettings.__dataclass_fields__
+    loop = LoopSettings.model_fields
     fixed = {name: (value,) for name, value in preset.fixed.items()}
     values = fixed | {name: one.values for name, one in preset.space.domains.items() if isinstance(one, Choices)}
     for name in (*preset.space.domains, *preset.fixed):
@@ -536,7 +535,7 @@ def test_presets_name_what_there_is(tmp_path: Path, preset: Preset) -> None:
         assert row.params == first, "what a preset begins with leaves nothing open and fits its space"
     for row in rows:
         known = {name.removeprefix("loop."): value for name, value in row.params.items() if name.startswith("loop.")}
-        LoopSettings(**known)  # type: ignore[arg-type]
+        LoopSettings(**known)
 
 
 def test_the_architectures_are_those_of_the_study() -> None:

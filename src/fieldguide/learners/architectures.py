@@ -12,8 +12,6 @@ from typing import Any
 from fieldguide.errors import SettingsError
 from fieldguide.optional import require
 
-__all__ = ["NETWORKS", "Network", "assemble", "build_network", "count_parameters", "seeded"]
-
 NETWORKS = ("seed004", "small")
 _SMALLEST = 32
 _WIDTHS = (32, 64, 128, 256)
@@ -42,7 +40,7 @@ class Network:
 
 
 def build_network(name: str, classes: int, size: int, seed: int) -> Network:
-    """A network from scratch with random weights.
+    """Build a network from scratch with random weights.
 
     - `seed004`: the stacks of the handbags' system, after VGG: two convolutions of 32 and a pool, two of 64 and a pool,
       one of 64 and a pool, dense 128, dropout 0.5; no padding, pixels of 0..1.
@@ -72,16 +70,17 @@ def build_network(name: str, classes: int, size: int, seed: int) -> Network:
             head = nn.Sequential(nn.Dropout(0.2), nn.Linear(width, classes))
         for module in (*body.modules(), *head.modules()):
             if isinstance(module, nn.Conv2d | nn.Linear):
-                _draw(module, name)
-    middle, spread = (0.0, 1.0) if name == "seed004" else (0.5, 0.5)
-    stages = {key: tuple(f"{key}.{one}" for one, _ in part.named_parameters()) for key, part in body.named_children()}
-    ordered = tuple(names for names in stages.values() if names)
-    return assemble(Network(name, size, classes, width, (body, head), ordered), (middle,) * 3, (spread,) * 3)
+                _initialise(module, name)
+    mean, std = (0.0, 1.0) if name == "seed004" else (0.5, 0.5)
+    stages = [tuple(f"{key}.{name}" for name, _ in part.named_parameters()) for key, part in body.named_children()]
+    return assemble(
+        Network(name, size, classes, width, (body, head), tuple(filter(None, stages))), (mean,) * 3, (std,) * 3
+    )
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Nothing; inside the block torch's numbers on the processor follow from the seed, outside nothing is changed."""
+    """Make torch's random numbers on the processor follow from the seed inside the block; change nothing outside."""
     import torch
 
     with torch.random.fork_rng(devices=[]):
@@ -90,10 +89,10 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def assemble(parts: Network, mean: tuple[float, ...], std: tuple[float, ...]) -> Network:
-    """A network of `parts`, whose `module` is still a pair (body, head) and whose stages are those of the body.
+    """Join a body and a head, with normalising before them.
 
     Args:
-        parts: the pair, with everything else that is known.
+        parts: a network whose `module` is still a pair (body, head) and whose stages are those of the body.
         mean: subtracted first, per RGB channel, in units of 0..1.
         std: divided by then, per RGB channel, in units of 0..1.
     """
@@ -110,26 +109,30 @@ def assemble(parts: Network, mean: tuple[float, ...], std: tuple[float, ...]) ->
             self.head = head
 
         def features(self, pixels: Any) -> Any:
-            """What the head sees, (n, width)."""
+            """Return what the head sees, (n, width)."""
             return self.body((pixels - self.mean) / self.std)
 
         def forward(self, pixels: Any) -> Any:
-            """Logits, (n, classes)."""
+            """Return logits, (n, classes)."""
             return self.head(self.features(pixels))
 
-    module = Classifier(*parts.module)
-    body = tuple(tuple(f"body.{name}" for name in names) for names in parts.stages)
-    head = tuple(f"head.{name}" for name, _ in module.head.named_parameters())
-    return Network(parts.name, parts.size, parts.classes, parts.width, module, (*body, head))
+        def group_matcher(self, coarse: bool = False) -> Any:
+            """Return timm's lookup from a parameter's name to its stage, for learning rates of their own."""
+            return {name: number for number, names in enumerate(stages) for name in names}.__getitem__
+
+    body, head = parts.module
+    body_stages = tuple(tuple(f"body.{name}" for name in names) for names in parts.stages)
+    stages = (*body_stages, tuple(f"head.{name}" for name, _ in head.named_parameters()))
+    return Network(parts.name, parts.size, parts.classes, parts.width, Classifier(body, head), stages)
 
 
 def count_parameters(network: Network) -> int:
-    """How many numbers it can learn."""
+    """Return how many numbers it can learn."""
     return sum(parameter.numel() for parameter in network.module.parameters())
 
 
-def _draw(module: Any, name: str) -> None:
-    """Nothing; the layer's weights are drawn: as Keras draws them (Glorot and Bengio, 2010), or He et al., 2015."""
+def _initialise(module: Any, name: str) -> None:
+    """Initialise a layer's weights: as Keras does (Glorot and Bengio, 2010), or after He et al., 2015."""
     from torch.nn import init
 
     if name == "seed004":
@@ -143,7 +146,7 @@ def _draw(module: Any, name: str) -> None:
 
 
 def _seed004_body(size: int) -> Any:
-    """Three stacks and a dense layer."""
+    """Return three stacks and a dense layer."""
     from torch import nn
 
     def stack(before: int, width: int, layers: int) -> Any:
@@ -161,7 +164,7 @@ def _seed004_body(size: int) -> Any:
 
 
 def _small_body() -> Any:
-    """A stem and four residual blocks, each at half the side of the one before."""
+    """Return a stem and four residual blocks, each at half the side of the one before."""
     import torch
     from torch import nn
 
@@ -178,10 +181,10 @@ def _small_body() -> Any:
             shortcut = nn.Conv2d(before, width, 1, bias=False)
             self.shortcut = nn.Sequential(nn.AvgPool2d(2, ceil_mode=True), shortcut, nn.BatchNorm2d(width))
 
-        def forward(self, seen: Any) -> Any:
-            """Half the side, `width` channels, at least 0."""
-            inner = torch.relu(self.first_norm(self.first(seen)))
-            return torch.relu(self.second_norm(self.second(inner)) + self.shortcut(seen))
+        def forward(self, inputs: Any) -> Any:
+            """Return half the side, `width` channels, at least 0."""
+            inner = torch.relu(self.first_norm(self.first(inputs)))
+            return torch.relu(self.second_norm(self.second(inner)) + self.shortcut(inputs))
 
     stem = nn.Sequential(nn.Conv2d(3, 32, 3, padding=1, stride=2, bias=False), nn.BatchNorm2d(32), nn.ReLU())
     parts: dict[str, Any] = {"stem": stem}
@@ -192,7 +195,7 @@ def _small_body() -> Any:
 
 
 def _chain(parts: Mapping[str, Any]) -> Any:
-    """The parts one after the other, by their names."""
+    """Return the parts one after the other, by their names."""
     from torch import nn
 
     chain = nn.Sequential()

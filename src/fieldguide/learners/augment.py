@@ -1,7 +1,8 @@
 """Squares changed at random, so that a network learns what does not matter: turned, cut, tinted, mixed.
 
 Knows nothing about networks, epochs' order or files: squares in, squares out. What happens to a square follows from
-its key alone, never from which thread or batch it is in. All geometry is one projective map and so one resampling.
+its key alone, never from which thread or batch it is in, as the byte-exact resume needs: torchvision's transforms draw
+from a stream that a kill loses. All geometry is one projective map, and so one resampling where theirs are several.
 """
 
 import math
@@ -15,13 +16,9 @@ from PIL import Image, ImageEnhance
 
 from fieldguide.errors import SettingsError
 
-__all__ = ["PRESETS", "Augmentation", "augment", "find_preset", "mix"]
-
 Square = NDArray[np.uint8]
 _GREY = 128
 _ASPECT = math.log(4 / 3)  # a resized crop is between 3:4 and 4:3, as in Szegedy et al., CVPR 2015
-_SEEN = 5
-_GAP = 4
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,7 @@ PRESETS: Mapping[str, Augmentation] = MappingProxyType(
 
 
 def find_preset(name: str) -> Augmentation:
-    """The preset of that name.
+    """Return the preset of that name.
 
     Raises:
         SettingsError: there is none.
@@ -101,34 +98,32 @@ def find_preset(name: str) -> Augmentation:
 
 
 def augment(square: Square, preset: Augmentation, key: Sequence[int]) -> Square:
-    """The square as this key changes it, (size, size, 3) uint8 RGB; itself where nothing changes.
+    """Return the square as this key changes it, (size, size, 3) uint8 RGB; itself where nothing changes.
 
     Args:
         square: (size, size, 3) uint8 RGB.
         preset: what may happen.
-        key: what the dice follow from, such as (seed, epoch, index); numbers of at least 0.
+        key: of the random numbers, such as (seed, epoch, index); numbers of at least 0.
     """
-    dice = np.random.Generator(np.random.PCG64(np.random.SeedSequence(list(key))))
-    found = _move(square, preset, dice)
-    found = _tint(found, preset, dice)
-    return _erase(found, preset, dice)
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(list(key))))
+    return _erase(_jitter_colours(_warp(square, preset, rng), preset, rng), preset, rng)
 
 
-def _move(square: Square, preset: Augmentation, dice: np.random.Generator) -> Square:
-    """The square seen through one projective map; every number is drawn whether it is used or not."""
-    draw = dice.uniform(-1.0, 1.0, 6)
-    zoom = dice.uniform(*preset.zoom, 2)
-    area, aspect = dice.uniform(*preset.crop), math.exp(_ASPECT * dice.uniform(-1.0, 1.0))
-    corners = dice.uniform(0.0, preset.perspective, (4, 2))
-    flipped, seen = dice.uniform() < preset.flip, dice.uniform() < preset.perspective_chance
+def _warp(square: Square, preset: Augmentation, rng: np.random.Generator) -> Square:
+    """Return the square seen through one projective map; every number is drawn whether it is used or not."""
+    draw = rng.uniform(-1.0, 1.0, 6)
+    zoom = rng.uniform(*preset.zoom, 2)
+    area, aspect = rng.uniform(*preset.crop), math.exp(_ASPECT * rng.uniform(-1.0, 1.0))
+    corners = rng.uniform(0.0, preset.perspective, (4, 2))
+    flipped, tilted = rng.uniform() < preset.flip, rng.uniform() < preset.perspective_chance
     turn = math.radians(preset.rotation * draw[0])
     # from the corners of the output, (-1..1), to where they lie in the input
     width, height = (
         (1.0, 1.0) if area >= 1.0 else (min(1.0, math.sqrt(area * aspect)), min(1.0, math.sqrt(area / aspect)))
     )
     steps = np.diag([-1.0 if flipped else 1.0, 1.0, 1.0])
-    if seen and preset.perspective > 0:
-        steps = steps @ _towards(corners)
+    if tilted and preset.perspective > 0:
+        steps = steps @ _perspective(corners)
     steps = np.array([[math.cos(turn), -math.sin(turn), 0], [math.sin(turn), math.cos(turn), 0], [0, 0, 1.0]]) @ steps
     steps = np.array([[1.0, preset.shear * draw[1], 0], [0, 1, 0], [0, 0, 1]]) @ steps
     steps = np.diag([width / zoom[0], height / zoom[1], 1.0]) @ steps
@@ -141,8 +136,8 @@ def _move(square: Square, preset: Augmentation, dice: np.random.Generator) -> Sq
     return _project(square, steps)
 
 
-def _towards(inwards: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The projective map that takes four corners, moved inwards by so much, to the corners of the square."""
+def _perspective(inwards: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the projective map that takes four corners, moved inwards by so much, to the corners of the square."""
     to = np.array([[-1.0, -1], [1, -1], [1, 1], [-1, 1]])
     rows, values = [], []
     for (x, y), (u, v) in zip(to * (1 - inwards), to, strict=True):
@@ -152,7 +147,7 @@ def _towards(inwards: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _project(square: Square, steps: NDArray[np.float64]) -> Square:
-    """The square under a map from output to input, both -1..1; beyond its edges it is mirrored, then grey."""
+    """Return the square under a map from output to input, both -1..1; beyond its edges it is mirrored, then grey."""
     side = len(square)
     corners = steps @ np.array([[-1.0, 1, 1, -1], [-1, -1, 1, 1], [1, 1, 1, 1]])
     reach = float(np.abs(corners[:2] / corners[2]).max())
@@ -169,11 +164,11 @@ def _project(square: Square, steps: NDArray[np.float64]) -> Square:
     return np.array(image)
 
 
-def _tint(square: Square, preset: Augmentation, dice: np.random.Generator) -> Square:
-    """The square with other brightness, contrast, saturation, hue and sharpness."""
-    factors = 1.0 + np.array([preset.brightness, preset.contrast, preset.saturation]) * dice.uniform(-1.0, 1.0, 3)
-    turn = round(255 * preset.hue * dice.uniform(-1.0, 1.0))
-    sharper = preset.sharpness != 1.0 and dice.uniform() < preset.sharpness_chance
+def _jitter_colours(square: Square, preset: Augmentation, rng: np.random.Generator) -> Square:
+    """Return the square with other brightness, contrast, saturation, hue and sharpness."""
+    factors = 1.0 + np.array([preset.brightness, preset.contrast, preset.saturation]) * rng.uniform(-1.0, 1.0, 3)
+    turn = round(255 * preset.hue * rng.uniform(-1.0, 1.0))
+    sharper = preset.sharpness != 1.0 and rng.uniform() < preset.sharpness_chance
     if not (np.any(factors != 1.0) or turn or sharper):
         return square
     image = Image.fromarray(square)
@@ -189,22 +184,22 @@ def _tint(square: Square, preset: Augmentation, dice: np.random.Generator) -> Sq
     return np.array(image)
 
 
-def _erase(square: Square, preset: Augmentation, dice: np.random.Generator) -> Square:
-    """The square, perhaps with a grey rectangle (Zhong et al., "Random Erasing Data Augmentation", AAAI 2020)."""
-    chance, area, aspect, x, y = dice.uniform(size=5)
+def _erase(square: Square, preset: Augmentation, rng: np.random.Generator) -> Square:
+    """Return the square, perhaps with a grey rectangle (Zhong et al., "Random Erasing", AAAI 2020)."""
+    chance, area, aspect, x, y = rng.uniform(size=5)
     if chance >= preset.erase_chance:
         return square
     low, high = preset.erase
     share, ratio = low + (high - low) * area, math.exp(math.log(3.3) * (2 * aspect - 1))
     rows, columns = _box(len(square), (math.sqrt(share / ratio), math.sqrt(share * ratio)), (x, y))
-    found = square.copy()
-    found[rows, columns] = _GREY
-    return found
+    erased = square.copy()
+    erased[rows, columns] = _GREY
+    return erased
 
 
 def _box(side: int, share: tuple[float, float], at: tuple[float, float]) -> tuple[slice, slice]:
-    """Rows and columns of a rectangle of that share of height and width, somewhere inside."""
-    height, width = (min(side, max(0, round(side * one))) for one in share)
+    """Return rows and columns of a rectangle of that share of height and width, somewhere inside."""
+    height, width = (min(side, max(0, round(side * part))) for part in share)
     top, left = round((side - height) * at[1]), round((side - width) * at[0])
     return slice(top, top + height), slice(left, left + width)
 
@@ -212,7 +207,7 @@ def _box(side: int, share: tuple[float, float], at: tuple[float, float]) -> tupl
 def mix(
     squares: NDArray[np.uint8], targets: NDArray[np.float32], preset: Augmentation, key: Sequence[int]
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Squares blended or pasted in pairs, and their targets in the same shares; rows of targets still sum to 1.
+    """Blend or paste squares in pairs, and their targets in the same shares; rows of targets still sum to 1.
 
     Mixup: Zhang et al., ICLR 2018. CutMix: Yun et al., ICCV 2019. Where a preset has both, each is as likely.
 
@@ -220,23 +215,23 @@ def mix(
         squares: (n, size, size, 3) uint8 RGB.
         targets: (n, classes), each row a distribution.
         preset: its `mixup` and `cutmix`.
-        key: what the dice follow from, such as (seed, epoch, step).
+        key: of the random numbers, such as (seed, epoch, step).
     """
-    ways = [name for name in ("mixup", "cutmix") if getattr(preset, name) > 0]
-    if not ways or len(squares) < 2:
+    kinds = [name for name in ("mixup", "cutmix") if getattr(preset, name) > 0]
+    if not kinds or len(squares) < 2:
         return squares, targets
-    dice = np.random.Generator(np.random.PCG64(np.random.SeedSequence(list(key))))
-    way = ways[int(dice.integers(len(ways)))]
-    others = dice.permutation(len(squares))
-    alpha = getattr(preset, way)
-    kept = float(dice.beta(alpha, alpha))
-    if way == "mixup":
+    rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(list(key))))
+    kind = kinds[int(rng.integers(len(kinds)))]
+    others = rng.permutation(len(squares))
+    alpha = getattr(preset, kind)
+    kept = float(rng.beta(alpha, alpha))
+    if kind == "mixup":
         blended = squares * np.float32(kept) + squares[others] * np.float32(1 - kept)
         mixed = np.clip(np.rint(blended), 0, 255).astype(np.uint8)
     else:
         side = squares.shape[1]
         cut = math.sqrt(1 - kept)
-        rows, columns = _box(side, (cut, cut), (float(dice.uniform()), float(dice.uniform())))
+        rows, columns = _box(side, (cut, cut), (float(rng.uniform()), float(rng.uniform())))
         mixed = squares.copy()
         mixed[:, rows, columns] = squares[others, rows, columns]
         kept = 1 - (rows.stop - rows.start) * (columns.stop - columns.start) / side**2

@@ -32,9 +32,7 @@ from fieldguide.learners.headfit import (
     own_losses,
     search_head,
 )
-from fieldguide.learners.loop_records import Imbalance
-from fieldguide.learners.sampling import class_balance, even_out
-from fieldguide.learners.tracking import balance_csv
+from fieldguide.learners.sampling import Imbalance, balance_csv, class_balance, oversample
 from fieldguide.metrics import accuracy
 from fieldguide.records import Depth, Fit, Preprocessing
 from fieldguide.settings import TrainSettings
@@ -178,7 +176,7 @@ class FrozenLearner:
     def _fit_evened(self, features: NDArray[np.float32], labels: NDArray[np.int64], strength: float) -> Head:
         """The head fitted on all, those of rarer classes seen more often where that is asked for; temperature 1."""
         if self._settings.loop.imbalance != "none":
-            places = even_out(np.arange(len(labels)), labels, self._settings.loop.imbalance)
+            places = oversample(np.arange(len(labels)), labels, self._settings.loop.imbalance)
             features, labels = features[places], labels[places]
         if self._settings.head == "linear":
             return fit_head(features, labels, strength, 1.0)

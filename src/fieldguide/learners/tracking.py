@@ -9,23 +9,21 @@ import io
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from fieldguide.errors import translate_os_errors
 from fieldguide.learners.architectures import Network
-from fieldguide.learners.loop_records import ClassBalance, EpochRow
-from fieldguide.learners.sheets import draw_confusion
+from fieldguide.learners.preview import draw_confusion
 from fieldguide.optional import require
 from fieldguide.plots import curves
 from fieldguide.text import write_csv
-
-__all__ = ["Board", "balance_csv", "balance_table", "describe_epoch", "history_csv", "history_curves"]
 
 _EVENTS = "events.out.tfevents.*"
 _TAGS = {
@@ -38,15 +36,68 @@ _TAGS = {
 }
 
 
-class Board:
-    """TensorBoard's events of one training, in a folder of its own; a context manager.
+@dataclass(frozen=True)
+class EpochRow:
+    """A row of the history; `accuracy` is on training pictures as they were shown, None is for no validation."""
 
-    It begins anew each time it is opened, and a training that goes on tells it the epochs from before once more: so
-    each epoch stands there once, wherever the training was killed.
+    epoch: int
+    loss: float
+    accuracy: float
+    val_loss: float | None
+    val_accuracy: float | None
+    lr: float
+    images_per_s: float
+    seconds: float
+
+
+def describe_epoch(row: EpochRow, epochs: int) -> str:
+    """Return a line such as "epoch 3 of 20: loss 0.412, accuracy 88.3%; val 0.510, 85.0%; 96 images/s".
+
+    Args:
+        row: the epoch.
+        epochs: how many there are to be.
+    """
+    text = f"epoch {row.epoch} of {epochs}: loss {row.loss:.3f}, accuracy {row.accuracy:.1%}"
+    if row.val_loss is not None and row.val_accuracy is not None:
+        text += f"; val {row.val_loss:.3f}, {row.val_accuracy:.1%}"
+    left_s = round(row.seconds * (epochs - row.epoch))
+    left = f"; {left_s // 60}:{left_s % 60:02d} left" if left_s else ""
+    return f"{text}; {row.images_per_s:,.0f} images/s{left}"
+
+
+def history_csv(history: Sequence[EpochRow]) -> str:
+    """Return the text of history.csv: a row for each epoch; empty cells where nothing was validated."""
+    columns = [column.name for column in fields(EpochRow)]
+    rows = (["" if value is None else f"{value}" for value in asdict(row).values()] for row in history)
+    return write_csv(columns, rows)
+
+
+def history_curves(history: Sequence[EpochRow]) -> dict[str, bytes]:
+    """Return "loss.png" and "accuracy.png" by name: training beside validation, over epochs.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    charts = {}
+    for name in ("loss", "accuracy"):
+        lines = {
+            label: [(float(row.epoch), float(value)) for row in history if (value := getattr(row, key)) is not None]
+            for label, key in (("training", name), ("validation", f"val_{name}"))
+        }
+        drawn = {label: points for label, points in lines.items() if points}
+        charts[f"{name}.png"] = curves(drawn, title=name.capitalize(), x="epoch", y=name)
+    return charts
+
+
+class TensorBoardWriter:
+    """Writes TensorBoard's events of one training, in a folder of its own; a context manager.
+
+    It starts afresh each time it is opened, and a training that is resumed tells it the epochs from before once more:
+    so each epoch stands there once, wherever the training was killed.
     """
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
-        """A board that is not open yet.
+        """Prepare a writer that is not open yet.
 
         Args:
             folder: for event files alone; made where it is not there.
@@ -54,16 +105,14 @@ class Board:
         """
         self._folder, self._clock = folder, clock
         self._writer: Any = None
-        self._began = self._taken = 0.0
-        self._last = 0
+        self._opened_at = self._elapsed_s = 0.0
+        self._last_epoch = 0
 
-    def __enter__(self) -> "Board":
-        """The board, empty.
+    def __enter__(self) -> "TensorBoardWriter":
+        """Open it, empty.
 
         Raises:
             MissingExtra: tensorboard is not installed.
-            DiskFull: no space.
-            NoPermission: the folder cannot be written.
         """
         require("torch.utils.tensorboard", extra="train")
         from torch.utils.tensorboard import SummaryWriter
@@ -72,7 +121,7 @@ class Board:
             for path in self._folder.glob(_EVENTS):
                 path.unlink(missing_ok=True)
             self._writer = SummaryWriter(str(self._folder))
-        self._began, self._taken, self._last = self._clock(), 0.0, 0
+        self._opened_at, self._elapsed_s, self._last_epoch = self._clock(), 0.0, 0
         return self
 
     def __exit__(
@@ -81,30 +130,23 @@ class Board:
         with translate_os_errors(f"writing {self._folder}"):
             self._writer.close()
 
-    def epoch(self, row: EpochRow) -> None:
-        """Nothing; the epoch's numbers are on the disk, once however often they are told: give it to `Keeping.watch`.
-
-        Raises:
-            DiskFull: no space.
-            NoPermission: the folder cannot be written.
-        """
-        if row.epoch <= self._last:
+    def add_epoch(self, row: EpochRow) -> None:
+        """Write an epoch's numbers, once however often they are told: give it to `Callbacks.on_epoch`."""
+        if row.epoch <= self._last_epoch:
             return
-        self._last, self._taken = row.epoch, self._taken + row.seconds
+        self._last_epoch, self._elapsed_s = row.epoch, self._elapsed_s + row.seconds
         values = asdict(row)
-        for name, tag in _TAGS.items():
-            if values[name] is not None:
-                self._write("add_scalar", tag, values[name], row.epoch, walltime=self._began + self._taken)
-        self._flush()
+        with translate_os_errors(f"writing {self._folder}"):
+            for name, tag in _TAGS.items():
+                if values[name] is not None:
+                    walltime = self._opened_at + self._elapsed_s
+                    self._writer.add_scalar(tag, values[name], row.epoch, walltime=walltime)
+            self._writer.flush()  # only a kill in this moment cuts it
 
-    def graph(self, network: Network) -> bool:
-        """Whether the network is drawn there: torch cannot trace every one.
+    def add_graph(self, network: Network) -> bool:
+        """Draw the network; return whether torch could trace it.
 
         It is a copy that is traced: the network, its mode and torch's random state stay as they are.
-
-        Raises:
-            DiskFull: no space.
-            NoPermission: the folder cannot be written.
         """
         import torch
 
@@ -113,118 +155,34 @@ class Board:
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")  # torch warns of its own way of tracing
             try:
-                self._write("add_graph", traced, pixels)
+                with translate_os_errors(f"writing {self._folder}"):
+                    self._writer.add_graph(traced, pixels)
+                    self._writer.flush()
             except RuntimeError:  # after saying on standard output what it could not trace
                 return False
-        self._flush()
         return True
 
-    def confusion(self, counts: NDArray[np.integer], class_names: Sequence[str]) -> None:
-        """Nothing; what was taken for what is there as a picture.
+    def add_confusion(self, counts: NDArray[np.integer], class_names: Sequence[str]) -> None:
+        """Draw a confusion matrix.
 
         Args:
-            counts: (classes, classes); rows are what pictures show, columns what was answered.
+            counts: (classes, classes); rows are true classes, columns predicted ones.
             class_names: for each row.
-
-        Raises:
-            DiskFull: no space.
-            NoPermission: the folder cannot be written.
         """
-        self._show("confusion", draw_confusion(counts, class_names))
+        picture = Image.open(io.BytesIO(draw_confusion(counts, class_names))).convert("RGB")
+        self._add_images("confusion", np.asarray(picture)[None])
 
-    def samples(self, sheet: NDArray[np.uint8]) -> None:
-        """Nothing; a sheet of pictures as the network saw them is there, such as `draw_preview` gives.
+    def add_samples(self, squares: NDArray[np.uint8]) -> None:
+        """Show pictures as the network saw them, eight in a row.
 
         Args:
-            sheet: (h, w, 3) uint8 RGB.
-
-        Raises:
-            DiskFull: no space.
-            NoPermission: the folder cannot be written.
+            squares: (n, size, size, 3) uint8 RGB.
         """
-        self._show("samples", sheet)
+        self._add_images("samples", squares)
 
-    def _show(self, tag: str, picture: NDArray[np.uint8]) -> None:
-        """Nothing; the picture is there, at the last epoch."""
-        walltime = self._began + self._taken
-        self._write("add_image", tag, picture, self._last, walltime=walltime, dataformats="HWC")
-        self._flush()
-
-    def _write(self, how: str, *what: Any, **more: Any) -> None:
-        """Nothing; the writer was told."""
+    def _add_images(self, tag: str, pictures: NDArray[np.uint8]) -> None:
+        """Show pictures, (n, h, w, 3) uint8 RGB, at the last epoch."""
+        walltime = self._opened_at + self._elapsed_s
         with translate_os_errors(f"writing {self._folder}"):
-            getattr(self._writer, how)(*what, **more)
-
-    def _flush(self) -> None:
-        """Nothing; what was told is on the disk: only a kill in this moment cuts it."""
-        self._write("flush")
-
-
-def describe_epoch(row: EpochRow, epochs: int) -> str:
-    """A line for a person, such as "epoch 3 of 20: loss 0.412, 88.3% right; val 0.510, 85.0%; 96 images/s".
-
-    Args:
-        row: the epoch.
-        epochs: how many there are to be.
-    """
-    said = f"epoch {row.epoch} of {epochs}: loss {row.loss:.3f}, {row.accuracy:.1%} right"
-    if row.val_loss is not None and row.val_accuracy is not None:
-        said += f"; val {row.val_loss:.3f}, {row.val_accuracy:.1%}"
-    left_s = round(row.seconds * (epochs - row.epoch))
-    left = f"; {left_s // 60}:{left_s % 60:02d} left" if left_s else ""
-    return f"{said}; {row.images_per_s:,.0f} images/s{left}"
-
-
-def history_csv(history: Sequence[EpochRow]) -> str:
-    """The text of history.csv: a row for each epoch; empty cells where nothing was validated."""
-    names = [field.name for field in fields(EpochRow)]
-    cells = (["" if value is None else f"{value}" for value in asdict(row).values()] for row in history)
-    return write_csv(names, cells)
-
-
-def history_curves(history: Sequence[EpochRow]) -> dict[str, bytes]:
-    """PNGs by the names of their files, "loss.png" and "accuracy.png": training beside validation, over epochs.
-
-    Raises:
-        MissingExtra: matplotlib is not installed.
-    """
-    found = {}
-    for name in ("loss", "accuracy"):
-        series = {
-            label: [(float(row.epoch), float(value)) for row in history if (value := getattr(row, key)) is not None]
-            for label, key in (("training", name), ("validation", f"val_{name}"))
-        }
-        drawn = {label: points for label, points in series.items() if points}
-        found[f"{name}.png"] = curves(drawn, title=name.capitalize(), x="epoch", y=name)
-    return found
-
-
-def balance_table(balance: Sequence[ClassBalance], class_names: Sequence[str]) -> list[dict[str, str | int | float]]:
-    """What was done about unequal classes, a row for each with its name, pictures, shown and weight; share is in 0..1.
-
-    `share` is the class's part of all that the loss counts in an epoch: alike for all where weights or oversampling
-    made up for the numbers.
-
-    Args:
-        balance: of a training.
-        class_names: by label.
-    """
-    whole = sum(one.shown * one.weight for one in balance)
-    return [
-        {
-            "class_name": class_names[one.label],
-            "pictures": one.pictures,
-            "shown": one.shown,
-            "weight": one.weight,
-            "share": one.shown * one.weight / whole if whole else 0.0,
-        }
-        for one in balance
-    ]
-
-
-def balance_csv(balance: Sequence[ClassBalance], class_names: Sequence[str]) -> str:
-    """The text of a CSV of `balance_table`."""
-    rows = balance_table(balance, class_names)
-    heading = ["class_name", "pictures", "shown", "weight", "share"]
-    return write_csv(heading, ([f"{row[name]:.6g}" if isinstance(row[name], float) else str(row[name])
-                                for name in heading] for row in rows))  # fmt: skip
+            self._writer.add_images(tag, pictures, self._last_epoch, walltime=walltime, dataformats="NHWC")
+            self._writer.flush()

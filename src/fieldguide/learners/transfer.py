@@ -1,10 +1,10 @@
-"""The learner that builds on a backbone that already knows pictures: its head learns, or all of it.
+"""The learner that builds on a backbone that knows pictures.
 
-Knows nothing about projects: data in, a model out. In mode frozen features are computed once and kept, and
-a head over them is fitted in seconds (`frozen`); in the others the network is trained (`networked`).
+Knows nothing about projects: data in, a model out. In mode frozen features are computed once and kept, and a head over
+them is fitted in seconds (`frozen`); in the others the network is trained (`finetune`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,17 +12,15 @@ from numpy.typing import NDArray
 from fieldguide.learners.architectures import Network
 from fieldguide.learners.backbones import BackboneChoice
 from fieldguide.learners.contract import FitResult, Fold, Model, TrainingData
-from fieldguide.learners.finetune import Plan, hold_out_network, learn_network, load_network, loop_settings
+from fieldguide.learners.finetune import NetworkLearner, resolve_loop
 from fieldguide.learners.frozen import FrozenLearner
 from fieldguide.learners.heads import attach_head
 from fieldguide.learners.weights import load_backbone
 from fieldguide.records import Preprocessing
 from fieldguide.settings import TrainSettings
 
-__all__ = ["TransferLearner"]
-
+DEFAULTS: Mapping[str, float] = {"epochs": 8, "lr": 5e-4, "layer_decay": 0.8}
 _SIDE = 224
-_USUAL = {"epochs": 8, "lr": 5e-4, "layer_decay": 0.8}
 
 
 class TransferLearner:
@@ -34,57 +32,46 @@ class TransferLearner:
         self._settings = settings
         self._seed = seed
         self._choice = BackboneChoice(settings.backbone, settings.weights, settings.weights_sha256)
-        self._frozen = FrozenLearner(settings, self._choice, seed)
+        self._learner = FrozenLearner(settings, self._choice, seed) if self.is_quick else self._network_learner()
 
     @property
     def is_quick(self) -> bool:
         """Whether only the head learns."""
         return self._settings.mode == "frozen"
 
-    def _plan(self) -> Plan:
-        """How the whole network is trained.
-
-        Raises:
-            SettingsError: a value that cannot be.
-        """
-        said = self._settings
-        side = said.side(_SIDE)
-        preprocessing = Preprocessing(size=side, fit=said.fits()[0], resize_shorter=round(side / 0.875))
-        usual = _USUAL if said.mode == "unfreeze" else _USUAL | {"freeze": 0, "unfreeze": 0}
-        loop = loop_settings(said.loop, self._seed, usual)
-        return Plan(self._build, loop, preprocessing, said.crosses, said.backbone)
-
-    def _build(self, classes: int) -> Network:
-        """The backbone with its weights and a new head.
-
-        Raises:
-            SettingsError: no such backbone, no embedded weights for it, or a square that it cannot take.
-            InputMissing: there is no such file of weights.
-            InputUnusable: the file holds no weights, or those of another architecture.
-            NetworkDown: the hub cannot be reached.
-            MissingExtra: torch, torchvision or timm is not installed.
-        """
-        chosen, side = self._choice, self._settings.side(_SIDE)
-        backbone = load_backbone(chosen.name, chosen.weights, side, sha256=chosen.sha256)
-        return attach_head(backbone, self._settings.head, classes, self._seed)
-
     def fit(self, training: TrainingData) -> FitResult:
-        """As `FrozenLearner.learn` or `learn_network`."""
-        return self._frozen.fit(training) if self.is_quick else learn_network(training, self._plan())
+        """Fit a head, or train the network."""
+        return self._learner.fit(training)
 
     def predict_held_out(self, training: TrainingData, folds: Sequence[Fold], like: Model) -> NDArray[np.float64]:
-        """As `FrozenLearner.predict_held_out` or `hold_out_network`."""
-        if self.is_quick:
-            return self._frozen.predict_held_out(training, folds, like)
-        return hold_out_network(training, folds, self._plan())
+        """Return (n, classes) logits, each picture's by a model that never learnt from its fold."""
+        return self._learner.predict_held_out(training, folds, like)
 
     def load(self, data: bytes, preprocessing: Preprocessing, classes: int) -> Model:
-        """As `FrozenLearner.load` or `load_network`."""
-        if self.is_quick:
-            return self._frozen.load(data, preprocessing, classes)
-        return load_network(data, preprocessing, lambda: self._unfilled(classes), self._settings.loop.batch_size)
+        """Return the model in a file."""
+        return self._learner.load(data, preprocessing, classes)
 
-    def _unfilled(self, classes: int) -> Network:
-        """The network with random weights: those that were learnt are filled in."""
+    def _network_learner(self) -> NetworkLearner:
+        settings, side = self._settings, self._settings.side(_SIDE)
+        loop = settings.loop
+        if settings.mode == "full":
+            loop = loop.model_copy(update={"freeze": 0, "unfreeze": 0})
+        return NetworkLearner(
+            settings,
+            resolve_loop(loop, self._seed, DEFAULTS),
+            Preprocessing(size=side, fit=settings.fits()[0], resize_shorter=round(side / 0.875)),
+            self._build,
+            self._build_empty,
+            settings.backbone,
+        )
+
+    def _build(self, classes: int) -> Network:
+        """Return the backbone with its weights and a new head."""
+        choice, side = self._choice, self._settings.side(_SIDE)
+        backbone = load_backbone(choice.name, choice.weights, side, sha256=choice.sha256)
+        return attach_head(backbone, self._settings.head, classes, self._seed)
+
+    def _build_empty(self, classes: int) -> Network:
+        """Return the network with random weights: those that were learnt are filled in."""
         backbone = load_backbone(self._choice.name, "none", self._settings.side(_SIDE))
         return attach_head(backbone, self._settings.head, classes, self._seed)

@@ -101,7 +101,7 @@ def find_backbone(name: str) -> str:
         SettingsError: nobody knows it; the nearest names are in the hint.
         MissingExtra: torch, torchvision or timm is not installed.
     """
-    timm = _import_timm()
+    timm = import_timm()
     full = BACKBONE_NAMES.get(name, name)
     if full == f"{_TORCHVISION}alexnet":
         return full
@@ -201,7 +201,7 @@ def load_embedded() -> Any:
     Raises:
         MissingExtra: torch, torchvision, timm or the package of weights is not installed.
     """
-    path, timm = embedded_weights(), _import_timm()
+    path, timm = embedded_weights(), import_timm()
     import torch
 
     state = torch.load(path, weights_only=True, map_location="cpu")
@@ -243,7 +243,7 @@ def load_backbone(name: str, weights: str, size: int, *, sha256: str = "", hub: 
     return Backbone(name, size, config["width"], mean, std, module, _stages(module, full), source, digest)
 
 
-def _import_timm() -> Any:
+def import_timm(module: str = "timm") -> Any:
     """The library.
 
     Raises:
@@ -251,7 +251,7 @@ def _import_timm() -> Any:
     """
     require("torch", extra="train")
     declare_torchvision_operators()
-    return require("timm", extra="train")
+    return require(module, extra="train")
 
 
 def _create(full: str, size: int) -> tuple[Any, dict[str, Any]]:
@@ -265,7 +265,7 @@ def _create(full: str, size: int) -> tuple[Any, dict[str, Any]]:
     if full.startswith(_TORCHVISION):
         module, config = _create_alexnet()
     else:
-        timm = _import_timm()
+        timm = import_timm()
         try:
             module = timm.create_model(full, num_classes=0, img_size=size)
         except TypeError:  # most have no fixed size
@@ -295,7 +295,7 @@ def _config(full: str) -> dict[str, Any]:
         from torchvision.models import AlexNet_Weights
 
         return {"mean": _IMAGENET[0], "std": _IMAGENET[1], "url": AlexNet_Weights.DEFAULT.url}
-    found: dict[str, Any] = _import_timm().models.get_pretrained_cfg(full).to_dict()
+    found: dict[str, Any] = import_timm().models.get_pretrained_cfg(full).to_dict()
     return found
 
 

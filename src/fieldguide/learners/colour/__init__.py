@@ -30,8 +30,7 @@ from fieldguide.learners.colour.features import FEATURE_NAMES, TABLES, colour_fe
 from fieldguide.learners.colour.importance import measure_importance, trace_elimination
 from fieldguide.learners.contract import FitResult, Fold, Model, Outputs, TrainingData, check_classes
 from fieldguide.learners.headfit import group_folds
-from fieldguide.learners.sampling import class_balance
-from fieldguide.learners.tracking import balance_csv
+from fieldguide.learners.sampling import balance_csv, class_balance
 from fieldguide.plots import bars, curves
 from fieldguide.progress import Progress
 from fieldguide.records import Preprocessing
