@@ -22,6 +22,7 @@ from fieldguide.hashing import hash_text
 from fieldguide.images import decode_image
 from fieldguide.images.preprocess import decode_size, prepare_image
 from fieldguide.learners import load_model
+from fieldguide.learners.runs import digest_inputs, make_run
 from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
 from fieldguide.project.atomic import write_text
@@ -33,7 +34,6 @@ from fieldguide.records.reports import HeldOut
 from fieldguide.settings import Settings, change_settings
 from fieldguide.stages.compare.ranking import ComparedRun, baseline, compare_runs
 from fieldguide.stages.compare.report import write_comparison
-from fieldguide.stages.train.run import digest_inputs, make_run
 
 # what is wrong with one run alone, not with the project or the disk
 _UNUSABLE = NotReady, SettingsError, InputMissing, InputUnusable, NetworkDown, MissingExtra

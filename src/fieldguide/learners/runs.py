@@ -1,0 +1,127 @@
+"""A training from beginning to end: the pictures of a project in, a run on disk out.
+
+Knows nothing about stages: which run is the project's current one is not decided here. The test split is never read.
+"""
+
+import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+
+from fieldguide.calibration import softmax
+from fieldguide.features import Pictures
+from fieldguide.hashing import hash_file, hash_text
+from fieldguide.learners import open_learner
+from fieldguide.learners.contract import FitResult, TrainingData
+from fieldguide.metrics import accuracy, macro_f1
+from fieldguide.progress import Progress
+from fieldguide.project import Project
+from fieldguide.project.catalog import Catalog
+from fieldguide.project.dataset import load_dataset
+from fieldguide.project.runs import Run, save_run
+from fieldguide.records import TrainReport
+from fieldguide.settings import Settings, TrainSettings, digest_json
+from fieldguide.text import write_csv
+
+_UNFINISHED = "unfinished-"
+
+
+def digest_inputs(catalog: Catalog, settings: Settings) -> str:
+    """Return the digest of everything that a run depends on."""
+    options = digest_json(settings, "train", exclude={"seed"}) + _digest_weights(settings.train)
+    text = f"{options} {settings.features.model_dump_json()} seed {settings.learning_seed}"
+    return hash_text(text + catalog.digest("state"))
+
+
+def _digest_weights(settings: TrainSettings) -> str:
+    """Return the SHA-256 of the file of weights that the settings name, "" where they name none or it is not there."""
+    path = Path(settings.weights).expanduser()
+    named = settings.learner == "transfer" and settings.weights not in ("embedded", "hub", "none")
+    return hash_file(path) if named and path.is_file() else ""
+
+
+def make_run(project: Project, settings: Settings, catalog: Catalog, progress: Progress) -> Run:
+    """Train on the train and val pictures and write the run; go on with one that was interrupted.
+
+    Raises:
+        NotReady: the pictures are not split.
+        SettingsError: the settings cannot be.
+        InputUnusable: there is only one class, or the weights do not fit.
+        TrainingDiverged: the loss is no longer a number; the last good checkpoint is kept.
+        MissingExtra: an optional library is not installed.
+    """
+    started_at, inputs = project.clock(), digest_inputs(catalog, settings)
+    data = load_dataset(catalog).where("train", "val")
+    unfinished = project.runs_folder / f"{_UNFINISHED}{inputs[:16]}"
+    pictures = Pictures(project, tuple(data.images.items()), settings, progress)
+    training = TrainingData.of(data, pictures, settings, unfinished)
+    result = open_learner(settings.train, settings.learning_seed).fit(training)
+    report = _report(project, settings, training, result)
+    report = replace(report, seconds=(project.clock() - started_at).total_seconds())
+    run = Run(
+        name=report.run,
+        learner=report.learner,
+        settings=settings.train.model_dump(mode="json"),
+        seed=settings.learning_seed,
+        preprocessing=result.model.preprocessing,
+        class_names=training.class_names,
+        data=catalog.digest("state"),
+        report=asdict(report),
+        file_name=result.model.file_name,
+        learnt=result.model.to_bytes(),
+    )
+    progress.start("writing the run", None)
+    files = {**result.files, "predictions.csv": _predictions(training, result).encode()}
+    save_run(project.runs_folder / run.name, run, files, result.folders)
+    catalog.add_run(run.name, run.learner, inputs, project.now())
+    if unfinished.exists():  # only its own: another training that was interrupted may be gone on with
+        shutil.rmtree(unfinished)
+    return run
+
+
+def _report(project: Project, settings: Settings, training: TrainingData, result: FitResult) -> TrainReport:
+    """Return the stage's report, measured on the held-out pictures; its `seconds` are still 0."""
+    model, held_out = result.model, np.flatnonzero(~np.isnan(result.held_out[:, 0]))
+    labels, predicted = training.labels[held_out], result.held_out[held_out].argmax(axis=1)
+    return TrainReport(
+        run=_new_name(project, settings.train.learner),
+        learner=settings.train.learner,
+        backbone=result.backbone,
+        fit=model.preprocessing.fit,
+        size=model.preprocessing.size,
+        chosen=dict(result.chosen),
+        temperature=model.temperature,
+        accuracy=accuracy(labels, predicted),
+        measured_by=result.measured_by,
+        measured=len(held_out),
+        macro_f1=macro_f1(labels, predicted, len(training.class_names)),
+        tried=dict(result.tried),
+        runtime=model.runtime,
+        images=len(training.labels),
+        classes=len(training.class_names),
+        parameters=model.parameters,
+        seed=settings.learning_seed,
+        seconds=0.0,
+    )
+
+
+def _new_name(project: Project, learner: str) -> str:
+    """Return a name that no other run has, from the time and the learner."""
+    name = f"{project.clock():%Y%m%d-%H%M%S}-{learner}"
+    taken = len(list(project.runs_folder.glob(f"{name}*")))
+    return f"{name}-{taken + 1}" if taken else name
+
+
+def _predictions(training: TrainingData, result: FitResult) -> str:
+    """Return predictions.csv: the answer for each held-out picture of train and val."""
+    rows: list[list[str]] = []
+    for index, (sha256, _) in enumerate(training.pictures.images):
+        logits = result.held_out[index : index + 1]
+        if np.isnan(logits).any():
+            continue
+        probs = softmax(logits / result.model.temperature)[0]
+        answer = int(probs.argmax())
+        names = training.class_names[training.labels[index]], training.class_names[answer]
+        rows.append([sha256, str(training.splits[index]), *names, f"{probs[answer]:.6f}"])
+    return write_csv(["sha256", "split", "class_name", "answer", "prob"], rows)
