@@ -73,7 +73,7 @@ def main(name: str, epochs: int) -> None:
             lr=1e-3,
             layer_decay=1.0,
             warm_up=0.5,
-            augment="seed003",
+            augment="perspective-colour",
             freeze=0,
             unfreeze=0,
         )

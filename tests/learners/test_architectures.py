@@ -19,7 +19,7 @@ from fieldguide.learners.weights import load_backbone  # noqa: E402
 from learning import QUICK, change, coloured, tiny_network  # noqa: E402
 
 
-def seed004_by_hand(size: int, classes: int) -> int:
+def vgg_small_by_hand(size: int, classes: int) -> int:
     """Weights and biases, layer by layer: 3x3 kernels without padding, pools that halve."""
     side = size - 2 - 2
     side = side // 2 - 2 - 2
@@ -30,13 +30,13 @@ def seed004_by_hand(size: int, classes: int) -> int:
 
 
 @pytest.mark.parametrize(("size", "classes"), [(128, 5), (150, 3), (32, 2), (61, 7)])
-def test_seed004_has_the_parameters_of_the_hand_count(size: int, classes: int) -> None:
-    assert count_parameters(build_network("seed004", classes, size, 0)) == seed004_by_hand(size, classes)
-    assert seed004_by_hand(128, 5) == 1_487_717
+def test_vgg_small_has_the_parameters_of_the_hand_count(size: int, classes: int) -> None:
+    assert count_parameters(build_network("vgg-small", classes, size, 0)) == vgg_small_by_hand(size, classes)
+    assert vgg_small_by_hand(128, 5) == 1_487_717
 
 
-def test_seed004_has_the_layers_of_that_system() -> None:
-    module = build_network("seed004", 5, 64, 0).module
+def test_vgg_small_has_the_layers_of_that_system() -> None:
+    module = build_network("vgg-small", 5, 64, 0).module
     kinds = [type(one).__name__ for one in module.modules() if not list(one.children())]
     two = ["Conv2d", "ReLU", "Conv2d", "ReLU", "MaxPool2d"]
     assert kinds == [*two, *two, "Conv2d", "ReLU", "MaxPool2d", "Flatten", "Linear", "ReLU", "Dropout", "Linear"]
@@ -100,8 +100,8 @@ def test_networks_that_cannot_be(name: str, size: int, word: str) -> None:
     ("head", "layers"),
     [
         ("linear", [(1280, 5)]),
-        ("seed000", [(1280, 1024), (1024, 1024), (1024, 512), (512, 5)]),
-        ("seed003", [(1280, 640), (640, 320), (320, 5)]),
+        ("mlp-1024", [(1280, 1024), (1024, 1024), (1024, 512), (512, 5)]),
+        ("mlp-halving", [(1280, 640), (640, 320), (320, 5)]),
     ],
 )
 def test_heads_of_the_seeds(head: str, layers: list[tuple[int, int]]) -> None:
@@ -131,7 +131,7 @@ def learnt() -> tuple[Network, Any]:
     return network, examples
 
 
-@pytest.mark.parametrize("kind", ["tiny", "seed004", "small", "mobilenet_v3_small"])
+@pytest.mark.parametrize("kind", ["tiny", "vgg-small", "small", "mobilenet_v3_small"])
 def test_the_published_model_answers_as_torch_does(kind: str, tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     size = 8 if kind == "tiny" else 32
@@ -141,7 +141,7 @@ def test_the_published_model_answers_as_torch_does(kind: str, tmp_path: Path) ->
     elif kind in NETWORKS:
         network = build_network(kind, 3, size, 0)
     else:
-        network = attach_head(load_backbone(kind, "none", size), "seed003", 3, 0)
+        network = attach_head(load_backbone(kind, "none", size), "mlp-halving", 3, 0)
     network.module.eval()
     said = predict(network, squares, np.arange(7), 4)
     familiarity = fit_familiarity(root(said.features), np.array([0, 1, 2, 0, 1, 2, 0]))

@@ -61,10 +61,10 @@ def test_none_gives_the_very_square(square: Square) -> None:
 
 
 def test_all_presets_are_there_and_frozen() -> None:
-    assert list(PRESETS) == ["none", "light", "seed003", "seed004", "strong"]
+    assert list(PRESETS) == ["none", "light", "perspective-colour", "shear-zoom", "strong"]
     with pytest.raises(SettingsError, match="no augmentation 'heavy'") as caught:
         find_preset("heavy")
-    assert "seed003" in caught.value.hint
+    assert "perspective-colour" in caught.value.hint
     with pytest.raises(TypeError):
         PRESETS["mine"] = Augmentation()  # type: ignore[index]
 
@@ -308,7 +308,7 @@ def test_cutmix_pastes_the_same_place_of_another_in_the_share_that_its_targets_s
 
 def test_nothing_is_mixed_where_nothing_is_to_be(squares: Square) -> None:
     targets = np.eye(6, dtype=np.float32)
-    same, kept = mix(squares, targets, PRESETS["seed003"], (0, 0, 0))
+    same, kept = mix(squares, targets, PRESETS["perspective-colour"], (0, 0, 0))
     assert same is squares and kept is targets
     one, _ = mix(squares[:1], targets[:1], PRESETS["strong"], (0, 0, 0))
     assert np.array_equal(one, squares[:1])

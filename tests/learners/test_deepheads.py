@@ -27,7 +27,7 @@ def test_it_learns_and_has_the_layers_of_its_kind(kind: str) -> None:
     assert Head.from_bytes(head.to_bytes()).logits(features) == pytest.approx(head.logits(features))
 
 
-@pytest.mark.parametrize("kind", ["seed000", "seed003"])
+@pytest.mark.parametrize("kind", ["mlp-1024", "mlp-halving"])
 def test_everything_follows_from_the_seed(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deepheads, "_LEAST_STEPS", 12)
     features, labels = clouds(50, 20, 3)
@@ -50,7 +50,7 @@ def test_everything_follows_from_the_seed(kind: str, monkeypatch: pytest.MonkeyP
 
 def test_a_class_without_pictures_is_never_the_answer() -> None:
     features, labels = clouds(40, 20, 2)
-    probs = fit_deep_head(features, labels * 2, "seed003", 0, 4).probs(features)
+    probs = fit_deep_head(features, labels * 2, "mlp-halving", 0, 4).probs(features)
     assert probs.shape == (40, 4)
     assert probs[:, [1, 3]].max() < 1e-9
 
@@ -58,9 +58,9 @@ def test_a_class_without_pictures_is_never_the_answer() -> None:
 def test_held_out_logits_come_from_heads_that_never_saw_the_picture() -> None:
     features, labels = clouds(60, 30, 3)
     folds = group_folds(labels, None, 3, 0)
-    found = hold_out_deep_head(features, labels, folds, "seed003", 5)
+    found = hold_out_deep_head(features, labels, folds, "mlp-halving", 5)
     for train, test in folds:
-        head = fit_deep_head(features[train], labels[train], "seed003", 5, 3)
+        head = fit_deep_head(features[train], labels[train], "mlp-halving", 5, 3)
         assert np.array_equal(found[test], head.logits(features[test])), "whatever goes on beside it"
     assert (found.argmax(axis=1) == labels).mean() > 0.8
 

@@ -24,13 +24,13 @@ from fieldguide.settings import Settings, TrainSettings, change_settings
 SMALL = {"train.size": 64, "train.fit": "squash", "train.depth": "top", "train.folds": 2, "train.strengths": [0.01]}
 WAYS: dict[str, dict[str, Any]] = {
     "transfer, frozen": {},
-    "transfer, frozen, deep head": {"train.head": "seed003"},
+    "transfer, frozen, deep head": {"train.head": "mlp-halving"},
     "transfer, frozen, another backbone": {"train.backbone": "mobilenet_v3_small", "train.weights": "none"},
     "transfer, frozen, evened": {"train.loop.imbalance": "oversample"},
     "transfer, unfreeze": {"train.mode": "unfreeze", "train.loop.unfreeze": 1},
     "transfer, full": {"train.mode": "full"},
     "cnn, small": {"train.learner": "cnn"},
-    "cnn, seed004": {"train.learner": "cnn", "train.network": "seed004"},
+    "cnn, vgg-small": {"train.learner": "cnn", "train.network": "vgg-small"},
     "colour": {"train.learner": "colour", "train.colour.families": ["svm", "logistic"], "train.colour.grid": "usual"},
 }
 LOOP = {"train.loop.epochs": 2, "train.loop.batch_size": 16, "train.loop.threads": 1}

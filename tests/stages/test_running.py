@@ -29,7 +29,7 @@ SPACE = """
 learner = ["transfer", "colour", "cnn"]
 "loop.lr" = {low = 1e-3, high = 1e-1, log = true, only_if = {learner = "cnn"}}
 "loop.batch_size" = {low = 8, high = 16, step = 4, only_if = {learner = "cnn"}}
-head = {choices = ["linear", "seed003"], only_if = {learner = "transfer"}}
+head = {choices = ["linear", "mlp-halving"], only_if = {learner = "transfer"}}
 """
 TINY = """
 [tune.space]

@@ -92,7 +92,7 @@ def place(once: Path, tmp_path: Path) -> Iterator[Path]:
         (["--set", "=1"], ["KEY=VALUE"]),
         (["--set", "loop.lr=nan"], ["train.loop.lr", "finite"]),
         (["--mode", "thawed"], ["train.mode", "unfreeze"]),
-        (["--learner", "cnn", "--set", "loop.augment=wild"], ["train.loop.augment", "seed003"]),
+        (["--learner", "cnn", "--set", "loop.augment=wild"], ["train.loop.augment", "perspective-colour"]),
     ],
 )
 def test_options_that_cannot_be(place: Path, given: list[str], said: list[str]) -> None:
@@ -238,7 +238,7 @@ def test_a_search_that_cannot_be(place: Path) -> None:
     for space, said in {
         '"loop.lrr" = [0.1]': ["tune.space.loop.lrr is no setting", "did you mean 'loop.lr'?"],
         '"loop.lr" = [0.1, -1.0]': ["train.loop.lr = -1"],
-        'head = ["linear", "linaer"]': ["train.head", "seed003"],
+        'head = ["linear", "linaer"]': ["train.head", "mlp-halving"],
         'learner = ["cnn", "nobody"]': ["no learner called 'nobody'"],
         '"loop.lr" = {low = 0.1, high = 0.01}': ["tune.space.loop.lr", "low being the lower"],
         "mode = []": ["tune.space.mode", "list from 1"],

@@ -12,7 +12,7 @@ from typing import Any
 from fieldguide.errors import SettingsError
 from fieldguide.optional import require
 
-NETWORKS = ("seed004", "small")
+NETWORKS = ("small", "vgg-small")
 _SMALLEST = 32
 _WIDTHS = (32, 64, 128, 256)
 
@@ -42,7 +42,7 @@ class Network:
 def build_network(name: str, classes: int, size: int, seed: int) -> Network:
     """Build a network from scratch with random weights.
 
-    - `seed004`: the stacks of the handbags' system, after VGG: two convolutions of 32 and a pool, two of 64 and a pool,
+    - `vgg-small`: plain stacks, after VGG: two convolutions of 32 and a pool, two of 64 and a pool,
       one of 64 and a pool, dense 128, dropout 0.5; no padding, pixels of 0..1.
     - `small`: residual (He et al., "Deep Residual Learning", CVPR 2016), batch-norm, global pooling; 1.2 million.
 
@@ -62,8 +62,8 @@ def build_network(name: str, classes: int, size: int, seed: int) -> Network:
         raise SettingsError(f"a square of {size} pixels is too small", f"give at least {_SMALLEST}")
     nn = require("torch", extra="train").nn
     with seeded(seed):
-        if name == "seed004":
-            body, width = _seed004_body(size), 128
+        if name == "vgg-small":
+            body, width = _vgg_body(size), 128
             head = nn.Sequential(nn.Dropout(0.5), nn.Linear(width, classes))
         else:
             body, width = _small_body(), _WIDTHS[-1]
@@ -71,7 +71,7 @@ def build_network(name: str, classes: int, size: int, seed: int) -> Network:
         for module in (*body.modules(), *head.modules()):
             if isinstance(module, nn.Conv2d | nn.Linear):
                 _initialise(module, name)
-    mean, std = (0.0, 1.0) if name == "seed004" else (0.5, 0.5)
+    mean, std = (0.0, 1.0) if name == "vgg-small" else (0.5, 0.5)
     stages = [tuple(f"{key}.{name}" for name, _ in part.named_parameters()) for key, part in body.named_children()]
     return assemble(
         Network(name, size, classes, width, (body, head), tuple(filter(None, stages))), (mean,) * 3, (std,) * 3
@@ -135,7 +135,7 @@ def _initialise(module: Any, name: str) -> None:
     """Initialise a layer's weights: as Keras does (Glorot and Bengio, 2010), or after He et al., 2015."""
     from torch.nn import init
 
-    if name == "seed004":
+    if name == "vgg-small":
         init.xavier_uniform_(module.weight)
     elif module.weight.ndim == 2:  # its logits begin near 0, so its loss near that of a guess
         init.normal_(module.weight, std=0.01)
@@ -145,7 +145,7 @@ def _initialise(module: Any, name: str) -> None:
         init.zeros_(module.bias)
 
 
-def _seed004_body(size: int) -> Any:
+def _vgg_body(size: int) -> Any:
     """Return three stacks and a dense layer."""
     from torch import nn
 

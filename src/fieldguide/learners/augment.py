@@ -71,12 +71,12 @@ PRESETS: Mapping[str, Augmentation] = MappingProxyType(
         "none": Augmentation(),
         "light": Augmentation(flip=0.5, rotation=8, crop=(0.6, 1.0), brightness=0.15, contrast=0.15, saturation=0.15),
         # the plants' script: HFlip, ColorJitter, AdjustSharpness, Rotation, Perspective, RandomResizedCrop, Erasing
-        "seed003": Augmentation(
+        "perspective-colour": Augmentation(
             flip=0.5, rotation=45, crop=(0.2, 1.0), perspective=0.6, brightness=0.9, contrast=0.7, saturation=0.9,
             sharpness=1.85, sharpness_chance=0.15, erase=(0.01, 0.2), erase_chance=0.3,
         ),
         # the handbags' script: shear and zoom of 0.2, horizontal flip
-        "seed004": Augmentation(flip=0.5, shear=0.2, zoom=(0.8, 1.2)),
+        "shear-zoom": Augmentation(flip=0.5, shear=0.2, zoom=(0.8, 1.2)),
         "strong": Augmentation(
             flip=0.5, rotation=20, shift=0.08, shear=0.1, crop=(0.3, 1.0), perspective=0.3, perspective_chance=0.4,
             brightness=0.4, contrast=0.4, saturation=0.4, hue=0.03, sharpness=1.8, sharpness_chance=0.2,

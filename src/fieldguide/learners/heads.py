@@ -13,7 +13,7 @@ from fieldguide.learners.weights import Backbone
 
 __all__ = ["HEADS", "DenseLayer", "attach_head", "list_layers"]
 
-HEADS = ("linear", "seed000", "seed003")
+HEADS = ("linear", "mlp-1024", "mlp-halving")
 
 
 def attach_head(backbone: Backbone, head: str, classes: int, seed: int) -> Network:
@@ -56,8 +56,8 @@ def list_layers(head: str, width: int, classes: int) -> tuple[DenseLayer, ...]:
     """The layers of a head on so many features.
 
     - `linear`: dropout 0.2 and one layer.
-    - `seed000`: the charts' script, 1024, 1024 and 512 with ReLU.
-    - `seed003`: the plants' script for DenseNets, dropout 0.2, 3 layers with ReLU and Hardswish between.
+    - `mlp-1024`: 1024, 1024 and 512 with ReLU.
+    - `mlp-halving`: dropout 0.2, half and a quarter as many as the features, with ReLU and Hardswish between.
 
     Raises:
         SettingsError: there is no such head.
@@ -66,7 +66,7 @@ def list_layers(head: str, width: int, classes: int) -> tuple[DenseLayer, ...]:
         raise SettingsError(f"there is no head {head!r}", f"choose one of {', '.join(HEADS)}")
     if head == "linear":
         return (DenseLayer(width, classes, dropout=0.2),)
-    if head == "seed000":
+    if head == "mlp-1024":
         inner = [DenseLayer(before, after, "relu") for before, after in ((width, 1024), (1024, 1024), (1024, 512))]
         return *inner, DenseLayer(512, classes)
     half, quarter = max(classes, width // 2), max(classes, width // 4)

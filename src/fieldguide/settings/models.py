@@ -163,7 +163,7 @@ class LoopSettings(Section):
     imbalance: Literal["none", "weights", "oversample"] = Field(
         "none", description="weights: classes weigh the same in the loss; oversample: classes are shown equally often"
     )
-    augment: Literal["none", "light", "strong", "seed003", "seed004"] = Field(
+    augment: Literal["none", "light", "strong", "perspective-colour", "shear-zoom"] = Field(
         "light", description="how much pictures are changed during training; see train --preview"
     )
     layer_decay: Annotated[float, Field(gt=0, le=1)] | Auto = Field(
@@ -209,10 +209,10 @@ class TrainSettings(Section):
     mode: Literal["frozen", "unfreeze", "full"] = Field(
         "frozen", description="transfer: train the head only (frozen), the head and then all (unfreeze), or all (full)"
     )
-    head: Literal["linear", "seed000", "seed003"] = Field(
+    head: Literal["linear", "mlp-1024", "mlp-halving"] = Field(
         "linear", description="transfer: the layers behind the backbone"
     )
-    network: Literal["small", "seed004"] = Field("small", description="cnn: which network")
+    network: Literal["small", "vgg-small"] = Field("small", description="cnn: which network")
     size: Annotated[int, Field(ge=1, le=640)] | Auto = Field(
         "auto", description="side of the square input, in pixels; auto: the learner's usual size"
     )

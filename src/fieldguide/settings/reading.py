@@ -33,6 +33,9 @@ RENAMED_VALUES: Mapping[str, Mapping[Any, Any]] = {
     "train.loop.threads": {0: "auto"},
     "tune.trials": {0: "auto"},
     "tune.pruning": _YES_NO,
+    "train.head": {"seed000": "mlp-1024", "seed003": "mlp-halving"},
+    "train.network": {"seed004": "vgg-small"},
+    "train.loop.augment": {"seed003": "perspective-colour", "seed004": "shear-zoom"},
     "tune.preset": {"seed003": "architectures"},
 }
 

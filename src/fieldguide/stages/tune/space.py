@@ -284,7 +284,7 @@ _ARCHITECTURES = Preset(
     ),
     trials=100,
     fixed={"learner": "transfer", "mode": "full", "weights": "hub", "weights_sha256": "", "loop.epochs": 5,
-           "loop.imbalance": "oversample", "loop.augment": "seed003", "loop.optimiser": "adam"},
+           "loop.imbalance": "oversample", "loop.augment": "perspective-colour", "loop.optimiser": "adam"},
 )  # fmt: skip
 
 PRESETS: Mapping[str, Preset] = MappingProxyType({"usual": _USUAL, "architectures": _ARCHITECTURES})
