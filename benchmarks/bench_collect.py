@@ -159,10 +159,10 @@ def fill_ledger(folder: Path, rows: int) -> None:
     from fieldguide.project.ledger import Fetch, Ledger
     from fieldguide.records import ImageRow, Label, Origin
     from fieldguide.records.candidates import Answer, Candidate, ResultPage, url_key
-    from fieldguide.stages.collect.queries import wanted_queries
+    from fieldguide.stages.collect.queries import plan_queries
 
     project, chance = Project(folder), random.Random(0)
-    queries = wanted_queries(project.settings(), project.root).queries
+    queries = plan_queries(project.settings(), project.root).queries
     with project.catalog() as catalog:
         ledger = Ledger(catalog)
         for place, (name, (query,)) in enumerate(queries.items()):
@@ -194,7 +194,7 @@ def part_decode(folder: Path, first: int, step: int) -> None:
     from fieldguide.images import Limits
     from fieldguide.net import Fetched
     from fieldguide.project import Project
-    from fieldguide.stages.collect.fetching import look_at
+    from fieldguide.stages.collect.downloads import store_picture
 
     class Nowhere(Project):
         def store_image(self, *_: object, **__: object) -> str:
@@ -203,7 +203,7 @@ def part_decode(folder: Path, first: int, step: int) -> None:
     pictures = [path.read_bytes() for path in sorted(folder.iterdir())[first::step]]
 
     def look(data: bytes) -> None:
-        look_at("", Fetched("", "", 200, "image/jpeg", data), Nowhere(folder), Limits())
+        store_picture("", Fetched("", "", 200, "image/jpeg", data), Nowhere(folder), Limits())
 
     place = Path(tempfile.mkdtemp(dir=folder.parent))  # stays: making files is slow where many were just taken away
     ways: tuple[Callable[[bytes], object], ...] = (

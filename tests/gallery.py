@@ -7,6 +7,7 @@ alone, so that a test can say what must be collected.
 import asyncio
 import io
 import json
+import threading
 import time
 from collections.abc import Callable
 from functools import cache
@@ -109,6 +110,8 @@ class Searx(Threaded):
     def __init__(self, total: int = 60, slow_s: float = 0.0) -> None:
         self.total = total
         self.slow_s = slow_s
+        self.gives_pictures = threading.Event()  # while it is not set, who asks for a picture waits
+        self.gives_pictures.set()
         self.log: list[tuple[float, str]] = []
         self.port = 0
 
@@ -136,5 +139,7 @@ class Searx(Threaded):
             said = {"results": results, "number_of_results": self.total, "unresponsive_engines": []}
             return web.Response(text=json.dumps(said), content_type="application/json")
         await asyncio.sleep(self.slow_s)
+        while not self.gives_pictures.is_set():
+            await asyncio.sleep(0.02)
         name, _, number = request.path.strip("/").rpartition("/")
         return image_answer(name, int(number.removesuffix(".jpg")))

@@ -39,8 +39,8 @@ from fieldguide.sources.openverse import OpenverseSource
 from fieldguide.stages.add import Terms, add
 from fieldguide.stages.clean import clean
 from fieldguide.stages.collect import collect
-from fieldguide.stages.collect.gathering import Connect
-from fieldguide.stages.collect.queries import as_asked, net_rules, wanted_queries
+from fieldguide.stages.collect.pipeline import Connect
+from fieldguide.stages.collect.queries import net_rules, plan_queries, source_query
 from fieldguide.stages.credits import credits
 from fieldguide.stages.evaluate import evaluate
 from fieldguide.stages.new import new
@@ -569,8 +569,8 @@ def test_settings_that_cannot_be_are_explained(tmp_path: Path, change: str, said
 
 def test_a_host_keeps_the_limits_that_nobody_changed(tmp_path: Path) -> None:
     project = plants(tmp_path / "plants", hosts={"api.openverse.org": {"concurrency": 3}, "www.bing.com": {}})
-    wanted = wanted_queries(project.settings(), project.root)
-    rules = net_rules(project.settings(), wanted.sources)
+    plan = plan_queries(project.settings(), project.root)
+    rules = net_rules(project.settings(), plan.sources)
     assert rules.limit("api.openverse.org") == HostLimit(OpenverseSource.facts.hosts["api.openverse.org"].spacing_s, 3)
     assert rules.asks_robots("www.bing.com") and not rules.asks_robots("api.openverse.org")
 
@@ -580,13 +580,13 @@ def test_a_browser_is_allowed_for_each_host_only(tmp_path: Path) -> None:
         tmp_path / "plants", sources=["browser"], licences="any", options={"browser": {"spec": "bing"}},
         hosts={"www.bing.com": {"browser": True}},
     )  # fmt: skip
-    wanted = wanted_queries(project.settings(), project.root)
-    asked = as_asked(wanted.queries["rose"][0], project.root)
+    plan = plan_queries(project.settings(), project.root)
+    asked = source_query(plan.queries["rose"][0], project.root)
     assert asked.options == {"spec": "bing", "allow": "true", "ignore_robots": "false"}
-    assert net_rules(project.settings(), wanted.sources).asks_robots("www.bing.com")
+    assert net_rules(project.settings(), plan.sources).asks_robots("www.bing.com")
     set_key(project.settings_file, "collect", 'options = {browser = {spec = "bing", allow = "true"}}')
     with pytest.raises(SettingsError, match="cannot decide 'allow'"):
-        wanted_queries(project.settings(), project.root)
+        plan_queries(project.settings(), project.root)
 
 
 # ---- the program
@@ -644,16 +644,18 @@ def _wait_for(what: Callable[[], bool], seconds: float = TIMEOUT_S) -> None:
 
 
 def test_a_second_collect_is_told_who_is_first(tmp_path: Path) -> None:
-    with Searx(slow_s=0.3) as searx:
+    with Searx() as searx:
+        searx.gives_pictures.clear()  # the first one waits for them until it is killed
         folder = searching(tmp_path / "plants", searx)
         first = start("collect", "-C", folder)
-        _wait_for(lambda: len(searx.log) > 3)
+        _wait_for(lambda: any("jpg" in path for _, path in searx.log))
         check_two_lines(run("collect", "-C", folder), 75, "collect")
         assert "a plan" in run("collect", "-C", folder, "--dry-run").stdout, (
             "a plan writes nothing, so it need not wait"
         )
         first.send_signal(signal.SIGKILL)
         first.communicate(timeout=TIMEOUT_S)
+        searx.gives_pictures.set()
 
 
 @pytest.mark.slow

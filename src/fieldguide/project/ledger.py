@@ -1,24 +1,22 @@
 """The ledger of collecting: what was asked, what was answered, which pictures were offered, fetched and judged.
 
-Knows nothing about networks or pixels. Everything that it has said is written is on the disk, so that a search goes
+Knows nothing about networks or pixels. What a method has written is on the disk when it returns, so that a search goes
 on at its cursor and no finished address is fetched twice. Pages are kept as raw evidence.
 """
 
 import json
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from fieldguide.errors import ProjectDamaged
 from fieldguide.hashing import hash_text
 from fieldguide.project.catalog import Catalog
 from fieldguide.records import ImageRow
 from fieldguide.records.candidates import Candidate, Query, ResultPage
-
-__all__ = ["Fetch", "Ledger", "Offer", "Search"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ class Fetch:
 
     Attributes:
         reason: "" where it is a whole picture.
-        passing: whether another try may find otherwise.
+        transient: whether another try may find otherwise.
         image: the original, where it is a picture.
         prints: dHash, that of the mirror image, and the grey thumbnail, where it is a picture.
     """
@@ -78,7 +76,7 @@ class Fetch:
     status: int
     reason: str
     detail: str
-    passing: bool
+    transient: bool
     content_type: str
     elapsed_ms: float
     image: ImageRow | None = None
@@ -92,9 +90,9 @@ class Ledger:
         self._catalog = catalog
 
     def open_search(self, query: Query, parent: str = "") -> None:
-        """Nothing; the query is known; one that was known already stays as it is."""
-        said = json.dumps(dict(query.options), sort_keys=True, ensure_ascii=False)
-        row = (query.class_name, query.source, query.text, said, parent)
+        """Make a query known; one that was known already stays as it is."""
+        options = json.dumps(dict(query.options), sort_keys=True, ensure_ascii=False)
+        row = (query.class_name, query.source, query.text, options, parent)
         self._catalog.write(
             """INSERT OR IGNORE INTO query (class_name, source, text, options, parent, state, cursor, pages, seen,
                reason) VALUES (?, ?, ?, ?, ?, 'open', '', 0, 0, '')""",
@@ -102,41 +100,32 @@ class Ledger:
         )
 
     def searches(self, class_name: str) -> list[Search]:
-        """Every query of a class, in the order they were opened."""
+        """Return every query of a class, in the order they were opened."""
         sql = """SELECT id, source, class_name, text, options, parent, state, cursor, pages, seen, reason FROM query
                  WHERE class_name = ? ORDER BY id"""
         return [
-            Search(
-                row[0],
-                Query(row[1], row[2], row[3], json.loads(row[4])),
-                row[5],
-                row[6],
-                row[7],
-                row[8],
-                row[9],
-                row[10],
-            )
+            Search(row[0], Query(row[1], row[2], row[3], json.loads(row[4])), *row[5:])
             for row in self._catalog.rows(sql, (class_name,))
         ]
 
     def set_state(self, search: int, state: Literal["open", "ended", "refused"], reason: str = "") -> None:
-        """Nothing; the query goes on, has ended, or was refused and why."""
+        """Set whether a query goes on, has ended, or was refused and why."""
         self._catalog.write("UPDATE query SET state = ?, reason = ? WHERE id = ?", [(state, reason, search)])
 
-    def adopt(self, search: Search) -> None:
-        """Nothing; what waits, or was left for its licence, from this query under older settings is this search's."""
-        one = search.query
+    def take_over(self, search: Search) -> None:
+        """Give the search what waits, or was left for its licence, from this query under older settings."""
+        query = search.query
         self._catalog.write(
             """UPDATE candidate SET query_id = ? WHERE class_name = ? AND judged IN ('', 'licence') AND query_id IN
                (SELECT id FROM query WHERE class_name = ? AND source = ? AND text = ? AND parent = ?)""",
-            [(search.id, one.class_name, one.class_name, one.source, one.text, search.parent)],
+            [(search.id, query.class_name, query.class_name, query.source, query.text, search.parent)],
         )
 
     def add_page(
         self, search: Search, page: ResultPage, judged: Sequence[tuple[str, Candidate, str]], fetched_at: str,
         refused: str = "",
     ) -> None:  # fmt: skip
-        """Nothing; the page, its candidates and the next cursor are written together.
+        """Write a page, its candidates and the next cursor together.
 
         Args:
             search: whose page it is.
@@ -177,7 +166,7 @@ class Ledger:
             )
 
     def offers(self, class_name: str, searches: Sequence[int], judged: str = "", limit: int = -1) -> list[Offer]:
-        """A class's candidates in order: those judged so, by default those not judged yet.
+        """Return a class's candidates in order: those judged so, by default those not judged yet.
 
         Args:
             class_name: the class.
@@ -189,15 +178,15 @@ class Ledger:
         return self._offers(where, (class_name, judged, *searches, limit))
 
     def offer(self, class_name: str, url_key: str) -> Offer:
-        """The class's candidate with that key.
+        """Return the class's candidate with that key.
 
         Raises:
             ProjectDamaged: there is none: the ledger contradicts itself.
         """
-        found = self._offers("class_name = ? AND url_key = ?", (class_name, url_key))
-        if not found:
+        offers = self._offers("class_name = ? AND url_key = ?", (class_name, url_key))
+        if not offers:
             raise ProjectDamaged(f"the ledger has lost {url_key}", "put back a backup of catalog.db")
-        return found[0]
+        return offers[0]
 
     def _offers(self, where: str, values: Sequence[str | int]) -> list[Offer]:
         sql = f"SELECT id, query_id, class_name, url_key, record, judged FROM candidate WHERE {where}"
@@ -207,63 +196,63 @@ class Ledger:
         ]
 
     def judge(self, judged: Iterable[tuple[int, str]]) -> None:
-        """Nothing; these offers, by id, are judged."""
-        self._catalog.write("UPDATE candidate SET judged = ? WHERE id = ?", ((why, one) for one, why in judged))
+        """Write how these offers, by id, are judged."""
+        self._catalog.write("UPDATE candidate SET judged = ? WHERE id = ?", ((why, offer) for offer, why in judged))
 
     def add_fetches(self, fetches: Iterable[Fetch], fetched_at: str) -> None:
-        """Nothing; these addresses are fetched; one fetched before is replaced."""
+        """Write what came of fetching these addresses, in place of what came of them before."""
         self._catalog.write(
             "INSERT OR REPLACE INTO fetch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                (one.url_key, one.url, one.final_url, one.status, one.reason, one.detail, one.passing,
-                 one.content_type, one.elapsed_ms, one.image.sha256 if one.image else "",
-                 json.dumps(vars(one.image)) if one.image else "", *one.prints, fetched_at)
-                for one in fetches
+                (fetch.url_key, fetch.url, fetch.final_url, fetch.status, fetch.reason, fetch.detail, fetch.transient,
+                 fetch.content_type, fetch.elapsed_ms, fetch.image.sha256 if fetch.image else "",
+                 json.dumps(vars(fetch.image)) if fetch.image else "", *fetch.prints, fetched_at)
+                for fetch in fetches
             ],
         )  # fmt: skip
 
-    def together(self) -> AbstractContextManager[None]:
-        """A block in which all that is written is committed together; raises as `Catalog.transaction`."""
+    def transaction(self) -> AbstractContextManager[None]:
+        """Commit together all that is written inside the block."""
         return self._catalog.transaction()
 
     def fetched(self, url_keys: Sequence[str]) -> set[str]:
-        """Which of these addresses were fetched, whatever came of it."""
-        found: set[str] = set()
-        for start in range(0, len(url_keys), 500):
-            part = url_keys[start : start + 500]
-            sql = f"SELECT url_key FROM fetch WHERE url_key IN ({', '.join('?' * len(part))})"
-            found.update(row[0] for row in self._catalog.rows(sql, part))
-        return found
+        """Return which of these addresses were fetched, whatever came of it."""
+        return {row[0] for row in self._fetch_rows("url_key", url_keys)}
 
     def fetches(self, url_keys: Sequence[str]) -> dict[str, Fetch]:
-        """What came of fetching these addresses, where they were."""
-        found: dict[str, Fetch] = {}
+        """Return what came of fetching these addresses, where they were."""
+        columns = (
+            "url_key, url, final_url, status, reason, detail, passing, content_type, elapsed_ms, image, dhash, mirror, "
+            "grey"
+        )
+        fetches = {}
+        for row in self._fetch_rows(columns, url_keys):
+            image = ImageRow(**json.loads(row[9])) if row[9] else None
+            values = (*row[:6], bool(row[6]), *row[7:9], image, row[10:])
+            fetches[row[0]] = Fetch(*values)
+        return fetches
+
+    def _fetch_rows(self, columns: str, url_keys: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """Yield columns of these addresses' fetches, few enough at a time for one statement."""
         for start in range(0, len(url_keys), 500):
             part = url_keys[start : start + 500]
-            sql = f"""SELECT url_key, url, final_url, status, reason, detail, passing, content_type, elapsed_ms, image,
-                      dhash, mirror, grey FROM fetch WHERE url_key IN ({", ".join("?" * len(part))})"""
-            for row in self._catalog.rows(sql, part):
-                image = ImageRow(**json.loads(row[9])) if row[9] else None
-                found[row[0]] = Fetch(
-                    row[0], row[1], row[2], row[3], row[4], row[5], bool(row[6]), row[7], row[8],
-                    image, (row[10], row[11], row[12]),
-                )  # fmt: skip
-        return found
+            sql = f"SELECT {columns} FROM fetch WHERE url_key IN ({', '.join('?' * len(part))})"
+            yield from self._catalog.rows(sql, part)
 
     def forget(self, reasons: Iterable[str]) -> int:
-        """How many candidates are to be fetched again, because fetching them failed for one of the reasons."""
-        wanted = tuple(reasons)
-        marks = ", ".join("?" * len(wanted))
+        """Let candidates be fetched again whose fetching failed for one of the reasons, and return how many."""
+        values = tuple(reasons)
+        marks = ", ".join("?" * len(values))
         sql = f"""SELECT id, url_key FROM candidate JOIN fetch USING (url_key)
                   WHERE judged = reason AND reason IN ({marks})"""
         with self._catalog.transaction():
-            found = self._catalog.rows(sql, wanted)
-            self._catalog.write("DELETE FROM fetch WHERE url_key = ?", ((row[1],) for row in found))
-            self.judge((row[0], "") for row in found)
-        return len(found)
+            rows = self._catalog.rows(sql, values)
+            self._catalog.write("DELETE FROM fetch WHERE url_key = ?", ((row[1],) for row in rows))
+            self.judge((row[0], "") for row in rows)
+        return len(rows)
 
     def failures(self) -> dict[str, bool]:
-        """Each reason for which fetching failed, and whether another try may help."""
+        """Return each reason for which fetching failed, and whether another try may help."""
         return {
             row[0]: bool(row[1])
             for row in self._catalog.rows(
@@ -272,34 +261,34 @@ class Ledger:
         }
 
     def count_fetched(self) -> dict[str, int]:
-        """How many of each class's candidates were asked for."""
+        """Return how many of each class's candidates were asked for."""
         sql = "SELECT class_name, count(*) FROM candidate JOIN fetch USING (url_key) GROUP BY class_name"
         return dict(self._catalog.rows(sql))
 
     def prints(self, class_name: str) -> list[tuple[str, bytes, bytes, bytes]]:
-        """Hash and fingerprints of every collected picture that a class keeps."""
+        """Return hash and fingerprints of every collected picture that a class keeps."""
         sql = """SELECT sha256, dhash, mirror, grey FROM candidate JOIN fetch USING (url_key)
                  WHERE class_name = ? AND judged = 'kept'"""
         return [(row[0], row[1], row[2], row[3]) for row in self._catalog.rows(sql, (class_name,))]
 
     def skipped(self) -> dict[str, Counter[str]]:
-        """For each class, why what its sources showed was no candidate, and how often."""
-        found: dict[str, Counter[str]] = {}
+        """Return for each class why what its sources showed was no candidate, and how often."""
+        counts: dict[str, Counter[str]] = {}
         sql = "SELECT class_name, skipped FROM page JOIN query ON query.id = query_id WHERE skipped <> '{}'"
-        for class_name, said in self._catalog.rows(sql):
-            found.setdefault(class_name, Counter()).update(json.loads(said))
-        return found
+        for class_name, skipped in self._catalog.rows(sql):
+            counts.setdefault(class_name, Counter()).update(json.loads(skipped))
+        return counts
 
     def requests_since(self, source: str, moment: str) -> int:
-        """How many pages a source has given since a moment (ISO 8601, UTC)."""
+        """Return how many pages a source has given since a moment (ISO 8601, UTC)."""
         sql = "SELECT count(*) FROM page JOIN query ON query.id = query_id WHERE source = ? AND fetched_at >= ?"
         return int(self._catalog.rows(sql, (source, moment))[0][0])
 
     def reasons(self) -> Mapping[str, Counter[str]]:
-        """For each class, how many candidates were judged how."""
-        found: dict[str, Counter[str]] = {}
+        """Return for each class how many candidates were judged how."""
+        counts: dict[str, Counter[str]] = {}
         for class_name, judged, count in self._catalog.rows(
             "SELECT class_name, judged, count(*) FROM candidate GROUP BY class_name, judged"
         ):
-            found.setdefault(class_name, Counter())[judged] = count
-        return found
+            counts.setdefault(class_name, Counter())[judged] = count
+        return counts

@@ -1,11 +1,10 @@
-"""The stage that gathers pictures of each name from its sources, until there are as many good ones as asked for.
+"""The stage that collects pictures of each name from its sources, until there are as many good ones as asked for.
 
 Charts are drawn on this machine; everything else is searched for, fetched politely and judged as it comes. Every
 question, answer and address stands in the catalogue's ledger: an interrupted run goes on where it stopped.
 """
 
 import asyncio
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -22,24 +21,21 @@ from fieldguide.records.candidates import DrawingSource
 from fieldguide.settings import Settings, digest_json
 from fieldguide.sources import draws, open_source
 from fieldguide.stages.collect.drawing import draw_pictures
-from fieldguide.stages.collect.gathering import Connect, Gathered, gather
-from fieldguide.stages.collect.plan import plan_lines
-from fieldguide.stages.collect.queries import Wanted, net_rules, wanted_queries
+from fieldguide.stages.collect.pipeline import Connect, Outcome, run_classes
+from fieldguide.stages.collect.queries import describe_plan, net_rules, plan_queries
 
 __all__ = ["collect", "inputs"]
 
-_OFF_LINE = ("page", "urls")
+_OFFLINE = ("page", "urls")
 
 
 def inputs(catalog: Catalog, settings: Settings) -> str:
-    """The digest of everything that this stage's result depends on."""
-    classes = {name: (one.queries, one.at) for name, one in sorted(settings.classes.items())}
-    said = f"{digest_json(settings, 'collect')} {classes} seed {settings.seed}"
-    if not (
-        len(settings.collect.sources) == 1 and draws(settings.collect.sources[0])
-    ):  # what is rejected since makes room for more
-        said += f"{settings.clean.model_dump_json()} {settings.images.model_dump_json()} {catalog.rejected()}"
-    return hash_text(said + catalog.digest("origin"))
+    """Return the digest of everything that this stage's result depends on."""
+    classes = {name: (entry.queries, entry.at) for name, entry in sorted(settings.classes.items())}
+    text = f"{digest_json(settings, 'collect')} {classes} seed {settings.seed}"
+    if not any(map(draws, settings.collect.sources)):  # what is rejected since makes room for more
+        text += f"{settings.clean.model_dump_json()} {settings.images.model_dump_json()} {catalog.rejected()}"
+    return hash_text(text + catalog.digest("origin"))
 
 
 def _connect(rules: NetRules, stop: asyncio.Event) -> Client:
@@ -73,115 +69,100 @@ def collect(
         NotReady: a picture could not be drawn, or not one good picture was found.
         KeyboardInterrupt: the person pressed Ctrl-C; what was acknowledged is kept.
     """
-    asked = settings.collect
-    if not asked.sources:
+    if not settings.collect.sources:
         message = "no source of pictures is chosen in [collect] of fieldguide.toml"
         raise SettingsError(message, 'set sources = ["openverse"] there, or add pictures with: fieldguide add FOLDER')
-    drawing = next(filter(draws, asked.sources), "")
-    if drawing and len(asked.sources) > 1:
+    drawing = next(filter(draws, settings.collect.sources), "")
+    if drawing and len(settings.collect.sources) > 1:
         raise SettingsError(f"the source '{drawing}' stands alone", f"take the other sources out, or '{drawing}'")
     with project.catalog() as catalog:
         done = catalog.current("collect", inputs(catalog, settings), CollectReport)
         if done and not done.short and not retry and not dry_run:
             return done
         if drawing:
-            report = CollectReport(asked.per_class, {})
-            if not dry_run:
-                source = open_source(drawing)
-                assert isinstance(source, DrawingSource)
-                report = CollectReport(asked.per_class, draw_pictures(source, project, settings, catalog, progress))
+            report = _draw(drawing, project, settings, catalog, progress, dry_run)
         else:
-            wanted = wanted_queries(settings, project.root)
-            plan = plan_lines(wanted, asked, net_rules(settings, wanted.sources), os.environ)
-            report = CollectReport(asked.per_class, {}, plan=plan)
-            _check_contact(settings, wanted)
-            if not dry_run:
-                _forget(Ledger(catalog), retry)
-                report = _search(project, settings, catalog, wanted, (progress, connect), report.plan)
+            report = _search(project, settings, catalog, (progress, connect), retry, dry_run)
         if not dry_run:
             catalog.finish("collect", inputs(catalog, settings), asdict(report), project.now())
     return report
 
 
-def _check_contact(settings: Settings, wanted: Wanted) -> None:
-    """Nothing; whoever is asked can reach the person.
-
-    Raises:
-        SettingsError: there is no contact, and somebody will be asked.
-    """
-    if not settings.collect.contact and any(name not in _OFF_LINE for name in wanted.sources):
-        message = "those who are asked for pictures want to know how to reach you"
-        raise SettingsError(message, 'write an address into fieldguide.toml: [collect] contact = "you@example.org"')
-
-
-def _forget(ledger: Ledger, reasons: Sequence[str]) -> None:
-    """Nothing; what failed for these reasons will be tried again.
-
-    Raises:
-        SettingsError: nothing failed for one of them.
-    """
-    failed = ledger.failures()
-    strange = [one for one in reasons if one not in failed]
-    if strange:
-        hint = f"take one of {', '.join(failed)}" if failed else "leave --retry out"
-        raise SettingsError(f"no picture failed for {strange[0]!r}", hint)
-    ledger.forget(reasons)
+def _draw(
+    name: str, project: Project, settings: Settings, catalog: Catalog, progress: Progress, dry_run: bool
+) -> CollectReport:
+    """Draw what is missing and report."""
+    source = open_source(name)
+    assert isinstance(source, DrawingSource)
+    good = {} if dry_run else draw_pictures(source, project, settings, catalog, progress)
+    return CollectReport(settings.collect.per_class, good)
 
 
 def _search(
-    project: Project, settings: Settings, catalog: Catalog, wanted: Wanted, means: tuple[Progress, Connect],
-    plan: list[str],
+    project: Project, settings: Settings, catalog: Catalog, means: tuple[Progress, Connect], retry: Sequence[str],
+    dry_run: bool,
 ) -> CollectReport:  # fmt: skip
-    """The report on searching the sources for every name."""
+    """Search the sources for every name and report."""
+    queries = plan_queries(settings, project.root)
+    plan = describe_plan(queries, settings.collect, net_rules(settings, queries.sources))
+    if not settings.collect.contact and any(name not in _OFFLINE for name in queries.sources):
+        message = "those who are asked for pictures want to know how to reach you"
+        raise SettingsError(message, 'write an address into fieldguide.toml: [collect] contact = "you@example.org"')
+    if dry_run:
+        return CollectReport(settings.collect.per_class, {}, plan=plan)
     progress, connect = means
+    ledger = Ledger(catalog)
+    _forget(ledger, retry)
     for line in plan:
         progress.say(line)
-    gathered = asyncio.run(gather(project, settings, catalog, wanted, progress, connect))
-    if gathered is None:
+    outcome = asyncio.run(run_classes(project, settings, catalog, queries, progress, connect))
+    if outcome is None:
         raise KeyboardInterrupt
-    ledger = Ledger(catalog)
-    _check_anything(gathered, ledger)
-    return _report(settings, catalog, ledger, gathered, plan)
+    _check_outcome(outcome, ledger)
+    return _report(settings, catalog, ledger, outcome, plan)
 
 
-def _check_anything(gathered: Gathered, ledger: Ledger) -> None:
-    """Nothing; there is at least one good picture.
+def _forget(ledger: Ledger, reasons: Sequence[str]) -> None:
+    """Let what failed for these reasons be tried again."""
+    failed = ledger.failures()
+    unknown = [reason for reason in reasons if reason not in failed]
+    if unknown:
+        hint = f"take one of {', '.join(failed)}" if failed else "leave --retry out"
+        raise SettingsError(f"no picture failed for {unknown[0]!r}", hint)
+    ledger.forget(reasons)
 
-    Raises:
-        FieldguideError: the first trouble, where nobody ever offered anything.
-        NotReady: pictures were offered, and none is good.
-    """
-    if sum(gathered.good.values()):
+
+def _check_outcome(outcome: Outcome, ledger: Ledger) -> None:
+    """Check that there is at least one good picture; else raise the first trouble, or why none is good."""
+    if any(outcome.good.values()):
         return
-    if gathered.troubles and not ledger.reasons():
-        raise next(iter(gathered.troubles.values()))
-    reasons = sum((Counter(found) for found in ledger.reasons().values()), Counter())
-    said = ", ".join(f"{count} {why or 'waiting'}" for why, count in reasons.most_common(5)) or "none was offered"
-    why = next(iter(gathered.short.values()), "")
-    raise NotReady(f"not one good picture was found ({said}); {why}", "look at the queries and sources under [collect]")
+    if outcome.errors and not ledger.reasons():
+        raise next(iter(outcome.errors.values()))
+    reasons = sum((Counter(counts) for counts in ledger.reasons().values()), Counter())
+    most = ", ".join(f"{count} {why or 'waiting'}" for why, count in reasons.most_common(5)) or "none was offered"
+    why = next(iter(outcome.short.values()), "")
+    raise NotReady(f"not one good picture was found ({most}); {why}", "look at the queries and sources under [collect]")
 
 
-def _report(settings: Settings, catalog: Catalog, ledger: Ledger, gathered: Gathered, plan: list[str]) -> CollectReport:
-    """The report that the ledger gives."""
-    reasons = ledger.reasons()
-    skipped = ledger.skipped()
-    counted = {name: reasons.get(name, Counter()) for name in settings.classes}
-    fetched = ledger.count_fetched()
+def _report(settings: Settings, catalog: Catalog, ledger: Ledger, outcome: Outcome, plan: list[str]) -> CollectReport:
+    """Return the report that the ledger gives."""
+    reasons, skipped, fetched = ledger.reasons(), ledger.skipped(), ledger.count_fetched()
+    offered = {name: reasons.get(name, Counter()) for name in settings.classes}
     return CollectReport(
         asked=settings.collect.per_class,
-        found=gathered.good,
-        offered={name: sum(found.values()) for name, found in counted.items()},
-        fetched={name: fetched.get(name, 0) for name in counted},
+        found=outcome.good,
+        offered={name: counts.total() for name, counts in offered.items()},
+        fetched={name: fetched.get(name, 0) for name in offered},
         reasons={
             name: {
                 why: count
-                for why, count in (found + skipped.get(name, Counter())).most_common()
+                for why, count in (counts + skipped.get(name, Counter())).most_common()
                 if why not in ("", "kept")
             }
-            for name, found in counted.items()
+            for name, counts in offered.items()
         },
-        short=gathered.short,
+        short=outcome.short,
         shared=sum(len(names) > 1 for names in catalog.labels().values()),
-        again=[reason for reason, passing in ledger.failures().items() if passing],
+        again=[reason for reason, transient in ledger.failures().items() if transient],
         plan=plan,
     )

@@ -1,9 +1,11 @@
-"""What is searched for: the settings' names, templates, synonyms and options as queries, in their order.
+"""What the settings ask for: queries in their order, how gently hosts are asked, and what it will take.
 
-Knows nothing about networks or the ledger.
+Knows nothing about the ledger, and asks nobody: settings and the sources' facts in, records and lines out.
 """
 
-from collections.abc import Iterator, Mapping
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,17 +14,16 @@ from yarl import URL
 from fieldguide.errors import SettingsError
 from fieldguide.hashing import hash_text
 from fieldguide.net import NetRules
-from fieldguide.records.candidates import DrawingSource, HostLimit, Query, Source
-from fieldguide.settings import HostSettings, Settings
+from fieldguide.records.candidates import DrawingSource, HostLimit, Query, Source, SourceFacts
+from fieldguide.settings import CollectSettings, HostSettings, Settings
 from fieldguide.sources import open_source
 
-__all__ = ["Wanted", "as_asked", "net_rules", "wanted_queries"]
-
+_DAY_S = 86_400
 _FILES = ("page", "urls")  # sources whose text is a path, told from the project's folder
 
 
 @dataclass(frozen=True)
-class Wanted:
+class QueryPlan:
     """Every query that the settings ask for.
 
     Attributes:
@@ -34,8 +35,8 @@ class Wanted:
     queries: Mapping[str, tuple[Query, ...]]
 
 
-def wanted_queries(settings: Settings, root: Path) -> Wanted:
-    """What the settings ask for.
+def plan_queries(settings: Settings, root: Path) -> QueryPlan:
+    """Return what the settings ask the sources for.
 
     Args:
         settings: of the project.
@@ -49,34 +50,26 @@ def wanted_queries(settings: Settings, root: Path) -> Wanted:
         raise SettingsError("there are no names to search for", "write them under [classes] in fieldguide.toml")
     opened = {name: open_source(name) for name in settings.collect.sources}
     sources = {name: source for name, source in opened.items() if not isinstance(source, DrawingSource)}
-    strange = sorted({*settings.collect.options} - {*sources})
-    if strange:
-        message = f"[collect.options] speaks of {strange[0]!r}, which is not among the sources"
-        raise SettingsError(message, f"add it to sources, or take it out; there are: {', '.join(sources)}")
-    _check_said(settings, sources)
+    _check_settings(settings, sources)
     queries = {}
     for class_name in settings.classes:
-        found = [one for name in sources for one in _queries(settings, root, class_name, name)]
-        queries[class_name] = tuple(dict.fromkeys(found))
-    return Wanted(sources, queries)
+        every = [query for name in sources for query in _queries(settings, root, class_name, name)]
+        queries[class_name] = tuple(dict.fromkeys(every))
+    return QueryPlan(sources, queries)
 
 
-def _check_said(settings: Settings, sources: Mapping[str, Source]) -> None:
-    """Nothing; what the settings say of the sources can be.
-
-    Raises:
-        SettingsError: something is said of a source that is not asked, or a source could give nothing that is kept.
-    """
-    for class_name, one in settings.classes.items():
-        strange = sorted({*one.at} - {*sources})
-        if strange:
-            message = f"[classes] {class_name!r} speaks of {strange[0]!r}, which is not among the sources"
+def _check_settings(settings: Settings, sources: Mapping[str, Source]) -> None:
+    """Check that each source that is spoken of is asked, and can give something that is kept."""
+    spoken_of = {"[collect.options]": {*settings.collect.options}}
+    spoken_of |= {f"[classes] {class_name!r}": {*entry.at} for class_name, entry in settings.classes.items()}
+    for place, names in spoken_of.items():
+        if unknown := sorted(names - {*sources}):
+            message = f"{place} speaks of {unknown[0]!r}, which is not among the sources"
             raise SettingsError(message, f"add it to sources, or take it out; there are: {', '.join(sources)}")
-    silent = [name for name, source in sources.items() if not source.facts.licence_fields]
-    if silent and settings.collect.licences != "any":
-        message = (
-            f"{silent[0]} says no licences, so nothing of it is kept under licences = {settings.collect.licences!r}"
-        )
+    unlicensed = [name for name, source in sources.items() if not source.facts.licence_fields]
+    if unlicensed and settings.collect.licences != "any":
+        policy = settings.collect.licences
+        message = f"{unlicensed[0]} says no licences, so nothing of it is kept under licences = {policy!r}"
         raise SettingsError(message, 'set licences = "any" in [collect] and answer for them yourself, or take it out')
     decided = {"allow", "ignore_robots", "allow_networks"} & {*settings.collect.options.get("browser", {})}
     if decided:
@@ -87,41 +80,37 @@ def _check_said(settings: Settings, sources: Mapping[str, Source]) -> None:
 
 
 def _queries(settings: Settings, root: Path, class_name: str, source: str) -> Iterator[Query]:
-    """The queries of a class at a source."""
-    options = dict(settings.collect.options.get(source, {}))
-    own = options.pop("query", "")
+    """Yield the queries of a class at a source."""
+    collect = settings.collect
+    options = dict(collect.options.get(source, {}))
+    template = options.pop("query", "")
     if source == "browser":
-        options |= _leave(settings, options, root)
-    chosen = settings.collect
-    options[".asked"] = f"{chosen.licences} {chosen.per_query} {chosen.similar_each}"
-    for text in settings.classes[class_name].at.get(source) or _texts(settings, class_name, own):
-        known = _Frozen(options | ({".file": _stamp(root / text)} if source in _FILES else {}))
-        yield Query(source, class_name, text, known, chosen.licences, chosen.contact)
+        options |= _browser_options(settings, options, root)
+    options[".asked"] = f"{collect.licences} {collect.per_query} {collect.similar_each}"
+    entry = settings.classes[class_name]
+    texts = entry.at.get(source) or _texts(entry.queries or (class_name,), (template,) if template else collect.queries)
+    for text in texts:
+        known = _HashableDict(options | ({".file": _file_stamp(root / text)} if source in _FILES else {}))
+        yield Query(source, class_name, text, known, collect.licences, collect.contact)
 
 
-def as_asked(query: Query, root: Path) -> Query:
-    """The query as its source is asked: without what only tells it from older ones, and with its path in full."""
+def source_query(query: Query, root: Path) -> Query:
+    """Return the query as its source is asked: without what only tells it from older ones, its path in full."""
     options = {name: value for name, value in query.options.items() if not name.startswith(".")}
     if (root / options.get("spec", "")).is_file():  # a spec of the person's own is told from the project's folder
         options["spec"] = str(root / options["spec"])
     return replace(query, options=options, text=str(root / query.text) if query.source in _FILES else query.text)
 
 
-def _stamp(path: Path) -> str:
-    """What changes when a file, or a folder's files, do: a list that has grown is read again."""
+def _file_stamp(path: Path) -> str:
+    """Return what changes when a file, or a folder's files, do: a list that has grown is read again."""
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    said = [(str(one.relative_to(path)), one.stat().st_size, one.stat().st_mtime_ns) for one in files if one.is_file()]
-    return hash_text(repr(said))[:16]
+    stats = [(str(file.relative_to(path)), file.stat()) for file in files if file.is_file()]
+    return hash_text(repr([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]))[:16]
 
 
-def _texts(settings: Settings, class_name: str, own: str) -> list[str]:
-    """What is searched for: each template with each synonym in it.
-
-    Raises:
-        SettingsError: a template has a field other than {name}.
-    """
-    names = settings.classes[class_name].queries or (class_name,)
-    templates = (own,) if own else settings.collect.queries
+def _texts(names: Sequence[str], templates: Sequence[str]) -> list[str]:
+    """Return each template with each synonym in it."""
     try:
         return [template.format(name=name) for template in templates for name in names]
     except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
@@ -131,12 +120,8 @@ def _texts(settings: Settings, class_name: str, own: str) -> list[str]:
         ) from error
 
 
-def _leave(settings: Settings, options: Mapping[str, str], root: Path) -> dict[str, str]:
-    """What a person has decided about driving a browser over the spec's host.
-
-    Raises:
-        SettingsError: no spec is named, or there is none of that name.
-    """
+def _browser_options(settings: Settings, options: Mapping[str, str], root: Path) -> dict[str, str]:
+    """Return what a person has decided about driving a browser over the spec's host."""
     from fieldguide.sources.web.specs import load_spec  # late: only a browser needs it
 
     if "spec" not in options:
@@ -144,55 +129,91 @@ def _leave(settings: Settings, options: Mapping[str, str], root: Path) -> dict[s
         raise SettingsError(message, 'write under [collect.options]: browser = {spec = "NAME"}')
     own = root / options["spec"]
     host = URL(load_spec(str(own) if own.is_file() else options["spec"]).url).host or ""
-    decided = settings.collect.hosts.get(host)
-    given = {"allow_networks": ",".join(settings.collect.allow_networks)} if settings.collect.allow_networks else {}
-    if decided is None:
-        return given
-    return given | {
-        "allow": str(decided.browser).lower(),
-        "ignore_robots": str(decided.robots == "ignore").lower(),
-    }
+    networks = settings.collect.allow_networks
+    decided = {"allow_networks": ",".join(networks)} if networks else {}
+    if host in settings.collect.hosts:
+        decision = settings.collect.hosts[host]
+        decided["allow"] = str(decision.browser).lower()
+        decided["ignore_robots"] = str(decision.robots == "ignore").lower()
+    return decided
 
 
-class _Frozen(dict[str, str]):
-    """Options that can be compared and hashed, so that a query is asked once."""
+class _HashableDict(dict[str, str]):
+    """Options that can be hashed, so that a query that is written twice is asked once."""
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(tuple(sorted(self.items())))
 
 
 def net_rules(settings: Settings, sources: Mapping[str, Source]) -> NetRules:
-    """How gently these sources' hosts are asked, and what a person has decided about others."""
-    chosen = settings.collect
+    """Return how gently these sources' hosts are asked, and what a person has decided about others."""
+    collect = settings.collect
     known: dict[str, HostLimit] = {}
-    documented: set[str] = {URL(chosen.options.get("searxng", {}).get("base_url", "")).host or ""}  # one's own
+    documented: set[str] = {URL(collect.options.get("searxng", {}).get("base_url", "")).host or ""}  # one's own
     for source in sources.values():
         known |= {**source.facts.hosts, **source.facts.media_hosts}
         if not source.facts.drives_browser:  # pages for people are no interface for programs
             documented |= {*source.facts.hosts, *source.facts.media_hosts}
-    freed = {host for host, one in chosen.hosts.items() if one.robots == "ignore"}
-    decided = {host: _limit(one, known.get(host, HostLimit())) for host, one in chosen.hosts.items()}
-    return replace(
-        NetRules(),
-        contact=chosen.contact,
+    decided = {host: _limit(decision, known.get(host, HostLimit())) for host, decision in collect.hosts.items()}
+    plain = {host.rstrip(".").lower(): decision for host, decision in collect.hosts.items()}  # as the client spells it
+    return NetRules(
+        contact=collect.contact,
         hosts={**known, **decided},
-        connections=chosen.connections,
+        connections=collect.connections,
         max_bytes=settings.images.max_bytes,
-        max_wait_s=chosen.max_wait_s,
-        robots_exempt=frozenset({*documented, *freed}),
-        private_hosts=frozenset(_plain(host) for host, one in chosen.hosts.items() if one.private),
-        host_ports={_plain(host): frozenset(one.ports) for host, one in chosen.hosts.items() if one.ports},
-        allow_networks=chosen.allow_networks,
-        ports=frozenset({80, 443, *chosen.ports}),
+        max_wait_s=collect.max_wait_s,
+        robots_exempt=frozenset(documented | {host for host, one in collect.hosts.items() if one.robots == "ignore"}),
+        private_hosts=frozenset(host for host, decision in plain.items() if decision.private),
+        host_ports={host: frozenset(decision.ports) for host, decision in plain.items() if decision.ports},
+        allow_networks=collect.allow_networks,
+        ports=frozenset({80, 443, *collect.ports}),
     )
 
 
-def _plain(host: str) -> str:
-    """A host's name as the client spells it."""
-    return host.rstrip(".").lower()
+def _limit(decision: HostSettings, usual: HostLimit) -> HostLimit:
+    spacing = usual.spacing_s if decision.spacing_s is None else decision.spacing_s
+    return HostLimit(spacing, decision.concurrency or usual.concurrency)
 
 
-def _limit(said: HostSettings, usual: HostLimit) -> HostLimit:
-    """The limit of a host: what a person has decided, else what is usual there."""
-    spacing = usual.spacing_s if said.spacing_s is None else said.spacing_s
-    return HostLimit(spacing, said.concurrency or usual.concurrency)
+def describe_plan(plan: QueryPlan, settings: CollectSettings, rules: NetRules) -> list[str]:
+    """Return a line for each source: the fewest requests, how long they take, what limits it.
+
+    "At least": as if each picture offered were good, and the sources shared the work evenly.
+    """
+    classes = len(plan.queries)
+    total = classes * settings.per_class
+    share = math.ceil(settings.per_class / max(1, len(plan.sources)))
+    lines = [f"{classes} classes x {settings.per_class} = {total:,} pictures, licences: {settings.licences}"]
+    for name, source in plan.sources.items():
+        queries = sum(query.source == name for queries in plan.queries.values() for query in queries)
+        spacing_s = max((rules.limit(host).spacing_s for host in source.facts.hosts), default=0.0)
+        lines.append(f"{name}: {_describe_source(source.facts, classes * share, queries, spacing_s)}")
+    hosts = {host for source in plan.sources.values() for host in source.facts.media_hosts}
+    rate = sum(1 / max(rules.limit(host).spacing_s, 0.01) for host in hosts) or 1 / max(rules.default.spacing_s, 0.01)
+    lines.append(f"downloads: {_time(total / rate)} or more, as gently as their hosts are asked")
+    return lines
+
+
+def _describe_source(facts: SourceFacts, pictures: int, queries: int, spacing_s: float) -> str:
+    """Return what one source will be asked for so many pictures."""
+    has_key = bool(facts.key and os.environ.get(facts.key))
+    if facts.key_needed and not has_key:
+        return f"needs a key in {facts.key}: nothing will be asked"
+    requests = max(queries, math.ceil(pictures / max(1, facts.page_size)))
+    parts = [f"{queries} queries, at least {requests:,} requests, {_time(requests * spacing_s)}"]
+    if facts.per_day and not has_key and requests > facts.per_day:
+        more = f", none of that with one in {facts.key}" if facts.key else ""
+        parts.append(f"{facts.per_day:,} a day without a key: {_time(requests * _DAY_S / facts.per_day)}{more}")
+    if facts.per_query and queries and facts.per_query * queries < pictures:
+        parts.append(f"{facts.per_query} pictures per query at most: write more queries")
+    if not facts.licence_fields:
+        parts.append("says no licences: its pictures count as unknown")
+    return "; ".join(parts)
+
+
+def _time(seconds: float) -> str:
+    """Return a time as a person says it."""
+    for unit, length in (("days", _DAY_S), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length or (unit == "min" and seconds >= length):
+            return f"{math.ceil(seconds / length)} {unit}"
+    return f"{math.ceil(seconds)} s"
