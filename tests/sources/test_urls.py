@@ -158,7 +158,7 @@ def test_options_and_cursors_that_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(BadQuery, match="colour"):
         search(tmp_path / "list.txt", colour="red")
     for cursor in ("x", "3@x", "-1", "@"):
-        with pytest.raises(BadQuery, match="no place"):
+        with pytest.raises(BadQuery, match="cannot continue"):
             search(tmp_path / "list.txt", cursor)
 
 

@@ -1,7 +1,7 @@
-"""What passes between collecting and the sources of pictures: questions, answers, candidates. Frozen records.
+"""What passes between collecting and the sources of pictures: queries, requests, answers, candidates.
 
 Knows nothing about networks or projects. A source turns a `Query` and a cursor into `Request`s and the `Answer`s to
-them into a `ResultPage`; whoever asks keeps the page and its cursor, so that a search goes on where it stopped.
+them into a `ResultPage`; the caller keeps the page and its cursor, so that a search goes on where it stopped.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,21 +9,6 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
 from yarl import URL
-
-__all__ = [
-    "Answer",
-    "Ask",
-    "Candidate",
-    "DrawingSource",
-    "HostLimit",
-    "Query",
-    "Request",
-    "ResultPage",
-    "SimilarSource",
-    "Source",
-    "SourceFacts",
-    "url_key",
-]
 
 
 @dataclass(frozen=True)
@@ -34,9 +19,9 @@ class Query:
         source: the source's name.
         class_name: what the pictures will be labelled as.
         text: what is searched for; for some sources a taxon's name, a file's path or a page's address.
-        options: what else the source understands, from `[collect.options.<source>]`.
-        licences: the policy, so that a source can ask for no more than is wanted.
-        contact: how the person can be reached, for those who want to know who asks.
+        options: the source's own options, from `[collect.options.<source>]`.
+        licences: the policy, so that a source can search for no more than is wanted.
+        contact: how the person can be reached, for servers that want to know who is asking.
     """
 
     source: str
@@ -49,7 +34,7 @@ class Query:
 
 @dataclass(frozen=True)
 class Request:
-    """One question to a server.
+    """One request to a server.
 
     Attributes:
         url: absolute, http or https, without the parameters.
@@ -66,11 +51,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server said.
+    """The answer of a server.
 
     Attributes:
         url: the address that answered, after redirects, secrets taken out.
-        status: of HTTP; 200 for what was read from a file.
+        status: the HTTP status; 200 for what was read from a file.
         headers: names in lower case.
         body: decoded from any transfer coding, at most what the client allows.
     """
@@ -138,9 +123,9 @@ class ResultPage:
 
 
 def url_key(url: str) -> str:
-    """What two spellings of one address have in common: host in lower case, no default port, no fragment.
+    """Return what two spellings of one address share: host in lower case, no default port, no fragment.
 
-    An address that is none is its own key.
+    An invalid address is its own key.
     """
     try:
         return str(URL(url).with_fragment(None))
@@ -150,7 +135,7 @@ def url_key(url: str) -> str:
 
 @dataclass(frozen=True)
 class HostLimit:
-    """How gently a host is asked.
+    """How fast a host may be sent requests.
 
     Attributes:
         spacing_s: shortest time between the starts of two requests, seconds.
@@ -163,19 +148,20 @@ class HostLimit:
 
 @dataclass(frozen=True)
 class SourceFacts:
-    """What a person should know of a source before using it.
+    """What a person should know about a source before using it.
 
     Attributes:
         about: a line: what it holds.
         terms_url: where its terms are.
         licence_fields: whether it says each picture's licence.
-        key: the environment variable that holds its key; "" where none is known to it.
+        key: the environment variable that holds its key; "" where it has none.
         key_needed: whether nothing works without that key.
         page_size: pictures per page, at most.
         per_query: most pictures that one query can give; 0 where there is no end.
         per_day: most requests a day without a key; 0 where none is known.
-        hosts: what it asks, and how gently.
-        media_hosts: where its pictures lie, and how gently; documented interfaces, so robots.txt is not asked there.
+        hosts: the hosts of its API, and their limits.
+        media_hosts: the hosts of its pictures, and their limits; both are documented APIs, so robots.txt is not read
+            there.
         drives_browser: whether a real browser is started.
     """
 
@@ -193,21 +179,21 @@ class SourceFacts:
 
 
 class Source(Protocol):
-    """A place that is asked for pictures. Third parties add theirs through the entry point `fieldguide.sources`."""
+    """A place that is searched for pictures. Third parties add theirs through the entry point `fieldguide.sources`."""
 
     name: str
     facts: SourceFacts
 
     async def search(self, query: Query, cursor: str, ask: Ask) -> ResultPage:
-        """The page of results that begins at the cursor, "" for the first.
+        """Return the page of results that begins at the cursor, "" for the first.
 
-        Nothing is asked but through `ask`, and the same answers give the same page. An answer with nothing in it is
+        All requests go through `ask`, and the same answers give the same page. An answer with nothing in it is
         an empty page only where the source's own sign of "nothing found" is seen.
 
         Raises:
             RateLimited: the source asks to wait.
             Blocked: it answers with a challenge, a consent page or a refusal.
-            LayoutChanged: its answer has another form than the one known.
+            LayoutChanged: its answer has an unknown form.
             KeyNeeded: a key is missing or wrong.
             BadQuery: it does not accept the query or an option.
             NetworkDown: it could not be reached.
@@ -215,10 +201,10 @@ class Source(Protocol):
 
 
 class SimilarSource(Source, Protocol):
-    """A source that can also list pictures like one that it gave."""
+    """A source that can also list pictures similar to one that it found."""
 
     async def similar(self, query: Query, candidate: Candidate, cursor: str, ask: Ask) -> ResultPage:
-        """The page of pictures like the candidate that begins at the cursor; raises as `search`."""
+        """Return the page of pictures similar to the candidate that begins at the cursor; raises as `search`."""
 
 
 @runtime_checkable

@@ -16,6 +16,9 @@ from fieldguide.records.candidates import DrawingSource, Source
 __all__ = ["draws", "known_sources", "open_source"]
 
 GROUP = "fieldguide.sources"
+# what importing and making another package's source may raise
+_BROKEN = (ImportError, AttributeError, SyntaxError, TypeError, ValueError, LookupError, OSError, RuntimeError)
+AnySource = Source | DrawingSource
 _BUILT_IN = {
     "artic": "fieldguide.sources.artic:ArticSource",
     "brave": "fieldguide.sources.brave:BraveSource",
@@ -34,18 +37,15 @@ _BUILT_IN = {
 }
 
 
-def known_sources() -> dict[str, Callable[[], Source | DrawingSource]]:
+def known_sources() -> dict[str, Callable[[], AnySource]]:
     """Return name to what makes the source, in order of names: the built-in ones and those of other packages.
 
     Nothing is imported before one is made, so that another package's fault shows only where its source is used.
     """
-    made: dict[str, Callable[[], Source | DrawingSource]] = {
-        name: partial(_built_in, place) for name, place in _BUILT_IN.items()
-    }
+    known: dict[str, Callable[[], AnySource]] = {name: partial(_open_built_in, name) for name in _BUILT_IN}
     for entry in entry_points(group=GROUP):
-        if entry.name not in made:
-            made[entry.name] = partial(_added, entry)
-    return dict(sorted(made.items()))
+        known.setdefault(entry.name, partial(_open_added, entry))
+    return dict(sorted(known.items()))
 
 
 def draws(name: str) -> bool:
@@ -58,51 +58,38 @@ def draws(name: str) -> bool:
         return False
 
 
-def open_source(name: str) -> Source | DrawingSource:
+def open_source(name: str) -> AnySource:
     """Return the source of this name.
 
     Raises:
         SettingsError: there is none, or it comes from another package and cannot be used.
     """
     if name in _BUILT_IN:  # looking for what other packages bring takes a while
-        return _built_in(_BUILT_IN[name])
+        return _open_built_in(name)
     known = known_sources()
     if name not in known:
         near = get_close_matches(name, known, 1, 0.5)
-        hint = f"did you mean '{near[0]}'?" if near else f"take one of {', '.join(known)}"
+        hint = f"did you mean '{near[0]}'?" if near else f"choose one of {', '.join(known)}"
         raise SettingsError(f"there is no source called '{name}'", hint)
     return known[name]()
 
 
-def _built_in(place: str) -> Source:
-    module, _, name = place.partition(":")
-    source: Source = getattr(importlib.import_module(module), name)()
+def _open_built_in(name: str) -> Source:
+    module, _, class_name = _BUILT_IN[name].partition(":")
+    source: Source = getattr(importlib.import_module(module), class_name)()
     return source
 
 
-def _added(entry: EntryPoint) -> Source | DrawingSource:
-    """Return the source of another package.
-
-    Raises:
-        SettingsError: it cannot be imported or made, or is no source.
-    """
+def _open_added(entry: EntryPoint) -> AnySource:
+    """Return the source of another package."""
     package = entry.dist.name if entry.dist else entry.value
     hint = f"update or remove the package '{package}', or take '{entry.name}' out of the settings"
     try:
-        source: Source | DrawingSource = entry.load()()
+        source: AnySource = entry.load()()
         fits = source.name == entry.name and source.facts is not None
         if not isinstance(source, DrawingSource):
             fits = fits and callable(source.search)
-    except (
-        ImportError,
-        AttributeError,
-        SyntaxError,
-        TypeError,
-        ValueError,
-        LookupError,
-        OSError,
-        RuntimeError,
-    ) as error:
+    except _BROKEN as error:
         raise SettingsError(f"the source '{entry.name}' cannot be used: {error}", hint) from error
     if not fits:
         raise SettingsError(f"the source '{entry.name}' calls itself by another name", hint)

@@ -33,15 +33,8 @@ _MAX_WHOLE = 2**53  # of JSON's numbers that every reader takes alike (RFC 8259,
 _MAX_WAIT_S = 7 * 24 * 3600.0
 _BREAKS = re.compile(r"<(?:br|/p|/div|/li|/td|/tr|/h[1-6])\b", re.IGNORECASE)
 _MESSAGE_PATHS = (
-    ("detail",),
-    ("message",),
-    ("error", "info"),
-    ("error", "detail"),
-    ("error", "message"),
-    ("error_description",),
-    ("error",),
-    ("errors", 0),
-    ("reason",),
+    *(("detail",), ("message",), ("error", "info"), ("error", "detail"), ("error", "message")),
+    *(("error_description",), ("error",), ("errors", 0), ("reason",)),
 )
 
 
@@ -219,11 +212,7 @@ class JsonSource(ABC):
         """Return the page of results, for a query with known options and a key where one is needed."""
 
     async def fetch(
-        self,
-        ask: Ask,
-        url: str,
-        params: Iterable[tuple[str, str]] = (),
-        headers: Mapping[str, str] | None = None,
+        self, ask: Ask, url: str, params: Iterable[tuple[str, str]] = (), headers: Mapping[str, str] | None = None
     ) -> Reply:
         """Return the JSON object that the server answers with; raises as `read`."""
         return self.read(await ask(Request(url, tuple(params), headers or {})))

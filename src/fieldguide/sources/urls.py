@@ -1,29 +1,27 @@
 """Pictures from a list of addresses: CSV, plain text or Parquet, a thousand rows at a time.
 
-Knows nothing about networks: no address is asked here.
+Knows nothing about networks: no address is requested here.
 """
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from fieldguide.errors import BadQuery, translate_os_errors
 from fieldguide.names import match_key
 from fieldguide.optional import require
 from fieldguide.records.candidates import Answer, Ask, Candidate, Query, ResultPage, SourceFacts
-from fieldguide.sources.inputs import absolute_url, check_options, clean_text, url_fault
-
-__all__ = ["UrlsSource"]
+from fieldguide.sources.inputs import absolute_url, bad_cursor, check_options, clean_text, url_fault
 
 _CHUNK = 1000
 _KEPT_CHUNKS = 2
 _MAX_LINE_BYTES = 1_000_000
-# what a column may be called, the first that is there counts
+# what a column may be called; the first that is there counts
 _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "url": ("url", "image_url", "uri"),
     "label": ("label", "class_name", "class"),
@@ -38,20 +36,19 @@ _BLANK = "blank"  # an empty line or a comment: nobody expects a picture of it
 
 @dataclass(frozen=True)
 class _Row:
-    """One row: what its columns hold by our names, or why it cannot be read; and where the next one begins."""
+    """One row.
+
+    Attributes:
+        cells: what its columns hold, by our names.
+        fault: why it cannot be read, "" where it can.
+        end: where the next row begins in the file, bytes; 0 in Parquet.
+        class_key: what its label has in common with the class that it means; None where the list has no labels.
+    """
 
     cells: Mapping[str, str]
     fault: str = ""
-    after: int = 0
-
-    def __post_init__(self) -> None:
-        if not self.fault and "\ufffd" in "".join(self.cells.values()):
-            object.__setattr__(self, "fault", "not_utf8")
-
-    @cached_property
-    def class_key(self) -> str | None:
-        """What a label has in common with the class that it means; None where the list has none."""
-        return match_key(self.cells["label"]) if "label" in self.cells else None
+    end: int = 0
+    class_key: str | None = None
 
 
 class UrlsSource:
@@ -68,111 +65,96 @@ class UrlsSource:
     )
 
     def __init__(self) -> None:
-        self._chunks: dict[tuple[Path, int, int, int, int], Sequence[_Row]] = {}
+        self._read_chunk = lru_cache(_KEPT_CHUNKS)(_read_chunk)  # the classes want the same rows in turn
 
     async def search(self, query: Query, cursor: str, ask: Ask) -> ResultPage:
-        """The candidates of the next thousand rows; the cursor is the number of rows before and where they end.
+        """Return the candidates of the next thousand rows; the cursor is the number of rows before and their end.
 
         Raises:
-            BadQuery: no such file, no column of addresses, not UTF-8, no sound Parquet, an option.
+            BadQuery: no such file, no column of addresses, not UTF-8, a damaged Parquet file, an option.
             MissingExtra: a Parquet file without pyarrow.
             NoPermission: it cannot be read.
         """
         check_options(query, ())
         path = Path(query.text)
-        skip, place = _parse_cursor(cursor)
+        number, _, end = cursor.partition("@")
+        if cursor and not (number.isdecimal() and (end or "0").isdecimal()):
+            raise bad_cursor(self.name)
+        skip = int(number or 0)
         with translate_os_errors(f"reading {path}"):
             if not path.is_file():
                 raise BadQuery(f"there is no list of addresses {path}", "check the path")
-            chunk = self._read(path, skip, place)
-        candidates, skipped = _candidates(chunk, query.class_name)
-        more = f"{skip + len(chunk)}@{chunk[-1].after}" if len(chunk) == _CHUNK else ""
+            state = path.stat()
+            rows = self._read_chunk(path, (state.st_size, state.st_mtime_ns), skip, int(end or 0))
+        candidates, skipped = _candidates(rows, query.class_name)
+        more = f"{skip + len(rows)}@{rows[-1].end}" if len(rows) == _CHUNK else ""
         return ResultPage(candidates, more, Answer(path.name, 200, {}, b""), skipped)
 
-    def _read(self, path: Path, skip: int, place: int) -> Sequence[_Row]:
-        """The next thousand rows; the classes ask for the same ones in turn, so the last ones read are kept."""
-        there = path.stat()
-        asked = (path, there.st_size, there.st_mtime_ns, skip, place)
-        if asked not in self._chunks:
-            rows = _parquet(path, skip) if path.suffix.lower() == ".parquet" else _lines(path, skip, place)
-            while len(self._chunks) >= _KEPT_CHUNKS:
-                del self._chunks[next(iter(self._chunks))]
-            self._chunks[asked] = list(islice(rows, _CHUNK))
-        return self._chunks[asked]
 
-
-def _parse_cursor(cursor: str) -> tuple[int, int]:
-    """How many rows were read, and the place in the file after them.
-
-    Raises:
-        BadQuery: it is no cursor of this source.
-    """
-    number, _, place = cursor.partition("@")
-    if not cursor:
-        return 0, 0
-    if not number.isdecimal() or not (place or "0").isdecimal():
-        raise BadQuery(f"{cursor[:40]!r} is no place in a list", "begin it anew")
-    return int(number), int(place or 0)
+def _read_chunk(path: Path, _state: tuple[int, int], skip: int, end: int) -> tuple[_Row, ...]:
+    rows = _read_parquet(path, skip) if path.suffix.lower() == ".parquet" else _read_text(path, skip, end)
+    return tuple(islice(rows, _CHUNK))
 
 
 def _candidates(rows: Iterable[_Row], class_name: str) -> tuple[tuple[Candidate, ...], Mapping[str, int]]:
-    """The candidates of rows, and why others hold none."""
-    wanted = match_key(class_name)
-    found: list[Candidate] = []
+    """Return the candidates of rows, and why others hold none."""
+    class_key = match_key(class_name)
+    candidates: list[Candidate] = []
     skipped: Counter[str] = Counter()
     for row in rows:
-        cells = row.cells
+        address = row.cells.get("url", "").strip()
         if row.fault == _BLANK:
             continue
         if row.fault:
             skipped[row.fault] += 1
-        elif row.class_key is not None and row.class_key != wanted:
-            skipped["other_class" if cells["label"].strip() else "no_label"] += 1
-        elif fault := url_fault(url := absolute_url(cells.get("url", ""))):
-            skipped[fault if cells.get("url", "").strip() else "no_address"] += 1
+        elif row.class_key is not None and row.class_key != class_key:
+            skipped["other_class" if row.cells["label"].strip() else "no_label"] += 1
+        elif fault := url_fault(url := absolute_url(address)):
+            skipped[fault if address else "no_address"] += 1
         else:
-            found.append(_candidate(url, cells))
-    return tuple(found), dict(skipped)
+            candidates.append(_candidate(url, row.cells))
+    return tuple(candidates), dict(skipped)
 
 
 def _candidate(url: str, cells: Mapping[str, str]) -> Candidate:
     page = absolute_url(cells.get("page_url", ""))
-    return Candidate(
-        url=url,
-        page_url="" if url_fault(page) else page,
-        title=clean_text(cells.get("title", "")),
-        author=clean_text(cells.get("author", "")),
-        licence=clean_text(cells.get("licence", "")),
-        licence_url=clean_text(cells.get("licence_url", "")),
+    title, author, licence, licence_url = (
+        clean_text(cells.get(name, "")) for name in ("title", "author", "licence", "licence_url")
     )
+    page_url = "" if url_fault(page) else page
+    return Candidate(url, page_url=page_url, title=title, author=author, licence=licence, licence_url=licence_url)
 
 
-def _lines(path: Path, skip: int, place: int) -> Iterator[_Row]:
-    """The rows of a CSV or a text after the first `skip`."""
+def _row(cells: Mapping[str, str], end: int = 0) -> _Row:
+    fault = "not_utf8" if "\ufffd" in "".join(cells.values()) else ""
+    return _Row(cells, fault, end, match_key(cells["label"]) if "label" in cells else None)
+
+
+def _read_text(path: Path, skip: int, end: int) -> Iterator[_Row]:
+    """Yield the rows of a CSV or a text after the first `skip`, which ended at that byte."""
     with path.open("rb") as file:
         start = file.read(4096)
         if b"\0" in start:
             raise BadQuery(f"{path} is not UTF-8 text", "save it as UTF-8")
         file.seek(3 if start.startswith(b"\xef\xbb\xbf") else 0)
         if path.suffix.lower() not in (".csv", ".tsv"):
-            rows = _text_rows(file, _jump(file, skip, place))
-        else:
-            heading = file.readline(_MAX_LINE_BYTES).decode("utf-8", "replace")
-            delimiter = max(",;\t", key=heading.count)
-            try:
-                columns = next(csv.reader([heading], delimiter=delimiter), [])
-            except csv.Error as error:
-                raise BadQuery(f"the first line of {path} is no CSV: {error}", "begin it with: url,label") from error
-            names = _named(columns, path)
-            rows = _csv_rows(file, names, delimiter, _jump(file, skip, place))
-        yield from rows
+            yield from _text_rows(file, _skip_rows(file, skip, end))
+            return
+        heading = file.readline(_MAX_LINE_BYTES).decode("utf-8", "replace")
+        delimiter = max(",;\t", key=heading.count)
+        try:
+            names = next(csv.reader([heading], delimiter=delimiter), [])
+        except csv.Error as error:
+            raise BadQuery(f"the first line of {path} is no CSV: {error}", "begin it with: url,label") from error
+        columns = _find_columns(names, path)
+        yield from _csv_rows(file, columns, delimiter, _skip_rows(file, skip, end))
 
 
-def _jump(file: BinaryIO, skip: int, place: int) -> int:
-    """How many rows are still to be skipped, once the file stands where the rows before ended, if it still can."""
+def _skip_rows(file: BinaryIO, skip: int, end: int) -> int:
+    """Go where the rows before ended, and return how many rows are still to be skipped from there."""
     here = file.tell()
-    if skip and place > here:
-        file.seek(place - 1)
+    if skip and end > here:
+        file.seek(end - 1)
         if file.read(1) == b"\n":
             return 0
         file.seek(here)  # the list was changed since: count the rows again
@@ -180,78 +162,68 @@ def _jump(file: BinaryIO, skip: int, place: int) -> int:
 
 
 def _text_rows(file: BinaryIO, skip: int) -> Iterator[_Row]:
-    """An address a line."""
-    for number, line in enumerate(_decoded(file)):
-        if number >= skip:
-            text = line.partition(" #")[0].strip()
-            fault = _BLANK if not text or text.startswith("#") else ""
-            yield _Row({"url": text}, fault, file.tell())
+    for line in islice(_lines(file), skip, None):
+        address = line.partition(" #")[0].strip()
+        blank = not address or address.startswith("#")
+        yield _Row({}, _BLANK, file.tell()) if blank else _row({"url": address}, file.tell())
 
 
-def _csv_rows(file: BinaryIO, names: Mapping[str, int], delimiter: str, skip: int) -> Iterator[_Row]:
-    """The rows below the heading; one that is no CSV is a fault of its own, and reading goes on after it."""
-    reader = csv.reader(_decoded(file), delimiter=delimiter)
-    number = -1
+def _csv_rows(file: BinaryIO, columns: Mapping[str, int], delimiter: str, skip: int) -> Iterator[_Row]:
+    """Yield the rows below the heading; one that is no CSV is a fault of its own, and reading goes on after it."""
+    reader = csv.reader(_lines(file), delimiter=delimiter)
+    number = 0
     while True:
-        number += 1
         try:
             cells = next(reader)
+            texts = {name: cells[place].strip() if place < len(cells) else "" for name, place in columns.items()}
+            row = _row(texts, file.tell()) if any(cells) else _Row({}, _BLANK, file.tell())
         except StopIteration:
             return
         except csv.Error:
-            if number >= skip:
-                yield _Row({}, "not_csv", file.tell())
-            continue
-        if number >= skip:
-            found = {ours: cells[at].strip() if at < len(cells) else "" for ours, at in names.items()}
-            yield _Row(found, "" if any(cells) else _BLANK, file.tell())
+            row = _Row({}, "not_csv", file.tell())
+        number += 1
+        if number > skip:
+            yield row
 
 
-def _decoded(file: BinaryIO) -> Iterator[str]:
-    """The lines as text; no more of the file is read than the line that is asked for, so that `tell` is its end."""
+def _lines(file: BinaryIO) -> Iterator[str]:
+    """Yield the lines as text; no more of the file is read than the next line, so that `tell` is its end."""
     while line := file.readline(_MAX_LINE_BYTES):
         yield line.decode("utf-8", "replace")
 
 
-def _named(columns: Iterable[Any], path: Path) -> dict[str, int]:
-    """Our names of the columns that are there, each with its place.
+def _find_columns(names: Iterable[object], path: Path) -> dict[str, int]:
+    """Return the place of each column that is there, by our name of it."""
+    there = [str(name).strip().lower().replace(" ", "_") for name in names]
+    places = {
+        ours: next(there.index(name) for name in known if name in there)
+        for ours, known in _COLUMNS.items()
+        if set(known) & set(there)
+    }
+    if "url" not in places:
+        hint = f"its columns are: {', '.join(there)[:80]}; begin it with: url,label"
+        raise BadQuery(f"{path} has no column url or image_url", hint)
+    return places
 
-    Raises:
-        BadQuery: none holds addresses.
-    """
-    given = [str(one).strip().lower().replace(" ", "_") for one in columns]
-    names = {ours: given.index(known) for ours, all_known in _COLUMNS.items() for known in reversed(all_known)
-             if known in given}  # fmt: skip
-    if "url" not in names:
-        shown = ", ".join(given)[:80]
-        raise BadQuery(f"{path} has no column url or image_url", f"its columns are: {shown}; begin it with: url,label")
-    return names
 
-
-def _parquet(path: Path, skip: int) -> Iterator[_Row]:
-    """The rows of a Parquet file after the first `skip`; whole row groups are passed over unread.
-
-    Raises:
-        BadQuery: no column of addresses, or no sound Parquet.
-        MissingExtra: pyarrow is not installed.
-    """
+def _read_parquet(path: Path, skip: int) -> Iterator[_Row]:
+    """Yield the rows of a Parquet file after the first `skip`; whole row groups are passed over unread."""
     require("pyarrow.parquet", extra="parquet")
     from pyarrow import ArrowException
     from pyarrow.parquet import ParquetFile
 
     try:
         with path.open("rb") as opened, ParquetFile(opened) as file:
-            columns = file.schema_arrow.names
-            names = {ours: columns[at] for ours, at in _named(columns, path).items()}
+            names = file.schema_arrow.names
+            columns = {ours: names[place] for ours, place in _find_columns(names, path).items()}
             first, before = 0, 0
             while first < file.num_row_groups and before + file.metadata.row_group(first).num_rows <= skip:
                 before += file.metadata.row_group(first).num_rows
                 first += 1
-            groups = list(range(first, file.num_row_groups))
-            drop = skip - before
-            for batch in file.iter_batches(_CHUNK, row_groups=groups, columns=sorted(set(names.values()))):
-                for row in batch.to_pylist()[drop:]:
-                    yield _Row({ours: "" if row[at] is None else str(row[at]) for ours, at in names.items()})
-                drop = max(0, drop - batch.num_rows)
+            groups = range(first, file.num_row_groups)
+            batches = file.iter_batches(_CHUNK, row_groups=list(groups), columns=sorted(set(columns.values())))
+            values = (row for batch in batches for row in batch.to_pylist())
+            for row in islice(values, skip - before, None):
+                yield _row({ours: "" if row[name] is None else str(row[name]) for ours, name in columns.items()})
     except (ArrowException, ValueError, OSError) as error:  # which of them depends on where it is damaged
         raise BadQuery(f"{path} is not a sound Parquet file", "check the file") from error
