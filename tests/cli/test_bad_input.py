@@ -267,8 +267,8 @@ def test_settings_that_cannot_be_read(place: Path) -> None:
 def test_a_project_of_a_newer_form(place: Path) -> None:
     settings = place / "fieldguide.toml"
     good = settings.read_text()
-    settings.write_text(good.replace("schema_version = 1", "schema_version = 2"))
-    check_two_lines(run("status", "-C", place), 3, "schema_version 2", "newer Fieldguide")
+    settings.write_text(good.replace("schema_version = 2", "schema_version = 3"))
+    check_two_lines(run("status", "-C", place), 3, "schema_version 3", "newer Fieldguide")
     settings.write_text(good)
     with closing(sqlite3.connect(place / "catalog.db")) as database:
         database.execute("PRAGMA user_version = 99")

@@ -377,7 +377,7 @@ def test_the_page_says_everything_and_fetches_nothing(everything: CompareReport)
     page = draw_page("Flowers & <i>weeds</i>", everything)
     for row in (*everything.rows, *everything.outdated):
         assert row.name in page
-    for word in ("Recommended", "no significant difference", "several seeds", "Made from other pictures", "worse"):
+    for word in ("Recommended", "no significant difference", "different seeds", "Out of date", "worse"):
         assert word in page
     assert "&lt;script&gt;alert(1)" in page and "<script" not in page
     assert "Flowers &amp; &lt;i&gt;" in page and "<i>weeds" not in page

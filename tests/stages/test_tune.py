@@ -651,9 +651,9 @@ def test_a_report_of_next_to_nothing(study: Study, trials: int) -> None:
     ended = run_trials(by_lr, study, Limits(trials), SilentProgress()) if trials else "time is up"
     report = summarise(study, ended)
     page = write_report(study, report, ABOUT).read_text()
-    assert "Too few complete trials" in page
+    assert "too few completed trials" in page
     assert (report.best, report.interval) == (0 if trials else None, None)
-    assert ("No trial has come to its end yet" in page) == (not trials)
+    assert ("No trial has finished yet" in page) == (not trials)
 
 
 def test_searching_does_not_take_the_projects_lock(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 "use strict";
 const at = (id) => document.getElementById(id);
 let about = { classes: [] };
-const ready = fetch("/v1/guide").then((reply) => reply.json()).then((found) => { about = found; });
+const ready = fetch("/v1/guide").then((reply) => reply.json()).then((guide) => { about = guide; });
 
 function element(tag, text, className) {
   const made = document.createElement(tag);
@@ -23,8 +23,8 @@ function showBars(probs) {
 }
 
 function showAbout(name) {
-  const one = about.classes.find((each) => each.name === name) || { about: "", links: [], examples: [] };
-  at("links").replaceChildren(...one.links.filter((link) => link.startsWith("https://")).map((link) => {
+  const row = about.classes.find((each) => each.name === name) || { about: "", links: [], examples: [] };
+  at("links").replaceChildren(...row.links.filter((link) => link.startsWith("https://")).map((link) => {
     const anchor = element("a", link);
     anchor.href = link;
     anchor.rel = "noopener noreferrer";
@@ -32,7 +32,7 @@ function showAbout(name) {
     item.append(anchor);
     return item;
   }));
-  at("gallery").replaceChildren(...one.examples.map((example) => {
+  at("gallery").replaceChildren(...row.examples.map((example) => {
     const figure = element("figure");
     const image = element("img");
     image.src = "/" + example.file;
@@ -40,27 +40,27 @@ function showAbout(name) {
     figure.append(image, element("figcaption", [example.author, example.licence, example.source].filter(Boolean).join(", ")));
     return figure;
   }));
-  at("examples").hidden = one.examples.length === 0;
-  return one.about;
+  at("examples").hidden = row.examples.length === 0;
+  return row.about;
 }
 
 async function classify(file) {
   at("problem").hidden = true;
-  at("drop").firstElementChild.textContent = "Looking…";
+  at("drop").firstElementChild.textContent = "Classifying…";
   try {
     await ready;
     const form = new FormData();
     form.append("file", file);
     const reply = await fetch("/v1/classify", { method: "POST", body: form });
-    const found = await reply.json();
-    if (!reply.ok) throw new Error(found.detail);
+    const answer = await reply.json();
+    if (!reply.ok) throw new Error(answer.detail);
     URL.revokeObjectURL(at("preview").src);
     at("preview").src = URL.createObjectURL(file);
-    at("answer").textContent = found.declined ? "None of these" : found.class_name;
-    const said = found.declined ? "" : showAbout(found.class_name);
-    if (found.declined) at("links").replaceChildren(), at("examples").hidden = true;
-    at("said").textContent = found.declined ? "It is unlike everything this guide knows. Nearest:" : said;
-    showBars(found.probs);
+    at("answer").textContent = answer.declined ? "None of these" : answer.class_name;
+    const text = answer.declined ? "" : showAbout(answer.class_name);
+    if (answer.declined) at("links").replaceChildren(), at("examples").hidden = true;
+    at("about").textContent = answer.declined ? "This picture is unlike everything the guide knows. The nearest classes:" : text;
+    showBars(answer.probs);
     at("result").hidden = false;
   } catch (error) {
     at("problem").textContent = error.message;
