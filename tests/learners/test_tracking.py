@@ -244,7 +244,7 @@ def test_the_curves_are_training_beside_validation(monkeypatch: pytest.MonkeyPat
         given.append((series, words))
         return words["y"].encode()
 
-    monkeypatch.setattr(tracking, "curves", draw)
+    monkeypatch.setattr(tracking, "draw_curves", draw)
     assert history_curves(ROWS) == {"loss.png": b"loss", "accuracy.png": b"accuracy"}
     assert given[0][0] == {"training": [(1.0, 1.25), (2.0, 0.75)], "validation": [(1.0, 1.5)]}
     assert given[1][0] == {"training": [(1.0, 0.5), (2.0, 0.625)], "validation": [(1.0, 0.25)]}

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldguide.learners.augment import Augmentation, augment, find_preset, mix
-from fieldguide.plots import drawing, label
+from fieldguide.plots import clean_label, open_figure
 
 _VERSIONS = 5
 _MIXES = ("mixup", "cutmix")
@@ -98,20 +98,19 @@ def draw_preview(rows: Sequence[PreviewRow]) -> bytes:
         MissingExtra: matplotlib is not installed.
     """
     columns = max(len(row.squares) for row in rows)
-    with drawing(0.4 + _ROW_IN * len(rows)) as (figure, out):
+    with open_figure(0.4 + _ROW_IN * len(rows)) as (figure, out):
         grid = figure.subplots(len(rows), columns, squeeze=False)
         for row, line in zip(rows, grid, strict=True):
-            line[0].set_ylabel(label(row.name), rotation="horizontal", ha="right", va="center")
+            line[0].set_ylabel(clean_label(row.name), rotation="horizontal", ha="right", va="center")
             for place, (axes, square) in enumerate(zip(line, row.squares, strict=False)):
                 axes.imshow(square, interpolation="nearest" if len(square) <= 128 else "antialiased")
                 if row.captions:
-                    axes.set_xlabel("\n".join(map(label, row.captions[place].split("\n"))), fontsize=7)
+                    axes.set_xlabel("\n".join(map(clean_label, row.captions[place].split("\n"))), fontsize=7)
         for place, axes in enumerate(grid[0]):
             axes.set_title(f"epoch {place}" if place else "original", fontsize=9, loc="center")
         for axes in grid.flat:
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
-        figure.canvas.print_png(out, metadata={"Software": None})
     return out.getvalue()
 
 
@@ -129,13 +128,13 @@ def draw_confusion(counts: NDArray[np.integer], class_names: Sequence[str]) -> b
     classes = len(class_names)
     if counts.shape != (classes, classes) or not classes:
         raise ValueError(f"a table of {classes} classes is not {counts.shape}")
-    with drawing(8.0) as (figure, out):
+    with open_figure(8.0) as (figure, out):
         from matplotlib.colors import PowerNorm
         from sklearn.metrics import ConfusionMatrixDisplay
 
         axes = figure.add_subplot()
         norm: Any = PowerNorm(0.25, 0, max(1, counts.max()))  # a single mistake among thousands must be seen
-        display = ConfusionMatrixDisplay(counts, display_labels=[label(name) for name in class_names])
+        display = ConfusionMatrixDisplay(counts, display_labels=[clean_label(name) for name in class_names])
         display.plot(include_values=classes <= _MAX_COUNTS, cmap="Blues", xticks_rotation="vertical", ax=axes,
                      colorbar=False, im_kw={"norm": norm})  # fmt: skip
         axes.grid(visible=False)
@@ -143,5 +142,4 @@ def draw_confusion(counts: NDArray[np.integer], class_names: Sequence[str]) -> b
             axes.set(xticks=[], yticks=[])
         for text, count in zip(() if display.text_ is None else display.text_.flat, counts.flat, strict=False):
             text.set_color("white" if float(norm(count)) > 0.5 else "black")
-        figure.canvas.print_png(out, metadata={"Software": None})
     return out.getvalue()

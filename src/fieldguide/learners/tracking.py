@@ -22,7 +22,7 @@ from fieldguide.errors import translate_os_errors
 from fieldguide.learners.architectures import Network
 from fieldguide.learners.preview import draw_confusion
 from fieldguide.optional import require
-from fieldguide.plots import curves
+from fieldguide.plots import draw_curves
 from fieldguide.text import write_csv
 
 _EVENTS = "events.out.tfevents.*"
@@ -85,7 +85,7 @@ def history_curves(history: Sequence[EpochRow]) -> dict[str, bytes]:
             for label, key in (("training", name), ("validation", f"val_{name}"))
         }
         drawn = {label: points for label, points in lines.items() if points}
-        charts[f"{name}.png"] = curves(drawn, title=name.capitalize(), x="epoch", y=name)
+        charts[f"{name}.png"] = draw_curves(drawn, title=name.capitalize(), x="epoch", y=name)
     return charts
 
 

@@ -31,7 +31,7 @@ from fieldguide.learners.colour.importance import measure_importance, trace_elim
 from fieldguide.learners.contract import FitResult, Fold, Model, Outputs, TrainingData, check_classes
 from fieldguide.learners.headfit import group_folds
 from fieldguide.learners.sampling import balance_csv, class_balance
-from fieldguide.plots import bars, curves
+from fieldguide.plots import draw_bars, draw_curves
 from fieldguide.progress import Progress
 from fieldguide.records import Preprocessing
 from fieldguide.settings import TrainSettings
@@ -188,6 +188,6 @@ def _weigh_features(samples: Samples, folds: Sequence[Fold], result: SearchResul
     lines = {name: [(point.count, getattr(point, name)) for point in points] for name in ("accuracy", "f1")}
     return {
         "features.csv": write_csv(names, rows).encode(),
-        "importance.png": bars(lost, title="What each feature is worth", x="accuracy lost when it is shuffled"),
-        "elimination.png": curves(lines, title="How far a few features go", x="features kept", y="held out"),
+        "importance.png": draw_bars(lost, title="What each feature is worth", x="accuracy lost when it is shuffled"),
+        "elimination.png": draw_curves(lines, title="How far a few features go", x="features kept", y="held out"),
     }

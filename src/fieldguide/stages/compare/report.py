@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from fieldguide.plots import PlotPoint, pareto
+from fieldguide.plots import PlotPoint, draw_tradeoff
 from fieldguide.project.atomic import write_text
 from fieldguide.records.reports import BASELINE, CompareReport, CompareRow
 from fieldguide.text import render, write_csv
@@ -195,7 +195,7 @@ def _chart(rows: Sequence[CompareRow], kind: str) -> str:
         cost, best = (row.p50_ms or 0.0, row.fastest) if kind == "fastest" else (row.bytes / 1e6, row.smallest)
         points.append(PlotPoint(row.name, cost, *row.accuracy, best))
     x = "median time of one picture on this machine, ms" if kind == "fastest" else "the published file, MB"
-    return base64.b64encode(pareto(points, title="", x=x, y="held-out accuracy")).decode("ascii")
+    return base64.b64encode(draw_tradeoff(points, title="", x=x, y="held-out accuracy")).decode("ascii")
 
 
 def _table(report: CompareReport) -> str:

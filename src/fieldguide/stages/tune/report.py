@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fieldguide.optional import require
-from fieldguide.plots import bars, curves
+from fieldguide.plots import draw_bars, draw_curves
 from fieldguide.project.atomic import write_text
 from fieldguide.records import TuneReport
 from fieldguide.stages.tune.space import format_value
@@ -152,15 +152,15 @@ def _base64(png: bytes) -> str:
 def _history(rows: Sequence[TrialRow], measure: str) -> bytes:
     each = [(float(row.number), row.value) for row in rows if row.state == "complete" and row.value is not None]
     best = [(float(number), value) for number, value in best_so_far(rows)]
-    return curves({"best so far": best, "each": each}, title="", x="trial", y=measure)
+    return draw_curves({"best so far": best, "each": each}, title="", x="trial", y=measure)
 
 
 def _bars(importances: Mapping[str, float]) -> bytes:
-    return bars({name: (share, 0.0) for name, share in importances.items()}, title="", x="share of the importance")
+    return draw_bars({name: (share, 0.0) for name, share in importances.items()}, title="", x="share of the importance")
 
 
 def _curves(rows: Sequence[TrialRow], measure: str) -> bytes:
     """Draw the values after each step of the best trials that have steps."""
     stepped = [row for row in _ranked(rows) if row.steps][:_MAX_CURVES]
     lines = {f"trial {row.number}": [(float(step), value) for step, value in row.steps.items()] for row in stepped}
-    return curves(lines, title="", x="step", y=measure)
+    return draw_curves(lines, title="", x="step", y=measure)
