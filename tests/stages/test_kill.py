@@ -210,6 +210,8 @@ def test_an_interrupt_says_how_to_go_on_and_leaves_nobody_behind(
     try:
         while first not in log.read_text() and process.poll() is None:
             time.sleep(0.01)
+        while command == "collect" and len(descendants(process.pid)) < 2 and process.poll() is None:
+            time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=TIMEOUT_S)
         said = log.read_text()
