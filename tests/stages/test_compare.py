@@ -581,6 +581,7 @@ def test_other_weights_in_the_same_file_are_learnt_from_anew(shapes: Project, we
     assert any(line.startswith(f"{second.run} is left out: there is no file of weights") for line in told.lines)
 
 
+@pytest.mark.slow
 def test_what_a_search_writes_is_what_won(shapes: Project) -> None:
     set_key(shapes.settings_file, "train.loop", 'imbalance = "weights"')
     only_cnn = {"choices": ["none", "weights"], "only_if": {"learner": "cnn"}}
@@ -603,6 +604,7 @@ def test_the_sheet_follows_from_the_seed_of_learning(shapes: Project) -> None:
     assert drawn[0] == drawn[1] != drawn[2]
 
 
+@pytest.mark.slow
 def test_seeds_give_a_mean_and_a_spread(shapes: Project) -> None:
     runs = [trained(shapes, {**CNN, "train.seed": seed}) for seed in (1, 2, 3)]
     (group,) = compared(shapes).seeds
@@ -611,6 +613,7 @@ def test_seeds_give_a_mean_and_a_spread(shapes: Project) -> None:
     assert group.mean == pytest.approx(np.mean(shares)) and group.spread == pytest.approx(np.std(shares, ddof=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changed", [{**COLOUR, "train.seed": 5}, {**CNN, "train.loop.lr": 0.002}])
 def test_a_run_that_is_taken_up_is_evaluated_and_published(shapes: Project, changed: dict[str, Any]) -> None:
     wanted = trained(shapes, changed)

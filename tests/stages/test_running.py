@@ -152,6 +152,7 @@ def test_two_searches_at_once_share_the_trials(divided: Path, tmp_path: Path) ->
         assert len({json.dumps(row.params, sort_keys=True) for row in rows}) == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["train", "tune"])
 def test_an_interrupt_says_how_to_go_on_and_loses_nothing(divided: Path, tmp_path: Path, command: str) -> None:
     root, log = searching(divided, tmp_path / "place", 2, TINY), tmp_path / "log"

@@ -222,6 +222,7 @@ def run_small(limit: int, *arguments: str | Path) -> subprocess.CompletedProcess
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [400_000, 3_000_000])
 def test_no_space_for_a_training_loses_nothing(place: Path, limit: int) -> None:
     """The first limit is too small for a checkpoint, the second for its optimiser too."""

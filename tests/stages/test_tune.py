@@ -109,6 +109,7 @@ def test_twenty_kills_change_nothing(tmp_path: Path) -> None:
     assert not list((tmp_path / "hurt" / "tune").glob("*/trial-*")), "what trials kept is gone once they have ended"
 
 
+@pytest.mark.slow
 def test_several_processes_lose_and_repeat_nothing(tmp_path: Path) -> None:
     # the script's objective fails where a trial runs twice at once
     rows = search(tmp_path / "many", 24, 3, 6, "1")
@@ -227,6 +228,7 @@ def stepwise(trial: RunningTrial) -> float:
     return by_lr(trial)
 
 
+@pytest.mark.slow
 def test_trials_that_fall_behind_end_early(tmp_path: Path) -> None:
     by_pruning = {}
     for pruning in (True, False):
