@@ -32,6 +32,7 @@ from PIL import (
 )
 
 from fieldguide.errors import BadImage
+from fieldguide.filetypes import picture_format
 from fieldguide.images.thumbnails import copy_prints
 
 Pixels = npt.NDArray[np.uint8]
@@ -224,23 +225,6 @@ _OPENERS: dict[str, type[ImageFile.ImageFile]] = {
     "AVIF": AvifImagePlugin.AvifImageFile,
 }
 
-# Format by its first bytes, from the formats' own specifications; "" is something that is no picture.
-_MAGIC: tuple[tuple[str, str], ...] = (
-    ("JPEG", r"\xff\xd8"), ("PNG", r"\x89PNG"), ("WEBP", r"RIFF....WEBP"), ("GIF", r"GIF8[79]a"),
-    ("BMP", r"BM"), ("TIFF", r"II[*+]\0|MM\0[*+]"), ("AVIF", r"....ftypavi[fs]"),
-    ("AVIF", r"....ftypmi[fa]..{0,40}avi[fs]"), ("HEIF", r"....ftyp(hei|hev|mif1|msf1)"),
-    ("JPEG 2000", r"\0\0\0\x0cjP  |\xff\x4f\xff\x51"), ("JPEG XL", r"\xff\x0a|\0\0\0\x0cJXL "),
-    ("PSD", r"8BPS"), ("ICO", r"\0\0\x01\0"), ("CUR", r"\0\0\x02\0"), ("ICNS", r"icns"), ("DDS", r"DDS "),
-    ("QOI", r"qoif"), ("Netpbm", r"P[1-7fFy][\s]"), ("XPM", r"\s*/\* XPM \*/"), ("XBM", r"#define \w+_width"),
-    ("PCX", r"\x0a[\0\x02-\x05]\x01"), ("SGI", r"\x01\xda[\0\x01][\x01\x02]"), ("Sun", r"\x59\xa6\x6a\x95"),
-    ("FLI", r"....[\x11\x12]\xaf"), ("BLP", r"BLP[12]"), ("EPS", r"%!PS|\xc5\xd0\xd3\xc6"),
-    ("FITS", r"SIMPLE  ="), ("Radiance", r"#\?R(ADIANCE|GBE)"), ("OpenEXR", r"\x76\x2f\x31\x01"),
-    ("farbfeld", r"farbfeld"), ("SVG", r"(?i:[\s\xef\xbb\xbf]*(<(\?xml|!--|!DOCTYPE).{0,1000})?<svg)"),
-    # TGA has no mark: colour map or not, one of six kinds, any size, a depth that exists.
-    ("TGA", r"(?=.[\0\x01][\x01-\x03\x09-\x0b]).{3}.{5}.{4}(?!\0\0)..(?!\0\0)..[\x08\x0f\x10\x18\x20]"),
-)  # fmt: skip
-_SNIFF = tuple((name, re.compile(pattern.encode("latin-1"), re.DOTALL)) for name, pattern in _MAGIC)
-
 
 def _known_format(data: bytes, limits: Limits) -> str:
     """Return the format when it is one of those accepted and the file is not too long."""
@@ -248,8 +232,7 @@ def _known_format(data: bytes, limits: Limits) -> str:
         raise BadImage("empty", "the file has no bytes")
     if len(data) > limits.max_bytes:
         raise BadImage("too_many_bytes", f"{len(data)} bytes, more than {limits.max_bytes}")
-    head = bytes(data[:2048])
-    kind = next((name for name, pattern in _SNIFF if pattern.match(head)), "")
+    kind = picture_format(data)
     if not kind:
         raise BadImage("not_an_image", "the first bytes match no known picture format")
     if kind not in limits.formats or kind not in _OPENERS:

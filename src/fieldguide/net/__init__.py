@@ -12,6 +12,5 @@ connecting the address itself. No proxy is used, so that the guard sees where a 
 
 from fieldguide.net.client import Client
 from fieldguide.net.rules import REASONS, TRANSIENT, Fetched, NetRules, Stopped
-from fieldguide.net.sniffing import sniff
 
-__all__ = ["REASONS", "TRANSIENT", "Client", "Fetched", "NetRules", "Stopped", "sniff"]
+__all__ = ["REASONS", "TRANSIENT", "Client", "Fetched", "NetRules", "Stopped"]

@@ -20,10 +20,10 @@ from yarl import URL
 
 from fieldguide import __version__
 from fieldguide.errors import BadQuery, Blocked, FieldguideError, LayoutChanged, NetworkDown, RateLimited
+from fieldguide.filetypes import is_picture, sniff
 from fieldguide.net.addresses import guard
 from fieldguide.net.robots import AGENT
 from fieldguide.net.rules import Fetched, NetRules, RequestFailed, RequestOptions, Stopped
-from fieldguide.net.sniffing import is_picture, sniff
 from fieldguide.net.transport import Transport, parse_url
 from fieldguide.records.candidates import Answer, Request
 
@@ -104,7 +104,7 @@ class Client:
 
     @property
     def answered(self) -> bool:
-        """Whether any host has ever answered."""
+        """Return whether any host has ever answered."""
         return self._transport.answered
 
     async def ask(self, request: Request) -> Answer:

@@ -56,7 +56,7 @@ class NetRules:
         max_redirects: most hops from the first address.
         connect_s: longest wait for a connection, seconds.
         read_s: longest silence.
-        total_s: longest time for one try, all its hops together; waiting for one's turn does not count.
+        total_s: longest time for one try, all its hops together; waiting for the host's pace does not count.
         tries: most times that one address is asked.
         max_wait_s: longest wait that a server may ask for; when it asks for more, its host is left alone that long.
         backoff_s: shortest wait before a second try; the longest is 60 times that.
@@ -174,12 +174,12 @@ class Reply:
 
     @property
     def ok(self) -> bool:
-        """Whether this is what was asked for."""
+        """Return whether this is what was asked for."""
         return self.status in _OK
 
     @property
     def is_redirect(self) -> bool:
-        """Whether it points elsewhere."""
+        """Return whether it points elsewhere."""
         return self.status in _REDIRECT
 
     @property

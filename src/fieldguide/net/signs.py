@@ -65,7 +65,7 @@ def challenge(headers: Mapping[str, str], body: bytes, refused: bool) -> str:
 
 
 def opted_out(headers: Headers) -> str:
-    """The line with which the owner keeps a picture from such use, such as "X-Robots-Tag: noai"; "" for none."""
+    """Return the line by which the owner keeps a picture from such use, such as "X-Robots-Tag: noai"; "" for none."""
     if headers.get("tdm-reservation", "").strip() == "1":  # https://www.w3.org/community/reports/tdmrep/
         return "tdm-reservation: 1"
     for agent, directive in _directives(headers.getall("x-robots-tag", ())):
@@ -75,11 +75,11 @@ def opted_out(headers: Headers) -> str:
 
 
 def _directives(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Each directive with the crawler that it is for, "" for all, both in lower case."""
+    """Yield each directive with the crawler that it is for, "" for all, both in lower case."""
     for line in lines:
         agent = ""
         for part in line.lower().split(","):
-            name, colon, rest = (one.strip() for one in part.partition(":"))
+            name, colon, rest = (text.strip() for text in part.partition(":"))
             if colon and name not in _WITH_VALUE:
                 agent, name = name, rest
             yield agent, name
@@ -90,10 +90,10 @@ def retry_after(headers: Mapping[str, str], body: bytes, now: Callable[[], datet
 
     A date is counted from the server's own `Date` where it is there, since clocks differ; else from `now`.
     """
-    said = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d{1,9}(\.\d+)?", said):
-        return float(said)
-    until = _date(said)
+    value = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d{1,9}(\.\d+)?", value):
+        return float(value)
+    until = _date(value)
     if until is not None:
         since = _date(headers.get("date", "")) or (now() if now else until)
         return max(0.0, (until - since).total_seconds())
@@ -102,7 +102,7 @@ def retry_after(headers: Mapping[str, str], body: bytes, now: Callable[[], datet
 
 
 def _date(text: str) -> datetime | None:
-    """The moment that an HTTP date means, or none."""
+    """Return the moment that an HTTP date means, or none."""
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, IndexError, TypeError, OverflowError):
@@ -111,7 +111,7 @@ def _date(text: str) -> datetime | None:
 
 
 def challenge_address(here: URL, there: URL) -> str:
-    """What a redirect leads to instead of an answer, such as "a consent page"; "" for any other redirect."""
+    """Return what a redirect leads to instead of an answer, such as "a consent page"; "" for any other redirect."""
     before, after = here.host or "", there.host or ""
     if after.startswith("consent.") and not before.startswith("consent."):
         return "a consent page"

@@ -20,12 +20,12 @@ import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
+from fieldguide.filetypes import sniff
 from fieldguide.net import signs
 from fieldguide.net.addresses import asking, check_url, was_refused
 from fieldguide.net.hosts import Hosts
 from fieldguide.net.robots import MAX_BYTES, Robots
 from fieldguide.net.rules import NetRules, Reply, RequestFailed, RequestOptions
-from fieldguide.net.sniffing import sniff
 
 _RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 _DEAD = frozenset({"dns", "timeout", "tls", "unreachable"})

@@ -127,7 +127,7 @@ class _Run:
 
     @property
     def ledger(self) -> Ledger:
-        """The ledger in the run's catalogue."""
+        """Return the ledger in the run's catalogue."""
         return Ledger(self.catalog)
 
     async def wait(self, seconds: float) -> None:
@@ -251,7 +251,7 @@ class _ClassRun:
 
     @property
     def missing(self) -> int:
-        """How many good pictures the class still misses."""
+        """Return how many good pictures the class still misses."""
         return self._settings.per_class - self.pictures.good
 
     async def run(self) -> None:
@@ -397,7 +397,7 @@ class _ClassPictures:
 
     @property
     def wants_similar(self) -> bool:
-        """Whether the class may still take pictures that were found by their likeness."""
+        """Return whether the class may still take pictures that were found by their likeness."""
         return self._similar < self._settings.collect.similar_share * self._settings.collect.per_class
 
     def _remember(self) -> None:

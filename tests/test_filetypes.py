@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from conftest import picture_bytes
-from fieldguide.net import sniff
-from fieldguide.net.sniffing import is_picture
+from fieldguide.filetypes import is_picture, picture_format, sniff
 
 PAGES = {
     "text/html": [
@@ -28,7 +27,7 @@ PAGES = {
     "application/pdf": [b"%PDF-1.7\n", b"\n%PDF-1.4"],
     "application/zip": [b"PK\x03\x04aaaa"],
     "video/mp4": [b"\0\0\0\x18ftypmp42\0\0", b"\0\0\0\x18ftypisom"],
-    "text/plain": [b"Not found\n", b"error code: 1010"],
+    "text/plain": [b"Not found\n", b"error code: 1010", b"BMW builds cars"],
     "": [b"", b"\0\0\0\0", bytes(range(128, 256)), b"   "],
 }  # fmt: skip
 
@@ -45,6 +44,7 @@ def test_pictures_are_pictures_whatever_the_server_says(form: str) -> None:
     Image.open(io.BytesIO(picture_bytes("circle", 1))).save(file, form)
     assert sniff(file.getvalue(), "text/html") == f"image/{form.lower()}"
     assert is_picture(sniff(file.getvalue(), "text/html"))
+    assert picture_format(file.getvalue()) == form
 
 
 @given(st.binary(max_size=2000), st.text(max_size=20))
