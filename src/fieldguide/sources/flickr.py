@@ -5,9 +5,10 @@ in 2025 and a wrong one would be a wrong licence. Knows nothing about networks o
 """
 
 from collections.abc import Iterable, Mapping
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from fieldguide.errors import BadQuery, KeyNeeded, LayoutChanged, NetworkDown
+from fieldguide.licences import allowed, read_licence
 from fieldguide.records.candidates import Answer, Ask, Candidate, HostLimit, Query, Request, ResultPage, SourceFacts
 from fieldguide.sources.inputs import cursor_number
 from fieldguide.sources.json_api import MALFORMED, Json, JsonSource, Reply, layout_changed
@@ -15,12 +16,6 @@ from fieldguide.sources.json_api import MALFORMED, Json, JsonSource, Reply, layo
 _PAGE_SIZE, _DEPTH = 250, 4000
 _EXTRAS = "license,owner_name,o_dims,path_alias,url_o,url_l,url_c,url_m,url_s"
 _SIZES = ("o", "l", "c", "m", "s")  # the original, 1024, 800, 500 and 240 pixels
-_OPEN = ("by", "by-sa", "zero", "mark")
-_LICENCES = {
-    "open": _OPEN,
-    "commercial": (*_OPEN, "by-nd"),
-    "modify": (*_OPEN, "by-nc", "by-nc-sa"),
-}
 _WRONG_KEY, _DOWN, _NO_SUCH_METHOD = ("95", "96", "97", "98", "99", "100"), ("0", "10", "105"), ("", "111", "112")
 TOO_SMALL = "too_small"
 
@@ -98,21 +93,13 @@ def _read_licences(reply: Reply) -> dict[str, tuple[str, str]]:
 
 def _params(query: Query, page: int, licences: Mapping[str, tuple[str, str]]) -> list[tuple[str, str]]:
     params = [("text", query.text.strip()), ("media", "photos"), ("safe_search", "1"), ("extras", _EXTRAS)]
-    if query.licences in _LICENCES:
-        numbers = [number for number, (_, url) in licences.items() if _kind(url) in _LICENCES[query.licences]]
+    if query.licences != "any":
+        numbers = [number for number, terms in licences.items() if allowed(read_licence(*terms), query.licences)]
         if not numbers:
             raise layout_changed("flickr", "none of its licences is known")
         params.append(("license", ",".join(sorted(numbers, key=lambda number: (len(number), number)))))
     params += sorted({"sort": "relevance", **query.options}.items())
     return [*params, ("per_page", str(_PAGE_SIZE)), ("page", str(page))]
-
-
-def _kind(url: str) -> str:
-    """Return the Creative Commons word in a licence's address, such as by-sa, zero or mark; "" for others."""
-    parts = urlsplit(url)
-    steps = parts.path.strip("/").split("/")
-    is_cc = parts.hostname in ("creativecommons.org", "www.creativecommons.org")
-    return steps[1] if is_cc and len(steps) > 1 and steps[0] in ("licenses", "publicdomain") else ""
 
 
 def _candidate(photo: Json, licences: Mapping[str, tuple[str, str]]) -> Candidate | str:
