@@ -123,7 +123,7 @@ def test_a_source_s_row_is_right(name: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_keys_are_those_of_the_sources(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = {facts_without_keys(name, monkeypatch).key for name in known_sources()} - {""}
-    assert keys == set(re.findall(r"export (\w+)=", hand_part("collect")))
+    assert keys == set(re.findall(r"export (\w+)=", hand_part("sources")))
 
 
 @pytest.mark.parametrize("name", [name for name in known_sources() if not draws(name)])
@@ -174,7 +174,7 @@ def test_the_example_spec_reads_the_example_page() -> None:
 
 
 def test_the_settings_shown_are_possible() -> None:
-    shown = [tomllib.loads(text) for name in ("collect", "specs") for text in blocks(name, "toml")]
+    shown = [tomllib.loads(text) for name in ("collect", "sources", "specs") for text in blocks(name, "toml")]
     tried = [one for one in shown if {"collect", "classes"} & set(one)]
     assert len(tried) == 6
     for one in tried:
@@ -222,7 +222,7 @@ def example(monkeypatch: pytest.MonkeyPatch) -> contract.Case:
     module = ModuleType("tile_museum")
     exec(compile(program, "docs/sources.md", "exec"), vars(module))
     monkeypatch.setitem(sys.modules, "tile_museum", module)
-    packaging = tomllib.loads(blocks("sources", "toml")[0])["project"]["entry-points"][sources.GROUP]
+    packaging = tomllib.loads(blocks("sources", "toml")[-1])["project"]["entry-points"][sources.GROUP]
     entries = [EntryPoint(name, place, sources.GROUP) for name, place in packaging.items()]
     monkeypatch.setattr(sources, "entry_points", lambda group: entries if group == sources.GROUP else [])
     return contract.Case(

@@ -31,7 +31,7 @@ class MetSource(JsonSource):
 
     name = "met"
     facts = SourceFacts(
-        about="the open collection of The Metropolitan Museum of Art; slow: one question for each work",
+        about="the open collection of The Metropolitan Museum of Art; slow: one request for each work",
         terms_url="https://www.metmuseum.org/hubs/open-access",
         licence_fields=True,
         page_size=_PAGE_SIZE,
