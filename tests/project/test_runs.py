@@ -19,7 +19,7 @@ RUN = Run(
     name="20240101-000000-transfer", learner="transfer", settings={"learner": "transfer", "loop": {"lr": 0.5}}, seed=7,
     preprocessing=Preprocessing(size=96, fit="pad", mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6)),
     class_names=("Käfer", "猫"), data="d" * 64, report=json.loads(json.dumps(asdict(REPORT))),
-    file_name="learnt.npz", learnt=b"\0\1bytes",
+    file_name="learnt.npz", model=b"\0\1bytes",
 )  # fmt: skip
 
 

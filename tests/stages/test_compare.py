@@ -594,6 +594,9 @@ def test_what_a_search_writes_is_what_won(shapes: Project) -> None:
     assert shapes.settings().train.loop.imbalance == "none", "as the best had it"
     now = change_settings(shapes.settings(), changed)
     assert report.value == pytest.approx(train(shapes, now, progress=SilentProgress()).accuracy[0])
+    other, told = searched | {"train.seed": 77, "tune.minutes": 1e-9}, Told()
+    assert tune(shapes, change_settings(shapes.settings(), other), progress=told).others == 1
+    assert any("a new search begins" in line for line in told.lines), "nobody is to wonder where the trials went"
 
 
 def test_the_sheet_follows_from_the_seed_of_learning(shapes: Project) -> None:

@@ -74,7 +74,7 @@ def test_the_same_seed_gives_the_same_head(built: Project) -> None:
     shutil.rmtree(built.runs_folder / first.name)
     again = load_run(built.runs_folder / trained(built).run)
     assert again.name != first.name
-    assert again.learnt == first.learnt
+    assert again.model == first.model
 
 
 def test_a_run_made_before_is_taken_up_again(built: Project) -> None:

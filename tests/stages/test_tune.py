@@ -19,10 +19,12 @@ from typing import Any
 import pytest
 
 from fieldguide.errors import (
+    DiskFailed,
     DiskFull,
     InputUnusable,
     NoPermission,
     NotReady,
+    ProjectBusy,
     ProjectDamaged,
     SettingsError,
 )
@@ -439,15 +441,27 @@ def test_a_file_that_may_not_be_written(tmp_path: Path) -> None:
             run(one, 2)
 
 
-def test_a_disk_that_fills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("SQLITE_FULL", DiskFull),
+        ("SQLITE_IOERR_WRITE", DiskFull),
+        ("SQLITE_IOERR_READ", DiskFailed),
+        ("SQLITE_READONLY", NoPermission),
+        ("SQLITE_BUSY", ProjectBusy),
+    ],
+)
+def test_what_the_disk_refuses_is_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, expected: type[Exception]
+) -> None:
     def refuse(*_: object, **__: object) -> None:
-        error = sqlite3.OperationalError("database or disk is full")
-        error.sqlite_errorname = "SQLITE_FULL"
+        error = sqlite3.OperationalError("as SQLite says it")
+        error.sqlite_errorname = name
         raise error
 
     with open_study(tmp_path, Plan(LR, "pictures")) as one:
         monkeypatch.setattr(one.optuna_study, "add_trial", refuse)
-        with pytest.raises(DiskFull):
+        with pytest.raises(expected):
             run(one, 1)
 
 

@@ -65,7 +65,7 @@ def load_model(run: Run) -> tuple[Learner, Model]:
     except ValidationError as error:
         raise NotReady(f"the run {run.name} is of another version", "run: fieldguide train") from error
     learner = open_learner(settings, run.seed)
-    return learner, learner.load(run.learnt, run.preprocessing, len(run.class_names))
+    return learner, learner.load(run.model, run.preprocessing, len(run.class_names))
 
 
 def _built_in(place: str, settings: TrainSettings, seed: int) -> Learner:

@@ -69,7 +69,7 @@ def make_run(project: Project, settings: Settings, catalog: Catalog, progress: P
         data=catalog.digest("state"),
         report=asdict(report),
         file_name=result.model.file_name,
-        learnt=result.model.to_bytes(),
+        model=result.model.to_bytes(),
     )
     progress.start("writing the run", None)
     files = {**result.files, "predictions.csv": _predictions(training, result).encode()}

@@ -25,6 +25,7 @@ from fieldguide.settings.models import (
 from fieldguide.settings.reading import (
     change_settings,
     digest_json,
+    flatten_tables,
     load_settings,
     migrate_train_settings,
     parse_settings,
@@ -52,6 +53,7 @@ __all__ = [
     "change_settings",
     "digest_json",
     "edit_settings",
+    "flatten_tables",
     "load_settings",
     "migrate_train_settings",
     "parse_settings",

@@ -106,6 +106,14 @@ def set_value(raw: dict[str, Any], name: str, value: Any) -> None:
     raw[key] = value
 
 
+def flatten_tables(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the values of nested tables by dotted name, such as `loop.lr`."""
+    flat: dict[str, Any] = {}
+    for key, value in tables.items():
+        flat |= flatten_tables(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
 def digest_json(settings: Settings, section: str, exclude: set[str] | None = None) -> str:
     """Return a table's values as JSON in the words of version 1, for digests.
 

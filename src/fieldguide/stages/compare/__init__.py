@@ -31,7 +31,7 @@ from fieldguide.project.dataset import Dataset, load_dataset
 from fieldguide.project.runs import Run, is_whole, load_run
 from fieldguide.records import CompareReport
 from fieldguide.records.reports import HeldOut
-from fieldguide.settings import Settings, change_settings
+from fieldguide.settings import Settings, change_settings, flatten_tables
 from fieldguide.stages.compare.ranking import ComparedRun, baseline, compare_runs
 from fieldguide.stages.compare.report import write_comparison
 
@@ -118,7 +118,7 @@ def _load_run(project: Project, run: Run, pictures: Pictures, *, current: bool) 
     """Return a run as it enters the comparison; one made from other pictures is not timed."""
     folder = project.runs_folder / run.name
     answers, truth = _read_answers(folder / "predictions.csv")
-    size, p50_ms = _measure(folder, run, pictures) if current else (len(run.learnt), None)
+    size, p50_ms = _measure(folder, run, pictures) if current else (len(run.model), None)
     by_split = run.report["measured_by"] == "validation split"
     held_out: HeldOut = "validation split" if by_split else "grouped cross-validation"
     return ComparedRun(
@@ -202,18 +202,10 @@ def _use_run(project: Project, settings: Settings, catalog: Catalog, name: str) 
     run = load_run(project.runs_folder / name)
     if run.data != catalog.digest("state"):
         raise NotReady(f"{name} was made from other pictures or another split", "run: fieldguide train")
-    before = _flatten(settings.train.model_dump(mode="json"))
-    changed = {f"train.{key}": value for key, value in _flatten(run.settings).items() if before.get(key) != value}
+    before = flatten_tables(settings.train.model_dump(mode="json"))
+    changed = {f"train.{key}": value for key, value in flatten_tables(run.settings).items() if before.get(key) != value}
     changed.pop("train.seed", None)
     if run.seed != settings.learning_seed:
         changed["train.seed"] = run.seed
     project.write_settings(changed)
     catalog.finish("train", digest_inputs(catalog, project.settings()), run.report, project.now())
-
-
-def _flatten(values: dict[str, object], prefix: str = "") -> dict[str, object]:
-    """Return the values by dotted name."""
-    flat: dict[str, object] = {}
-    for key, value in values.items():
-        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat

@@ -6,7 +6,6 @@ here. Only this room imports Optuna.
 
 import difflib
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from fieldguide.progress import Progress, SilentProgress
 from fieldguide.project import Project
 from fieldguide.project.dataset import Dataset, load_dataset
 from fieldguide.records import TuneReport
-from fieldguide.settings import Settings, TrainSettings, change_settings, digest_json
+from fieldguide.settings import Settings, TrainSettings, change_settings, digest_json, flatten_tables
 from fieldguide.stages.tune.report import About, summarise, write_report
 from fieldguide.stages.tune.space import Choices, Preset, choose_preset
 from fieldguide.stages.tune.study import Plan, RunningTrial, Study, open_study
@@ -57,7 +56,7 @@ def tune(project: Project, settings: Settings, *, progress: Progress) -> TuneRep
         made = {"search": preset.about, "trials asked for": str(preset.trials), "seed": str(settings.learning_seed)}
         write_report(study, report, About(settings.name, _measure(base, data), made))
     if report.best is not None:
-        defaults = _flatten(base.train.model_dump(mode="json"))
+        defaults = flatten_tables(base.train.model_dump(mode="json"))
         inactive = {name: defaults[name] for name in preset.space.domains}  # as the best trial had them
         best: dict[str, Any] = {**inactive, **preset.fixed, **report.params}
         project.write_settings({f"train.{name}": value for name, value in best.items()})
@@ -66,7 +65,7 @@ def tune(project: Project, settings: Settings, *, progress: Progress) -> TuneRep
 
 def _base_settings(settings: Settings, preset: Preset) -> Settings:
     """Return what all trials share: searched settings stand at their default, whatever an earlier best was."""
-    default = _flatten(TrainSettings().model_dump(mode="json"))
+    default = flatten_tables(TrainSettings().model_dump(mode="json"))
     for name in preset.space.domains:
         if name not in default:
             near = difflib.get_close_matches(name, default, n=1)
@@ -79,14 +78,6 @@ def _base_settings(settings: Settings, preset: Preset) -> Settings:
             train = change_settings(base, {f"train.{name}": value}).train
             open_learner(train, settings.learning_seed)  # which refuses a value that it cannot have
     return base
-
-
-def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the values by dotted name."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
 
 
 def _tell_if_new(study: Study, progress: Progress) -> None:
