@@ -1,4 +1,4 @@
-"""The house: floors, sizes, where torch may be imported, exported names. Mend the code, not these lists."""
+"""The house: floors, sizes, where torch may be imported, docstrings and names. Mend the code, not these lists."""
 
 import ast
 import importlib
@@ -143,6 +143,14 @@ def test_no_rooms_without_a_purpose() -> None:
             place = SOURCE.joinpath(*room.split("."))
             there = place.with_suffix(".py").exists() or (place / "__init__.py").exists()
             assert there, f"floor {number} names {room!r}, which is gone"
+
+
+def test_contributing_shows_the_floors() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    for number, rooms in enumerate(FLOORS):
+        row = f"| {number} | {', '.join(f'`{room}`' for room in rooms)} |"
+        assert f"\n{row}\n" in text, f"the table in CONTRIBUTING.md lacks {row}"
+    assert f"\n| {len(FLOORS)} |" not in text, "CONTRIBUTING.md has more floors"
 
 
 def test_one_stage_one_module_one_command_one_page_one_test_file() -> None:
