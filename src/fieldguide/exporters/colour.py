@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldguide.calibration import Familiarity, softmax
-from fieldguide.exporters.graph import Graph, doubles, floats, ints
 from fieldguide.exporters.onnx import OPSET
 from fieldguide.optional import require
 
@@ -137,7 +136,7 @@ def export_colour(
 
     graph = Graph()
     _add_features(graph, tables)
-    divided = graph.add("Div", _add_logits(graph, classifier), doubles(classifier.temperature))
+    divided = graph.add("Div", _add_logits(graph, classifier), _double(classifier.temperature))
     graph.cast(graph.add("Softmax", divided, axis=1), "float32", to="probs")
     _add_familiarity(graph, familiarity)
     info = helper.make_tensor_value_info
@@ -157,6 +156,54 @@ def export_colour(
     return data
 
 
+# ---- building a graph
+
+
+class Graph:
+    """Nodes and constants of an ONNX graph. A value is its name, and numpy arrays may stand where values do."""
+
+    def __init__(self) -> None:
+        from onnx import TensorProto, helper, numpy_helper
+
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+        self._names = 0
+        self._make = helper
+        self._from_array = numpy_helper.from_array
+        self._types = {"float32": TensorProto.FLOAT, "float64": TensorProto.DOUBLE, "int32": TensorProto.INT32}
+
+    def name(self) -> str:
+        """Return a name that nothing has yet."""
+        self._names += 1
+        return f"v{self._names}"
+
+    def constant(self, values: NDArray[Any]) -> str:
+        """Keep values in the graph."""
+        name = self.name()
+        self.constants.append(self._from_array(np.asarray(values, order="C"), name))
+        return name
+
+    def add(self, kind: str, *inputs: str | NDArray[Any], to: str | None = None, **settings: Any) -> str:
+        """Add an operator and return its output."""
+        output = to or self.name()
+        named = [value if isinstance(value, str) else self.constant(value) for value in inputs]
+        self.nodes.append(self._make.make_node(kind, named, [output], name=f"{kind}/{output}", **settings))
+        return output
+
+    def cast(self, value: str, kind: str, to: str | None = None) -> str:
+        """Return the value as float32, float64 or int32."""
+        output = to or self.name()
+        self.nodes.append(self._make.make_node("Cast", [value], [output], name=f"Cast/{output}", to=self._types[kind]))
+        return output
+
+    def split(self, value: str, sizes: NDArray[np.int64], axis: int) -> list[str]:
+        """Return the value in parts along an axis."""
+        outputs = [self.name() for _ in sizes]
+        inputs = [value, self.constant(np.asarray(sizes, np.int64))]
+        self.nodes.append(self._make.make_node("Split", inputs, outputs, name=f"Split/{outputs[0]}", axis=axis))
+        return outputs
+
+
 def _make_model(graph: Graph, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
     """Return the ONNX model of a graph, given what its inputs and outputs are called, and their types and shapes."""
     from onnx import helper
@@ -167,36 +214,53 @@ def _make_model(graph: Graph, inputs: Sequence[Any], outputs: Sequence[Any]) -> 
     return model
 
 
+def _floats(*values: float) -> NDArray[np.float32]:
+    """Return a scalar of one value, else a vector."""
+    return np.array(values if len(values) > 1 else values[0], np.float32)
+
+
+def _double(value: float) -> NDArray[np.float64]:
+    """Return a scalar."""
+    return np.array(value, np.float64)
+
+
+def _ints(*values: int) -> NDArray[np.int64]:
+    """Return a vector."""
+    return np.array(values, np.int64)
+
+
 # ---- from pixels to features
 
 
 def _add_features(graph: Graph, tables: Arrays) -> None:
     """Compute `features` from `image`."""
     pixels = graph.cast("image", "float32")
-    red, green, blue = graph.split(pixels, ints(1, 1, 1), 3)
+    red, green, blue = graph.split(pixels, _ints(1, 1, 1), 3)
     hsv = _add_hsv(graph, tables, red, green, blue)
     lab = _add_lab(graph, tables)
     channels = graph.add("Concat", blue, green, red, *hsv, lab, axis=3)
-    centred = graph.add("Sub", channels, floats(128))
-    pixel_count = graph.add("ReduceProd", graph.add("Slice", graph.add("Shape", "image"), ints(1), ints(3)), keepdims=1)
+    centred = graph.add("Sub", channels, _floats(128))
+    pixel_count = graph.add(
+        "ReduceProd", graph.add("Slice", graph.add("Shape", "image"), _ints(1), _ints(3)), keepdims=1
+    )
     count = graph.cast(pixel_count, "float64")
     mean = graph.add("Div", _sum(graph, centred), count)
     square = graph.add("Div", _sum(graph, graph.add("Mul", centred, centred)), count)
-    variance = graph.add("Max", graph.add("Sub", square, graph.add("Mul", mean, mean)), doubles(0))
-    both = graph.add("Concat", graph.add("Add", mean, doubles(128)), graph.add("Sqrt", variance), axis=1)
+    variance = graph.add("Max", graph.add("Sub", square, graph.add("Mul", mean, mean)), _double(0))
+    both = graph.add("Concat", graph.add("Add", mean, _double(128)), graph.add("Sqrt", variance), axis=1)
     graph.cast(both, "float32", to="features")
 
 
 def _sum(graph: Graph, value: str) -> str:
     """Add up a picture, (n, 9) float64: rows of up to 1,024 in float32, where squares up to 2^14 add up exactly."""
-    rows = graph.add("ReduceSum", value, ints(2), keepdims=0)
-    return graph.add("ReduceSum", graph.cast(rows, "float64"), ints(1), keepdims=0)
+    rows = graph.add("ReduceSum", value, _ints(2), keepdims=0)
+    return graph.add("ReduceSum", graph.cast(rows, "float64"), _ints(1), keepdims=0)
 
 
 def _round(graph: Graph, value: str, step: int) -> str:
     """Divide by a power of two and round to the nearest whole number, halves up."""
-    raised = graph.add("Add", value, floats(step / 2))
-    return graph.add("Floor", graph.add("Mul", raised, floats(1 / step)))
+    raised = graph.add("Add", value, _floats(step / 2))
+    return graph.add("Floor", graph.add("Mul", raised, _floats(1 / step)))
 
 
 def _add_hsv(graph: Graph, tables: Arrays, red: str, green: str, blue: str) -> list[str]:
@@ -206,14 +270,14 @@ def _add_hsv(graph: Graph, tables: Arrays, red: str, green: str, blue: str) -> l
     factor = graph.add("Gather", tables["saturation"], graph.cast(value, "int32"))
     saturation = _round(graph, graph.add("Mul", factor, chroma), 4096)
     from_red = graph.add("Sub", green, blue)
-    from_green = graph.add("Add", graph.add("Sub", blue, red), graph.add("Mul", chroma, floats(2)))
-    from_blue = graph.add("Add", graph.add("Sub", red, green), graph.add("Mul", chroma, floats(4)))
+    from_green = graph.add("Add", graph.add("Sub", blue, red), graph.add("Mul", chroma, _floats(2)))
+    from_blue = graph.add("Add", graph.add("Sub", red, green), graph.add("Mul", chroma, _floats(4)))
     place = graph.add("Where", graph.add("Equal", value, green), from_green, from_blue)
     place = graph.add("Where", graph.add("Equal", value, red), from_red, place)
     factor = graph.add("Gather", tables["hue"], graph.cast(chroma, "int32"))
     turned = _round(graph, graph.add("Mul", place, factor), 4096)
-    below = graph.add("Less", turned, floats(0))
-    hue = graph.add("Where", below, graph.add("Add", turned, floats(180)), turned)
+    below = graph.add("Less", turned, _floats(0))
+    hue = graph.add("Where", below, graph.add("Add", turned, _floats(180)), turned)
     return [hue, saturation, value]
 
 
@@ -223,16 +287,16 @@ def _add_lab(graph: Graph, tables: Arrays) -> str:
     xyz = _round(graph, graph.add("MatMul", linear, tables["xyz"].T), 4096)
     roots = graph.add("Gather", tables["root"], graph.cast(xyz, "int32"))
     lab = graph.add("Add", graph.add("MatMul", roots, tables["lab"].T), tables["offset"])  # which has half a level
-    return graph.add("Floor", graph.add("Mul", lab, floats(1 / 32768)))
+    return graph.add("Floor", graph.add("Mul", lab, _floats(1 / 32768)))
 
 
 def _add_familiarity(graph: Graph, known: Familiarity) -> None:
     """Compute `familiarity` from the roots of `features`, as `Familiarity.score` does."""
     roots = graph.add("Sqrt", "features")
-    length = graph.add("Max", graph.add("ReduceL2", roots, axes=[1], keepdims=1), floats(1e-12))
+    length = graph.add("Max", graph.add("ReduceL2", roots, axes=[1], keepdims=1), _floats(1e-12))
     cosines = graph.add("MatMul", graph.add("Div", roots, length), known.means.T.astype(np.float32))
     nearest = graph.add("ReduceMax", cosines, axes=[1], keepdims=0)
-    graph.add("Sub", nearest, floats(1), to="familiarity")
+    graph.add("Sub", nearest, _floats(1), to="familiarity")
 
 
 # ---- from features to logits
@@ -261,17 +325,17 @@ def _add_mlp(graph: Graph, rows: str, arrays: Arrays) -> str:
     last = len(arrays) // 2 - 1
     for layer in range(last + 1):
         values = _layer(graph, values, arrays[f"weights{layer}"], arrays[f"bias{layer}"])
-        values = values if layer == last else graph.add("Max", values, doubles(0))
+        values = values if layer == last else graph.add("Max", values, _double(0))
     return values
 
 
 def _add_svm(graph: Graph, rows: str, arrays: Arrays) -> str:
     """Add up, over the pairs of a class, the log-sigmoids of its margins, as `families` does."""
     wide, vectors = graph.cast(rows, "float64"), arrays["vectors"].astype(np.float64)
-    own = graph.add("ReduceSum", graph.add("Mul", wide, wide), ints(1), keepdims=1)
+    own = graph.add("ReduceSum", graph.add("Mul", wide, wide), _ints(1), keepdims=1)
     apart = graph.add("Add", graph.add("MatMul", wide, -2 * vectors.T), (vectors * vectors).sum(axis=1))
-    squares = graph.add("Max", graph.add("Add", own, apart), doubles(0))
-    kernel = graph.add("Exp", graph.add("Mul", squares, doubles(-float(arrays["gamma"]))))
+    squares = graph.add("Max", graph.add("Add", own, apart), _double(0))
+    kernel = graph.add("Exp", graph.add("Mul", squares, _double(-float(arrays["gamma"]))))
     counts = arrays["counts"]
     ends = np.concatenate([[0], np.cumsum(counts)])
     parts = graph.split(kernel, counts, 1)
@@ -283,9 +347,9 @@ def _add_svm(graph: Graph, rows: str, arrays: Arrays) -> str:
     sums = [graph.add("Gather", together, places, axis=1)
             for places in (first * stride + second - 1, second * stride + first)]  # fmt: skip
     margins = graph.add("Add", graph.add("Add", *sums), arrays["bias"])
-    soft = graph.add("Log", graph.add("Add", graph.add("Exp", graph.add("Neg", graph.add("Abs", margins))), doubles(1)))
-    wins = graph.add("Sub", graph.add("Min", margins, doubles(0)), soft)
-    losses = graph.add("Sub", graph.add("Min", graph.add("Neg", margins), doubles(0)), soft)
+    soft = graph.add("Log", graph.add("Add", graph.add("Exp", graph.add("Neg", graph.add("Abs", margins))), _double(1)))
+    wins = graph.add("Sub", graph.add("Min", margins, _double(0)), soft)
+    losses = graph.add("Sub", graph.add("Min", graph.add("Neg", margins), _double(0)), soft)
     eye = np.eye(len(counts))
     return graph.add("Add", graph.add("MatMul", wins, eye[first]), graph.add("MatMul", losses, eye[second]))
 
@@ -295,8 +359,8 @@ def _add_leaves(graph: Graph, rows: str, arrays: Arrays) -> str:
     from onnx import TensorProto, helper
 
     tables = {name: graph.constant(arrays[name]) for name in ("feature", "threshold", "left", "right")}
-    count = graph.add("Slice", graph.add("Shape", rows), ints(0), ints(1))
-    shape = graph.add("Concat", count, ints(len(arrays["start"])), axis=0)
+    count = graph.add("Slice", graph.add("Shape", rows), _ints(0), _ints(1))
+    shape = graph.add("Concat", count, _ints(len(arrays["start"])), axis=0)
     start = graph.add("Expand", arrays["start"], shape)
     step = Graph()
     step.add("Identity", "going", to="still_going")
@@ -327,11 +391,11 @@ def _add_leaves(graph: Graph, rows: str, arrays: Arrays) -> str:
 
 def _add_forest(graph: Graph, rows: str, arrays: Arrays) -> str:
     shares = graph.add("ReduceMean", _add_leaves(graph, rows, arrays), axes=[1], keepdims=0)
-    return graph.add("Log", graph.add("Add", shares, doubles(FOREST_DOUBT)))
+    return graph.add("Log", graph.add("Add", shares, _double(FOREST_DOUBT)))
 
 
 def _add_boosting(graph: Graph, rows: str, arrays: Arrays) -> str:
-    steps = graph.add("Squeeze", _add_leaves(graph, rows, arrays), ints(2))
+    steps = graph.add("Squeeze", _add_leaves(graph, rows, arrays), _ints(2))
     return _layer(graph, steps, arrays["sign"], arrays["bias"])
 
 

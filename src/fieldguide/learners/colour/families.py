@@ -325,7 +325,10 @@ def _share_fits(candidates: Sequence[Candidate]) -> list[list[int]]:
 def _fit_folds(
     samples: Samples, folds: Sequence[Fold], candidates: Sequence[Candidate]
 ) -> list[list[FittedClassifier]]:
-    """Return, for each of the candidates, which share a fit, the classifier of each fold."""
+    """Return, for each of the candidates, which share a fit, the classifier of each fold.
+
+    scikit-learn's `cross_val_predict` keeps no classifiers, and fails where a fold leaves one class to learn from.
+    """
     largest = max(candidates, key=lambda candidate: int(candidate.params.get("n_estimators", 0)))
 
     def fit(fold: Fold) -> FittedClassifier:

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FEATURE_NAMES", "TABLES", "Tables", "colour_channels", "colour_features"]
-
 FEATURE_NAMES = tuple(
     f"{channel}_{space}_{number}"
     for number in ("mean", "std")
@@ -37,7 +35,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Tables:
-    """What the conversions look up; all float32, all whole numbers.
+    """Tables that the conversions look up; all float32, all whole numbers.
 
     Attributes:
         saturation: (256,) what chroma is multiplied with, by value.
@@ -59,7 +57,7 @@ class Tables:
 
 
 def _make_tables() -> Tables:
-    """The tables, from the definitions."""
+    """Compute the tables from the definitions."""
     level = np.arange(1, 256)
     encoded = np.arange(256) / 255
     linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
@@ -82,17 +80,17 @@ def _make_tables() -> Tables:
 
 
 def _whole(values: NDArray[np.floating]) -> Floats:
-    """The nearest whole numbers, not to be written to."""
-    found: Floats = np.rint(values).astype(np.float32)
-    found.flags.writeable = False
-    return found
+    """Return the nearest whole numbers, not to be written to."""
+    rounded: Floats = np.rint(values).astype(np.float32)
+    rounded.flags.writeable = False
+    return rounded
 
 
 TABLES = _make_tables()
 
 
 def colour_features(pictures: NDArray[np.uint8]) -> Floats:
-    """The features, (n, 18) float32, of (n, h, w, 3) uint8 RGB pictures, in the order of `FEATURE_NAMES`.
+    """Return the features, (n, 18) float32, of (n, h, w, 3) uint8 RGB pictures, in the order of `FEATURE_NAMES`.
 
     Means and standard deviations are over all pixels of a picture (the deviation over n, not n - 1); sums are exact.
 
@@ -117,13 +115,13 @@ def colour_features(pictures: NDArray[np.uint8]) -> Floats:
 
 
 def colour_channels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The channels B, G, R, H, S, V, L, a and b, (n, 9), of (n, 3) uint8 RGB pixels."""
+    """Return the channels B, G, R, H, S, V, L, a and b, (n, 9) uint8, of (n, 3) uint8 RGB pixels."""
     parts = [_channels(pixels[at : at + _PIXELS]) for at in range(0, len(pixels), _PIXELS)]
     return np.concatenate([np.zeros((_CHANNELS, 0), np.float32), *parts], axis=1).T.astype(np.uint8)
 
 
 def _portions(count: int, pixels: int) -> Iterator[tuple[int, int, int, int]]:
-    """First and last picture, first and last pixel: several small pictures at a time, or a part of a large one."""
+    """Yield first and last picture and pixel of each portion: several small pictures, or a part of a large one."""
     if pixels <= _EXACT:
         together = _PIXELS // pixels
         yield from ((first, min(first + together, count), 0, pixels) for first in range(0, count, together))
@@ -134,7 +132,7 @@ def _portions(count: int, pixels: int) -> Iterator[tuple[int, int, int, int]]:
 
 
 def _sum(channels: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sums and sums of squares, (n, 9) each, of (9, n, m) centred channels; exact, in runs of at most 1,024."""
+    """Return sums and sums of squares, (n, 9) each, of (9, n, m) centred channels; exact, in runs of up to 1,024."""
     whole = channels.shape[2] // _EXACT * _EXACT
     runs = channels[:, :, :whole].reshape(*channels.shape[:2], -1, _EXACT)
     rest = channels[:, :, whole:]
@@ -144,19 +142,19 @@ def _sum(channels: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def _channels(pixels: NDArray[np.uint8]) -> Floats:
-    """The channels B, G, R, H, S, V, L, a and b, (9, n), of (n, 3) RGB pixels."""
+    """Return the channels B, G, R, H, S, V, L, a and b, (9, n), of (n, 3) RGB pixels."""
     planes = np.ascontiguousarray(pixels.T)
-    found = np.empty((_CHANNELS, len(pixels)), np.float32)
-    found[:3] = planes[::-1]
-    _hsv(planes, found)
-    _lab(planes, found[6:])
-    return found
+    channels = np.empty((_CHANNELS, len(pixels)), np.float32)
+    channels[:3] = planes[::-1]
+    _fill_hsv(planes, channels)
+    _fill_lab(planes, channels[6:])
+    return channels
 
 
-def _hsv(planes: NDArray[np.uint8], found: Floats) -> None:
-    """Nothing; rows 3 to 5 of `found` become H, S and V of its rows 0 to 2."""
-    (red8, green8, blue8), (blue, green, red) = planes, found[:3]
-    hue, saturation, value = found[3:6]
+def _fill_hsv(planes: NDArray[np.uint8], channels: Floats) -> None:
+    """Fill rows 3 to 5 of the channels with H, S and V of the rows 0 to 2."""
+    (red8, green8, blue8), (blue, green, red) = planes, channels[:3]
+    hue, saturation, value = channels[3:6]
     value8 = np.maximum(np.maximum(red8, green8), blue8)
     chroma8 = value8 - np.minimum(np.minimum(red8, green8), blue8)
     chroma = chroma8.astype(np.float32)
@@ -178,20 +176,20 @@ def _hsv(planes: NDArray[np.uint8], found: Floats) -> None:
 
 
 def _round(values: Floats, factor: Floats) -> None:
-    """Nothing; the values, times the factor, become 4,096ths rounded to whole numbers, halves up."""
+    """Multiply the values by the factor and divide them by 4,096, rounded to whole numbers, halves up."""
     values *= factor
     values += _STEP / 2
     values *= 1 / _STEP
     np.floor(values, out=values)
 
 
-def _lab(planes: NDArray[np.uint8], found: Floats) -> None:
-    """Nothing; `found` becomes L, a and b of the (3, n) planes R, G and B."""
+def _fill_lab(planes: NDArray[np.uint8], channels: Floats) -> None:
+    """Fill the channels with L, a and b of the (3, n) planes R, G and B."""
     xyz = TABLES.xyz @ np.take(TABLES.linear, planes, mode="clip")
     xyz += _STEP / 2
     xyz *= 1 / _STEP
     roots = np.take(TABLES.root, xyz.astype(np.intp), mode="clip")  # cuts off what is behind the point
-    np.matmul(TABLES.lab, roots, out=found)
-    found += TABLES.offset[:, None]
-    found *= 1 / _FINE
-    np.floor(found, out=found)
+    np.matmul(TABLES.lab, roots, out=channels)
+    channels += TABLES.offset[:, None]
+    channels *= 1 / _FINE
+    np.floor(channels, out=channels)
