@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from fieldguide.cli.progress import BarProgress
 from fieldguide.progress import Progress, SilentProgress
+from fieldguide.progress.bar import BarProgress
 
 NOTE = "epoch 3 of 20: loss 0.412, 88.3% right; val 85.0%"
 

@@ -1,9 +1,45 @@
 """Fieldguide turns a list of names into an image classifier that a person can trust and publish.
 
-Each stage is one function of the same name in a module of the same name: `fieldguide.stages.train.train` and so on.
-`fieldguide.stages.build` is the whole walk, and the file to read first.
+    import fieldguide as fg
+    project = fg.new("plants", ["rose", "tulip"])
+    project.add("photos", licence="own")
+    project.build()
+    fg.open_guide("plants/guide").classify("x.jpg").probs
+
+Everything is loaded when it is first used. `fieldguide.stages.build` shows the whole walk: read it first.
 """
 
-__all__ = ["__version__"]
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fieldguide.api import Project, demo, new, open_project
+    from fieldguide.errors import FieldguideError
+    from fieldguide.guide import Guide, open_guide
+
+__all__ = ["FieldguideError", "Guide", "Project", "__version__", "demo", "new", "open_guide", "open_project"]
 
 __version__ = "0.1.0"
+
+_MODULES = {
+    "FieldguideError": "fieldguide.errors",
+    "Guide": "fieldguide.guide",
+    "Project": "fieldguide.api",
+    "demo": "fieldguide.api",
+    "new": "fieldguide.api",
+    "open_guide": "fieldguide.guide",
+    "open_project": "fieldguide.api",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name when it is first used, so that `import fieldguide` takes a few milliseconds."""
+    if name not in _MODULES:
+        raise AttributeError(f"module 'fieldguide' has no attribute {name!r}")
+    value = getattr(import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

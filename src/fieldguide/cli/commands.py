@@ -1,33 +1,36 @@
-"""Every command: its options, the stage it calls, what it shows. No stage is imported before its command runs."""
+"""Every command: its options, the method of the API that it calls, and what it shows.
+
+No stage is imported before its command runs.
+"""
 
 import contextlib
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-__all__ = ["app", "command_names"]
-
 app = typer.Typer(
     name="fieldguide", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
-    help="Turns a list of names into an image classifier that a person can trust and publish.",
-    epilog="Every command: two lines when something is wrong, --debug for a traceback.",
+    help="Turn a list of names into an image classifier that you can trust and publish.",
+    epilog="An error is two lines; add --debug to any command for a traceback.",
 )  # fmt: skip
 
-ProjectOption = Annotated[Path, typer.Option("--project", "-C", help="The project's folder.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the report as JSON, for programs.")]
-GuideOption = Annotated[Path | None, typer.Option("--guide", help="A published guide; else the project's own.")]
+ProjectOption = Annotated[Path, typer.Option("--project", "-C", help="The project folder.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+GuideOption = Annotated[
+    Path | None, typer.Option("--guide", help="A published guide; by default, the one of the project.")
+]
 
 
 def command_names() -> list[str]:
-    """The names of all commands."""
+    """Return the names of all commands."""
     return [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
 
 
-def _version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:
     if wanted:
         from fieldguide import __version__
 
@@ -37,9 +40,19 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
-    """Turns a list of names into an image classifier that a person can trust and publish."""
+    """Turn a list of names into an image classifier that you can trust and publish."""
+
+
+@contextlib.contextmanager
+def _bars() -> Iterator[Any]:
+    from fieldguide.progress.bar import BarProgress
+
+    with BarProgress() as progress:
+        yield progress
 
 
 def _show(name: str, report: Any, as_json: bool) -> None:
@@ -48,177 +61,156 @@ def _show(name: str, report: Any, as_json: bool) -> None:
     show(name, report, as_json)
 
 
-@contextlib.contextmanager
-def _bars() -> Iterator[Any]:
-    from fieldguide.cli.progress import BarProgress
+def _run(name: str, folder: Path, as_json: bool, **options: Any) -> None:
+    """Run the method of the project in a folder that has the command's name, and show its report."""
+    from fieldguide.api import open_project
 
-    with BarProgress() as progress:
-        yield progress
-
-
-def _run_stage(
-    name: str,
-    stage: Callable[..., Any],
-    folder: Path,
-    as_json: bool,
-    changed: Mapping[str, Any] | None = None,
-    **more: Any,
-) -> None:
-    """Nothing; runs one stage of the project in a folder, alone, with some settings changed, and shows its report."""
-    from fieldguide.project import find_project
-    from fieldguide.settings import change_settings
-
-    project = find_project(folder)
-    settings = change_settings(project.settings(), changed) if changed else project.settings()
-    alone = contextlib.nullcontext() if more.get("dry_run") else project.lock(name)  # a plan writes nothing
-    with _bars() as progress, alone:
-        report = stage(project, settings, progress=progress, **more)
+    method = getattr(open_project(folder), name)
+    with _bars() as progress:
+        report = method(progress=progress, **options)
     _show(name, report, as_json)
 
 
 @app.command()
 def new(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make.")],
-    names: Annotated[str, typer.Option("--names", help="Names with commas between, or a CSV file of them.")] = "",
+    names: Annotated[str, typer.Option("--names", help="The names, separated by commas, or a CSV file of them.")] = "",
     source: Annotated[
-        list[str] | None, typer.Option("--source", help="Where `collect` looks, such as openverse; may be repeated.")
+        list[str] | None,
+        typer.Option("--source", help="A source that `collect` searches, such as openverse; may be repeated."),
     ] = None,
-    contact: Annotated[str, typer.Option("--contact", help="How those who are asked for pictures can reach you.")] = "",
+    contact: Annotated[str, typer.Option("--contact", help="An address at which the sources can reach you.")] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Make a project folder. Without names it takes the labels of whatever is added."""
-    from fieldguide.names import read_names
-    from fieldguide.sources import open_source
-    from fieldguide.stages.new import new
+    """Make a project folder. Without names, it takes the labels of the pictures that are added."""
+    from fieldguide.api import new
+    from fieldguide.records import NewReport
+    from fieldguide.text import readable
 
-    for name in source or ():
-        open_source(name)  # tells at once of a name that is none
-    said = {"sources": source, "contact": contact}
-    changed = {"collect": {key: value for key, value in said.items() if value}}
-    _show("new", new(folder, read_names(names) if names else {}, changed=changed), as_json)
+    settings = new(folder, names or None, sources=source or (), contact=contact).settings
+    _show("new", NewReport(readable(str(folder)), tuple(settings.classes), settings.collect.sources), as_json)
 
 
 @app.command()
 def collect(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would take; nobody is asked.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only print what it would take; no request is made.")
+    ] = False,
     retry: Annotated[
-        list[str] | None, typer.Option("--retry", metavar="REASON", help="Fetch again what failed so, such as timeout.")
+        list[str] | None,
+        typer.Option("--retry", metavar="REASON", help="Retry downloads that failed for this reason, such as timeout."),
     ] = None,
     project: ProjectOption = Path(),
     as_json: JsonOption = False,
 ) -> None:
-    """Gather pictures of each name, with their credits, from the sources that fieldguide.toml chooses."""
-    from fieldguide.stages.collect import collect
-
-    _run_stage("collect", collect, project, as_json, dry_run=dry_run, retry=tuple(retry or ()))
+    """Collect pictures of each name, with their credits, from the sources in fieldguide.toml."""
+    _run("collect", project, as_json, dry_run=dry_run, retry=retry or ())
 
 
 @app.command()
 def credits(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
-    """Write CREDITS.csv and credits.html for exactly the pictures that are kept."""
-    from fieldguide.stages.credits import credits
-
-    _run_stage("credits", credits, project, as_json)
+    """Write CREDITS.csv and credits.html for the pictures that are kept."""
+    _run("credits", project, as_json)
 
 
 @app.command()
 def add(
-    path: Annotated[Path, typer.Argument(help="A folder, a CSV or Parquet of path,label, a zip or a tar.")],
-    class_name: Annotated[str, typer.Option("--class", help="What every picture there shows.")] = "",
+    path: Annotated[Path, typer.Argument(help="A folder, a CSV or Parquet file of path,label, a zip or a tar file.")],
+    class_name: Annotated[str, typer.Option("--class", help="The class of every picture there.")] = "",
     author: Annotated[str, typer.Option("--author", help="Who made the pictures.")] = "",
-    licence: Annotated[str, typer.Option("--licence", help="SPDX identifier, or: own.")] = "",
+    licence: Annotated[str, typer.Option("--licence", help="An SPDX identifier, or: own.")] = "",
     licence_url: Annotated[str, typer.Option("--licence-url", help="Where the licence can be read.")] = "",
     project: ProjectOption = Path(),
     as_json: JsonOption = False,
 ) -> None:
-    """Add pictures that you have: a folder per class, a table, an archive."""
-    from fieldguide.stages.add import Terms, add
-
-    terms = Terms(class_name, author, licence, licence_url)
-    _run_stage("add", add, project, as_json, path=path, terms=terms)
+    """Add your own pictures: a folder per class, a table, or an archive."""
+    options = {"class_name": class_name, "author": author, "licence": licence, "licence_url": licence_url}
+    _run("add", project, as_json, path=path, **options)
 
 
 @app.command()
 def clean(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
-    """Say of each picture whether it is kept, and why not."""
-    from fieldguide.stages.clean import clean
-
-    _run_stage("clean", clean, project, as_json)
+    """Decide which pictures are kept, and say why the others are not."""
+    _run("clean", project, as_json)
 
 
 @app.command()
 def split(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
-    """Divide the pictures into train, val and test, copies together."""
-    from fieldguide.stages.split import split
-
-    _run_stage("split", split, project, as_json)
+    """Divide the pictures into train, val and test, with copies always in the same split."""
+    _run("split", project, as_json)
 
 
 @app.command()
 def train(
-    learner: Annotated[str, typer.Option("--learner", help="transfer, cnn, colour, or another package's.")] = "",
-    backbone: Annotated[str, typer.Option("--backbone", help="What transfer builds on, such as resnet18.")] = "",
+    learner: Annotated[
+        str | None, typer.Option("--learner", help="transfer, cnn, colour, or the name of another package's.")
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option("--backbone", help="The pretrained network that transfer builds on, such as resnet18.")
+    ] = None,
     mode: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--mode", help="What of the backbone learns: frozen (nothing), unfreeze (after the head) or full."
+            "--mode",
+            help="What transfer trains: frozen (only the head), unfreeze (the head, then the backbone too) or full.",
         ),
-    ] = "",
+    ] = None,
     weights: Annotated[
-        str, typer.Option("--weights", help="The backbone's weights: embedded, hub, none, or the path of a file.")
-    ] = "",
+        str | None, typer.Option("--weights", help="The backbone's weights: embedded, hub, none, or a file.")
+    ] = None,
     epochs: Annotated[
-        int | None, typer.Option("--epochs", help="Passes over the pictures, where a network is trained.", min=1)
+        int | None, typer.Option("--epochs", help="Passes over the pictures, if a network is trained.", min=1)
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option("--seed", help="What all chance follows from; another one shows how much is luck.", min=0),
+        typer.Option("--seed", help="The random seed; another one shows how much of the score is chance.", min=0),
     ] = None,
     change: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="KEY=VALUE", help="Another key of the table train, such as loop.lr=0.001; may be repeated."
+            "--set", metavar="KEY=VALUE", help="Another key of [train], such as loop.lr=0.001; may be repeated."
         ),
     ] = None,
     preview: Annotated[
         bool,
-        typer.Option("--preview", help="Only draw preview.png: how pictures would be changed while a network learns."),
+        typer.Option("--preview", help="Only draw preview.png, which shows how pictures are changed during training."),
     ] = False,
     project: ProjectOption = Path(),
     as_json: JsonOption = False,
 ) -> None:
-    """Learn from train and val. Options hold for this run; fieldguide.toml says what is usual."""
-    from fieldguide.stages.train import train
-    from fieldguide.stages.train.preview import preview as draw
+    """Train a model on train and val. Options hold for this run; the defaults are in fieldguide.toml."""
+    changed = _parse_changes(change or ())
+    if preview:
+        options = {"learner": learner, "mode": mode, "seed": seed}
+        changed = {key: value for key, value in options.items() if value is not None} | changed
+        _run("preview", project, as_json, set=changed)
+        return
+    _run("train", project, as_json, learner=learner, backbone=backbone, mode=mode, weights=weights, epochs=epochs,
+         seed=seed, set=changed)  # fmt: skip
 
-    if weights not in ("", "embedded", "hub", "none"):
-        weights = str(Path(weights).expanduser().resolve())  # the run is to find it from any folder
-    said = {"learner": learner, "backbone": backbone, "mode": mode, "weights": weights, "loop.epochs": epochs}
-    given = {f"train.{key}": value for key, value in said.items() if value} | _read_changes(change or ())
-    changed = given if seed is None else {**given, "train.seed": seed}
-    _run_stage("preview" if preview else "train", draw if preview else train, project, as_json, changed)
 
-
-def _read_changes(said: Iterable[str]) -> dict[str, Any]:
-    """Dotted names below `train` to values, of `loop.lr=0.01` and the like.
+def _parse_changes(arguments: Iterable[str]) -> dict[str, Any]:
+    """Return keys of [train] to values, of `loop.lr=0.01` and the like.
 
     Raises:
-        SettingsError: something that is not in this form.
+        SettingsError: an argument that is not in this form.
     """
     import tomllib
 
     from fieldguide.errors import SettingsError
 
-    found = {}
-    for one in said:
-        key, equals, value = one.partition("=")
+    changed = {}
+    for argument in arguments:
+        key, equals, text = argument.partition("=")
         if not equals or not key.strip():
-            raise SettingsError(f"--set {one} is not in the form KEY=VALUE", "write for example: --set loop.lr=0.001")
+            raise SettingsError(
+                f"--set {argument} is not in the form KEY=VALUE", "write, for example: --set loop.lr=0.001"
+            )
         try:
-            found[f"train.{key.strip()}"] = tomllib.loads(f"value = {value}")["value"]
+            changed[key.strip()] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:  # a word without quotes
-            found[f"train.{key.strip()}"] = value.strip()
-    return found
+            changed[key.strip()] = text.strip()
+    return changed
 
 
 @app.command()
@@ -226,65 +218,49 @@ def tune(
     minutes: Annotated[
         float | None,
         typer.Option(
-            "--minutes", help="When to stop; the same command goes on later. Else: when all trials are made.", min=0
+            "--minutes", help="When to stop; run it again to go on. By default, when all trials have ended.", min=0
         ),
     ] = None,
     trials: Annotated[
-        int | None, typer.Option("--trials", help="Trials in all, those of earlier calls too.", min=1)
+        int | None, typer.Option("--trials", help="Number of trials, including those of earlier calls.", min=1)
     ] = None,
     preset: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--preset",
-            help="What is searched: usual, or architectures (seven networks, for a GPU), in place of your own space.",
+            help="Run this search instead of [tune.space]: usual, or architectures (seven networks, for a GPU).",
         ),
-    ] = "",
+    ] = None,
     project: ProjectOption = Path(),
     as_json: JsonOption = False,
 ) -> None:
-    """Search settings by trials; the best go into fieldguide.toml. Several may run at once."""
-    from fieldguide.project import find_project
-    from fieldguide.settings import change_settings
-    from fieldguide.stages.tune import tune
-
-    said: dict[str, Any] = {"tune.minutes": minutes, "tune.trials": trials, "tune.preset": preset or None}
-    said |= {"tune.space": {}} if preset else {}  # what is typed goes before an own space in the file
-    found = find_project(project)
-    settings = change_settings(found.settings(), {key: value for key, value in said.items() if value is not None})
-    with _bars() as progress:  # without the project's lock, so that several can work
-        report = tune(found, settings, progress=progress)
-    _show("tune", report, as_json)
+    """Search for better settings and write the best into fieldguide.toml. Several may run at once."""
+    _run("tune", project, as_json, minutes=minutes, trials=trials, preset=preset)
 
 
 @app.command()
 def compare(
     use: Annotated[
         str,
-        typer.Option("--use", metavar="RUN", help="Make this run the project's: its settings go into fieldguide.toml."),
+        typer.Option("--use", metavar="RUN", help="Make this run the current one; fieldguide.toml takes its settings."),
     ] = "",
     project: ProjectOption = Path(),
     as_json: JsonOption = False,
 ) -> None:
-    """Put all runs side by side: accuracy, size, speed; which differ by more than chance."""
-    from fieldguide.stages.compare import compare
-
-    _run_stage("compare", compare, project, as_json, use=use)
+    """Compare all runs: accuracy, size, speed, and which differences are more than chance."""
+    _run("compare", project, as_json, use=use)
 
 
 @app.command()
 def evaluate(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
-    """Open the test split for the last run trained, and write its report.html."""
-    from fieldguide.stages.evaluate import evaluate
-
-    _run_stage("evaluate", evaluate, project, as_json)
+    """Score the current run on the test split and write its report.html."""
+    _run("evaluate", project, as_json)
 
 
 @app.command()
 def publish(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
-    """Make the guide, with the proof that it answers as trained."""
-    from fieldguide.stages.publish import publish
-
-    _run_stage("publish", publish, project, as_json)
+    """Publish the guide, with the proof that it answers like the trained model."""
+    _run("publish", project, as_json)
 
 
 @app.command()
@@ -294,94 +270,77 @@ def predict(
     project: ProjectOption = Path(),
     as_json: JsonOption = False,
 ) -> None:
-    """Ask a guide what pictures show."""
-    from fieldguide.stages.predict import predict
+    """Classify pictures with a guide."""
+    from fieldguide.api import open_project, predict
 
+    folder = guide or open_project(project).guide_folder
     with _bars() as progress:
-        answers = predict(_guide_folder(guide, project), images, progress=progress)
-    _show("predict", answers, as_json)
+        predictions = predict(images, guide=folder, progress=progress)
+    _show("predict", predictions, as_json)
 
 
 @app.command()
 def serve(
     guide: GuideOption = None,
-    host: Annotated[str | None, typer.Option("--host", help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option("--port", help="Port; 0 takes a free one.", min=0, max=65535)] = None,
+    host: Annotated[str | None, typer.Option("--host", help="The address to listen on.")] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", help="The port to listen on; 0 takes a free one.", min=0, max=65535)
+    ] = None,
     project: ProjectOption = Path(),
 ) -> None:
     """Serve a guide on this computer: a page and an API."""
-    from fieldguide.settings import ServeSettings, load_settings
-    from fieldguide.stages.serve import serve
+    from fieldguide.api import open_project, serve
 
-    folder = _guide_folder(guide, project)
-    file = project / "fieldguide.toml"
-    settings = load_settings(file).serve if guide is None and file.is_file() else ServeSettings()
-    given = {"host": host, "port": port}
-    settings = settings.model_copy(update={key: value for key, value in given.items() if value is not None})
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the server takes it
+    def ready(address: str) -> None:
+        typer.echo(f"{address}  (Ctrl-C stops it)", err=True)
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the server handles it
     with contextlib.suppress(KeyboardInterrupt):
-        serve(folder, settings, ready=lambda address: typer.echo(f"{address}  (Ctrl-C ends it)", err=True))
-
-
-def _guide_folder(guide: Path | None, folder: Path) -> Path:
-    """The guide asked for, or the project's own."""
-    from fieldguide.errors import NotReady
-    from fieldguide.project import find_project
-
-    if guide is not None:
-        return guide
-    project = find_project(folder)
-    if not (project.guide_folder / "MANIFEST").is_file():
-        raise NotReady("this project has no guide yet", "run: fieldguide build")
-    return project.guide_folder
+        if guide is not None:
+            serve(guide, host=host, port=port, ready=ready)
+        else:
+            open_project(project).serve(host=host, port=port, ready=ready)
 
 
 @app.command()
 def build(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
-    """Do everything from clean to publish, redoing only what is out of date."""
-    from fieldguide.project import find_project
-    from fieldguide.stages.build import build
+    """Run every stage from collect to publish, redoing only what is out of date."""
+    from fieldguide.api import open_project
 
-    found = find_project(project)
-    _walk(lambda **how: _locked(found, "build", build, **how), as_json)
-
-
-def _locked(project: Any, name: str, walk: Callable[..., Any], **how: Any) -> Any:
-    with project.lock(name):
-        return walk(project, project.settings(), **how)
-
-
-def _walk(walk: Callable[..., Any], as_json: bool) -> None:
-    """Nothing; runs a walk, showing each stage's report as it ends, or all of them as one JSON object."""
-    with _bars() as progress:
-
-        def done(name: str, report: Any) -> None:
-            progress.clear()
-            if not as_json:
-                _show(name, report, False)
-
-        reports = walk(progress=progress, done=done)
-    if as_json:
-        _show("build", reports, True)
+    _run_stages(open_project(project).build, as_json)
 
 
 @app.command()
 def status(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
-    """Say where the project stands and what to type next."""
-    from fieldguide.project import find_project
-    from fieldguide.stages.status import status
+    """Show the state of the project and the command to run next."""
+    from fieldguide.api import open_project
 
-    found = find_project(project)
-    _show("status", status(found, found.settings()), as_json)
+    _show("status", open_project(project).status(), as_json)
 
 
 @app.command()
 def demo(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the project is made.")] = Path("demo"),
-    per_class: Annotated[int, typer.Option("--per-class", help="Charts of each kind.", min=10, max=10000)] = 250,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to make the project.")] = Path("demo"),
+    per_class: Annotated[
+        int, typer.Option("--per-class", help="How many charts of each kind to draw.", min=10, max=10000)
+    ] = 250,
     as_json: JsonOption = False,
 ) -> None:
-    """Do the whole walk on drawn charts, offline, in minutes."""
-    from fieldguide.stages.demo import demo
+    """Run every stage on drawn charts, offline, in minutes."""
+    from fieldguide.api import demo
 
-    _walk(lambda **how: demo(folder, per_class, **how), as_json)
+    _run_stages(lambda **options: demo(folder, per_class=per_class, **options), as_json)
+
+
+def _run_stages(run: Callable[..., Any], as_json: bool) -> None:
+    """Run several stages and show each report as its stage ends, or all of them as one JSON object."""
+    with _bars() as progress:
+
+        def show_stage(name: str, report: Any) -> None:
+            progress.clear()
+            if not as_json:
+                _show(name, report, False)
+
+        reports = run(progress=progress, done=show_stage)
+    if as_json:
+        _show("build", reports, True)

@@ -7,12 +7,13 @@ model that is anything but a plain ONNX file of the shapes that guide.json state
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from fieldguide.errors import GuideDamaged, InputMissing, translate_os_errors
+from fieldguide.errors import BadImage, GuideDamaged, InputMissing, InputUnusable, translate_os_errors
 from fieldguide.guide.check import (
     GET_IT_AGAIN,
     SCHEMA_VERSION,
@@ -25,11 +26,13 @@ from fieldguide.guide.check import (
     read_description,
     write_manifest,
 )
-from fieldguide.images import Limits, decode_image
+from fieldguide.images import Limits, decode_image, to_upright
 from fieldguide.images.preprocess import decode_size, prepare_image
 from fieldguide.records import Prediction, Preprocessing
 
 __all__ = ["SCHEMA_VERSION", "Guide", "is_unaltered", "open_guide", "open_session", "write_manifest"]
+
+Picture = str | Path | bytes | Image.Image | NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -68,13 +71,47 @@ class Guide:
         probs, familiarity = self.session.run(["probs", "familiarity"], {"image": squares})
         return [self._prediction(*row) for row in zip(paths, probs, familiarity, strict=True)]
 
-    def classify(self, data: bytes, path: str = "", limits: Limits | None = None) -> Prediction:
-        """Classify the bytes of one file.
+    @overload
+    def classify(  # type: ignore[overload-overlap]  # a str is one picture, and a sequence of them to mypy
+        self, image: Picture, limits: Limits | None = None
+    ) -> Prediction: ...
+    @overload
+    def classify(self, image: Sequence[Picture], limits: Limits | None = None) -> list[Prediction]: ...
+    def classify(
+        self, image: Picture | Sequence[Picture], limits: Limits | None = None
+    ) -> Prediction | list[Prediction]:
+        """Classify a picture, or a list of pictures.
+
+        Args:
+            image: the path of a file, its bytes, a Pillow image, a (height, width, 3) uint8 RGB array, or a list of any
+                of these.
+            limits: the formats and sizes of files that are decoded; by default, the guide's formats.
 
         Raises:
-            BadImage: it is not a picture that can be decoded within the limits.
+            BadImage: a file that is not a picture, or cannot be decoded within the limits.
+            InputMissing: there is no such file.
+            InputUnusable: an array of another shape or type.
         """
-        return self.answer(self.load(data, limits)[None], [path])[0]
+        if isinstance(image, list | tuple):
+            return [self.classify(item, limits) for item in image]
+        path = str(image) if isinstance(image, str | Path) else ""
+        return self.answer(self._square(image, limits)[None], [path])[0]
+
+    def _square(self, image: object, limits: Limits | None) -> NDArray[np.uint8]:
+        """Return a picture in any form as the square that the model sees."""
+        if isinstance(image, str | Path):
+            return self.load(_read_file(Path(image), (limits or Limits()).max_bytes), limits)
+        if isinstance(image, bytes | bytearray | memoryview):
+            return self.load(bytes(image), limits)
+        if isinstance(image, Image.Image):
+            return prepare_image(to_upright(image), self.preprocessing)
+        if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
+            return prepare_image(Image.fromarray(image), self.preprocessing)
+        form = f"a {type(image).__name__}"
+        if isinstance(image, np.ndarray):
+            form = f"an array {image.shape} of {image.dtype}"
+        hint = "give a path, bytes, a Pillow image, a (height, width, 3) uint8 RGB array, or a list of them"
+        raise InputUnusable(f"{form} is not a picture", hint)
 
     def _prediction(self, path: str, probs: NDArray[np.float32], familiarity: float) -> Prediction:
         order = np.argsort(-probs, kind="stable")
@@ -84,7 +121,16 @@ class Guide:
         return Prediction(path, first, named, float(familiarity), declined)
 
 
-def open_guide(folder: Path, threads: int = 0) -> Guide:
+def _read_file(path: Path, max_bytes: int) -> bytes:
+    if not path.is_file():  # pipes and devices may never end
+        raise InputMissing(f"there is no file {path}", "check the path")
+    with translate_os_errors(f"reading {path}"):
+        if (size := path.stat().st_size) > max_bytes:
+            raise BadImage("too_many_bytes", f"{size:,} bytes; {max_bytes:,} are the most")
+        return path.read_bytes()
+
+
+def open_guide(folder: str | Path, threads: int = 0) -> Guide:
     """Open the guide in a folder, checked and ready to classify.
 
     Args:
@@ -96,6 +142,7 @@ def open_guide(folder: Path, threads: int = 0) -> Guide:
         GuideDamaged: a file is missing, altered or unsafe, or the guide needs a newer Fieldguide.
         NoPermission: it cannot be read.
     """
+    folder = Path(folder)
     if not (folder / "MANIFEST").is_file():
         hint = "give a folder made by: fieldguide publish"
         raise InputMissing(f"there is no guide in {folder}", hint)

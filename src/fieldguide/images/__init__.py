@@ -3,7 +3,7 @@
 Knows nothing about projects, models or where the bytes came from.
 """
 
-from fieldguide.images.decoding import Header, Limits, decode, decode_image, look, read_header
+from fieldguide.images.decoding import Header, Limits, decode, decode_image, look, read_header, to_upright
 from fieldguide.images.thumbnails import copy_prints, dhash, grey_thumbnail, thumbnail_jpeg
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "look",
     "read_header",
     "thumbnail_jpeg",
+    "to_upright",
 ]

@@ -156,6 +156,11 @@ def _upright(image: ImageFile.ImageFile, at_least: int | None) -> Image.Image:
     """Decode an opened picture to upright sRGB."""
     if at_least is not None and isinstance(image, JpegImagePlugin.JpegImageFile):
         image.draft(None, (at_least, at_least))
+    return to_upright(image)
+
+
+def to_upright(image: Image.Image) -> Image.Image:
+    """Return a picture that Pillow has opened in sRGB, upright; the given one stays as it is."""
     image.load()
     # The EXIF of a PNG may stand behind its pixels, so it is read only now.
     return _turn_upright(_to_srgb(image), image.info.get("exif"))

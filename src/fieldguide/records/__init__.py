@@ -17,6 +17,7 @@ from fieldguide.records.reports import (
     NewReport,
     PreviewReport,
     PublishReport,
+    Report,
     SplitReport,
     StageStatus,
     StatusReport,
@@ -43,6 +44,7 @@ __all__ = [
     "Preprocessing",
     "PreviewReport",
     "PublishReport",
+    "Report",
     "Split",
     "SplitReport",
     "StageStatus",
@@ -173,8 +175,8 @@ class ImageState:
     given_split: str
 
 
-@dataclass(frozen=True)
-class Prediction:
+@dataclass(frozen=True, repr=False)
+class Prediction(Report):
     """A guide's answer for one picture.
 
     Attributes:

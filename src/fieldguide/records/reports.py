@@ -4,8 +4,9 @@ Knows nothing about how a stage comes to its numbers. The catalogue and `--json`
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, fields
+from html import escape
+from typing import Any, Literal
 
 BASELINE = "baseline"  # the learner of the most frequent class, which looks at no picture
 
@@ -15,9 +16,59 @@ CompareVerdict = Literal[
     "not compared",
 ]  # fmt: skip
 
+_MAX_ITEMS = 12
 
-@dataclass(frozen=True)
-class NewReport:
+
+class Report:
+    """A readable `repr` for every report, and a table for notebooks."""
+
+    def __post_init__(self) -> None:
+        """Make tuples of what JSON has made lists, so that a report read from the catalogue equals the new one."""
+        for entry in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, entry.name)
+            if isinstance(value, list) and "tuple[" in str(entry.type):
+                object.__setattr__(self, entry.name, tuple(value))
+
+    def __repr__(self) -> str:
+        rows = self._rows()
+        width = max(len(name) for name, _ in rows)
+        indent = "\n" + " " * (width + 4)
+        lines = [f"  {name:<{width}}  {indent.join(text.splitlines())}".rstrip() for name, text in rows]
+        return "\n".join([type(self).__name__, *lines])
+
+    def _repr_html_(self) -> str:
+        """Return the report as a table; all text in it is escaped."""
+        left = "style='text-align: left'"
+        rows = [(escape(name), "<br>".join(map(escape, text.splitlines()))) for name, text in self._rows()]
+        body = "".join(f"<tr><th {left}>{name}</th><td {left}>{text}</td></tr>" for name, text in rows)
+        return f"<table><caption>{escape(type(self).__name__)}</caption>{body}</table>"
+
+    def _rows(self) -> list[tuple[str, str]]:
+        return [(entry.name, _describe(getattr(self, entry.name))) for entry in fields(self)]  # type: ignore[arg-type]
+
+
+def _describe(value: Any) -> str:
+    """Return a field's value in a few words; a score with its interval as percentages."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        nested = any(isinstance(item, Mapping) for item in value.values())
+        return _join([f"{key}: {_describe(item)}" for key, item in value.items()], "\n" if nested else ", ")
+    if isinstance(value, list | tuple):
+        if len(value) == 3 and all(isinstance(item, float) for item in value):
+            return f"{value[0]:.1%} (95% interval: {value[1]:.1%} to {value[2]:.1%})"
+        parts = any(isinstance(item, Report) for item in value)
+        return _join([str(item) if parts else _describe(item) for item in value], "\n" if parts else ", ")
+    return "" if value is None else str(value)
+
+
+def _join(items: list[str], separator: str) -> str:
+    left = len(items) - _MAX_ITEMS
+    return separator.join([*items[:_MAX_ITEMS], *([f"and {left} more"] if left > 0 else [])])
+
+
+@dataclass(frozen=True, repr=False)
+class NewReport(Report):
     """The result of `new`: the project that it made."""
 
     folder: str
@@ -25,8 +76,8 @@ class NewReport:
     sources: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class CollectReport:
+@dataclass(frozen=True, repr=False)
+class CollectReport(Report):
     """The result of `collect`, by class name.
 
     Attributes:
@@ -52,8 +103,8 @@ class CollectReport:
     plan: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class AddReport:
+@dataclass(frozen=True, repr=False)
+class AddReport(Report):
     """The result of `add`: which files were taken and which were not.
 
     Attributes:
@@ -72,8 +123,8 @@ class AddReport:
     given_splits: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class CreditsReport:
+@dataclass(frozen=True, repr=False)
+class CreditsReport(Report):
     """The result of `credits`.
 
     Attributes:
@@ -89,8 +140,8 @@ class CreditsReport:
     licences: dict[str, int]
 
 
-@dataclass(frozen=True)
-class CleanReport:
+@dataclass(frozen=True, repr=False)
+class CleanReport(Report):
     """The result of `clean`: images kept by class, rejected by reason, and the number of groups of copies."""
 
     kept: dict[str, int]
@@ -98,8 +149,8 @@ class CleanReport:
     groups: int
 
 
-@dataclass(frozen=True)
-class SplitReport:
+@dataclass(frozen=True, repr=False)
+class SplitReport(Report):
     """The result of `split`.
 
     Attributes:
@@ -115,8 +166,8 @@ class SplitReport:
     rules: str
 
 
-@dataclass(frozen=True)
-class TrainReport:
+@dataclass(frozen=True, repr=False)
+class TrainReport(Report):
     """The result of `train`: one training run.
 
     Attributes:
@@ -158,8 +209,8 @@ class TrainReport:
     seconds: float
 
 
-@dataclass(frozen=True)
-class PreviewReport:
+@dataclass(frozen=True, repr=False)
+class PreviewReport(Report):
     """The result of `train --preview`: a sheet of augmented pictures, with its preset and number of pictures."""
 
     path: str
@@ -167,8 +218,8 @@ class PreviewReport:
     pictures: int
 
 
-@dataclass(frozen=True)
-class TuneReport:
+@dataclass(frozen=True, repr=False)
+class TuneReport(Report):
     """The result of `tune`: the search as it stands.
 
     Attributes:
@@ -196,8 +247,8 @@ class TuneReport:
     report: str
 
 
-@dataclass(frozen=True)
-class CompareRow:
+@dataclass(frozen=True, repr=False)
+class CompareRow(Report):
     """One run in a comparison.
 
     Attributes:
@@ -242,9 +293,12 @@ class CompareRow:
     fastest: bool = False
     smallest: bool = False
 
+    def __str__(self) -> str:
+        return f"{self.name}: {_describe(self.accuracy)}, {self.what}, {self.verdict}"
 
-@dataclass(frozen=True)
-class SeedGroup:
+
+@dataclass(frozen=True, repr=False)
+class SeedGroup(Report):
     """Runs whose settings differ in the seed alone.
 
     Attributes:
@@ -259,9 +313,13 @@ class SeedGroup:
     mean: float
     spread: float
 
+    def __str__(self) -> str:
+        seeds = f"{self.mean:.1%} over {len(self.names)} seeds, standard deviation {self.spread:.1%}"
+        return f"{self.learner}, {self.what}: {seeds}"
 
-@dataclass(frozen=True)
-class CompareReport:
+
+@dataclass(frozen=True, repr=False)
+class CompareReport(Report):
     """The result of `compare`: all runs side by side.
 
     Attributes:
@@ -287,8 +345,8 @@ class CompareReport:
     table: str = ""
 
 
-@dataclass(frozen=True)
-class EvaluateReport:
+@dataclass(frozen=True, repr=False)
+class EvaluateReport(Report):
     """The result of `evaluate`: the score on the test split, and what a careless split would have claimed.
 
     Attributes:
@@ -311,8 +369,8 @@ class EvaluateReport:
     report: str
 
 
-@dataclass(frozen=True)
-class PublishReport:
+@dataclass(frozen=True, repr=False)
+class PublishReport(Report):
     """The result of `publish`: a finished guide.
 
     Attributes:
@@ -336,17 +394,20 @@ class PublishReport:
     examples: int
 
 
-@dataclass(frozen=True)
-class StageStatus:
+@dataclass(frozen=True, repr=False)
+class StageStatus(Report):
     """The state of one stage, and a line on its result."""
 
     stage: str
     state: Literal["done", "out of date", "not run"]
     summary: str
 
+    def __str__(self) -> str:
+        return f"{self.stage}: {self.state}" + (f", {self.summary}" if self.summary else "")
 
-@dataclass(frozen=True)
-class StatusReport:
+
+@dataclass(frozen=True, repr=False)
+class StatusReport(Report):
     """The result of `status`: the state of each stage, and the command to type next."""
 
     folder: str

@@ -249,7 +249,7 @@ def _add_api(app: FastAPI, guide: Guide, settings: ServeSettings) -> None:
         waiting += 1
         try:
             async with slots:
-                answer = await asyncio.to_thread(guide.classify, data, "", limits)
+                answer = await asyncio.to_thread(guide.classify, data, limits)
         except BadImage as error:
             raise _Problem(_STATUS.get(error.reason, 422), error.reason, error.detail) from error
         finally:

@@ -1,0 +1,546 @@
+"""The Python API: a project with a method for each command.
+
+The methods take the words of the command line and return the report that `--json` prints. They take the project's
+lock, and show a progress bar on a terminal and in a notebook. Knows nothing about how the stages work.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from fieldguide.errors import NotReady
+from fieldguide.guide import Guide, open_guide
+from fieldguide.names import check_names, read_names
+from fieldguide.progress import Progress, SilentProgress
+from fieldguide.project import Project as ProjectFolder
+from fieldguide.project import find_project
+from fieldguide.records import (
+    AddReport,
+    CleanReport,
+    CollectReport,
+    CompareReport,
+    CreditsReport,
+    EvaluateReport,
+    ImageState,
+    Prediction,
+    PreviewReport,
+    PublishReport,
+    SplitReport,
+    StatusReport,
+    TrainReport,
+    TuneReport,
+)
+from fieldguide.settings import ServeSettings, Settings, change_settings
+
+__all__ = ["Guide", "Project", "demo", "new", "open_guide", "open_project", "predict", "serve"]
+
+Names = str | Path | Iterable[str] | Mapping[str, str | Mapping[str, object]]
+PathLike = str | Path
+ShowProgress = Progress | Literal["auto"] | None
+Done = Callable[[str, Any], None]
+
+
+def new(
+    folder: PathLike,
+    names: Names | None = None,
+    *,
+    name: str = "",
+    about: str = "",
+    sources: Sequence[str] = (),
+    contact: str = "",
+) -> "Project":
+    """Make a project folder.
+
+    Args:
+        folder: the folder to make; it may exist if it is empty.
+        names: the class names: a list; a mapping of each to a sentence, or to its `about`, `links`, `queries`; the path
+            of a CSV file; or a string with commas. Without names the project takes the labels of whatever is added.
+        name: what the guide is called; by default, the folder's name.
+        about: a sentence on what the guide tells apart.
+        sources: where `collect` looks, such as "openverse".
+        contact: an address at which the sources can reach you.
+
+    Raises:
+        ProjectExists: the folder holds something.
+        NamesError: fewer than two names, one given twice, or one that cannot be used.
+        SettingsError: a source that does not exist.
+    """
+    from fieldguide.sources import open_source
+    from fieldguide.stages.new import new as make
+
+    for source in sources:
+        open_source(source)  # reports a wrong name now and not at the first `collect`
+    collect = {key: value for key, value in {"sources": list(sources), "contact": contact}.items() if value}
+    make(Path(folder), _read_names(names), name=name, about=about, changed={"collect": collect})
+    return Project(folder)
+
+
+def _read_names(names: Names | None) -> dict[str, dict[str, object]]:
+    if names is None:
+        return {}
+    if isinstance(names, str | Path):
+        return read_names(str(names))
+    checked = check_names(names)
+    if not isinstance(names, Mapping):
+        return {name: {} for name in checked}
+    details: list[dict[str, object]] = [
+        {"about": value} if isinstance(value, str) else {**value} for value in names.values()
+    ]
+    return dict(zip(checked, details, strict=True))
+
+
+def open_project(folder: PathLike = ".") -> "Project":
+    """Open the project in a folder.
+
+    Raises:
+        ProjectMissing: the folder has no `fieldguide.toml`.
+        InputMissing: there is no such folder.
+    """
+    return Project(folder)
+
+
+def demo(
+    folder: PathLike = "demo", *, per_class: int = 250, progress: ShowProgress = "auto", done: Done | None = None
+) -> dict[str, Any]:
+    """Make and build a project of drawn charts, offline, and return the report of each stage.
+
+    Args:
+        folder: where the project is made, or where an earlier demo left one.
+        per_class: how many charts of each kind to draw.
+        progress: see `Project`.
+        done: called with the name and the report of each stage as it ends.
+
+    Raises:
+        ProjectExists: the folder holds something else.
+    """
+    from fieldguide.stages.demo import demo as run
+
+    with _shown(progress) as shown:
+        return run(Path(folder), per_class, progress=shown, done=done or _ignore)
+
+
+def predict(
+    images: PathLike | Sequence[PathLike], *, guide: PathLike, progress: ShowProgress = "auto"
+) -> list[Prediction]:
+    """Classify files, and all files in folders, by the guide in a folder.
+
+    A file that is not a picture gets a prediction whose `error` says why.
+
+    Raises:
+        InputMissing: there is no guide there, or nothing at a path.
+        GuideDamaged: the guide was altered or is unsafe.
+    """
+    from fieldguide.stages.predict import predict as run
+
+    paths = [images] if isinstance(images, str | Path) else images
+    with _shown(progress) as shown:
+        return run(Path(guide), [Path(path) for path in paths], progress=shown)
+
+
+def serve(
+    guide: PathLike,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    settings: ServeSettings | None = None,
+    ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve the guide in a folder, a page and an API, until it is interrupted.
+
+    Args:
+        guide: the folder of a published guide.
+        host: address to listen on; by default, this computer only.
+        port: port to listen on; 0 takes a free one.
+        settings: what else is set; by default, the defaults of [serve].
+        ready: called with the address once the server answers; by default, a progress line shows it.
+
+    Raises:
+        InputMissing: there is no guide there.
+        GuideDamaged: the guide was altered or is unsafe.
+        PortBusy: something else listens on that port.
+    """
+    from fieldguide.stages.serve import serve as run
+
+    options = {"serve.host": host, "serve.port": port}
+    changed = {key: value for key, value in options.items() if value is not None}
+    chosen = change_settings(Settings(serve=settings or ServeSettings()), changed).serve
+    with _shown(None if ready else "auto") as shown:
+        tell = ready or (lambda address: shown.say(f"{address}  (interrupt to stop)"))
+        _run_beside_loop(lambda: run(Path(guide), chosen, ready=tell))
+
+
+class Project:
+    """A project folder, with a method for each command.
+
+    Every method that works long takes `progress`: "auto" shows a bar on a terminal and in a notebook, None is silent,
+    and an object with the methods of `fieldguide.progress.Progress` is told of each step. Methods that write take the
+    project's lock and raise `ProjectBusy` where another process holds it. All errors are `FieldguideError`, with a
+    `hint` that says what to do.
+
+    Attributes:
+        folder: where the project lies.
+    """
+
+    def __init__(self, folder: PathLike = ".") -> None:
+        self._files: ProjectFolder = find_project(Path(folder))
+        self.folder: Path = self._files.root
+
+    def __repr__(self) -> str:
+        return f"Project({str(self.folder)!r})"
+
+    @property
+    def settings(self) -> Settings:
+        """What `fieldguide.toml` says now.
+
+        Raises:
+            SettingsError: an unknown key or a value out of bounds.
+        """
+        return self._files.settings()
+
+    def write_settings(self, changed: Mapping[str, Any]) -> None:
+        """Write values at dotted names, such as `train.learner`, into `fieldguide.toml`; comments and order stay.
+
+        Raises:
+            SettingsError: an unknown name or a value out of bounds; the file is untouched.
+        """
+        self._files.write_settings(changed)
+
+    def images(self) -> list[ImageState]:
+        """Return what the catalogue says of each image: its label, whether it is kept, its group and its split."""
+        with self._files.catalog() as catalog:
+            return catalog.states()
+
+    @property
+    def guide_folder(self) -> Path:
+        """The folder of the published guide.
+
+        Raises:
+            NotReady: nothing is published yet.
+        """
+        if not (self._files.guide_folder / "MANIFEST").is_file():
+            raise NotReady("this project has no guide yet", "run: fieldguide build")
+        return self._files.guide_folder
+
+    def open_guide(self) -> Guide:
+        """Open the published guide.
+
+        Raises:
+            NotReady: nothing is published yet.
+            GuideDamaged: the guide was altered or is unsafe.
+        """
+        return open_guide(self.guide_folder)
+
+    def add(
+        self,
+        path: PathLike,
+        *,
+        class_name: str = "",
+        author: str = "",
+        licence: str = "",
+        licence_url: str = "",
+        progress: ShowProgress = "auto",
+    ) -> AddReport:
+        """Add your own pictures.
+
+        Args:
+            path: a folder with a folder per class, a CSV or Parquet table of path and label, a zip or a tar file.
+            class_name: the label of every picture there.
+            author: who made the pictures.
+            licence: an SPDX identifier, or "own".
+            licence_url: where the licence can be read.
+            progress: see `Project`.
+
+        Raises:
+            InputMissing: there is nothing at the path.
+            InputUnusable: it holds no pictures, or a table without the right columns.
+        """
+        from fieldguide.stages.add import Terms, add
+
+        terms = Terms(class_name, author, licence, licence_url)
+        report: AddReport = self._run("add", add, progress, path=Path(path), terms=terms)
+        return report
+
+    def collect(
+        self, *, dry_run: bool = False, retry: Sequence[str] = (), progress: ShowProgress = "auto"
+    ) -> CollectReport:
+        """Collect pictures of each name, with their credits, from the sources in `fieldguide.toml`.
+
+        Args:
+            dry_run: only say what it would take; nothing is requested or written.
+            retry: reasons, such as "timeout", whose pictures are fetched again.
+            progress: see `Project`.
+
+        Raises:
+            NotReady: no source is chosen, or there are no names.
+        """
+        from fieldguide.stages.collect import collect
+
+        report: CollectReport = _run_beside_loop(
+            lambda: self._run("collect", collect, progress, dry_run=dry_run, retry=tuple(retry))
+        )
+        return report
+
+    def clean(self, *, progress: ShowProgress = "auto") -> CleanReport:
+        """Decide which pictures are kept, and why the others are not."""
+        from fieldguide.stages.clean import clean
+
+        report: CleanReport = self._run("clean", clean, progress)
+        return report
+
+    def split(self, *, progress: ShowProgress = "auto") -> SplitReport:
+        """Divide the kept pictures into train, val and test, with copies always in the same split.
+
+        Raises:
+            NotReady: the pictures are not cleaned, or there are too few.
+        """
+        from fieldguide.stages.split import split
+
+        report: SplitReport = self._run("split", split, progress)
+        return report
+
+    def train(
+        self,
+        *,
+        learner: str | None = None,
+        backbone: str | None = None,
+        mode: str | None = None,
+        weights: PathLike | None = None,
+        epochs: int | None = None,
+        seed: int | None = None,
+        set: Mapping[str, Any] | None = None,
+        progress: ShowProgress = "auto",
+    ) -> TrainReport:
+        """Train on train and val. What is given holds for this run; `fieldguide.toml` says the rest.
+
+        Args:
+            learner: "transfer", "cnn", "colour", or the name of another package's.
+            backbone: what "transfer" builds on, such as "resnet18".
+            mode: what of the backbone is trained: "frozen" (only the head), "unfreeze" (the head first) or "full".
+            weights: the backbone's weights: "embedded", "hub", "none", or the path of a file.
+            epochs: passes over the pictures, for learners that train a network.
+            seed: the random seed; another one shows how much of the score is chance.
+            set: other keys of [train], such as `{"loop.lr": 0.001}`.
+            progress: see `Project`.
+
+        Raises:
+            NotReady: the pictures are not split.
+            SettingsError: an unknown key or a value out of bounds.
+            MissingExtra: something optional is not installed; the hint names it.
+        """
+        from fieldguide.stages.train import train
+
+        options = {"learner": learner, "backbone": backbone, "mode": mode, "weights": _resolve_weights(weights),
+                   "loop.epochs": epochs, "seed": seed}  # fmt: skip
+        changed = {key: value for key, value in options.items() if value is not None} | dict(set or {})
+        report: TrainReport = self._run("train", train, progress, {f"train.{key}": changed[key] for key in changed})
+        return report
+
+    def preview(self, *, set: Mapping[str, Any] | None = None, progress: ShowProgress = "auto") -> PreviewReport:
+        """Draw `preview.png`, which shows how pictures would be changed during training.
+
+        Args:
+            set: keys of [train], such as `{"loop.augment": "strong"}`.
+            progress: see `Project`.
+        """
+        from fieldguide.stages.train.preview import preview
+
+        changed = {f"train.{key}": value for key, value in (set or {}).items()}
+        report: PreviewReport = self._run("preview", preview, progress, changed)
+        return report
+
+    def tune(
+        self,
+        *,
+        minutes: float | None = None,
+        trials: int | None = None,
+        preset: str | None = None,
+        progress: ShowProgress = "auto",
+    ) -> TuneReport:
+        """Search for better settings by trials and write the best into `fieldguide.toml`.
+
+        Several processes may search at once.
+
+        Args:
+            minutes: when to stop; a later call goes on. By default, when all trials have ended.
+            trials: number of trials in all, those of earlier calls included.
+            preset: which search to run instead of [tune.space].
+            progress: see `Project`.
+
+        Raises:
+            NotReady: the pictures are not split, or the first trials all failed.
+            SettingsError: the search space is not valid.
+        """
+        from fieldguide.stages.tune import tune
+
+        options = {"tune.minutes": minutes, "tune.trials": trials, "tune.preset": preset}
+        changed: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
+        changed |= {"tune.space": {}} if preset else {}  # a preset by name goes before a space in the file
+        with _shown(progress) as shown:  # without the lock: each process writes its own trials
+            return tune(self._files, change_settings(self.settings, changed), progress=shown)
+
+    def compare(self, *, use: str = "", progress: ShowProgress = "auto") -> CompareReport:
+        """Compare all runs: accuracy, size, speed, and which differences are more than chance.
+
+        Args:
+            use: a run to make the current one; its settings are written into `fieldguide.toml`.
+            progress: see `Project`.
+
+        Raises:
+            NotReady: there are no runs, or none of that name.
+        """
+        from fieldguide.stages.compare import compare
+
+        report: CompareReport = self._run("compare", compare, progress, use=use)
+        return report
+
+    def evaluate(self, *, progress: ShowProgress = "auto") -> EvaluateReport:
+        """Score the current run on the test split and write its report.html.
+
+        Raises:
+            NotReady: nothing is trained, or the pictures have changed since.
+        """
+        from fieldguide.stages.evaluate import evaluate
+
+        report: EvaluateReport = self._run("evaluate", evaluate, progress)
+        return report
+
+    def publish(self, *, progress: ShowProgress = "auto") -> PublishReport:
+        """Publish the guide, with the proof that it answers like the trained model.
+
+        Raises:
+            NotReady: the current run is not evaluated.
+            ParityFailed: the guide and the trained model disagree; nothing is published.
+        """
+        from fieldguide.stages.publish import publish
+
+        report: PublishReport = self._run("publish", publish, progress)
+        return report
+
+    def build(self, *, progress: ShowProgress = "auto", done: Done | None = None) -> dict[str, Any]:
+        """Run every stage from `collect` to `publish`, redoing only what is out of date, and return their reports.
+
+        Args:
+            progress: see `Project`.
+            done: called with the name and the report of each stage as it ends.
+
+        Raises:
+            FieldguideError: whatever a stage raises; the stages before it stay done.
+        """
+        from fieldguide.stages.build import build
+
+        return dict(_run_beside_loop(lambda: self._run("build", build, progress, done=done or _ignore)))
+
+    def predict(self, images: PathLike | Sequence[PathLike], *, progress: ShowProgress = "auto") -> list[Prediction]:
+        """Classify files, and all files in folders, by the published guide.
+
+        For bytes, arrays and Pillow images: `open_guide().classify(...)`.
+
+        Raises:
+            NotReady: nothing is published yet.
+            InputMissing: there is nothing at a path.
+        """
+        return predict(images, guide=self.guide_folder, progress=progress)
+
+    def serve(
+        self, *, host: str | None = None, port: int | None = None, ready: Callable[[str], None] | None = None
+    ) -> None:
+        """Serve the published guide, a page and an API, until it is interrupted.
+
+        Args:
+            host: address to listen on; by default, that of [serve].
+            port: port to listen on; 0 takes a free one.
+            ready: called with the address once the server answers; by default, a progress line shows it.
+
+        Raises:
+            NotReady: nothing is published yet.
+            PortBusy: something else listens on that port.
+        """
+        serve(self.guide_folder, host=host, port=port, settings=self.settings.serve, ready=ready)
+
+    def credits(self, *, progress: ShowProgress = "auto") -> CreditsReport:
+        """Write CREDITS.csv and credits.html for the pictures that are kept."""
+        from fieldguide.stages.credits import credits
+
+        report: CreditsReport = self._run("credits", credits, progress)
+        return report
+
+    def status(self) -> StatusReport:
+        """Return the state of each stage, and the command to run next."""
+        from fieldguide.stages.status import status
+
+        return status(self._files, self.settings)
+
+    def _run(
+        self,
+        command: str,
+        stage: Callable[..., Any],
+        progress: ShowProgress,
+        changed: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> Any:
+        """Run a stage under the project's lock, with some settings changed."""
+        settings = change_settings(self.settings, changed) if changed else self.settings
+        lock = contextlib.nullcontext() if options.get("dry_run") else self._files.lock(command)
+        with _shown(progress) as shown, lock:
+            return stage(self._files, settings, progress=shown, **options)
+
+
+def _resolve_weights(weights: PathLike | None) -> str | None:
+    """Return the name of the weights, or the whole path of their file: the run has to find it from any folder."""
+    if weights is None or weights in ("embedded", "hub", "none"):
+        return None if weights is None else str(weights)
+    return str(Path(weights).expanduser().resolve())
+
+
+def _ignore(name: str, report: Any) -> None:
+    """Do nothing with a stage's report."""
+
+
+@contextmanager
+def _shown(progress: ShowProgress) -> Iterator[Progress]:
+    """Yield where a stage says how far it is."""
+    if progress is None:
+        yield SilentProgress()
+    elif progress != "auto":
+        yield progress
+    else:
+        from fieldguide.progress.bar import BarProgress, can_show_bars
+
+        if not can_show_bars():
+            yield SilentProgress()
+            return
+        with BarProgress() as bars:
+            yield bars
+
+
+def _run_beside_loop(work: Callable[[], Any]) -> Any:
+    """Run work that starts an event loop: in a thread of its own where one is running already, as in a notebook."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return work()
+    results: list[Any] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except BaseException as error:  # raised again in the thread that waits
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="fieldguide")
+    thread.start()
+    try:
+        thread.join()
+    except KeyboardInterrupt:  # the notebook's stop button is for the work, not for who waits
+        worker, error = ctypes.c_ulong(thread.ident or 0), ctypes.py_object(KeyboardInterrupt)
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(worker, error)
+        thread.join()
+    if errors:
+        raise errors[0]
+    return results[0]
