@@ -118,5 +118,5 @@ def test_what_cannot_be_drawn_is_explained(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="cannot draw 'rose'"):
         collect(project, project.settings(), progress=SilentProgress())
     set_key(project.settings_file, "collect", 'sources = ["drawn", "openverse"]')
-    with pytest.raises(SettingsError, match="stands alone"):
+    with pytest.raises(SettingsError, match="cannot be combined"):
         collect(project, project.settings(), progress=SilentProgress())

@@ -131,12 +131,12 @@ def check_url(url: URL, rules: NetRules) -> None:
         RequestFailed: refused_scheme, refused_port or bad_url.
     """
     if url.scheme not in ("http", "https"):
-        raise RequestFailed("refused_scheme", f"{url.scheme[:20] or 'no scheme'}: only http and https are asked")
+        raise RequestFailed("refused_scheme", f"{url.scheme[:20] or 'no scheme'}: only http and https are allowed")
     if url.user is not None or url.password is not None:
-        raise RequestFailed("bad_url", "the address carries a user name or a password")
+        raise RequestFailed("bad_url", "the address contains a user name or a password")
     if not url.host:
         raise RequestFailed("bad_url", "the address has no host")
     if url.port not in rules.ports and url.port not in rules.host_ports.get(_plain_name(url.host), ()):
         raise RequestFailed(
-            "refused_port", f"port {url.port}: only {', '.join(map(str, sorted(rules.ports)))} are asked"
+            "refused_port", f"port {url.port}: only {', '.join(map(str, sorted(rules.ports)))} are allowed"
         )

@@ -30,8 +30,8 @@ from fieldguide.records.candidates import Answer, Request
 # What `images` decodes by default comes first: a server that may choose would send AVIF where it is asked for.
 _PICTURES = "image/jpeg,image/png,image/webp;q=0.9,image/gif;q=0.8,image/*;q=0.5,*/*;q=0.1"
 _SHORTEST_SECRET = 6  # characters: a shorter value may stand anywhere by chance, so it is hidden by its name alone
-_LATER = "wait, then run the same command again: it goes on where it stopped"
-_CONNECTION = "check the connection, then run the same command again: it goes on where it stopped"
+_LATER = "wait, then run the same command again: it continues where it stopped"
+_CONNECTION = "check the connection, then run the same command again: it continues where it stopped"
 
 
 def _utc_now() -> datetime:
@@ -157,7 +157,7 @@ class Client:
             transient = reply.status >= 500
             return Fetched(*head, b"", f"http_{reply.status}", detail, transient, elapsed_ms=reply.elapsed_ms)
         if not reply.body:
-            return Fetched(*head, b"", "empty", "an answer of no bytes", True, elapsed_ms=reply.elapsed_ms)
+            return Fetched(*head, b"", "empty", "the answer is empty", True, elapsed_ms=reply.elapsed_ms)
         if not is_picture(media_type):
             return Fetched(*head, b"", "not_image", media_type, elapsed_ms=reply.elapsed_ms)
         return Fetched(*head, reply.body, elapsed_ms=reply.elapsed_ms)
@@ -202,19 +202,22 @@ def _as_error(failure: RequestFailed, secrets: _Secrets) -> FieldguideError:
     message = detail if host in detail else f"{host}: {detail}"
     match failure.reason:
         case "stopped":
-            return Stopped(f"{host} was not asked: {failure.detail}", "run the same command again to go on")
+            return Stopped(f"{host} was not contacted: {failure.detail}", "run the same command again to continue")
         case "rate_limited":
             return RateLimited(message, _LATER, failure.retry_after_s)
         case "blocked":
             return Blocked(message, "use another source, or try again in a few hours; challenges are never solved")
         case "robots":
-            return Blocked(message, "use another source, or ask its owner and free the host in fieldguide.toml")
+            return Blocked(
+                message,
+                f'use another source, or, with its owner\'s permission: [collect.hosts."{host}"] robots = "ignore"',
+            )
         case "refused_address":
-            return Blocked(message, f'should this be your own server: [collect.hosts."{host}"] private = true')
+            return Blocked(message, f'if this is your own server: [collect.hosts."{host}"] private = true')
         case "refused_scheme" | "refused_port":
-            return Blocked(message, "give an address that begins with https:// and has no port")
+            return Blocked(message, "use an address that begins with https:// and has no port")
         case "bad_url":
-            return BadQuery(message, "look at the address and the key: a line break or a blank may stand in them")
+            return BadQuery(message, "check the address and the key for line breaks and blanks")
         case "too_large" | "bad_redirect" | "too_many_redirects":
-            return LayoutChanged(message, "this source has changed, or the address is not the one of its interface")
+            return LayoutChanged(message, "the source has changed, or this is not the address of its interface")
     return NetworkDown(message, _CONNECTION)

@@ -70,7 +70,7 @@ class Hosts:
             except TimeoutError:
                 return
         if self._stop.is_set():
-            failure = RequestFailed("stopped", "collecting was asked to stop")
+            failure = RequestFailed("stopped", "collecting was stopped")
             failure.not_asked = True
             raise failure
 
@@ -121,7 +121,7 @@ class Hosts:
             if left > 0:
                 reason, detail = host.parked
                 failure = RequestFailed(
-                    reason, f"{detail}; left alone for now", transient=True, retry=False, retry_after_s=left
+                    reason, f"{detail}; paused for now", transient=True, retry=False, retry_after_s=left
                 )
                 failure.not_asked = True
                 raise failure

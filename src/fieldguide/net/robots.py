@@ -45,7 +45,7 @@ class Robots:
             failure.not_asked = verdict.not_asked
             raise failure
         if not verdict.can_fetch(str(url), AGENT):
-            raise RequestFailed("robots", f"robots.txt of {url.host} keeps {AGENT} from this address")
+            raise RequestFailed("robots", f"robots.txt of {url.host} does not allow {AGENT} to read this address")
 
     async def close(self) -> None:
         """End what is being read."""

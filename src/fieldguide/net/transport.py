@@ -117,7 +117,7 @@ class Transport:
                     return replace(reply, elapsed_ms=1000 * spent_s)
                 target = _redirect_target(reply)
                 if target in seen:
-                    raise RequestFailed("too_many_redirects", "the redirects go in a circle")
+                    raise RequestFailed("too_many_redirects", "the redirects form a loop")
                 if len(seen) > self._rules.max_redirects:
                     raise RequestFailed("too_many_redirects", f"more than {self._rules.max_redirects} redirects")
                 if spent_s >= self._rules.total_s:
@@ -200,19 +200,21 @@ def parse_url(text: str) -> URL:
         _ = url.port, url.host  # some are looked at only when asked for
         return url.with_fragment(None)
     except ValueError as error:
-        raise RequestFailed("bad_url", "the text is no address") from error
+        raise RequestFailed("bad_url", "this is not a web address") from error
 
 
 def _redirect_target(reply: Reply) -> URL:
     location = reply.headers.get("location", "").strip()
     if not location:
-        raise RequestFailed("bad_redirect", f"{reply.status} without saying where to")
+        raise RequestFailed("bad_redirect", f"a redirect ({reply.status}) without a target")
     try:
         url = reply.url.join(parse_url(location))
     except (RequestFailed, ValueError) as error:
-        raise RequestFailed("bad_redirect", f"{reply.status} to what is no address") from error
+        raise RequestFailed(
+            "bad_redirect", f"a redirect ({reply.status}) to something that is not a web address"
+        ) from error
     if reply.url.scheme == "https" and url.scheme == "http":
-        raise RequestFailed("bad_redirect", "from https to http")
+        raise RequestFailed("bad_redirect", "a redirect from https to http")
     return url
 
 
@@ -250,7 +252,7 @@ async def _read(response: aiohttp.ClientResponse, reply: Reply, options: Request
     if coding not in ("gzip", "x-gzip", "deflate"):
         if truncate:
             return b""
-        raise RequestFailed("bad_response", f"coded as {coding[:20]!r}, which was not asked for")
+        raise RequestFailed("bad_response", f"the body is encoded as {coding[:20]!r}, which was not requested")
     return await asyncio.to_thread(_inflate, body, limit, truncate)
 
 
@@ -268,13 +270,13 @@ def _inflate(body: bytes, limit: int, truncate: bool) -> bytes:
                 return inflated[:limit]
             if not stream.eof:
                 if not truncate:
-                    raise RequestFailed("truncated", "the compressed body ends before its end")
+                    raise RequestFailed("truncated", "the compressed body is incomplete")
                 return inflated
             rest = stream.unused_data if stream.unused_data[:2] == b"\x1f\x8b" else b""
     except zlib.error as error:
         if truncate:
             return inflated
-        raise RequestFailed("bad_response", "the body is not compressed as its header says") from error
+        raise RequestFailed("bad_response", "the body is not compressed as its header claims") from error
     return inflated
 
 
@@ -284,21 +286,25 @@ def _translate(error: Exception, host: str) -> RequestFailed:
         case aiohttp.ClientConnectorDNSError():
             return RequestFailed("dns", f"no address found for {host}")
         case aiohttp.ClientSSLError() | ssl.SSLError():
-            return RequestFailed("tls", f"{host} could not prove who it is, or speaks no TLS known here")
+            return RequestFailed("tls", f"the certificate of {host} is not valid, or its TLS version is not supported")
         case aiohttp.InvalidURL():
             if "canonical" in str(error):
-                return RequestFailed("refused_address", f"{host} is a number, not a name or a usual address")
-            return RequestFailed("bad_url", "the address cannot be asked")
+                return RequestFailed(
+                    "refused_address", f"{host} is neither a host name nor an address in the usual form"
+                )
+            return RequestFailed("bad_url", "this address cannot be requested")
         case TimeoutError():
-            return RequestFailed("timeout", f"{host} did not answer, or not to the end, in the time allowed")
+            return RequestFailed("timeout", f"{host} did not answer completely in the time allowed")
         case aiohttp.ClientConnectorError() if was_refused(error.os_error):
             return RequestFailed("refused_address", f"{host} is on this machine or in a private network")
         case aiohttp.ClientConnectorError():
-            return RequestFailed("unreachable", f"{host} takes no connection: {os.strerror(error.os_error.errno or 0)}")
+            return RequestFailed(
+                "unreachable", f"{host} accepts no connection: {os.strerror(error.os_error.errno or 0)}"
+            )
         case aiohttp.ClientPayloadError():
-            return RequestFailed("truncated", f"{host} ended its answer before its end")
+            return RequestFailed("truncated", f"{host} sent an incomplete answer")
         case aiohttp.ServerDisconnectedError() | OSError():
-            return RequestFailed("reset", f"{host} cut the connection")
+            return RequestFailed("reset", f"{host} closed the connection")
         case aiohttp.ClientError() | HttpProcessingError():
-            return RequestFailed("bad_response", f"what {host} said is not HTTP, or its head is longer than allowed")
-    return RequestFailed("bad_url", "the address or a header cannot be sent")
+            return RequestFailed("bad_response", f"the answer of {host} is not valid HTTP, or its headers are too long")
+    return RequestFailed("bad_url", "this address or header cannot be sent")

@@ -70,11 +70,15 @@ def collect(
         KeyboardInterrupt: the person pressed Ctrl-C; what was acknowledged is kept.
     """
     if not settings.collect.sources:
-        message = "no source of pictures is chosen in [collect] of fieldguide.toml"
-        raise SettingsError(message, 'set sources = ["openverse"] there, or add pictures with: fieldguide add FOLDER')
+        message = "no source of pictures is set in fieldguide.toml"
+        raise SettingsError(
+            message, 'set [collect] sources = ["openverse"], or add pictures with: fieldguide add FOLDER'
+        )
     drawing = next(filter(draws, settings.collect.sources), "")
     if drawing and len(settings.collect.sources) > 1:
-        raise SettingsError(f"the source '{drawing}' stands alone", f"take the other sources out, or '{drawing}'")
+        raise SettingsError(
+            f"the source '{drawing}' cannot be combined with others", f"remove the other sources, or '{drawing}'"
+        )
     with project.catalog() as catalog:
         done = catalog.current("collect", inputs(catalog, settings), CollectReport)
         if done and not done.short and not retry and not dry_run:
@@ -106,8 +110,8 @@ def _search(
     queries = plan_queries(settings, project.root)
     plan = describe_plan(queries, settings.collect, net_rules(settings, queries.sources))
     if not settings.collect.contact and any(name not in _OFFLINE for name in queries.sources):
-        message = "those who are asked for pictures want to know how to reach you"
-        raise SettingsError(message, 'write an address into fieldguide.toml: [collect] contact = "you@example.org"')
+        message = "the sources need to know how to reach you"
+        raise SettingsError(message, 'set your address in fieldguide.toml: [collect] contact = "you@example.org"')
     if dry_run:
         return CollectReport(settings.collect.per_class, {}, plan=plan)
     progress, connect = means
@@ -127,8 +131,8 @@ def _forget(ledger: Ledger, reasons: Sequence[str]) -> None:
     failed = ledger.failures()
     unknown = [reason for reason in reasons if reason not in failed]
     if unknown:
-        hint = f"take one of {', '.join(failed)}" if failed else "leave --retry out"
-        raise SettingsError(f"no picture failed for {unknown[0]!r}", hint)
+        hint = f"use one of {', '.join(failed)}" if failed else "leave --retry out"
+        raise SettingsError(f"no download failed with {unknown[0]!r}", hint)
     ledger.forget(reasons)
 
 
@@ -139,9 +143,9 @@ def _check_outcome(outcome: Outcome, ledger: Ledger) -> None:
     if outcome.errors and not ledger.reasons():
         raise next(iter(outcome.errors.values()))
     reasons = sum((Counter(counts) for counts in ledger.reasons().values()), Counter())
-    most = ", ".join(f"{count} {why or 'waiting'}" for why, count in reasons.most_common(5)) or "none was offered"
+    most = ", ".join(f"{count} {why or 'waiting'}" for why, count in reasons.most_common(5)) or "no results"
     why = next(iter(outcome.short.values()), "")
-    raise NotReady(f"not one good picture was found ({most}); {why}", "look at the queries and sources under [collect]")
+    raise NotReady(f"no good picture was found ({most}); {why}", "check the queries and sources under [collect]")
 
 
 def _report(settings: Settings, catalog: Catalog, ledger: Ledger, outcome: Outcome, plan: list[str]) -> CollectReport:

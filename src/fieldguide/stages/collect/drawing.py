@@ -33,7 +33,7 @@ def draw_pictures(
     """
     unknown = sorted(set(settings.classes) - set(source.class_names))
     if unknown or not settings.classes:
-        problem = f"cannot draw {unknown[0]!r}" if unknown else "needs names in [classes]"
+        problem = f"cannot draw {unknown[0]!r}" if unknown else "needs names under [classes]"
         raise SettingsError(f"the source '{source.name}' {problem}", f"it draws: {', '.join(source.class_names)}")
     source.check()
     known = catalog.locations(source.name)
@@ -88,4 +88,4 @@ def _draw_all(
     if failed:
         class_name, reason = failed.most_common(1)[0][0]
         message = f"{failed.total()} pictures could not be drawn, the first of {class_name!r}: {reason}"
-        raise NotReady(message, "run the same command again; if it stays, report it")
+        raise NotReady(message, "run the same command again; if that does not help, report it")

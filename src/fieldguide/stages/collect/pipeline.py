@@ -193,7 +193,7 @@ class _Run:
         yesterday = (self.project.clock() - timedelta(days=1)).isoformat(timespec="seconds")
         if self.ledger.requests_since(source.name, yesterday) >= facts.per_day:
             message = f"{source.name} allows {facts.per_day} requests a day without a key, and they are used up"
-            hint = "run: fieldguide collect again tomorrow" + (f", or put a key into {facts.key}" if facts.key else "")
+            hint = "run fieldguide collect again tomorrow" + (f", or set {facts.key} to a key" if facts.key else "")
             raise RateLimited(message, hint, 86_400.0)
 
     def _handle_rate_limit(self, source: str, error: RateLimited) -> None:
@@ -215,7 +215,7 @@ class _Run:
         source = search.query.source
         if answers:
             path = self.project.keep_answer(source, answers[0].body)
-            error = type(error)(error.message, f"{error.hint}; what it answered lies in {path}")
+            error = type(error)(error.message, f"{error.hint}; its answer is kept in {path}")
             page = ResultPage((), search.cursor, answers[0])
             self.ledger.add_page(search, page, [], self.project.now(), refused=error.message)
         else:
@@ -356,7 +356,7 @@ class _ClassRun:
         wait_s = max(min(fetched.retry_after_s for fetched in delayed), 1.0)
         max_wait_s = self._settings.max_wait_s
         if wait_s > max_wait_s or self._waited_s > max_wait_s or not shared.client.answered:
-            self._stuck = f"{delayed[0].detail}; {len(waiting)} pictures wait for the next run"
+            self._stuck = f"{delayed[0].detail}; {len(waiting)} pictures are left for the next run"
             return False
         shared.progress.say(f"{self.name}: {delayed[0].detail}; waiting {wait_s:.0f} s")
         self._waited_s += wait_s
@@ -539,7 +539,7 @@ def _stop_on_interrupt(stop: asyncio.Event, progress: Progress) -> Iterator[None
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        progress.say(f"stopping: at most {_DRAIN_S:.0f} s for what is under way; Ctrl-C again ends it at once")
+        progress.say(f"stopping: running downloads have {_DRAIN_S:.0f} s to finish; press Ctrl-C again to stop at once")
 
     if threading.current_thread() is not threading.main_thread():
         yield

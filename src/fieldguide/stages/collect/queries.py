@@ -47,7 +47,7 @@ def plan_queries(settings: Settings, root: Path) -> QueryPlan:
             each other.
     """
     if not settings.classes:
-        raise SettingsError("there are no names to search for", "write them under [classes] in fieldguide.toml")
+        raise SettingsError("there are no names to search for", "list them under [classes] in fieldguide.toml")
     opened = {name: open_source(name) for name in settings.collect.sources}
     sources = {name: source for name, source in opened.items() if not isinstance(source, DrawingSource)}
     _check_settings(settings, sources)
@@ -64,19 +64,19 @@ def _check_settings(settings: Settings, sources: Mapping[str, Source]) -> None:
     spoken_of |= {f"[classes] {class_name!r}": {*entry.at} for class_name, entry in settings.classes.items()}
     for place, names in spoken_of.items():
         if unknown := sorted(names - {*sources}):
-            message = f"{place} speaks of {unknown[0]!r}, which is not among the sources"
-            raise SettingsError(message, f"add it to sources, or take it out; there are: {', '.join(sources)}")
+            message = f"{place} mentions {unknown[0]!r}, which is not among the sources"
+            raise SettingsError(message, f"add it to sources, or remove it; sources are: {', '.join(sources)}")
     unlicensed = [name for name, source in sources.items() if not source.facts.licence_fields]
     if unlicensed and settings.collect.licences != "any":
         policy = settings.collect.licences
-        message = f"{unlicensed[0]} says no licences, so nothing of it is kept under licences = {policy!r}"
-        raise SettingsError(message, 'set licences = "any" in [collect] and answer for them yourself, or take it out')
+        message = f"{unlicensed[0]} states no licences, so none of its pictures is accepted with licences = {policy!r}"
+        raise SettingsError(
+            message, 'set [collect] licences = "any" and check the licences yourself, or remove the source'
+        )
     decided = {"allow", "ignore_robots", "allow_networks"} & {*settings.collect.options.get("browser", {})}
     if decided:
-        message = f"[collect.options] browser cannot decide {min(decided)!r}"
-        raise SettingsError(
-            message, 'decide it for each host: [collect] hosts = {"www.example.org" = {browser = true}}'
-        )
+        message = f"{min(decided)!r} cannot be set in [collect.options.browser]"
+        raise SettingsError(message, 'set it for each host: [collect] hosts = {"www.example.org" = {browser = true}}')
 
 
 def _queries(settings: Settings, root: Path, class_name: str, source: str) -> Iterator[Query]:
@@ -115,8 +115,8 @@ def _texts(names: Sequence[str], templates: Sequence[str]) -> list[str]:
         return [template.format(name=name) for template in templates for name in names]
     except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
         raise SettingsError(
-            f"a query in [collect] cannot be filled in: {error}",
-            'only {name} may stand in braces, as in "{name} chart"',
+            f"a query in [collect] is not a valid template: {error}",
+            'the only field is {name}, as in "{name} chart"',
         ) from error
 
 
@@ -125,8 +125,8 @@ def _browser_options(settings: Settings, options: Mapping[str, str], root: Path)
     from fieldguide.sources.web.specs import load_spec  # late: only a browser needs it
 
     if "spec" not in options:
-        message = "the source 'browser' needs the name of a spec"
-        raise SettingsError(message, 'write under [collect.options]: browser = {spec = "NAME"}')
+        message = "the source 'browser' needs a page spec"
+        raise SettingsError(message, 'set [collect.options] browser = {spec = "NAME"}')
     own = root / options["spec"]
     host = URL(load_spec(str(own) if own.is_file() else options["spec"]).url).host or ""
     networks = settings.collect.allow_networks
@@ -190,7 +190,7 @@ def describe_plan(plan: QueryPlan, settings: CollectSettings, rules: NetRules) -
         lines.append(f"{name}: {_describe_source(source.facts, classes * share, queries, spacing_s)}")
     hosts = {host for source in plan.sources.values() for host in source.facts.media_hosts}
     rate = sum(1 / max(rules.limit(host).spacing_s, 0.01) for host in hosts) or 1 / max(rules.default.spacing_s, 0.01)
-    lines.append(f"downloads: {_time(total / rate)} or more, as gently as their hosts are asked")
+    lines.append(f"downloads: {_time(total / rate)} or more, at the pace that their hosts allow")
     return lines
 
 
@@ -198,16 +198,16 @@ def _describe_source(facts: SourceFacts, pictures: int, queries: int, spacing_s:
     """Return what one source will be asked for so many pictures."""
     has_key = bool(facts.key and os.environ.get(facts.key))
     if facts.key_needed and not has_key:
-        return f"needs a key in {facts.key}: nothing will be asked"
+        return f"needs a key in {facts.key}: it will not be searched"
     requests = max(queries, math.ceil(pictures / max(1, facts.page_size)))
     parts = [f"{queries} queries, at least {requests:,} requests, {_time(requests * spacing_s)}"]
     if facts.per_day and not has_key and requests > facts.per_day:
         more = f", none of that with one in {facts.key}" if facts.key else ""
         parts.append(f"{facts.per_day:,} a day without a key: {_time(requests * _DAY_S / facts.per_day)}{more}")
     if facts.per_query and queries and facts.per_query * queries < pictures:
-        parts.append(f"{facts.per_query} pictures per query at most: write more queries")
+        parts.append(f"{facts.per_query} pictures per query at most: add queries")
     if not facts.licence_fields:
-        parts.append("says no licences: its pictures count as unknown")
+        parts.append("states no licences: they count as unknown")
     return "; ".join(parts)
 
 
