@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from fieldguide.errors import BadQuery, FieldguideError, KeyNeeded, LayoutChanged, RateLimited
 from fieldguide.records.candidates import Answer, Ask, Candidate, Query, ResultPage, SourceFacts
-from fieldguide.sources.inputs import check_options, cursor_number, shorten
 from fieldguide.sources.json_api import MALFORMED, NO_IMAGE, Json, JsonSource, Reply, TaxonSource, fit_size, wait_s
 from nested import nested
 from sourcescript import answered, one_answer, search
@@ -189,20 +188,6 @@ def test_a_picture_fits_and_is_never_enlarged() -> None:
     assert fit_size(0, 5, 1024) == (0, 0)
 
 
-def test_an_option_without_a_near_one_lists_them_all() -> None:
-    with pytest.raises(BadQuery) as caught:
-        check_options(Query("x", "a", "a", {"zzz": "1"}), ("size", "colour"))
-    assert caught.value.hint == "it knows colour, size"
-    check_options(Query("x", "a", "a", {"size": "1"}), ("size",))
-
-
-def test_cursors_hold_numbers_only() -> None:
-    assert cursor_number("x", "", 1) == 1
-    assert cursor_number("x", "7", 1) == 7
-    with pytest.raises(BadQuery):
-        cursor_number("x", "0", 1)
-
-
 @pytest.mark.parametrize(
     "cursor",
     [
@@ -267,8 +252,3 @@ def test_a_wait_is_said_to_a_person() -> None:
         X({}).read(answered({}, 429, retry_after="30"))
     with pytest.raises(RateLimited, match="x asks to wait a while"):
         X({}).read(answered({}, 429))
-
-
-def test_a_long_text_is_cut_for_a_message() -> None:
-    assert shorten("a" * 60) == "a" * 60
-    assert shorten("a" * 61) == "a" * 59 + "…"

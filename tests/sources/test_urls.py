@@ -138,7 +138,7 @@ def test_a_row_that_is_no_csv_harms_only_itself(tmp_path: Path) -> None:
         ("wide.csv", "url\nhttps://a.example/1.jpg".encode("utf-16"), "not UTF-8"),
         ("empty.csv", b"", "no column url"),
         ("bare.csv", b"https://a.example/1.jpg\nhttps://a.example/2.jpg\n", "no column url"),
-        ("broken.parquet", b"PAR1 and nothing more", "not a sound Parquet"),
+        ("broken.parquet", b"PAR1 and nothing more", "cannot be read as Parquet"),
     ],
 )
 def test_files_that_are_no_lists(tmp_path: Path, name: str, data: bytes | str | None, said: str) -> None:

@@ -321,7 +321,7 @@ class TaxonSource(JsonSource):
             taxon = Json(query.options[self.taxon_key]).whole()
             if not taxon:
                 message = f"the option '{self.taxon_key}' of {self.name} must be a number"
-                raise BadQuery(message, "it stands in the address of the taxon's page")
+                raise BadQuery(message, "the address of the taxon's page holds it")
             return await self.read_taxon(query, taxon, 0, ask)
         taxon, reply = await self.find_taxon(query, ask)
         return await self.read_taxon(query, taxon, 0, ask) if taxon else reply.page([])

@@ -145,7 +145,7 @@ def _read_text(path: Path, skip: int, end: int) -> Iterator[_Row]:
         try:
             names = next(csv.reader([heading], delimiter=delimiter), [])
         except csv.Error as error:
-            raise BadQuery(f"the first line of {path} is no CSV: {error}", "begin it with: url,label") from error
+            raise BadQuery(f"the first line of {path} is not CSV: {error}", "begin it with: url,label") from error
         columns = _find_columns(names, path)
         yield from _csv_rows(file, columns, delimiter, _skip_rows(file, skip, end))
 
@@ -226,4 +226,4 @@ def _read_parquet(path: Path, skip: int) -> Iterator[_Row]:
             for row in islice(values, skip - before, None):
                 yield _row({ours: "" if row[name] is None else str(row[name]) for ours, name in columns.items()})
     except (ArrowException, ValueError, OSError) as error:  # which of them depends on where it is damaged
-        raise BadQuery(f"{path} is not a sound Parquet file", "check the file") from error
+        raise BadQuery(f"{path} cannot be read as Parquet", "check the file") from error

@@ -172,11 +172,11 @@ def test_modelled_pages_as_a_har(tmp_path: Path, shared: Path) -> None:
     [
         ("gone.html", None, "there is no saved page"),
         ("folder", "folder", "holds no saved page"),
-        ("page.pdf", b"%PDF-", "is no saved page"),
-        ("a.har", b"", "is no HAR"),
-        ("b.har", b"[]", "is no HAR"),
-        ("c.har", b'{"log": {"entries": 3}}', "is no HAR"),
-        ("d.har", b"[" * 100_000, "is no HAR"),
+        ("page.pdf", b"%PDF-", "is not a saved page"),
+        ("a.har", b"", "is not a HAR"),
+        ("b.har", b"[]", "is not a HAR"),
+        ("c.har", b'{"log": {"entries": 3}}', "is not a HAR"),
+        ("d.har", b"[" * 100_000, "is not a HAR"),
     ],
 )
 def test_what_is_no_saved_page(tmp_path: Path, name: str, data: bytes | str | None, said: str) -> None:

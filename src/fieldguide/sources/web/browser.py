@@ -72,14 +72,15 @@ _FLAGS = (
 )
 _MEASURE = """
 const [items, lazy] = arguments;
-const count = one => one ? document.querySelectorAll(one).length : 0;
+const count = selector => selector ? document.querySelectorAll(selector).length : 0;
 const page = document.documentElement;
 const bottom = innerHeight + scrollY >= page.scrollHeight - 2;
 return [items.map(count).reduce((a, b) => a + b, 0), count(lazy), page.scrollHeight, bottom];
 """
 _SCROLL = "scrollBy(0, 0.9 * innerHeight)"
 _MORE = """
-const button = [...document.querySelectorAll(arguments[0])].find(one => one.checkVisibility() && !one.disabled);
+const buttons = [...document.querySelectorAll(arguments[0])];
+const button = buttons.find(button => button.checkVisibility() && !button.disabled);
 if (button) button.click();
 return Boolean(button);
 """
@@ -89,13 +90,13 @@ _CLICK = """
 const [items, reveal, at] = arguments;
 const item = document.querySelectorAll(items)[at];
 if (!item) return false;
-document.querySelectorAll(reveal).forEach(one => one.removeAttribute('src'));
+document.querySelectorAll(reveal).forEach(image => image.removeAttribute('src'));
 item.scrollIntoView({block: 'center'});
 item.click();
 return true;
 """
 _REVEALED = """
-return [...document.querySelectorAll(arguments[0])].map(one => one.getAttribute('src') ? one.src : '');
+return [...document.querySelectorAll(arguments[0])].map(image => image.getAttribute('src') ? image.src : '');
 """
 _KEEP = "document.querySelectorAll(arguments[0])[arguments[1]].setAttribute(arguments[2], arguments[3])"
 _STATUS = "return (performance.getEntriesByType('navigation')[0] || {}).responseStatus || 0"

@@ -85,7 +85,7 @@ def _files(root: Path) -> list[Path]:
     if not root.is_file():
         raise BadQuery(f"there is no saved page {root}", "check the path")
     if root.suffix.lower() not in _SUFFIXES:
-        raise BadQuery(f"{root} is no saved page", f"its name must end in one of {', '.join(_SUFFIXES)}")
+        raise BadQuery(f"{root} is not a saved page", f"its name must end in one of {', '.join(_SUFFIXES)}")
     return [root]
 
 
@@ -112,7 +112,7 @@ def _extract_file(file: Path, data: bytes, spec: PageSpec | None, base_url: str)
     """Return the candidates of a file.
 
     Raises:
-        BadQuery: it is no HAR.
+        BadQuery: it is not a HAR.
         Blocked: all that it holds are challenges or consent pages.
         LayoutChanged: nothing in it is known.
     """
@@ -133,7 +133,7 @@ def _extract_page(html: bytes | str, spec: PageSpec | None, url: str) -> PageRes
     results = extract_pictures(html, url)
     if not results.candidates and not results.skipped:  # a consent page, or pictures that a script would have brought
         hint = "save it again once its pictures can be seen, or use a spec"
-        raise LayoutChanged("a saved page shows no picture", hint)
+        raise LayoutChanged("the saved page shows no picture", hint)
     return results
 
 
@@ -171,9 +171,9 @@ def _har_pages(data: bytes, name: str) -> list[tuple[str, bytes | str]]:
     try:
         entries = json.loads(data)["log"]["entries"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BadQuery(f"{name} is no HAR file", "save it again from the browser's network panel") from error
+        raise BadQuery(f"{name} is not a HAR file", "save it again from the browser's network panel") from error
     if not isinstance(entries, list):
-        raise BadQuery(f"{name} is no HAR file: its log has no entries", "save it again from the network panel")
+        raise BadQuery(f"{name} is not a HAR file: its log has no entries", "save it again from the network panel")
     pages = (page for entry in entries for page in _entry_pages(entry))
     return [(url, html) for url, html in pages if url.startswith(("http://", "https://"))]
 

@@ -1,6 +1,6 @@
 """How a search page is read, as data: a spec in TOML says where results stand and what a refusal looks like.
 
-Five specs come with the tool, all off: google, google_wml, bing, yandex, google_arts. A person's own is given by its
+Five specs come with the tool, all off: google, google_wml, bing, yandex, google_arts. One's own is given by its
 path. Knows nothing about browsers or files of pages: `extraction` reads a page by a spec, `browser` drives one.
 
 Where a value stands is written in one of two ways. With an "@" it is in the page: `CSS@attribute`, `@attribute` of
@@ -27,21 +27,21 @@ from fieldguide.errors import BadQuery, translate_os_errors
 from fieldguide.sources.inputs import clean_text, host_of
 
 _MAX_SPEC_BYTES = 100_000
-MAX_MATCHED_CHARS = 2000  # a pattern of a person's own spec sees no more: it may be a slow one
+MAX_MATCHED_CHARS = 2000  # a pattern of a person's own spec sees no more: it may be slow
 
 
 def _check_selector(text: str) -> str:
     try:
         LexborHTMLParser("").css(text)
     except SelectolaxError:
-        raise ValueError(f"{text!r} is no CSS selector") from None
+        raise ValueError(f"{text!r} is not a CSS selector") from None
     return text
 
 
 def _check_place(text: str) -> str:
     selector, at, name = text.rpartition("@")
     if at and not name:
-        raise ValueError(f"{text!r} names no attribute after its @")
+        raise ValueError(f"{text!r} has no attribute name after its @")
     if selector:
         _check_selector(selector)
     return text
@@ -51,7 +51,7 @@ def _check_pattern(text: str) -> str:
     try:
         re.compile(text)
     except re.error as error:
-        raise ValueError(f"{text!r} is no regular expression: {error}") from None
+        raise ValueError(f"{text!r} is not a regular expression: {error}") from None
     return text
 
 
@@ -170,7 +170,7 @@ class PageSpec(_Strict):
             `first_page`.
         page_size: results a page.
         most: results after which no further page is asked for.
-        similar: of the page of pictures like one; `{image_url}` is its address.
+        similar: of the page of pictures similar to the one at `{image_url}`.
         find: rules that find results; the first that gives any counts.
         thumb_hosts: patterns of hosts that only hold small versions.
         rewrite: pairs of a regular expression and its replacement, applied to each picture's address.
@@ -202,7 +202,7 @@ class PageSpec(_Strict):
         try:
             names = {name for _, name, *_ in Formatter().parse(text) if name is not None}
         except ValueError as error:
-            raise ValueError(f"a brace too many or too few: {error}") from None
+            raise ValueError(f"a brace is missing or left over: {error}") from None
         unknown = names - {"q", "offset", "page", "image_url"}
         if unknown:
             raise ValueError(f"unknown {{{sorted(unknown)[0]}}}: known are q, offset, page and image_url")
@@ -223,7 +223,7 @@ class PageSpec(_Strict):
         for url in (self.url, self.page_url, self.similar):
             host = host_of(url)
             if url and not any(fnmatchcase(host, pattern) for pattern in self.hosts):
-                raise ValueError(f"{host or url!r} is none of its hosts")
+                raise ValueError(f"{host or url!r} is not one of its hosts")
         return self
 
 
@@ -253,7 +253,9 @@ def load_spec(name_or_path: str) -> PageSpec:
     try:
         with translate_os_errors(f"reading {path}"):
             if not path.is_file():
-                raise BadQuery(f"there is no page spec {path}", f"check the path, or use one of {shipped_specs()}")
+                raise BadQuery(
+                    f"there is no page spec {path}", f"check the path, or use one of {', '.join(shipped_specs())}"
+                )
             if path.stat().st_size > _MAX_SPEC_BYTES:
                 raise BadQuery(f"{path} is too large for a page spec", f"at most {_MAX_SPEC_BYTES} bytes")
             text = path.read_text(encoding="utf-8")
