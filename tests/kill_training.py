@@ -61,7 +61,8 @@ def main() -> None:
     folder, kills, checkpoint_s = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[4])
     dice = random.Random(int(sys.argv[3]))
     torch.set_num_threads(1)
-    import_timm()
+    for module in ("timm.optim", "timm.scheduler", "timm.utils"):
+        import_timm(module)
     whole, killed = folder / "whole", folder / "killed"
     for one in (whole, killed):
         one.mkdir()
