@@ -22,10 +22,10 @@ def drawn(temperature: float, count: int = 4000) -> tuple[NDArray[np.float64], N
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 2.5, 8.0])
 def test_a_known_temperature_is_found_and_the_error_falls(temperature: float) -> None:
     logits, labels = drawn(temperature)
-    found = fit_temperature(logits, labels)
-    assert found == pytest.approx(temperature, rel=0.08)
+    fitted = fit_temperature(logits, labels)
+    assert fitted == pytest.approx(temperature, rel=0.08)
     before = calibration_error(softmax(logits), labels)
-    after = calibration_error(softmax(logits / found), labels)
+    after = calibration_error(softmax(logits / fitted), labels)
     assert after < 0.03
     assert after < before or temperature == 1.0
 
@@ -33,7 +33,7 @@ def test_a_known_temperature_is_found_and_the_error_falls(temperature: float) ->
 def test_the_temperature_is_the_best_of_a_fine_grid() -> None:
     logits, labels = drawn(1.7, 300)
     grid = np.exp(np.linspace(np.log(0.05), np.log(20), 2000))
-    losses = [log_losses(logits / one, labels).mean() for one in grid]
+    losses = [log_losses(logits / value, labels).mean() for value in grid]
     assert log_losses(logits / fit_temperature(logits, labels), labels).mean() <= min(losses) + 1e-6
 
 
@@ -55,8 +55,8 @@ def test_softmax_and_log_loss_against_plain_formulas(seed: int, size: float) -> 
     labels = dice.integers(0, 3, 6)
     loss = np.logaddexp.reduce(logits, axis=1)[:, None] - logits
     doubt = 1 / 8  # one imagined mistake among 6 + 2
-    wanted = np.mean([(1 - doubt) * row[label] + doubt * row.mean() for row, label in zip(loss, labels, strict=True)])
-    assert log_losses(logits, labels).mean() == pytest.approx(wanted)
+    expected = np.mean([(1 - doubt) * row[label] + doubt * row.mean() for row, label in zip(loss, labels, strict=True)])
+    assert log_losses(logits, labels).mean() == pytest.approx(expected)
 
 
 def clouds(count: int, wide: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -70,7 +70,7 @@ def clouds(count: int, wide: int, seed: int = 0) -> tuple[NDArray[np.float32], N
 def test_familiarity_against_a_slow_loop(count: int, wide: int) -> None:
     rows, labels = clouds(count, wide)
     scores = fit_familiarity(rows, labels).score(rows)
-    means = [rows[labels == one].astype(np.float64).mean(axis=0) for one in range(3)]
+    means = [rows[labels == label].astype(np.float64).mean(axis=0) for label in range(3)]
     for row, score in zip(rows.astype(np.float64), scores, strict=True):
         cosines = [row @ mean / np.sqrt((row @ row) * (mean @ mean)) for mean in means]
         assert score == pytest.approx(max(cosines) - 1, abs=1e-6)
@@ -80,7 +80,7 @@ def test_familiarity_against_a_slow_loop(count: int, wide: int) -> None:
 def test_the_score_is_zero_at_a_class_mean_whatever_its_length() -> None:
     rows, labels = clouds(600, 20)
     fitted = fit_familiarity(rows, labels)
-    means = np.stack([rows[labels == one].mean(axis=0) for one in range(3)]).astype(np.float32)
+    means = np.stack([rows[labels == label].mean(axis=0) for label in range(3)]).astype(np.float32)
     assert fitted.score(means * 7) == pytest.approx(np.zeros(3), abs=1e-6)
 
 

@@ -162,20 +162,20 @@ anything = st.text(max_size=60) | pieces
 
 @pytest.mark.parametrize(("raw", "spdx"), UNDERSTOOD.items())
 def test_a_text_that_names_a_licence(raw: str, spdx: str) -> None:
-    found = read_licence(raw)
-    assert (found.raw, found.spdx) == (raw, spdx)
+    licence = read_licence(raw)
+    assert (licence.raw, licence.spdx) == (raw, spdx)
     assert read_licence(f"  {raw}\n.").spdx == spdx
-    assert found.url == licence_url(spdx, found.jurisdiction)
+    assert licence.url == licence_url(spdx, licence.jurisdiction)
     if not raw.startswith(("<", "dual", "This")):
         assert read_licence("", raw).spdx == spdx, "the same words where an address is expected"
 
 
 @pytest.mark.parametrize("raw", UNKNOWN)
 def test_a_text_that_names_none(raw: str) -> None:
-    found = read_licence(raw)
-    assert found == Licence(raw, "", raw if raw.startswith("http") else "")
-    assert not allowed(found, "open") and not allowed(found, "commercial") and not allowed(found, "modify")
-    assert allowed(found, "any")
+    licence = read_licence(raw)
+    assert licence == Licence(raw, "", raw if raw.startswith("http") else "")
+    assert not allowed(licence, "open") and not allowed(licence, "commercial") and not allowed(licence, "modify")
+    assert allowed(licence, "any")
 
 
 @pytest.mark.parametrize(
@@ -193,8 +193,8 @@ def test_a_text_that_names_none(raw: str) -> None:
     ],
 )
 def test_the_country_of_a_ported_licence(raw: str, country: str, url: str) -> None:
-    found = read_licence(raw)
-    assert (found.jurisdiction, found.url) == (country, f"https://creativecommons.org/{url}")
+    licence = read_licence(raw)
+    assert (licence.jurisdiction, licence.url) == (country, f"https://creativecommons.org/{url}")
 
 
 @pytest.mark.parametrize(
@@ -222,8 +222,8 @@ def test_the_country_of_a_ported_licence(raw: str, country: str, url: str) -> No
     ],
 )
 def test_words_and_address_together(raw: str, url: str, spdx: str, country: str) -> None:
-    found = read_licence(raw, url)
-    assert (found.spdx, found.jurisdiction) == (spdx, country)
+    licence = read_licence(raw, url)
+    assert (licence.spdx, licence.jurisdiction) == (spdx, country)
 
 
 def test_the_address_is_one_that_can_be_linked() -> None:
@@ -248,8 +248,8 @@ def test_the_most_specific_licence_wins() -> None:
 def test_what_a_policy_allows(spdx: str) -> None:
     licence = Licence("", spdx, "")
     commercial, modify = "-NC" not in spdx, "-ND" not in spdx
-    found = tuple(allowed(licence, policy) for policy in POLICIES)
-    assert found == (commercial and modify, commercial, modify, True)
+    admitted = tuple(allowed(licence, policy) for policy in POLICIES)
+    assert admitted == (commercial and modify, commercial, modify, True)
 
 
 @pytest.mark.parametrize("spdx", ["CC-BY-NC", "cc0", "Foo-1.0", "CC-BY-4.0 ", "CC-BY-XX-4.0", "all rights reserved"])
@@ -262,13 +262,13 @@ def test_what_is_no_identifier_is_unknown(spdx: str) -> None:
 @example("\ud800", "\x00")
 @example("by" + "-" * 5000, "," * 5000)
 def test_any_two_texts_make_a_licence(raw: str, url: str) -> None:
-    found = read_licence(raw, url)
-    assert found.raw == raw
-    again = read_licence(found.spdx)
-    assert again.spdx == found.spdx
-    assert read_licence(found.spdx, found.url).spdx == found.spdx
-    assert found.spdx == "" or found.spdx == "own" or found.url.startswith("https://")
-    assert most_specific(found, read_licence("")) in (found, Licence("", "", ""))
+    licence = read_licence(raw, url)
+    assert licence.raw == raw
+    again = read_licence(licence.spdx)
+    assert again.spdx == licence.spdx
+    assert read_licence(licence.spdx, licence.url).spdx == licence.spdx
+    assert licence.spdx == "" or licence.spdx == "own" or licence.url.startswith("https://")
+    assert most_specific(licence, read_licence("")) in (licence, Licence("", "", ""))
 
 
 @given(anything, anything)
@@ -280,12 +280,12 @@ def test_policies_include_each_other(raw: str, url: str) -> None:
 
 
 @given(st.sampled_from(CC_IDS + FREE), st.sampled_from(CC_IDS + FREE), st.sampled_from(POLICIES))
-def test_two_licences_together_allow_no_more_than_each(one: str, other: str, policy: Policy) -> None:
-    if "own" in (one, other):
+def test_two_licences_together_allow_no_more_than_each(first: str, second: str, policy: Policy) -> None:
+    if "own" in (first, second):
         return
-    both = read_licence(one, other)
+    both = read_licence(first, second)
     if allowed(both, policy) and policy != "any":
-        assert allowed(read_licence(one), policy) and allowed(read_licence(other), policy)
+        assert allowed(read_licence(first), policy) and allowed(read_licence(second), policy)
 
 
 def test_names_of_licences_for_people() -> None:
@@ -320,8 +320,8 @@ def licence_values(answer: Any, name: str = "") -> Iterator[str]:
             # Commons has {"License": {"value": ...}}, NYPL {"rightsStatementURI": {"$": ...}}
             yield from licence_values(value, name if key in ("value", "$") else key.casefold())
     elif isinstance(answer, list):
-        for one in answer:
-            yield from licence_values(one, name)
+        for value in answer:
+            yield from licence_values(value, name)
     elif name in FIELDS:
         yield "" if answer is None else str(answer)
 
@@ -365,4 +365,4 @@ def test_recorded_words_and_addresses_agree(shared: Path) -> None:
 
 def test_the_tables_here_are_long_enough_and_without_repeats() -> None:
     assert len(UNDERSTOOD) >= 80 and len(set(UNKNOWN)) == len(UNKNOWN)
-    assert all(one != other for one, other in pairwise(sorted(UNKNOWN)))
+    assert all(first != second for first, second in pairwise(sorted(UNKNOWN)))

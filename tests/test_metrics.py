@@ -53,9 +53,9 @@ def test_scores_are_those_of_scikit_learn(rows: list[tuple[int, int]]) -> None:
     assert accuracy(labels, predicted)[0] == pytest.approx(sk.accuracy_score(labels, predicted))
     counts = confusion_matrix(labels, predicted, 4)
     assert np.array_equal(counts, sk.confusion_matrix(labels, predicted, labels=range(4)))
-    wanted = sk.precision_recall_fscore_support(labels, predicted, labels=range(4), zero_division=0)
+    expected = sk.precision_recall_fscore_support(labels, predicted, labels=range(4), zero_division=0)
     for place, scores in enumerate(per_class_scores(counts)):
-        assert list(scores.values()) == pytest.approx([float(one[place]) for one in wanted])
+        assert list(scores.values()) == pytest.approx([float(column[place]) for column in expected])
         assert list(scores) == ["precision", "recall", "f1", "support"]
     there = np.unique(labels)
     assert macro_f1(labels, predicted, 4) == pytest.approx(
@@ -80,11 +80,11 @@ def test_accuracy_has_its_interval() -> None:
 
 def slow_calibration_error(probs: NDArray[np.float64], labels: NDArray[np.int64], bins: int) -> float:
     total = 0.0
-    for one in range(bins):
+    for index in range(bins):
         inside = [
             (row.max(), float(row.argmax() == label))
             for row, label in zip(probs, labels, strict=True)
-            if one / bins <= row.max() < (one + 1) / bins or (one == bins - 1 and row.max() == 1.0)
+            if index / bins <= row.max() < (index + 1) / bins or (index == bins - 1 and row.max() == 1.0)
         ]
         if inside:
             sure, right = (sum(values) / len(inside) for values in zip(*inside, strict=True))

@@ -52,7 +52,7 @@ def test_a_file_that_is_not_there_or_not_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "said"),
+    ("names", "message"),
     [
         ("cat", "at least two names; got only 'cat'"),
         ("cat,", "a name is empty"),
@@ -68,8 +68,8 @@ def test_a_file_that_is_not_there_or_not_text(tmp_path: Path) -> None:
         ("cat," + "x" * (MAX_NAME_CHARS + 1), "121 characters; 120"),
     ],
 )
-def test_names_that_cannot_work(names: str, said: str) -> None:
-    with pytest.raises(NamesError, match=said) as caught:
+def test_names_that_cannot_work(names: str, message: str) -> None:
+    with pytest.raises(NamesError, match=message) as caught:
         read_names(names)
     assert caught.value.hint
 
@@ -126,5 +126,5 @@ def test_checked_names_are_all_different_to_a_person(names: list[str]) -> None:
 @given(st.text("abcXYZ", min_size=1, max_size=8), st.text("abcXYZ", min_size=1, max_size=8))
 def test_case_spaces_and_dashes_do_not_tell_names_apart(first: str, second: str) -> None:
     spellings = [f"{first} {second}", f" {first}  {second} ", f"{first}_{second}", f"{first}-{second}".upper()]
-    assert len({match_key(one) for one in spellings}) == 1
+    assert len({match_key(spelling) for spelling in spellings}) == 1
     assert (match_key(first) == match_key(second)) == (first.lower() == second.lower())

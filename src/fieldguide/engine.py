@@ -42,10 +42,10 @@ class Crash:
     detail: str
 
 
-def core_count() -> int:
+def core_count(cgroups: Path = Path("/sys/fs/cgroup")) -> int:
     """Return how many cores this process may use, at least 1: its affinity, or less where a control group says so."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, _granted_cores(Path("/sys/fs/cgroup"))))
+    return max(1, min(cores, _granted_cores(cgroups)))
 
 
 def map_threads(

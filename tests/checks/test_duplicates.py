@@ -20,12 +20,12 @@ DISTANCE, LIKENESS = CleanSettings().copy_distance, CleanSettings().copy_likenes
 
 def prints_of(images: list[Image.Image]) -> Fingerprints:
     pixels = [np.asarray(image.convert("RGB")) for image in images]
-    hashes = [dhash(one) for one in pixels]
+    hashes = [dhash(image) for image in pixels]
     return Fingerprints(
         [f"{number:03}" for number in range(len(images))],
-        np.array([one for one, _ in hashes], dtype=np.uint64),
-        np.array([one for _, one in hashes], dtype=np.uint64),
-        np.stack([grey_thumbnail(one) for one in pixels]),
+        np.array([straight for straight, _ in hashes], dtype=np.uint64),
+        np.array([mirror for _, mirror in hashes], dtype=np.uint64),
+        np.stack([grey_thumbnail(image) for image in pixels]),
     )
 
 
@@ -36,12 +36,12 @@ def copies(images: list[Image.Image]) -> list[tuple[int, int]]:
 def slow_copies(prints: Fingerprints, distance: int, likeness: float) -> list[tuple[int, int]]:
     """Every pair, one after the other, in Python's own numbers."""
 
-    def correlation(one: NDArray[np.uint8], two: NDArray[np.uint8]) -> float:
-        if one.std() == 0 or two.std() == 0:
-            return float(one.std() == two.std())
-        return float(np.corrcoef(one.ravel().astype(float), two.ravel().astype(float))[0, 1])
+    def correlation(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
+        if first.std() == 0 or second.std() == 0:
+            return float(first.std() == second.std())
+        return float(np.corrcoef(first.ravel().astype(float), second.ravel().astype(float))[0, 1])
 
-    found = []
+    pairs = []
     for i in range(len(prints.sha256)):
         for j in range(i + 1, len(prints.sha256)):
             straight = (int(prints.dhash[i]) ^ int(prints.dhash[j])).bit_count() <= distance
@@ -49,8 +49,8 @@ def slow_copies(prints: Fingerprints, distance: int, likeness: float) -> list[tu
             if (straight and correlation(prints.grey[i], prints.grey[j]) >= likeness) or (
                 mirrored and correlation(prints.grey[i], prints.grey[j][:, ::-1]) >= likeness
             ):
-                found.append((i, j))
-    return found
+                pairs.append((i, j))
+    return pairs
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 12), st.sampled_from([0.3, 0.8, 0.98]))
@@ -60,26 +60,28 @@ def test_pairs_are_those_of_the_slow_reference(seed: int, distance: int, likenes
     hashes = dice.integers(0, 2**63, 12).astype(np.uint64)
     mirrors = dice.integers(0, 2**63, 12).astype(np.uint64)
     for _ in range(10):
-        one, other = dice.integers(0, 12, 2)
-        noisy = np.clip(grey[one] + dice.integers(-60, 61, (8, 8)) * dice.choice([0.2, 1.0]), 0, 255).astype(np.uint8)
-        near = hashes[one] ^ np.uint64(
+        first, second = dice.integers(0, 12, 2)
+        noisy = np.clip(grey[first] + dice.integers(-60, 61, (8, 8)) * dice.choice([0.2, 1.0]), 0, 255).astype(np.uint8)
+        near = hashes[first] ^ np.uint64(
             sum(1 << bit for bit in set(dice.integers(0, 64, dice.integers(0, 14)).tolist()))
         )
         if dice.random() < 0.5:
-            grey[other], hashes[other] = noisy, near
+            grey[second], hashes[second] = noisy, near
         else:
-            grey[other], mirrors[other] = noisy[:, ::-1], near
+            grey[second], mirrors[second] = noisy[:, ::-1], near
     grey[dice.integers(0, 12, 2)] = 255
     prints = Fingerprints([str(number) for number in range(12)], hashes, mirrors, grey)
     assert find_copies(prints, distance, likeness) == slow_copies(prints, distance, likeness)
 
 
-def test_pairs_over_several_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    images = [draw_picture("circle", number // 2) for number in range(14)]
-    expected = [(number, number + 1) for number in range(0, 14, 2)]
-    assert copies(images) == expected
-    monkeypatch.setattr("fieldguide.checks.duplicates._BLOCK", 3)
-    assert copies(images) == expected
+def test_pairs_among_thousands_of_pictures() -> None:
+    dice, count, expected = np.random.default_rng(3), 3000, [(5, 2900), (1023, 1024), (2047, 2999)]
+    hashes = dice.integers(0, 2**63, count, dtype=np.uint64)
+    grey = dice.integers(0, 256, (count, 8, 8), dtype=np.uint8)
+    for original, copy in expected:
+        hashes[copy], grey[copy] = hashes[original] ^ np.uint64(5), grey[original]
+    prints = Fingerprints([str(number) for number in range(count)], hashes, ~hashes, grey)
+    assert find_copies(prints, 4, 0.98) == expected
 
 
 def test_nothing_and_one_have_no_copies() -> None:
@@ -168,14 +170,14 @@ def judged(
     groups = group_alike(pairs, names)
     assert [verdict.sha256 for verdict in verdicts] == names
     assert all((verdict.verdict == "keep") == (verdict.reason == "") for verdict in verdicts)
-    said = {verdict.sha256: verdict.reason.partition(":")[0] for verdict in verdicts}
-    return said, {group.sha256: group.group_id for group in groups}
+    reasons = {verdict.sha256: verdict.reason.partition(":")[0] for verdict in verdicts}
+    return reasons, {group.sha256: group.group_id for group in groups}
 
 
 def test_of_copies_the_largest_is_kept() -> None:
     labels = {name: {"cat"} for name in "abcd"}
-    said, groups = judged([(0, 1), (1, 2)], labels, {"a": 5, "b": 9, "c": 1, "d": 1})
-    assert said == {"a": "near_copy", "b": "", "c": "near_copy", "d": ""}
+    reasons, groups = judged([(0, 1), (1, 2)], labels, {"a": 5, "b": 9, "c": 1, "d": 1})
+    assert reasons == {"a": "near_copy", "b": "", "c": "near_copy", "d": ""}
     assert groups == dict.fromkeys("abc", "a")
 
 
@@ -185,16 +187,16 @@ def test_equal_copies_are_chosen_by_hash() -> None:
 
 def test_copies_with_two_labels_are_all_rejected() -> None:
     labels = {"a": {"cat"}, "b": {"cat"}, "c": {"dog"}, "d": {"dog"}}
-    said, groups = judged([(0, 1), (1, 2)], labels)
-    assert said == {"a": "two_labels", "b": "two_labels", "c": "two_labels", "d": ""}
+    reasons, groups = judged([(0, 1), (1, 2)], labels)
+    assert reasons == {"a": "two_labels", "b": "two_labels", "c": "two_labels", "d": ""}
     assert len(set(groups.values())) == 1
     verdicts = judge_copies([(0, 2)], sorted(labels), labels, dict.fromkeys("abcd", 1))
     assert "cat, dog" in verdicts[0].reason
 
 
 def test_the_same_bytes_under_two_labels_are_rejected() -> None:
-    said, groups = judged([(0, 1)], {"a": {"cat", "dog"}, "b": {"cat"}, "c": {"cat", "dog"}})
-    assert said == {"a": "two_labels", "b": "two_labels", "c": "two_labels"}
+    reasons, groups = judged([(0, 1)], {"a": {"cat", "dog"}, "b": {"cat"}, "c": {"cat", "dog"}})
+    assert reasons == {"a": "two_labels", "b": "two_labels", "c": "two_labels"}
     assert set(groups) == {"a", "b"}
 
 
@@ -202,14 +204,14 @@ def test_the_same_bytes_under_two_labels_are_rejected() -> None:
        st.lists(st.sampled_from(["cat", "dog"]), min_size=10, max_size=10))  # fmt: skip
 def test_one_of_each_family_is_kept_or_none(pairs: list[tuple[int, int]], classes: list[str]) -> None:
     names = [f"{number}" for number in range(10)]
-    said, groups = judged(pairs, {name: {one} for name, one in zip(names, classes, strict=True)})
+    reasons, groups = judged(pairs, {name: {label} for name, label in zip(names, classes, strict=True)})
     families = {name: {name} for name in names}
     for _ in names:  # slow: join until nothing changes
         for first, second in pairs:
             union = families[names[first]] | families[names[second]]
             families.update(dict.fromkeys(union, union))
     for name, family in families.items():
-        kept = [one for one in family if not said[one]]
-        mixed = len({classes[int(one)] for one in family}) > 1
+        kept = [member for member in family if not reasons[member]]
+        mixed = len({classes[int(member)] for member in family}) > 1
         assert len(kept) == (0 if mixed else 1)
         assert groups.get(name, name) == min(family)

@@ -227,7 +227,7 @@ def test_damage_is_refused_or_harmless(draw: st.DataObject) -> None:
         read = onnx.load_model_from_string(bytes(data))
     except Exception:  # the library refuses it too
         return
-    assert not [one for one in read.graph.initializer if one.external_data]
+    assert not [tensor for tensor in read.graph.initializer if tensor.external_data]
 
 
 @given(st.binary(max_size=200))

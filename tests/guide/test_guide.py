@@ -158,7 +158,7 @@ CHANGES: dict[str, Change] = {
     "a class twice": lambda about: about["classes"][0].update(name=about["classes"][1]["name"]),
     "a class without a name": lambda about: about["classes"][0].pop("name"),
     "a class that is a number": lambda about: about["classes"][0].update(name=5),
-    "classes by name": lambda about: about.update(classes={one["name"]: one for one in about["classes"]}),
+    "classes by name": lambda about: about.update(classes={row["name"]: row for row in about["classes"]}),
     "another size": lambda about: about["preprocessing"].update(size=192),
     "a size that is text": lambda about: about["preprocessing"].update(size="224"),
     "a huge size": lambda about: about["preprocessing"].update(resize_shorter=10**9),
@@ -260,9 +260,9 @@ def test_new_pictures_get_their_names(guide: Guide) -> None:
 
 def test_one_picture_and_many_give_one_answer(guide: Guide) -> None:
     data = [picture_bytes(name, number) for name in guide.class_names for number in (60, 61, 62)]
-    together = guide.answer(np.stack([guide.load(one) for one in data]), [""] * len(data))
-    for one, answer in zip(data, together, strict=True):
-        alone = guide.classify(one)
+    together = guide.answer(np.stack([guide.load(file) for file in data]), [""] * len(data))
+    for file, answer in zip(data, together, strict=True):
+        alone = guide.classify(file)
         assert alone.class_name == answer.class_name
         assert max(abs(alone.probs[name] - answer.probs[name]) for name in guide.class_names) < 1e-4
 

@@ -23,5 +23,5 @@ def test_it_answers(threads: int) -> None:
     session = open_session(model(), threads)
     assert session.get_session_options().intra_op_num_threads == threads
     assert session.get_providers() == ["CPUExecutionProvider"]
-    (found,) = session.run(None, {"x": np.ones((3, 8), np.float32)})
-    assert np.array_equal(found, np.ones((3, 1)) + np.arange(8))
+    (answer,) = session.run(None, {"x": np.ones((3, 8), np.float32)})
+    assert np.array_equal(answer, np.ones((3, 1)) + np.arange(8))

@@ -231,12 +231,12 @@ def outcomes(more_formats: bool) -> list[Outcome]:
     limits = {"workers": 2, "cpu_s": 5.0, "memory_bytes": 400_000_000}
     done = dict(map_guarded(function, paths, **limits))  # type: ignore[arg-type]
     assert len(done) == len(paths)
-    found = []
+    results = []
     for i, path in enumerate(paths):
         result = done[i]
         assert not isinstance(result, Crash), f"{path}: {result}"
-        found.append(result)
-    return found
+        results.append(result)
+    return results
 
 
 def allowed(row: dict[str, str]) -> set[str]:
@@ -267,8 +267,8 @@ def test_there_are_as_many_as_were_counted() -> None:
 @pytest.mark.shared
 @needs_collection
 def test_every_good_picture_is_accepted() -> None:
-    found = zip(rows(), outcomes(False), strict=True)
-    good = [(row["path"], got) for row, (got, _) in found if row["expect"] == "accept"]
+    pairs = zip(rows(), outcomes(False), strict=True)
+    good = [(row["path"], got) for row, (got, _) in pairs if row["expect"] == "accept"]
     assert len(good) == 383
     assert [path for path, got in good if got != "accepted"] == [NO_PICTURE]
 
@@ -322,6 +322,6 @@ def test_pictures_come_out_upright() -> None:
 @pytest.mark.shared
 @needs_collection
 def test_with_tiff_and_avif_nothing_crashes_and_bombs_are_refused() -> None:
-    found = Counter((row["expect"], got) for row, (got, _) in zip(rows(), outcomes(True), strict=True))
-    assert found["bomb", "accepted"] == found["reject", "accepted"] == found["archive", "accepted"] == 0
-    assert found["unsupported_format", "accepted"] >= 75
+    counts = Counter((row["expect"], got) for row, (got, _) in zip(rows(), outcomes(True), strict=True))
+    assert counts["bomb", "accepted"] == counts["reject", "accepted"] == counts["archive", "accepted"] == 0
+    assert counts["unsupported_format", "accepted"] >= 75

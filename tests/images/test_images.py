@@ -112,9 +112,9 @@ def test_an_animation_is_its_first_frame() -> None:
 
 def test_the_frames_of_a_long_gif_are_not_walked(monkeypatch: pytest.MonkeyPatch) -> None:
     still, next_one = Image.new("RGB", (500, 500), "red"), Image.new("RGB", (500, 500), "blue")
-    one = saved(still, "GIF", save_all=True, append_images=[next_one], duration=40)
-    body = one[one.rindex(b"!\xf9") : -1]
-    data = one[:-1] + body * 20_000 + b";"
+    gif = saved(still, "GIF", save_all=True, append_images=[next_one], duration=40)
+    body = gif[gif.rindex(b"!\xf9") : -1]
+    data = gif[:-1] + body * 20_000 + b";"
     monkeypatch.delattr(GifImagePlugin.GifImageFile, "n_frames")
     monkeypatch.delattr(GifImagePlugin.GifImageFile, "seek")
     assert read_header(data).frames == 20_002

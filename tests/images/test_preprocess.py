@@ -47,10 +47,10 @@ def coefficients(size: int, box: tuple[float, float], out: int) -> list[tuple[in
         last = min(size, int(center + support + 0.5))
         k = [cubic((j + first - center + 0.5) * inverse) for j in range(last - first)]
         total = 0.0
-        for one in k:
-            total += one
-        k = [one / total if total else one for one in k]
-        rows.append((first, [int(one * 2**22 + (0.5 if one >= 0 else -0.5)) for one in k]))
+        for weight in k:
+            total += weight
+        k = [weight / total if total else weight for weight in k]
+        rows.append((first, [int(weight * 2**22 + (0.5 if weight >= 0 else -0.5)) for weight in k]))
     return rows
 
 

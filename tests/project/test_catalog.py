@@ -50,7 +50,7 @@ def test_the_same_picture_twice_is_one_image_with_two_origins(file: Path) -> Non
 def test_a_block_that_fails_leaves_nothing(file: Path) -> None:
     with Catalog(file) as catalog:
         with pytest.raises(RuntimeError), catalog.transaction():
-            catalog._db.execute("INSERT INTO image VALUES ('a', 'PNG', 1, 1, 1, 'RGB', 1, 't')")
+            catalog.add_images([row("a")], "t")
             raise RuntimeError
         assert catalog.hashes() == set()
         catalog.add_images([row("b")], "t")
@@ -64,7 +64,7 @@ def test_rows_that_fail_half_way_leave_nothing(file: Path) -> None:
             def fail() -> "list[tuple[ImageRow, Origin, Label]]":
                 raise OSError(errno.EIO, "gone")
 
-            return itertools.chain([row("a")], (one for part in [fail] for one in part()))
+            return itertools.chain([row("a")], (item for part in [fail] for item in part()))
 
         with pytest.raises(OSError, match="gone"):
             catalog.add_images(rows(), "t")
@@ -106,7 +106,10 @@ def test_verdicts_of_a_check_are_replaced_and_others_stay(file: Path) -> None:
         catalog.set_verdicts([spoken("a", "keep", "files"), spoken("b", "keep", "files")], "second")
         catalog.replace_copies([spoken("a", "keep")], [Grouping("a", "g", "why")], "s")
         catalog.replace_copies([spoken("b", "keep")], [], "s")
-        assert {name: said for name, (_, said) in catalog.verdicts("files").items()} == {"a": "second", "b": "second"}
+        assert {name: made_with for name, (_, made_with) in catalog.verdicts("files").items()} == {
+            "a": "second",
+            "b": "second",
+        }
         assert set(catalog.verdicts("duplicates")) == {"b"}
         assert states(catalog)["a"].group_id == "a"
 
@@ -222,7 +225,7 @@ def test_a_full_disk(file: Path) -> None:
     with Catalog(file) as catalog:
         catalog.add_images([row("a")], "t")
         pages = catalog.rows("PRAGMA page_count")[0][0]
-        catalog._db.execute(f"PRAGMA max_page_count = {pages}")
+        catalog.rows(f"PRAGMA max_page_count = {pages}")
         with pytest.raises(DiskFull):
             catalog.add_images([row(f"{number:064}", location="x" * 100) for number in range(500)], "t")
         assert catalog.hashes() == {"a"}
@@ -240,7 +243,7 @@ def test_a_full_disk(file: Path) -> None:
 def test_a_disk_that_fails_is_not_called_full(file: Path, name: str, kind: type[Exception]) -> None:
     failed = sqlite3.OperationalError("disk I/O error")
     failed.sqlite_errorname = name
-    with Catalog(file) as catalog, pytest.raises(kind), catalog._translated():
+    with Catalog(file) as catalog, pytest.raises(kind), catalog.transaction():
         raise failed
 
 
@@ -248,6 +251,6 @@ def test_who_reads_is_not_stopped_by_who_writes(file: Path) -> None:
     with Catalog(file) as writer, Catalog(file) as reader:
         writer.add_images([row("a")], "t")
         with writer.transaction():
-            writer._db.execute("INSERT INTO split VALUES ('a', 'test')")
+            writer.replace_splits({"a": "test"})
             assert reader.splits() == {}
         assert reader.splits() == {"a": "test"}

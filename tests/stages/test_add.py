@@ -83,7 +83,7 @@ def test_a_licence_is_read_or_refused(project: Project, pictures: Pictures, tmp_
         put(project, source, licence="CC-BY-40")
     put(project, source, licence="cc by 4.0")
     with project.catalog() as catalog:
-        assert {(one.licence, one.licence_raw) for one in catalog.origins()} == {("CC-BY-4.0", "cc by 4.0")}
+        assert {(origin.licence, origin.licence_raw) for origin in catalog.origins()} == {("CC-BY-4.0", "cc by 4.0")}
 
 
 def test_adding_again_is_no_work(project: Project, pictures: Pictures, tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_trees_of_given_splits(
     assert report.given_splits == {"train": 6, "val": 3, "test": 3}
     with project.catalog() as catalog:
         for state in catalog.states():
-            (where,) = (one.location for one in catalog.origins() if one.sha256 == state.sha256)
+            (where,) = (origin.location for origin in catalog.origins() if origin.sha256 == state.sha256)
             assert state.given_split == dict(zip(splits, ("train", "val", "test"), strict=True))[
                 where.removeprefix(wrap).split("/")[0]
             ]  # fmt: skip
@@ -236,7 +236,7 @@ def test_names_that_are_no_text(project: Project, tmp_path: Path) -> None:
         file.write(picture_bytes("circle", 1))
     assert put(project, tmp_path / "source").taken == {"circle": 1}
     with project.catalog() as catalog:
-        assert [one.location for one in catalog.origins()] == ["circle/K\ufffdfer.png"]
+        assert [origin.location for origin in catalog.origins()] == ["circle/K\ufffdfer.png"]
 
 
 def test_too_many_bytes_are_not_read(project: Project, pictures: Pictures, tmp_path: Path) -> None:
@@ -437,9 +437,9 @@ def test_paths_that_lead_outside_are_only_words(tmp_path: Path, pack: object, na
     _ = as_zip(path, files) if pack is as_zip else as_tar(path, files)
     report = put(project, path)
     assert report.taken["circle"] == 1
-    outside = {one for one in whole_tree(tmp_path) if not one.startswith("deep/er/project/")}
+    outside = {path for path in whole_tree(tmp_path) if not path.startswith("deep/er/project/")}
     assert outside == {f"a.{suffix}"}
-    inside = {one for one in whole_tree(project.root) if "evil" in one}
+    inside = {path for path in whole_tree(project.root) if "evil" in path}
     assert inside == set()
     assert not Path("/abs_evil.jpg").exists()
 
@@ -587,7 +587,7 @@ def test_damage_is_an_error_of_ours_or_of_one_member(tmp_path_factory: pytest.Te
 
 @pytest.mark.shared
 @pytest.mark.parametrize(
-    ("name", "taken", "said"),
+    ("name", "taken", "reason"),
     [
         ("arch_bomb_ratio1000.zip", 0, "would inflate to 300,000,000 bytes"),
         ("arch_many_files_20000.zip", 0, "20000 x empty"),
@@ -596,18 +596,18 @@ def test_damage_is_an_error_of_ours_or_of_one_member(tmp_path_factory: pytest.Te
         ("arch_zipslip.zip", 1, "other_class"),
     ],
 )
-def test_archives_of_the_collection(shared: Path, tmp_path: Path, name: str, taken: int, said: str) -> None:
+def test_archives_of_the_collection(shared: Path, tmp_path: Path, name: str, taken: int, reason: str) -> None:
     project = make_project(tmp_path / "deep" / "er" / "project", ["cat", "c"])
     path = shared / "hostile" / "synthetic" / name
     if taken:
         report = put(project, path)
         assert report.taken == {"cat": taken}
-        assert said in report.refused
+        assert reason in report.refused
     else:
-        with pytest.raises(InputUnusable, match=said):
+        with pytest.raises(InputUnusable, match=reason):
             put(project, path)
-    assert {one.split("/")[0] for one in whole_tree(tmp_path)} == {"deep"}
-    assert not any("evil" in one for one in whole_tree(tmp_path))
+    assert {path.split("/")[0] for path in whole_tree(tmp_path)} == {"deep"}
+    assert not any("evil" in path for path in whole_tree(tmp_path))
 
 
 def test_settings_say_what_is_a_picture(project: Project, pictures: Pictures, tmp_path: Path) -> None:

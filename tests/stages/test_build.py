@@ -49,7 +49,7 @@ def file_times(project: Project) -> dict[str, int]:
 
 def states(project: Project) -> dict[str, str]:
     """What `status` says of each stage."""
-    return {one.stage: one.state for one in status(project, project.settings()).stages}
+    return {stage.stage: stage.state for stage in status(project, project.settings()).stages}
 
 
 def looks(project: Project) -> int:

@@ -73,16 +73,16 @@ def test_every_kind_of_trouble_has_its_reason_and_nothing_is_deleted(filled_proj
     assert report.rejected == {"near_copy": 2, "two_labels": 3, "too_small": 2, "truncated": 1}
     assert report.kept == {"circle": 6, "square": 6, "triangle": 5}
     assert report.groups == 2
-    said = reasons(filled_project)
+    reason_of = reasons(filled_project)
     states = by_location(filled_project)
     assert states["circle/larger.jpg"].state == "kept"
-    assert said["circle/mirror.png"] == f"near_copy: of {states['circle/larger.jpg'].sha256[:12]}"
-    assert said["circle/000.jpg"] == said["circle/mirror.png"]
+    assert reason_of["circle/mirror.png"] == f"near_copy: of {states['circle/larger.jpg'].sha256[:12]}"
+    assert reason_of["circle/000.jpg"] == reason_of["circle/mirror.png"]
     assert len({states[f"circle/{name}"].group_id for name in ("mirror.png", "000.jpg", "larger.jpg")}) == 1
-    assert "40 pixels; at least 64 are needed" in said["circle/tiny.png"]
-    assert said["square/other.png"] == said["triangle/001.png"]
-    assert "square, triangle" in said["square/other.png"]
-    assert said["square/same.jpg"] == "two_labels: the same picture is labelled circle, square"
+    assert "40 pixels; at least 64 are needed" in reason_of["circle/tiny.png"]
+    assert reason_of["square/other.png"] == reason_of["triangle/001.png"]
+    assert "square, triangle" in reason_of["square/other.png"]
+    assert reason_of["square/same.jpg"] == "two_labels: the same picture is labelled circle, square"
     assert {path: path.read_bytes() for path in (filled_project.root / "images").rglob("*.*")} == files
 
 
@@ -116,23 +116,23 @@ def changed(project: Project, **values: float) -> Settings:
     return settings.model_copy(update={"clean": settings.clean.model_copy(update=values)})
 
 
-def test_an_interrupted_run_goes_on(filled_project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fieldguide.stages.clean._BATCH", 4)
+def test_an_interrupted_run_goes_on(project: Project, pictures: Pictures, tmp_path: Path) -> None:
+    add(project, project.settings(), pictures(tmp_path / "source", per_class=24), progress=SilentProgress())
 
     class Stop(SilentProgress):
         done = 0
 
         def advance(self, steps: int = 1, part: str = "") -> None:
             self.done += steps
-            if self.done == 10:
+            if self.done == 70:
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        clean(filled_project, filled_project.settings(), progress=Stop())
-    with filled_project.catalog() as catalog:
-        assert len(catalog.verdicts("files")) == 8
+        clean(project, project.settings(), progress=Stop())
+    with project.catalog() as catalog:
+        assert len(catalog.verdicts("files")) == 64, "verdicts are written a batch at a time"
         assert catalog.finished("clean") is None
-    assert sum(run(filled_project).kept.values()) == 18
+    assert sum(run(project).kept.values()) == 72
 
 
 def test_settings_decide_and_undo(filled_project: Project) -> None:

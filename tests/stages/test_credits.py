@@ -56,12 +56,12 @@ class Seen(HTMLParser):
 def put(project: Project, origins: Mapping[str, list[Origin]], rejected: tuple[str, ...] = ()) -> None:
     """Nothing; the catalogue holds a checked picture for each class name, with these origins."""
     with project.catalog() as catalog:
-        for number, (class_name, found) in enumerate(origins.items()):
+        for number, (class_name, class_origins) in enumerate(origins.items()):
             sha256 = f"{number:064x}"
             image = ImageRow(sha256, "JPEG", 10, 5, 5, "RGB", 1)
-            for origin in found:
-                one = Origin(**{**origin.__dict__, "sha256": sha256})
-                catalog.add_images([(image, one, Label(sha256, class_name, "query"))], "2025-01-01")
+            for origin in class_origins:
+                located = Origin(**{**origin.__dict__, "sha256": sha256})
+                catalog.add_images([(image, located, Label(sha256, class_name, "query"))], "2025-01-01")
             verdict = Verdict(sha256, "duplicates", "reject" if class_name in rejected else "keep", "", 0.0)
             catalog.set_verdicts([verdict], "")
 
@@ -82,7 +82,7 @@ def test_exactly_the_kept_pictures_are_credited(filled_project: Project, picture
     with filled_project.catalog() as catalog:
         first = catalog.states()[0]
         catalog.set_verdicts([Verdict(first.sha256, "files", "reject", "truncated", 0.0)], "")
-        kept: dict[str, ImageState] = {one.sha256: one for one in catalog.states() if one.state == "kept"}
+        kept: dict[str, ImageState] = {state.sha256: state for state in catalog.states() if state.state == "kept"}
     assert kept and first.sha256 not in kept
     report = run(filled_project)
     assert report == CreditsReport(str(filled_project.root), len(kept), 0, {"own": len(kept)})
@@ -149,10 +149,10 @@ def test_each_origin_with_terms_has_a_line_the_best_known_first(project: Project
 
 
 def test_all_that_was_reserved_stays_unknown(project: Project) -> None:
-    said = web(
+    origin = web(
         1, author="Ana", licence_raw="All rights reserved", licence_url="https://creativecommons.org/licenses/by/4.0/"
     )
-    put(project, {"circle": [said]})
+    put(project, {"circle": [origin]})
     assert run(project) == CreditsReport(str(project.root), 1, 1, {})
     assert rows_of(project)[0]["licence"] == "All rights reserved"
     assert "CC BY 4.0" not in page_of(project)

@@ -18,8 +18,8 @@ from fieldguide.stages.predict import predict
 
 def ask(guide: Path, *paths: Path) -> list[dict[str, Any]]:
     """The program's answers."""
-    found: list[dict[str, Any]] = json.loads(ran("predict", *paths, "--guide", guide, "--json"))
-    return found
+    answers: list[dict[str, Any]] = json.loads(ran("predict", *paths, "--guide", guide, "--json"))
+    return answers
 
 
 def test_files_and_folders_in_order(built_once: Path, pictures: Pictures, tmp_path: Path) -> None:
@@ -27,16 +27,16 @@ def test_files_and_folders_in_order(built_once: Path, pictures: Pictures, tmp_pa
     (source / ".hidden.png").write_bytes(b"not seen")
     single = source / "square" / "103.png"
     answers = ask(built_once / "guide", single, source)
-    wanted = [single, *sorted(path for path in source.rglob("*") if path.is_file() and path.name != ".hidden.png")]
-    assert [one["path"] for one in answers] == [str(path) for path in wanted]
-    assert all(abs(sum(one["probs"].values()) - 1) < 1e-4 and not one["error"] for one in answers)
-    right = [next(iter(one["probs"])) == Path(one["path"]).parent.name for one in answers]
+    expected = [single, *sorted(path for path in source.rglob("*") if path.is_file() and path.name != ".hidden.png")]
+    assert [answer["path"] for answer in answers] == [str(path) for path in expected]
+    assert all(abs(sum(answer["probs"].values()) - 1) < 1e-4 and not answer["error"] for answer in answers)
+    right = [next(iter(answer["probs"])) == Path(answer["path"]).parent.name for answer in answers]
     assert sum(right) >= 0.8 * len(right)
     guide = open_guide(built_once / "guide")
-    for one in answers:
-        alone = guide.classify(Path(one["path"]).read_bytes())
-        assert max(abs(alone.probs[name] - one["probs"][name]) for name in CLASS_NAMES) < 1e-4
-        assert one["declined"] == alone.declined
+    for answer in answers:
+        alone = guide.classify(Path(answer["path"]).read_bytes())
+        assert max(abs(alone.probs[name] - answer["probs"][name]) for name in CLASS_NAMES) < 1e-4
+        assert answer["declined"] == alone.declined
 
 
 def test_bad_files_are_answers_and_stop_nothing(built_once: Path, tmp_path: Path) -> None:
@@ -49,8 +49,8 @@ def test_bad_files_are_answers_and_stop_nothing(built_once: Path, tmp_path: Path
         file.truncate(10**12)
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")).write_bytes(picture_bytes("square", 1))
     paths = [tmp_path, tmp_path / "pipe.png", Path("/dev/zero")]
-    answers = {Path(one["path"]).name: one for one in ask(built_once / "guide", *paths)}
-    assert {name: one["error"].partition(":")[0] for name, one in answers.items()} == {
+    answers = {Path(answer["path"]).name: answer for answer in ask(built_once / "guide", *paths)}
+    assert {name: answer["error"].partition(":")[0] for name, answer in answers.items()} == {
         "a.png": "", "caf\ufffd.png": "", "b.jpg": "not_an_image", "c.png": "empty", "d.png": "truncated",
         "huge.png": "too_many_bytes", "pipe.png": "not_an_image", "zero": "not_an_image",
     }  # fmt: skip

@@ -88,7 +88,7 @@ def test_the_proof_is_written_down(built: Project) -> None:
 
 
 def test_of_many_val_pictures_only_some_are_asked_about(built: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fieldguide.stages.publish._PROVED", 1)
+    monkeypatch.setattr("fieldguide.stages.publish.MAX_COMPARED", 1)
     shutil.rmtree(built.guide_folder)
     assert press(built).compared == 1
 
@@ -139,13 +139,13 @@ def stranger(own_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Proje
 
 def test_examples_only_under_licences_that_allow_it(stranger: Project) -> None:
     about = json.loads((stranger.guide_folder / "guide.json").read_text(encoding="utf-8"))
-    shown = [example for one in about["classes"] for example in one["examples"]]
+    shown = [example for row in about["classes"] for example in row["examples"]]
     assert len(shown) == 4 and {example["licence"] for example in shown} == {"own"}
     assert {example["author"] for example in shown} == {f"@{PLACE}"}
     files = {f"examples/{path.name}" for path in (stranger.guide_folder / "examples").iterdir()}
     assert files == {example["file"] for example in shown}
     with stranger.catalog() as catalog:
-        allowed = {one.sha256[:16] for one in catalog.origins() if one.licence == "own"}
+        allowed = {origin.sha256[:16] for origin in catalog.origins() if origin.licence == "own"}
     assert {Path(name).stem for name in files} <= allowed
 
 
@@ -205,8 +205,8 @@ def test_the_report_escapes_whatever_comes_from_outside(stranger: Project) -> No
 def test_the_stages_in_turn_make_what_build_makes(stranger: Project) -> None:
     settings = stranger.settings()
     before = files_of(stranger.guide_folder)
-    for one in (clean, split, train, evaluate, publish):
-        one(stranger, settings, progress=SilentProgress())
+    for stage in (clean, split, train, evaluate, publish):
+        stage(stranger, settings, progress=SilentProgress())
     assert files_of(stranger.guide_folder) == before
 
 
@@ -214,10 +214,10 @@ def test_features_of_a_coarser_runtime_must_still_agree(built: Project, monkeypa
     real = Pictures.compute
 
     def compute(self: Pictures, way: Way, preprocessing: Preprocessing) -> Any:
-        found = real(self, way, preprocessing)
+        features = real(self, way, preprocessing)
         with built.catalog() as catalog:
             everything = len(load_dataset(catalog).labels)
-        return np.roll(found, 7, axis=0) if len(self) == everything else found  # only those trained on are wrong
+        return np.roll(features, 7, axis=0) if len(self) == everything else features  # only those trained on are wrong
 
     set_key(built.settings_file, "publish", "examples = 3")
     monkeypatch.setattr(Pictures, "compute", compute)

@@ -46,11 +46,11 @@ def check_problem(reply: Any, status: int, code: str = "") -> dict[str, Any]:
     """The problem, in the form of RFC 9457, with a code and no word about the inside."""
     assert reply.status_code == status, reply.text
     assert reply.headers["content-type"] == "application/problem+json"
-    said: dict[str, Any] = reply.json()
-    assert said["status"] == status and said["code"] and said["detail"] and said["title"]
-    assert not code or said["code"] == code
+    problem: dict[str, Any] = reply.json()
+    assert problem["status"] == status and problem["code"] and problem["detail"] and problem["title"]
+    assert not code or problem["code"] == code
     assert "Traceback" not in reply.text and "/fieldguide/" not in reply.text and ".py" not in reply.text
-    return said
+    return problem
 
 
 # ---- one answer
@@ -71,8 +71,8 @@ def test_every_form_gives_the_same_answer(client: TestClient) -> None:
     assert [reply.status_code for reply in replies] == [200] * len(replies)
     assert all(answer == answers[0] for answer in answers)
     assert set(answers[0]) == {"class_name", "declined", "familiarity", "probs"}
-    assert {one["class_name"] for one in answers[0]["probs"]} == set(CLASS_NAMES)
-    assert abs(sum(one["prob"] for one in answers[0]["probs"]) - 1) < 1e-4
+    assert {row["class_name"] for row in answers[0]["probs"]} == set(CLASS_NAMES)
+    assert abs(sum(row["prob"] for row in answers[0]["probs"]) - 1) < 1e-4
 
 
 def test_the_answer_is_that_of_python(client: TestClient, built_once: Path) -> None:
@@ -83,7 +83,7 @@ def test_the_answer_is_that_of_python(client: TestClient, built_once: Path) -> N
             alone, served = guide.classify(data), client.post("/v1/classify", content=data).json()
             assert served["class_name"] == (alone.class_name or None)
             assert served["declined"] == alone.declined
-            assert {one["class_name"]: one["prob"] for one in served["probs"]} == pytest.approx(alone.probs, abs=1e-5)
+            assert {row["class_name"]: row["prob"] for row in served["probs"]} == pytest.approx(alone.probs, abs=1e-5)
 
 
 # ---- wrong pictures
@@ -221,8 +221,8 @@ def test_the_page_and_the_descriptions(client: TestClient, built_once: Path) -> 
     assert set(schema["paths"]["/v1/classify"]["post"]["requestBody"]["content"]) >= {
         "multipart/form-data", "application/json"
     }  # fmt: skip
-    for one in about["classes"]:
-        for example in one["examples"]:
+    for row in about["classes"]:
+        for example in row["examples"]:
             reply = client.get("/" + example["file"])
             assert reply.headers["content-type"] == "image/jpeg" and reply.content.startswith(b"\xff\xd8")
 
@@ -281,9 +281,9 @@ def test_a_class_name_is_never_markup(built_once: Path) -> None:
     guide = open_guide(built_once / "guide")
     evil = '"><img src=x onerror=alert(1)>'
     about = {**guide.about, "name": evil, "about": f"</p>{evil}"}
-    about["classes"] = [{**one, "name": f"{evil}{place}"} for place, one in enumerate(guide.about["classes"])]
+    about["classes"] = [{**row, "name": f"{evil}{place}"} for place, row in enumerate(guide.about["classes"])]
     changed = type(guide)(
-        guide.folder, about, tuple(one["name"] for one in about["classes"]), guide.preprocessing, guide.threshold,
+        guide.folder, about, tuple(row["name"] for row in about["classes"]), guide.preprocessing, guide.threshold,
         guide.formats, guide.session,
     )  # fmt: skip
     with TestClient(make_app(changed, SETTINGS, HOSTS), base_url=ADDRESS) as client:
@@ -312,9 +312,9 @@ def serving(guide: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], in
     try:
         assert server.stderr
         line = server.stderr.readline()
-        found = re.match(r"http://(?:127\.0\.0\.1|\[::1\]):(\d+)/", line)
-        assert found, line + (server.stderr.read() if server.poll() is not None else "")
-        yield server, int(found[1])
+        match = re.match(r"http://(?:127\.0\.0\.1|\[::1\]):(\d+)/", line)
+        assert match, line + (server.stderr.read() if server.poll() is not None else "")
+        yield server, int(match[1])
     finally:
         server.kill()
         server.communicate()
@@ -342,9 +342,9 @@ def test_a_real_server_from_start_to_end(built_once: Path) -> None:
         assert connection.getresponse().status == 404
         connection.close()
         server.send_signal(signal.SIGINT)
-        _, said = server.communicate(timeout=TIMEOUT_S)
+        _, stderr = server.communicate(timeout=TIMEOUT_S)
         assert server.returncode == 0
-        assert "Traceback" not in said and "Error" not in said, said
+        assert "Traceback" not in stderr and "Error" not in stderr, stderr
 
 
 def hold_half_a_picture(port: int) -> socket.socket:
@@ -371,11 +371,11 @@ def test_a_server_that_ends_tells_those_it_waits_for_no_longer(built_once: Path)
     with serving(built_once / "guide") as (server, port):
         held = hold_half_a_picture(port)
         server.send_signal(signal.SIGINT)
-        _, said = server.communicate(timeout=TIMEOUT_S)
+        _, stderr = server.communicate(timeout=TIMEOUT_S)
         answer = held.recv(2000)
         held.close()
         assert server.returncode == 0
-        assert "Traceback" not in said and "Exception" not in said, said
+        assert "Traceback" not in stderr and "Exception" not in stderr, stderr
         assert answer.startswith(b"HTTP/1.1 503") and b"this server is shutting down" in answer
 
 
@@ -385,17 +385,17 @@ def test_a_second_interrupt_prints_no_traceback(built_once: Path) -> None:
         server.send_signal(signal.SIGINT)
         wait_until_closed(port)
         server.send_signal(signal.SIGINT)
-        _, said = server.communicate(timeout=TIMEOUT_S)
+        _, stderr = server.communicate(timeout=TIMEOUT_S)
         held.close()
         assert server.returncode in (0, 130)
-        assert "Traceback" not in said, said
+        assert "Traceback" not in stderr, stderr
 
 
 def test_a_server_asked_to_end_ends_quietly(built_once: Path) -> None:
     with serving(built_once / "guide") as (server, _):
         server.send_signal(signal.SIGTERM)
-        _, said = server.communicate(timeout=TIMEOUT_S)
-        assert "Traceback" not in said, said
+        _, stderr = server.communicate(timeout=TIMEOUT_S)
+        assert "Traceback" not in stderr, stderr
         assert server.returncode in (0, -signal.SIGTERM)
 
 

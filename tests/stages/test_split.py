@@ -43,10 +43,10 @@ def plain_tables(draw: st.DrawFn) -> list[ImageState]:
 
 
 def by_group(rows: Sequence[ImageState], splits: dict[str, str]) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = defaultdict(set)
+    by_group: dict[str, set[str]] = defaultdict(set)
     for row in rows:
-        found[row.group_id].add(splits[row.sha256])
-    return found
+        by_group[row.group_id].add(splits[row.sha256])
+    return by_group
 
 
 @given(tables(), st.integers(0, 5))
@@ -67,7 +67,9 @@ def test_the_order_of_the_rows_does_not_matter(rows: list[ImageState], dice: ran
 def test_the_order_does_not_matter_where_a_group_is_of_two_classes() -> None:
     rows = [state(number, number // 2, "ab"[number % 2]) for number in range(60)]
     assert assign(rows[::-1], {}, SHARES, 0) == assign(rows, {}, SHARES, 0)
-    rows = [state(2 * one, one, "a") for one in range(9)] + [state(2 * one + 1, one, "b") for one in range(3)]
+    rows = [state(2 * number, number, "a") for number in range(9)] + [
+        state(2 * number + 1, number, "b") for number in range(3)
+    ]
     assert assign(rows[::-1], {}, SHARES, 0) == assign(rows, {}, SHARES, 0)
 
 
@@ -110,8 +112,8 @@ def test_shares_of_groups_are_close(rows: list[ImageState]) -> None:
     for name in {row.class_name for row in rows}:
         mine = [row for row in rows if row.class_name == name]
         counts = Counter(splits[row.sha256] for row in mine)
-        for wanted, share in SHARES.items():
-            assert counts[wanted] <= max(3, round(share * len(mine)))
+        for name, share in SHARES.items():
+            assert counts[name] <= max(3, round(share * len(mine)))
         if len(mine) > 40:
             assert abs(counts["test"] - 0.2 * len(mine)) <= 3
 
@@ -174,8 +176,8 @@ def fill(
         catalog.add_images(rows, "t")
         if spoken:
             names = sorted(catalog.hashes())
-            verdicts = [Verdict(one, "duplicates", "keep", "", 0.0) for one in names]
-            groups = [Grouping(one, names[index - index % 2], "near-copy") for index, one in enumerate(names)]
+            verdicts = [Verdict(name, "duplicates", "keep", "", 0.0) for name in names]
+            groups = [Grouping(name, names[index - index % 2], "near-copy") for index, name in enumerate(names)]
             catalog.replace_copies(verdicts, groups, "s")
 
 
@@ -191,7 +193,7 @@ def test_the_stage_writes_what_it_reports(project: Project) -> None:
     with project.catalog() as catalog:
         states = catalog.states()
     assert report.counts == {
-        name: dict(Counter(one.class_name for one in states if one.split == name)) for name in ("train", "val", "test")
+        name: dict(Counter(row.class_name for row in states if row.split == name)) for name in ("train", "val", "test")
     }
     assert report.counts["test"] == {"circle": 4, "square": 4, "triangle": 2}
     assert (report.groups, report.leaks) == (25, 0)
@@ -230,16 +232,16 @@ def test_a_picture_that_is_rejected_for_a_while_comes_back_where_it_was(project:
 
 
 @pytest.mark.parametrize(
-    ("classes", "said"),
+    ("classes", "reason"),
     [
         ({}, "have not been checked"),
         ({"circle": 20, "square": 20, "triangle": 4}, "'triangle' has 2"),
         ({"circle": 20, "square": 20}, "'triangle' has 0"),
     ],
 )
-def test_too_little_to_divide(project: Project, classes: dict[str, int], said: str) -> None:
+def test_too_little_to_divide(project: Project, classes: dict[str, int], reason: str) -> None:
     fill(project, classes)
-    with pytest.raises(NotReady, match=said) as caught:
+    with pytest.raises(NotReady, match=reason) as caught:
         run(project)
     assert "fieldguide" in caught.value.hint
 

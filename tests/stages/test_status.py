@@ -15,30 +15,32 @@ from fieldguide.stages.status import status
 def test_from_nothing_to_a_split(tmp_path: Path, pictures: Pictures) -> None:
     project = make_project(tmp_path / "place")
     settings = project.settings()
-    found = status(project, settings)
-    assert (found.images, found.kept, found.next_command) == (0, 0, f"fieldguide add FOLDER -C {project.root}")
-    assert {one.state for one in found.stages} == {"not run"}
+    report = status(project, settings)
+    assert (report.images, report.kept, report.next_command) == (0, 0, f"fieldguide add FOLDER -C {project.root}")
+    assert {stage.state for stage in report.stages} == {"not run"}
     add(project, settings, pictures(tmp_path / "source", per_class=4), progress=SilentProgress())
-    found = status(project, settings)
-    assert (found.images, found.kept, found.next_command) == (12, 0, f"fieldguide build -C {project.root}")
+    report = status(project, settings)
+    assert (report.images, report.kept, report.next_command) == (12, 0, f"fieldguide build -C {project.root}")
     clean(project, settings, progress=SilentProgress())
     split(project, settings, progress=SilentProgress())
-    found = status(project, settings)
-    assert (found.images, found.kept) == (12, 12)
-    assert [one.state for one in found.stages[:3]] == ["done", "done", "not run"]
-    assert found.stages[0].summary == "12 kept, 0 rejected"
-    assert "train" in found.stages[1].summary
+    report = status(project, settings)
+    assert (report.images, report.kept) == (12, 12)
+    assert [stage.state for stage in report.stages[:3]] == ["done", "done", "not run"]
+    assert report.stages[0].summary == "12 kept, 0 rejected"
+    assert "train" in report.stages[1].summary
 
 
 def test_a_source_to_collect_from_is_a_stage(project: Project) -> None:
     set_key(project.settings_file, "collect", 'sources = ["drawn"]')
-    found = status(project, project.settings())
-    assert found.stages[0].stage == "collect" and found.next_command == f"fieldguide build -C {project.root}"
+    report = status(project, project.settings())
+    assert report.stages[0].stage == "collect" and report.next_command == f"fieldguide build -C {project.root}"
 
 
 def test_a_built_project(built: Project) -> None:
-    found = status(built, built.settings())
-    assert {one.state for one in found.stages} == {"done"} and found.next_command == f"fieldguide serve -C {built.root}"
+    report = status(built, built.settings())
+    assert {stage.state for stage in report.stages} == {
+        "done"
+    } and report.next_command == f"fieldguide serve -C {built.root}"
     shown = ran("status", "-C", built.root)
     assert "36 pictures, 36 kept" in shown and "fieldguide serve" in shown.splitlines()[-1]
     assert [line.split()[0] for line in shown.splitlines()[1:-1]] == ["clean", "split", "train", "evaluate", "publish"]

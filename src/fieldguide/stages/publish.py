@@ -36,7 +36,7 @@ from fieldguide.text import render
 _THUMBNAIL_SIDE = 320
 _LEFT_OUT = 12
 _LEAST_AGREEMENT = 0.99
-_PROVED = 500  # val pictures that the guide classifies: one at a time, as its users will
+MAX_COMPARED = 500  # val pictures that the guide classifies: one at a time, as its users will
 
 
 def inputs(catalog: Catalog, settings: Settings) -> str:
@@ -269,7 +269,7 @@ class _GuideWriter:
         _write_json(folder / "guide.json", about)
         write_manifest(folder)
         guide = open_guide(folder)
-        val = np.flatnonzero(self.data.splits == "val")[:_PROVED]  # in the order of their hashes: random
+        val = np.flatnonzero(self.data.splits == "val")[:MAX_COMPARED]  # in the order of their hashes: random
         published = self._classify(guide, val)
         exact = self._probs(self.model.predict(self.pictures.take(val), exact=True))
         difference = float(np.abs(published - exact).max())

@@ -89,21 +89,21 @@ def assign(
     groups: dict[str, list[ImageState]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: row.sha256):
         groups[row.group_id].append(row)
-    given: dict[str, set[str]] = defaultdict(set)  # by class: what no source divides is divided here
+    source_splits: dict[str, set[str]] = defaultdict(set)  # by class: what no source divides is divided here
     for members in groups.values():
         for row in members:
-            given[row.class_name].add(row.given_split)
+            source_splits[row.class_name].add(row.given_split)
     chosen: dict[str, str] = {}
     for group_id, members in groups.items():
         known = {before[row.sha256] for row in members if row.sha256 in before}
         splits = known or {row.given_split for row in members} - {""}
         # where a source gives no val (or no test), it is taken from its train pictures
         fixed = next((name for name in _TRUST if name in splits), "")
-        if fixed and (known or fixed != "train" or {"val", "test"} <= given[_class_of(members)]):
+        if fixed and (known or fixed != "train" or {"val", "test"} <= source_splits[_class_of(members)]):
             chosen[group_id] = fixed
     targets = {
-        class_name: {split: 0.0 if split in given[class_name] else share for split, share in shares.items()}
-        for class_name in given
+        class_name: {split: 0.0 if split in source_splits[class_name] else share for split, share in shares.items()}
+        for class_name in source_splits
     }
     _fill(groups, chosen, targets, seed)
     return {row.sha256: chosen[row.group_id] for members in groups.values() for row in members}
@@ -135,11 +135,11 @@ def _check_splits(kept: Iterable[ImageState], splits: Mapping[str, str]) -> None
 def count_leaks(states: Iterable[ImageState], origins: Iterable[Origin]) -> int:
     """Count the groups of copies that the source itself had put on two sides of its split."""
     group_of = {state.sha256: state.group_id for state in states}
-    given: dict[str, set[str]] = defaultdict(set)
+    source_splits: dict[str, set[str]] = defaultdict(set)
     for origin in origins:
         if origin.given_split:
-            given[group_of[origin.sha256]].add(origin.given_split)
-    return sum(len(splits) > 1 for splits in given.values())
+            source_splits[group_of[origin.sha256]].add(origin.given_split)
+    return sum(len(splits) > 1 for splits in source_splits.values())
 
 
 def _fill(
