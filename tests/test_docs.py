@@ -16,6 +16,7 @@ from typing import cast
 import pytest
 import test_sources as contract
 
+from command import ran, set_key
 from conftest import Pictures
 from fieldguide import errors, sources
 from fieldguide.errors import BadQuery
@@ -78,6 +79,25 @@ def test_the_walk_in_the_readme_runs(tmp_path: Path, pictures: Pictures) -> None
     assert (tmp_path / "plants" / "guide" / "model.onnx").is_file()
     assert (tmp_path / "plants" / "tune" / "report.html").is_file()
     assert (tmp_path / "plants" / "compare" / "report.html").is_file()
+
+
+def test_the_tutorial_prints_what_it_shows(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="drawing needs the extra [drawn]")
+    text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    (change,) = blocks("tutorial", "toml")
+    for block in blocks("tutorial", "console"):
+        for part in block.split("$ ")[1:]:
+            command, *shown = part.splitlines()
+            printed = ran(*shlex.split(command)[1:], cwd=tmp_path).splitlines()
+            assert [shape(line) for line in shown or printed] == [shape(line) for line in printed], command
+            if command.startswith("fieldguide new"):
+                set_key(tmp_path / "charts" / "fieldguide.toml", "collect", change.strip())
+    assert text.count("```console") == len(blocks("tutorial", "console"))
+
+
+def shape(line: str) -> str:
+    """Return how a line of output begins, without its figures, which differ from machine to machine."""
+    return re.sub(r"[\d.,%-]+", "#", " ".join(line.split()[:3]))
 
 
 def hand_part(name: str) -> str:
