@@ -1,16 +1,21 @@
-"""Writes the generated parts of the documentation: each command's options and each stage's settings.
+"""Writes the generated parts of the documentation: commands' options, stages' settings, and the Python API.
 
 `python docs/generate.py` rewrites them in place, `python docs/generate.py --check` only says whether they are current.
 Each page ends with them, behind the line that says so.
 """
 
+import inspect
 import json
+import re
 import sys
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
 from typer.main import get_command
 
+import fieldguide
+from fieldguide import records
 from fieldguide.cli.commands import app, command_names
 from fieldguide.settings import Section, Settings
 from fieldguide.settings.reading import allowed_values
@@ -31,24 +36,24 @@ SECTIONS = {
 
 
 def options(name: str) -> str:
-    """The command's arguments and options as a table."""
+    """Return a command's arguments and options as a table."""
     commands: Any = get_command(app)
     lines = ["## Options", "", "| option | meaning | default |", "|---|---|---|"]
-    for one in commands.commands[name].params:
-        if one.name == "help":
+    for parameter in commands.commands[name].params:
+        if parameter.name == "help":
             continue
         shown = (
-            ", ".join(f"`{option}`" for option in one.opts)
-            if one.param_type_name == "option"
-            else f"`{one.metavar or one.name.upper()}`"
+            ", ".join(f"`{option}`" for option in parameter.opts)
+            if parameter.param_type_name == "option"
+            else f"`{parameter.metavar or parameter.name.upper()}`"
         )
-        default = "" if one.required or one.default in (None, "", False) else f"`{one.default}`"
-        lines.append(f"| {shown} | {one.help or ''} | {default} |")
+        default = "" if parameter.required or parameter.default in (None, "", False) else f"`{parameter.default}`"
+        lines.append(f"| {shown} | {parameter.help or ''} | {default} |")
     return "\n".join([*lines, ""])
 
 
 def settings(sections: tuple[str, ...]) -> str:
-    """The keys of these tables of fieldguide.toml."""
+    """Return the keys of these tables of fieldguide.toml."""
     lines = ["## Settings in fieldguide.toml", ""]
     for section in sections:
         lines += table(section, Settings.model_fields[section].annotation)
@@ -56,7 +61,7 @@ def settings(sections: tuple[str, ...]) -> str:
 
 
 def table(name: str, model: Any) -> list[str]:
-    """The lines of one table; the tables inside it follow it."""
+    """Return the lines of one table; the tables inside it follow it."""
     lines = [f"### [{name}]", "", "| key | meaning | default | allowed |", "|---|---|---|---|"]
     inner: list[str] = []
     for key, field in model.model_fields.items():
@@ -69,18 +74,77 @@ def table(name: str, model: Any) -> list[str]:
     return [*lines, "", *inner]
 
 
+def api() -> str:
+    """Return the reference of the Python API, from its docstrings."""
+    lines = ["## Functions", ""]
+    for name in ("new", "open_project", "open_guide", "demo"):
+        lines += [*described(f"fieldguide.{name}", getattr(fieldguide, name)), ""]
+    for kind in (fieldguide.Project, fieldguide.Guide):
+        lines += [f"## {kind.__name__}", "", *prose(inspect.getdoc(kind) or ""), ""]
+        for name, member in vars(kind).items():
+            if (
+                not name.startswith("_")
+                and inspect.getdoc(member)
+                and (callable(member) or isinstance(member, property))
+            ):
+                lines += [*described(f"{kind.__name__}.{name}", member), ""]
+    lines += ["## Reports", "", *prose(inspect.getdoc(records.Report) or ""), ""]
+    for kind in vars(records).values():
+        if inspect.isclass(kind) and issubclass(kind, records.Report) and is_dataclass(kind):
+            fields = ", ".join(f"`{name}`" for name in kind.__dataclass_fields__)
+            lines += [f"### {kind.__name__}", "", *prose(inspect.getdoc(kind) or ""), "", f"Fields: {fields}.", ""]
+    return "\n".join(lines)
+
+
+def described(name: str, member: Any) -> list[str]:
+    """Return the heading, the signature and the docstring of a function, a method or a property."""
+    heading = [f"### {name}", ""]
+    if not isinstance(member, property):
+        parameters = [word for word in inspect.signature(member).parameters.values() if word.name != "self"]
+        keywords = [word for word in parameters if word.kind is word.KEYWORD_ONLY]
+        shown = [written(word) for word in parameters]
+        if keywords:
+            shown.insert(len(parameters) - len(keywords), "*")
+        heading += [f"`{name.rpartition('.')[2]}({', '.join(shown)})`", ""]
+    return heading + prose(inspect.getdoc(member) or "")
+
+
+def written(parameter: inspect.Parameter) -> str:
+    """Return a parameter with its default, as in a call."""
+    return parameter.name if parameter.default is parameter.empty else f"{parameter.name}={parameter.default!r}"
+
+
+def prose(docstring: str) -> list[str]:
+    """Return a docstring in Google's form as Markdown: each of its sections is a list."""
+    lines: list[str] = []
+    section = ""
+    for line in docstring.splitlines():
+        if re.fullmatch(r"(Args|Attributes|Raises):", line):
+            section = line[:-1]
+            lines += [f"**{ {'Args': 'Arguments'}.get(section, section) }**", ""]
+        elif section and (entry := re.fullmatch(r"    ([\w., ]+): (.*)", line)):
+            lines.append(f"- `{entry[1]}`: {entry[2]}")
+        elif section and line.strip():
+            lines[-1] += f" {line.strip()}"
+        else:
+            section = section if line.startswith(" ") or not line else ""
+            lines.append(line)
+    return lines
+
+
 def page(name: str) -> str:
-    """The whole text that a command's page should have."""
-    written = (DOCS / f"{name}.md").read_text(encoding="utf-8").partition(MARK)[0].rstrip()
-    parts = [written, "", MARK, "", options(name)]
+    """Return the whole text that a page should have."""
+    written_part = (DOCS / f"{name}.md").read_text(encoding="utf-8").partition(MARK)[0].rstrip()
+    parts = [written_part, "", MARK, "", api() if name == "api" else options(name)]
     if name in SECTIONS:
         parts.append(settings(SECTIONS[name]))
     return "\n".join(parts).rstrip() + "\n"
 
 
 def main(check: bool) -> int:
-    """0 when every page is current, or has been made so."""
-    stale = [name for name in command_names() if page(name) != (DOCS / f"{name}.md").read_text(encoding="utf-8")]
+    """Make every page current, or only check it; return 0 where all are."""
+    pages = [*command_names(), "api"]
+    stale = [name for name in pages if page(name) != (DOCS / f"{name}.md").read_text(encoding="utf-8")]
     for name in stale:
         if check:
             sys.stderr.write(f"docs/{name}.md is not current: run make fix\n")
