@@ -6,7 +6,7 @@ Knows nothing about how a chart looks or which library draws it.
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldguide_charts.dice import Rng, between, chance, pick, whole
+from fieldguide_charts.rng import Rng, chance, choice, integer, uniform
 
 Floats = NDArray[np.float64]
 
@@ -50,27 +50,27 @@ _AXIS_TITLES = [
 
 def title(rng: Rng) -> str:
     """Return a heading of a few words."""
-    return pick(rng, _TITLES)
+    return choice(rng, _TITLES)
 
 
 def axis_title(rng: Rng) -> str:
     """Return what an axis might be called."""
-    return pick(rng, _AXIS_TITLES)
+    return choice(rng, _AXIS_TITLES)
 
 
 def categories(rng: Rng, count: int) -> list[str]:
     """Return names for `count` categories, all different."""
     kind = rng.random()
     if kind < 0.15 and count <= 12:
-        start = whole(rng, 0, 12 - count)
+        start = integer(rng, 0, 12 - count)
         return list(_MONTHS[start : start + count])
     if kind < 0.3 or count > 16:
-        start = whole(rng, 1950, 2024 - min(count, 60))
+        start = integer(rng, 1950, 2024 - min(count, 60))
         return [str(start + i) for i in range(count)]
     if kind < 0.36:
         return [f"Q{i % 4 + 1} {2015 + i // 4}" for i in range(count)]
     lists = [words for words in _WORD_LISTS if len(words) >= count]
-    words = list(pick(rng, lists))
+    words = list(choice(rng, lists))
     if chance(rng, 0.5):
         rng.shuffle(words)
     return words[:count]
@@ -89,22 +89,22 @@ def short_number(value: float) -> str:
 def series(rng: Rng, count: int) -> Floats:
     """Return one `(count,)` series of a random character: walk, wave, growth, bell, noise or steps."""
     at = np.linspace(0.0, 1.0, count)
-    kind = pick(rng, ["walk", "wave", "growth", "bell", "noise", "steps", "smooth"])
+    kind = choice(rng, ["walk", "wave", "growth", "bell", "noise", "steps", "smooth"])
     if kind == "walk":
-        values = np.cumsum(rng.normal(between(rng, -0.1, 0.25), 1.0, count))
+        values = np.cumsum(rng.normal(uniform(rng, -0.1, 0.25), 1.0, count))
     elif kind == "wave":
-        values = np.sin(at * between(rng, 3, 25) + between(rng, 0, 6)) * 2 + rng.normal(0, 0.15, count)
+        values = np.sin(at * uniform(rng, 3, 25) + uniform(rng, 0, 6)) * 2 + rng.normal(0, 0.15, count)
     elif kind == "growth":
-        values = np.exp(at * between(rng, -2.5, 3)) + rng.normal(0, 0.08, count)
+        values = np.exp(at * uniform(rng, -2.5, 3)) + rng.normal(0, 0.08, count)
     elif kind == "bell":
-        peaks = [(between(rng, 0, 1), between(rng, 0.05, 0.3)) for _ in range(whole(rng, 1, 4))]
+        peaks = [(uniform(rng, 0, 1), uniform(rng, 0.05, 0.3)) for _ in range(integer(rng, 1, 4))]
         values = np.sum([np.exp(-(((at - m) / s) ** 2)) for m, s in peaks], axis=0)
     elif kind == "noise":
         values = rng.normal(0, 1, count)
     elif kind == "steps":
         values = np.repeat(rng.normal(0, 1, count), max(1, count // 8))[:count]
     else:
-        knots = rng.normal(0, 1, whole(rng, 4, 8))
+        knots = rng.normal(0, 1, integer(rng, 4, 8))
         values = np.interp(at, np.linspace(0, 1, len(knots)), knots)
         values = np.convolve(np.pad(values, 3, mode="edge"), np.ones(7) / 7, mode="valid")
     return np.asarray(values, dtype=np.float64)
@@ -112,35 +112,35 @@ def series(rng: Rng, count: int) -> Floats:
 
 def many_series(rng: Rng, rows: int, count: int, floor: float | None = None) -> Floats:
     """Return `(rows, count)` series on one scale; all above 0 when a floor (share of the range) is given."""
-    found = np.stack([series(rng, count) * between(rng, 0.4, 1.2) + between(rng, -1, 1) for _ in range(rows)])
+    values = np.stack([series(rng, count) * uniform(rng, 0.4, 1.2) + uniform(rng, -1, 1) for _ in range(rows)])
     if floor is not None:
-        found = found - found.min(axis=1, keepdims=True)
-        found = found / np.maximum(found.max(axis=1, keepdims=True), 1e-9)
-        found = (found + floor) * rng.uniform(0.4, 1.4, (rows, 1))
-    return np.asarray(found * 10.0 ** whole(rng, 0, 4))
+        values = values - values.min(axis=1, keepdims=True)
+        values = values / np.maximum(values.max(axis=1, keepdims=True), 1e-9)
+        values = (values + floor) * rng.uniform(0.4, 1.4, (rows, 1))
+    return np.asarray(values * 10.0 ** integer(rng, 0, 4))
 
 
 def amounts(rng: Rng, count: int) -> Floats:
     """Return `(count,)` positive amounts, such as a bar chart shows: even, skewed, rising, falling or a hump."""
-    kind = pick(rng, ["even", "skewed", "sorted", "rising", "hump", "near"])
+    kind = choice(rng, ["even", "skewed", "sorted", "rising", "hump", "near"])
     if kind == "skewed":
         values = rng.lognormal(0, 0.9, count)
     elif kind == "sorted":
         values = np.sort(rng.gamma(2, 1, count))[::-1] + 0.1
     elif kind == "rising":
-        values = np.linspace(0.3, 1, count) ** between(rng, 0.5, 3) * (1 + rng.normal(0, 0.08, count))
+        values = np.linspace(0.3, 1, count) ** uniform(rng, 0.5, 3) * (1 + rng.normal(0, 0.08, count))
     elif kind == "hump":
-        values = np.exp(-(np.linspace(-2, 2, count) ** 2) * between(rng, 0.3, 1.2)) + rng.random(count) * 0.1
+        values = np.exp(-(np.linspace(-2, 2, count) ** 2) * uniform(rng, 0.3, 1.2)) + rng.random(count) * 0.1
     elif kind == "near":
         values = rng.normal(1, 0.15, count)
     else:
         values = rng.uniform(0.15, 1, count)
-    return np.asarray(np.abs(values) * 10.0 ** whole(rng, 0, 5) + 0.01)
+    return np.asarray(np.abs(values) * 10.0 ** integer(rng, 0, 5) + 0.01)
 
 
 def shares(rng: Rng, count: int) -> Floats:
     """Return `(count,)` parts of a whole, summing to 1, none too small to see."""
-    parts = rng.dirichlet(np.full(count, between(rng, 0.8, 6))) + 0.35 / count
+    parts = rng.dirichlet(np.full(count, uniform(rng, 0.8, 6))) + 0.35 / count
     if chance(rng, 0.5):
         parts = np.sort(parts)[::-1]
     return np.asarray(parts / parts.sum())
@@ -148,40 +148,40 @@ def shares(rng: Rng, count: int) -> Floats:
 
 def samples(rng: Rng, groups: int) -> list[Floats]:
     """Return one sample of measurements per group: some skewed, some with two humps, some with far outliers."""
-    found = []
-    spread = between(rng, 0.5, 1.5)
-    drift = between(rng, -0.6, 0.6)
-    shape = pick(rng, ["normal", "skewed", "humps", "mixed"])
+    groups_values = []
+    spread = uniform(rng, 0.5, 1.5)
+    drift = uniform(rng, -0.6, 0.6)
+    shape = choice(rng, ["normal", "skewed", "humps", "mixed"])
     for i in range(groups):
-        count = whole(rng, 40, 160)
-        kind = pick(rng, ["normal", "skewed", "humps"]) if shape == "mixed" else shape
+        count = integer(rng, 40, 160)
+        kind = choice(rng, ["normal", "skewed", "humps"]) if shape == "mixed" else shape
         if kind == "skewed":
             values = rng.gamma(2.0, 1.0, count)
         elif kind == "humps":
             values = np.concatenate([rng.normal(-1.5, 0.6, count // 2), rng.normal(1.5, 0.8, count // 2)])
         else:
             values = rng.normal(0, 1, count)
-        values = values * spread * between(rng, 0.5, 1.6) + drift * i + between(rng, -1, 1)
+        values = values * spread * uniform(rng, 0.5, 1.6) + drift * i + uniform(rng, -1, 1)
         if chance(rng, 0.4):
-            values = np.append(values, values.mean() + rng.normal(0, 4.5 * spread, whole(rng, 1, 6)))
-        found.append(values)
-    scale = 10.0 ** whole(rng, -1, 3)
-    base = between(rng, 0, 8)
-    return [np.asarray((values + base) * scale) for values in found]
+            values = np.append(values, values.mean() + rng.normal(0, 4.5 * spread, integer(rng, 1, 6)))
+        groups_values.append(values)
+    scale = 10.0 ** integer(rng, -1, 3)
+    base = uniform(rng, 0, 8)
+    return [np.asarray((values + base) * scale) for values in groups_values]
 
 
 def cloud(rng: Rng, count: int) -> tuple[Floats, Floats]:
     """Return `(count,)` x and y of a cloud of points: related, unrelated, clustered, curved or skewed."""
-    kind = pick(rng, ["line", "none", "clusters", "curve", "skewed", "ring", "fan"], [3, 3, 3, 2, 2, 0.5, 2])
+    kind = choice(rng, ["line", "none", "clusters", "curve", "skewed", "ring", "fan"], [3, 3, 3, 2, 2, 0.5, 2])
     x = rng.uniform(0, 1, count) if chance(rng, 0.5) else rng.normal(0.5, 0.2, count)
     if kind == "line":
-        y = x * pick(rng, [-1.0, 1.0]) + rng.normal(0, between(rng, 0.04, 0.4), count)
+        y = x * choice(rng, [-1.0, 1.0]) + rng.normal(0, uniform(rng, 0.04, 0.4), count)
     elif kind == "clusters":
-        centres = rng.uniform(0, 1, (whole(rng, 2, 5), 2))
+        centres = rng.uniform(0, 1, (integer(rng, 2, 5), 2))
         own = rng.integers(0, len(centres), count)
-        x, y = (centres[own] + rng.normal(0, between(rng, 0.03, 0.12), (count, 2))).T
+        x, y = (centres[own] + rng.normal(0, uniform(rng, 0.03, 0.12), (count, 2))).T
     elif kind == "curve":
-        y = (x - between(rng, -0.2, 1)) ** 2 * 2 + rng.normal(0, 0.06, count)
+        y = (x - uniform(rng, -0.2, 1)) ** 2 * 2 + rng.normal(0, 0.06, count)
     elif kind == "skewed":
         x, y = rng.lognormal(0, 0.7, count), rng.lognormal(0, 0.7, count)
     elif kind == "ring":
@@ -191,14 +191,14 @@ def cloud(rng: Rng, count: int) -> tuple[Floats, Floats]:
         y = x * rng.normal(1, 0.5, count)
     else:
         y = rng.normal(0.5, 0.2, count)
-    lift = between(rng, 0.2, 2)
+    lift = uniform(rng, 0.2, 2)
     scale = 10.0 ** rng.integers(0, 4, 2)
     return np.asarray((x + lift) * scale[0]), np.asarray((y + lift) * scale[1])
 
 
 def bubble_sizes(rng: Rng, count: int) -> Floats:
     """Return `(count,)` areas of bubbles as shares of the largest, which is 1: most of them small, alike, or even."""
-    kind = pick(rng, ["small", "alike", "even"], [5, 3, 2])
+    kind = choice(rng, ["small", "alike", "even"], [5, 3, 2])
     sizes = {"small": rng.beta(0.6, 1.7, count), "alike": rng.beta(2, 2, count), "even": rng.uniform(0.05, 1, count)}[
         kind
     ]
@@ -209,20 +209,20 @@ def bubble_sizes(rng: Rng, count: int) -> Floats:
 
 def flows(rng: Rng, count: int) -> Floats:
     """Return `(count, count)` amounts going from each of `count` places to each other."""
-    table = rng.gamma(between(rng, 0.4, 2), 1.0, (count, count))
+    table = rng.gamma(uniform(rng, 0.4, 2), 1.0, (count, count))
     if chance(rng, 0.5):
         np.fill_diagonal(table, 0.0)
     if chance(rng, 0.4):
         table = (table + table.T) / 2
     if count > 5 and chance(rng, 0.6):
-        table = table * (rng.random((count, count)) < between(rng, 0.2, 0.7))
+        table = table * (rng.random((count, count)) < uniform(rng, 0.2, 0.7))
     return np.asarray(table + 0.02 / count)
 
 
 def age_labels(rng: Rng, count: int) -> list[str]:
     """Return names for `count` age groups, the youngest first."""
     step = 5 if count > 9 else 10
-    join = pick(rng, ["-", " - ", " to ", "\N{EN DASH}"])
+    join = choice(rng, ["-", " - ", " to ", "\N{EN DASH}"])
     if chance(rng, 0.1):
         return [str(i * step) for i in range(count)]
     names = [f"{i * step}{join}{i * step + step - 1}" for i in range(count - 1)]
@@ -232,19 +232,19 @@ def age_labels(rng: Rng, count: int) -> list[str]:
 def population(rng: Rng, count: int) -> tuple[Floats, Floats]:
     """Return `(count,)` men and women by age group, the youngest first: growing, ageing or stable."""
     age = np.linspace(0, 1, count)
-    kind = pick(rng, ["young", "old", "stable", "waves", "hump"])
+    kind = choice(rng, ["young", "old", "stable", "waves", "hump"])
     if kind == "young":
-        base = np.exp(-age * between(rng, 1.5, 4))
+        base = np.exp(-age * uniform(rng, 1.5, 4))
     elif kind == "old":
-        base = np.exp(-(((age - between(rng, 0.45, 0.75)) / 0.4) ** 2))
+        base = np.exp(-(((age - uniform(rng, 0.45, 0.75)) / 0.4) ** 2))
     elif kind == "stable":
         base = 1 / (1 + np.exp((age - 0.8) * 12))
     elif kind == "hump":
         base = np.exp(-(((age - 0.33) / 0.3) ** 2)) + 0.2 * (1 - age)
     else:
-        base = (1 - age) + 0.25 * np.sin(age * 14 + between(rng, 0, 6)) * (1 - age) + 0.05
+        base = (1 - age) + 0.25 * np.sin(age * 14 + uniform(rng, 0, 6)) * (1 - age) + 0.05
     noise = rng.normal(1, 0.04, (2, count))
     men = base * noise[0] * (1 - 0.25 * age**2)
     women = base * noise[1]
-    scale = 10.0 ** whole(rng, 0, 5)
+    scale = 10.0 ** integer(rng, 0, 5)
     return np.abs(men) * scale, np.abs(women) * scale

@@ -15,19 +15,19 @@ from fieldguide_charts import (
     mpl_map,
     mpl_points,
     mpl_round,
+    svg_bar_variants,
     svg_bars,
     svg_chord,
     svg_map,
-    svg_more,
-    svg_more_bars,
     svg_points,
     svg_round,
+    svg_variants,
     vega_charts,
 )
 from fieldguide_charts.about import CLASS_NAMES
-from fieldguide_charts.dice import Rng, chance, pick, whole
 from fieldguide_charts.finish import encode, finish
 from fieldguide_charts.look import Look, make_look
+from fieldguide_charts.rng import Rng, chance, choice, integer
 
 _VERSION = 1
 _SQUARE = ("chord", "doughnut", "pie", "radar")
@@ -40,16 +40,16 @@ _PAINTERS: dict[str, list[tuple[str, Painter, float]]] = {
         ("svg", svg_bars.area, 3),
         ("matplotlib", mpl_bars.area, 2.5),
         ("vega-lite", vega_charts.area, 2),
-        ("svg", svg_more.area_densities, 0.4),
-        ("svg", svg_more.area_rows, 0.4),
-        ("svg", svg_more.area_band, 0.35),
-        ("svg", svg_more.area_signed, 0.35),
+        ("svg", svg_variants.area_densities, 0.4),
+        ("svg", svg_variants.area_rows, 0.4),
+        ("svg", svg_variants.area_band, 0.35),
+        ("svg", svg_variants.area_signed, 0.35),
     ],
     "box": [
         ("svg", svg_points.box, 3),
         ("matplotlib", mpl_points.box, 2.5),
         ("vega-lite", vega_charts.box, 2),
-        ("svg", svg_more.grouped_box, 0.4),
+        ("svg", svg_variants.grouped_box, 0.4),
     ],
     "bubble": [
         ("svg", svg_points.bubble, 3),
@@ -79,19 +79,19 @@ _PAINTERS: dict[str, list[tuple[str, Painter, float]]] = {
         ("svg", svg_bars.horizontal_bar, 3),
         ("matplotlib", mpl_bars.horizontal_bar, 2.5),
         ("vega-lite", vega_charts.horizontal_bar, 2),
-        ("svg", svg_more_bars.opinion_bars, 0.4),
-        ("svg", svg_more_bars.solid_horizontal_bar, 0.4),
-        ("svg", svg_more_bars.bullets, 0.35),
-        ("svg", svg_more_bars.named_bars, 0.35),
-        ("svg", svg_more_bars.range_bars, 0.35),
+        ("svg", svg_bar_variants.opinion_bars, 0.4),
+        ("svg", svg_bar_variants.solid_horizontal_bar, 0.4),
+        ("svg", svg_bar_variants.bullets, 0.35),
+        ("svg", svg_bar_variants.named_bars, 0.35),
+        ("svg", svg_bar_variants.range_bars, 0.35),
     ],
     "line": [
         ("svg", svg_bars.line, 3),
         ("matplotlib", mpl_bars.line, 2.5),
         ("vega-lite", vega_charts.line, 2),
-        ("svg", svg_more.line_crowd, 0.4),
-        ("svg", svg_more.line_slopes, 0.4),
-        ("svg", svg_more.line_table, 0.35),
+        ("svg", svg_variants.line_crowd, 0.4),
+        ("svg", svg_variants.line_slopes, 0.4),
+        ("svg", svg_variants.line_table, 0.35),
     ],
     "pie": [
         ("svg", svg_round.pie, 3),
@@ -102,9 +102,9 @@ _PAINTERS: dict[str, list[tuple[str, Painter, float]]] = {
         ("svg", svg_points.scatter, 3),
         ("matplotlib", mpl_points.scatter, 2.5),
         ("vega-lite", vega_charts.scatter, 2),
-        ("svg", svg_more.scatter_crowd, 0.4),
-        ("svg", svg_more.scatter_matrix, 0.4),
-        ("svg", svg_more.scatter_named, 0.35),
+        ("svg", svg_variants.scatter_crowd, 0.4),
+        ("svg", svg_variants.scatter_matrix, 0.4),
+        ("svg", svg_variants.scatter_named, 0.35),
     ],
     "radar": [
         ("svg", svg_round.radar, 3),
@@ -114,8 +114,8 @@ _PAINTERS: dict[str, list[tuple[str, Painter, float]]] = {
         ("svg", svg_bars.vertical_bar, 3),
         ("matplotlib", mpl_bars.vertical_bar, 2.5),
         ("vega-lite", vega_charts.vertical_bar, 2),
-        ("svg", svg_more_bars.solid_vertical_bar, 0.4),
-        ("svg", svg_more_bars.waterfall, 0.4),
+        ("svg", svg_bar_variants.solid_vertical_bar, 0.4),
+        ("svg", svg_bar_variants.waterfall, 0.4),
     ],
     "violin": [
         ("svg", svg_points.violin, 3),
@@ -152,7 +152,7 @@ def draw(class_name: str, seed: int) -> Drawing:
         raise ValueError(f"unknown chart type {class_name!r}; the nearest is {near[0]!r}")
     rng = np.random.default_rng([seed, CLASS_NAMES.index(class_name), _VERSION])
     choices = _PAINTERS[class_name]
-    library, painter, _ = pick(rng, choices, [weight for *_, weight in choices])
+    library, painter, _ = choice(rng, choices, [weight for *_, weight in choices])
     look = make_look(rng, square=class_name in _SQUARE)
     drawn = _tile(rng, look, painter) if library == "svg" and chance(rng, 0.05) else painter(rng, look)
     picture, word = finish(rng, drawn)
@@ -162,7 +162,7 @@ def draw(class_name: str, seed: int) -> Drawing:
 
 def _tile(rng: Rng, look: Look, painter: Painter) -> Image.Image:
     """Return several small charts of one look in rows and columns."""
-    columns, rows = whole(rng, 1, 3), whole(rng, 1, 2)
+    columns, rows = integer(rng, 1, 3), integer(rng, 1, 2)
     size = (max(look.width // columns, 120), max(look.height // rows, 110))
     small = replace(look, width=size[0], height=size[1], text_px=look.text_px * 0.75, legend="", subtitle="")
     sheet = Image.new("RGBA", (size[0] * columns, size[1] * rows), look.paper)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fieldguide_charts.data import axis_title, title
-from fieldguide_charts.dice import Rng, between, chance, pick, whole
+from fieldguide_charts.rng import Rng, chance, choice, integer, uniform
 
 
 @dataclass(frozen=True)
@@ -122,20 +122,20 @@ def mix(first: str, second: str, share: float) -> str:
 
 def ramp(rng: Rng) -> tuple[str, ...]:
     """Return three colours of a scale from low over middle to high, either way round."""
-    stops = tuple(f"#{part}" for part in pick(rng, _RAMPS).split())
+    stops = tuple(f"#{part}" for part in choice(rng, _RAMPS).split())
     return stops if chance(rng, 0.8) else stops[::-1]
 
 
 def _palette(rng: Rng) -> tuple[str, ...]:
     kind = rng.random()
     if kind < 0.72:
-        colours = [f"#{part}" for part in pick(rng, _PALETTES).split()]
+        colours = [f"#{part}" for part in choice(rng, _PALETTES).split()]
         if chance(rng, 0.35):
-            shift = whole(rng, 1, 9)
+            shift = integer(rng, 1, 9)
             colours = colours[shift:] + colours[:shift]
         return tuple(colours)
-    hue, step = rng.random(), pick(rng, [0.618, 0.1, 0.05])
-    light, strength = between(rng, 0.35, 0.7), between(rng, 0.35, 0.95)
+    hue, step = rng.random(), choice(rng, [0.618, 0.1, 0.05])
+    light, strength = uniform(rng, 0.35, 0.7), uniform(rng, 0.35, 0.95)
     if kind < 0.86:
         parts = [colorsys.hls_to_rgb((hue + i * step) % 1, light, strength) for i in range(12)]
         return tuple(hex_of(*part) for part in parts)
@@ -150,20 +150,20 @@ def _seen_on(ground: str, ink: str, colour: str) -> str:
 
 
 def _size(rng: Rng, square: bool) -> tuple[int, int]:
-    long = whole(rng, 260, 700)
-    shape = between(rng, 0.85, 1.0) if square else between(rng, 0.45, 1.0)
+    long = integer(rng, 260, 700)
+    shape = uniform(rng, 0.85, 1.0) if square else uniform(rng, 0.45, 1.0)
     short = max(190, round(long * shape))
     return (short, long) if chance(rng, 0.12 if not square else 0.3) else (long, short)
 
 
 def make_look(rng: Rng, square: bool = False) -> Look:
     """Return a random look; a square one suits round charts and maps without axes."""
-    theme, paper, plot, ink, faint, grid, axes = pick(rng, _THEMES, _THEME_WEIGHTS)
+    theme, paper, plot, ink, faint, grid, axes = choice(rng, _THEMES, _THEME_WEIGHTS)
     width, height = _size(rng, square)
     if chance(rng, 0.25):
-        grid = pick(rng, ["", "x", "y", "xy"])
+        grid = choice(rng, ["", "x", "y", "xy"])
     if chance(rng, 0.2):
-        axes = pick(rng, ["box", "corner", "base", ""])
+        axes = choice(rng, ["box", "corner", "base", ""])
     titled = chance(rng, 0.5)
     return Look(
         name=theme,
@@ -174,13 +174,13 @@ def make_look(rng: Rng, square: bool = False) -> Look:
         ink=ink,
         faint=faint,
         colours=tuple(_seen_on(plot, ink, colour) for colour in _palette(rng)),
-        letters=pick(rng, ["sans", "serif", "mono", "dejavu"], [8, 1.5, 0.7, 2]),
-        text_px=between(rng, 9, 15) * (1 if chance(rng, 0.85) else 1.4),
+        letters=choice(rng, ["sans", "serif", "mono", "dejavu"], [8, 1.5, 0.7, 2]),
+        text_px=uniform(rng, 9, 15) * (1 if chance(rng, 0.85) else 1.4),
         title=title(rng) if titled else "",
         subtitle=title(rng) if titled and chance(rng, 0.2) else "",
         x_title=axis_title(rng) if chance(rng, 0.4) else "",
         y_title=axis_title(rng) if chance(rng, 0.4) else "",
-        legend=pick(rng, ["", "right", "bottom", "top", "inside"], [3, 2, 2, 1, 1]),
+        legend=choice(rng, ["", "right", "bottom", "top", "inside"], [3, 2, 2, 1, 1]),
         grid=grid,
         axes=axes,
     )

@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image
 
 from fieldguide_charts.data import age_labels, amounts, categories, many_series, population
-from fieldguide_charts.dice import Rng, between, chance, pick, whole
 from fieldguide_charts.look import Look
 from fieldguide_charts.mpl_frame import add_words, make_picture
+from fieldguide_charts.rng import Rng, chance, choice, integer, uniform
 
 
 def vertical_bar(rng: Rng, look: Look) -> Image.Image:
@@ -28,22 +28,22 @@ def horizontal_bar(rng: Rng, look: Look) -> Image.Image:
 
 def _plot_histogram(rng: Rng, axes: Any) -> None:
     values = rng.normal(0, 1, 600) if chance(rng, 0.7) else rng.gamma(2, 1, 600)
-    style = {"edgecolor": pick(rng, ["black", "white"])} if chance(rng, 0.6) else {}
-    axes.hist(values, bins=whole(rng, 8, 40), rwidth=pick(rng, [None, 0.9]), **style)
+    style = {"edgecolor": choice(rng, ["black", "white"])} if chance(rng, 0.6) else {}
+    axes.hist(values, bins=integer(rng, 8, 40), rwidth=choice(rng, [None, 0.9]), **style)
     add_words(rng, axes)
 
 
 def _plot_bars(rng: Rng, axes: Any, upright: bool) -> None:
-    count = whole(rng, 3, 12) if chance(rng, 0.85) else whole(rng, 13, 30)
-    rows = 1 if chance(rng, 0.55) or count > 14 else whole(rng, 2, 4)
+    count = integer(rng, 3, 12) if chance(rng, 0.85) else integer(rng, 13, 30)
+    rows = 1 if chance(rng, 0.55) or count > 14 else integer(rng, 2, 4)
     names, places = categories(rng, count), np.arange(count, dtype=float)
     stacked = rows > 1 and chance(rng, 0.5)
-    thick = between(rng, 0.45, 0.95) / (1 if stacked or rows == 1 else rows)
+    thick = uniform(rng, 0.45, 0.95) / (1 if stacked or rows == 1 else rows)
     draw_bars = axes.bar if upright else axes.barh
     size, start = ("width", "bottom") if upright else ("height", "left")
-    style: dict[str, Any] = {"edgecolor": pick(rng, ["black", "white"])} if chance(rng, 0.3) else {}
-    style |= {"alpha": between(rng, 0.4, 0.9)} if chance(rng, 0.2) else {}
-    style |= {"hatch": pick(rng, ["/", "x", "..", "\\"])} if chance(rng, 0.05) else {}
+    style: dict[str, Any] = {"edgecolor": choice(rng, ["black", "white"])} if chance(rng, 0.3) else {}
+    style |= {"alpha": uniform(rng, 0.4, 0.9)} if chance(rng, 0.2) else {}
+    style |= {"hatch": choice(rng, ["/", "x", "..", "\\"])} if chance(rng, 0.05) else {}
     if chance(rng, 0.2):
         style[("y" if upright else "x") + "err"] = 0.0
     base, first = np.zeros(count), amounts(rng, count)
@@ -61,7 +61,7 @@ def _plot_bars(rng: Rng, axes: Any, upright: bool) -> None:
         base = base + values
     set_ticks = axes.set_xticks if upright else axes.set_yticks
     long = upright and max(map(len, names)) * count > 60
-    set_ticks(places, names, rotation=pick(rng, [90, 45]) if long else 0)
+    set_ticks(places, names, rotation=choice(rng, [90, 45]) if long else 0)
     if not upright and chance(rng, 0.5):
         axes.invert_yaxis()
     add_words(rng, axes, categories(rng, rows) if rows > 1 else ())
@@ -73,18 +73,18 @@ def area(rng: Rng, look: Look) -> Image.Image:
 
 
 def _plot_area(rng: Rng, axes: Any) -> None:
-    count, rows = whole(rng, 6, 80), pick(rng, [1, 2, 3, 4, 6], [4, 2, 3, 2, 1])
-    x = np.arange(count) + pick(rng, [0, 1990, 1])
-    values = many_series(rng, rows, count, floor=between(rng, 0.05, 0.7))
-    clear = pick(rng, [1.0, 1.0, 0.7, 0.5])
+    count, rows = integer(rng, 6, 80), choice(rng, [1, 2, 3, 4, 6], [4, 2, 3, 2, 1])
+    x = np.arange(count) + choice(rng, [0, 1990, 1])
+    values = many_series(rng, rows, count, floor=uniform(rng, 0.05, 0.7))
+    clear = choice(rng, [1.0, 1.0, 0.7, 0.5])
     names = categories(rng, rows) if rows > 1 else []
     if rows > 1 and chance(rng, 0.7):
-        baseline = pick(rng, ["zero", "zero", "zero", "wiggle", "sym"])
+        baseline = choice(rng, ["zero", "zero", "zero", "wiggle", "sym"])
         if chance(rng, 0.2):
             values, baseline = values / values.sum(axis=0) * 100, "zero"
         axes.stackplot(x, values, baseline=baseline, alpha=clear)
     else:
-        step = pick(rng, [None, "mid"]) if count < 30 and chance(rng, 0.2) else None
+        step = choice(rng, [None, "mid"]) if count < 30 and chance(rng, 0.2) else None
         low = values.min() - np.ptp(values) if chance(rng, 0.1) else 0
         for row in range(rows):
             axes.fill_between(x, low, values[row], alpha=clear if rows == 1 else 0.45, step=step)
@@ -101,20 +101,20 @@ def line(rng: Rng, look: Look) -> Image.Image:
 
 
 def _plot_lines(rng: Rng, axes: Any) -> None:
-    count = whole(rng, 5, 30) if chance(rng, 0.55) else whole(rng, 40, 300)
-    rows = pick(rng, [1, 2, 3, 4, 6, 12], [5, 3, 3, 2, 1, 0.7])
-    x = np.linspace(0, pick(rng, [1, 10, 24, 100]), count)
+    count = integer(rng, 5, 30) if chance(rng, 0.55) else integer(rng, 40, 300)
+    rows = choice(rng, [1, 2, 3, 4, 6, 12], [5, 3, 3, 2, 1, 0.7])
+    x = np.linspace(0, choice(rng, [1, 10, 24, 100]), count)
     values = many_series(rng, rows, count)
-    style: dict[str, Any] = {"linewidth": between(rng, 0.8, 3.5)}
+    style: dict[str, Any] = {"linewidth": uniform(rng, 0.8, 3.5)}
     if count <= 30 and chance(rng, 0.5):
-        style |= {"marker": pick(rng, ["o", "s", "^", "D", "x", "."]), "markersize": between(rng, 3, 8)}
+        style |= {"marker": choice(rng, ["o", "s", "^", "D", "x", "."]), "markersize": uniform(rng, 3, 8)}
     style |= {"drawstyle": "steps-post"} if chance(rng, 0.06) else {}
     mixed = chance(rng, 0.2)
     for row in range(rows):
-        dash = pick(rng, ["-", "--", ":", "-."]) if mixed else "-"
+        dash = choice(rng, ["-", "--", ":", "-."]) if mixed else "-"
         axes.plot(x, values[row], linestyle=dash, **style)
         if rows <= 3 and chance(rng, 0.12):
-            wide = np.ptp(values[row]) * between(rng, 0.05, 0.12)
+            wide = np.ptp(values[row]) * uniform(rng, 0.05, 0.12)
             axes.fill_between(x, values[row] - wide, values[row] + wide, alpha=0.2, color=f"C{row}")
     if chance(rng, 0.06) and values.min() > 0:
         axes.set_yscale("log")
@@ -132,12 +132,12 @@ def pyramid(rng: Rng, look: Look) -> Image.Image:
 
 
 def _plot_pyramid(rng: Rng, axes: Any) -> None:
-    count = whole(rng, 8, 21)
+    count = integer(rng, 8, 21)
     men, women = population(rng, count)
     ages = age_labels(rng, count)
-    style: dict[str, Any] = {"height": pick(rng, [1.0, 0.9, 0.8, 0.7])}
-    style |= {"edgecolor": pick(rng, ["black", "white"]), "linewidth": 0.6} if chance(rng, 0.4) else {}
-    colours = pick(rng, [("C0", "C1"), ("C0", "C3"), ("steelblue", "hotpink"), ("tab:blue", "tab:red"), ("C2", "C1"),
+    style: dict[str, Any] = {"height": choice(rng, [1.0, 0.9, 0.8, 0.7])}
+    style |= {"edgecolor": choice(rng, ["black", "white"]), "linewidth": 0.6} if chance(rng, 0.4) else {}
+    colours = choice(rng, [("C0", "C1"), ("C0", "C3"), ("steelblue", "hotpink"), ("tab:blue", "tab:red"), ("C2", "C1"),
                          ("#6699cc", "#ee8899"), ("0.3", "0.7"), ("navy", "lightsteelblue")])  # fmt: skip
     gap = float(max(men.max(), women.max())) * 0.14 if chance(rng, 0.3) else 0.0
     axes.barh(np.arange(count), -men, left=-gap, color=colours[0], **style)
@@ -153,5 +153,5 @@ def _plot_pyramid(rng: Rng, axes: Any) -> None:
     words = [f"{abs(v) - gap:.3g}" for v in places]
     axes.set_xticks(places[::3], words[::3])
     axes.set_ylim(-0.7, count - 0.3)
-    words_used = pick(rng, [("Male", "Female"), ("Men", "Women"), ("Males", "Females"), ("Hombres", "Mujeres")])
+    words_used = choice(rng, [("Male", "Female"), ("Men", "Women"), ("Males", "Females"), ("Hombres", "Mujeres")])
     add_words(rng, axes, words_used)

@@ -10,8 +10,8 @@ from typing import Any
 from PIL import Image
 
 from fieldguide_charts.data import axis_title, title
-from fieldguide_charts.dice import Rng, between, chance, pick, whole
 from fieldguide_charts.look import Look
+from fieldguide_charts.rng import Rng, chance, choice, integer, uniform
 
 _STYLES = [
     "default", "classic", "ggplot", "bmh", "fivethirtyeight", "grayscale", "dark_background", "Solarize_Light2",
@@ -33,7 +33,7 @@ Plot = Callable[[Any], None]
 
 def colour_map(rng: Rng) -> str:
     """Return the name of one of matplotlib's colour maps."""
-    return pick(rng, _MAPS)
+    return choice(rng, _MAPS)
 
 
 def _settings(rng: Rng, look: Look) -> dict[Any, Any]:
@@ -42,7 +42,7 @@ def _settings(rng: Rng, look: Look) -> dict[Any, Any]:
 
     found: dict[Any, Any] = {}
     if chance(rng, 0.62):
-        style = pick(rng, _STYLES, _STYLE_WEIGHTS)
+        style = choice(rng, _STYLES, _STYLE_WEIGHTS)
         if style != "default":
             found.update(dict(matplotlib.style.library[style].items()))
     else:
@@ -50,7 +50,7 @@ def _settings(rng: Rng, look: Look) -> dict[Any, Any]:
     if chance(rng, 0.4):
         found["axes.prop_cycle"] = cycler(color=look.colours)
     found["font.family"] = _FONTS[look.letters]
-    found["font.size"] = min(look.text_px, 15) * between(rng, 0.75, 1.0)
+    found["font.size"] = min(look.text_px, 15) * uniform(rng, 0.75, 1.0)
     found.update({f"{part}.labelsize": "medium" for part in ("axes", "xtick", "ytick")})
     found.update({"axes.titlesize": "large", "legend.fontsize": "medium", "figure.max_open_warning": 0})
     found["text.usetex"] = False
@@ -89,13 +89,13 @@ def make_picture(rng: Rng, look: Look, plot: Plot, projection: str | None = None
         rcdefaults()
         rcParams.update(_settings(rng, look))
         figure = Figure(figsize=(look.width / dpi, look.height / dpi), dpi=dpi)
-        rows, columns = pick(rng, [(1, 1), (1, 2), (2, 1), (2, 2), (2, 3)], [92, 3, 1.5, 1.5, 0.3])
+        rows, columns = choice(rng, [(1, 1), (1, 2), (2, 1), (2, 2), (2, 3)], [92, 3, 1.5, 1.5, 0.3])
         for i in range(rows * columns):
             axes = figure.add_subplot(rows, columns, i + 1, projection=projection)
             plot(axes)
-        low = between(rng, 0.11, 0.2)
+        low = uniform(rng, 0.11, 0.2)
         spread = {"wspace": 0.3, "hspace": 0.35} if rows * columns > 1 else {}
-        figure.subplots_adjust(left=between(rng, 0.11, 0.17), bottom=low, right=0.95, top=0.89, **spread)
+        figure.subplots_adjust(left=uniform(rng, 0.11, 0.17), bottom=low, right=0.95, top=0.89, **spread)
         canvas: Any = FigureCanvasAgg(figure)
         canvas.draw()
         return Image.frombuffer("RGBA", canvas.get_width_height(), bytes(canvas.buffer_rgba()), "raw", "RGBA", 0, 1)
@@ -104,13 +104,13 @@ def make_picture(rng: Rng, look: Look, plot: Plot, projection: str | None = None
 def add_words(rng: Rng, axes: Any, legend: Sequence[str] = ()) -> None:
     """Give the axes a title, axis names and a legend, each only sometimes."""
     if chance(rng, 0.55):
-        axes.set_title(title(rng), loc=pick(rng, ["center", "center", "left"]))
+        axes.set_title(title(rng), loc=choice(rng, ["center", "center", "left"]))
     if chance(rng, 0.4):
         axes.set_xlabel(axis_title(rng))
     if chance(rng, 0.4):
         axes.set_ylabel(axis_title(rng))
     if legend and chance(rng, 0.6):
-        axes.legend(legend, loc=pick(rng, ["best", "upper left", "upper right"]), frameon=chance(rng, 0.6),
-                    ncol=whole(rng, 1, 2))  # fmt: skip
+        axes.legend(legend, loc=choice(rng, ["best", "upper left", "upper right"]), frameon=chance(rng, 0.6),
+                    ncol=integer(rng, 1, 2))  # fmt: skip
     if chance(rng, 0.06):
         axes.axis("off")

@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 
 from fieldguide_charts.data import categories, flows, title
-from fieldguide_charts.dice import Rng, between, chance, pick, whole
 from fieldguide_charts.look import Look
 from fieldguide_charts.mpl_frame import colour_map, make_picture
+from fieldguide_charts.rng import Rng, chance, choice, integer, uniform
 from fieldguide_charts.shapes import choose_regions
 
 
@@ -27,11 +27,11 @@ def _plot_map(rng: Rng, axes: Any) -> None:
     _, regions = choose_regions(rng)
     rings = [(ring, i) for i, region in enumerate(regions) for ring in region]
     middles = np.array([np.concatenate(region).mean(axis=0) for region in regions])
-    values = (middles @ rng.normal(0, 1, 2)) / (middles.std() + 1e-9) * between(rng, 0, 0.5) + rng.normal(
+    values = (middles @ rng.normal(0, 1, 2)) / (middles.std() + 1e-9) * uniform(rng, 0, 0.5) + rng.normal(
         0, 1, len(regions)
     )
-    edge = pick(rng, ["white", "black", "0.6", "face"])
-    thin = between(rng, 0.2, 1.0) * (0.4 if len(regions) > 500 else 1)
+    edge = choice(rng, ["white", "black", "0.6", "face"])
+    thin = uniform(rng, 0.2, 1.0) * (0.4 if len(regions) > 500 else 1)
     drawn = PolyCollection([ring for ring, _ in rings], array=values[[i for _, i in rings]], cmap=colour_map(rng),
                            edgecolors=edge, linewidths=thin)  # fmt: skip
     axes.add_collection(drawn)
@@ -41,7 +41,7 @@ def _plot_map(rng: Rng, axes: Any) -> None:
         axes.axis("off")
     if chance(rng, 0.55):
         axes.figure.colorbar(
-            drawn, ax=axes, orientation=pick(rng, ["vertical", "horizontal"]), shrink=between(rng, 0.4, 0.9)
+            drawn, ax=axes, orientation=choice(rng, ["vertical", "horizontal"]), shrink=uniform(rng, 0.4, 0.9)
         )
     if chance(rng, 0.5):
         axes.set_title(title(rng))
@@ -53,10 +53,10 @@ def chord(rng: Rng, look: Look) -> Image.Image:
 
 
 def _plot_chord(rng: Rng, axes: Any) -> None:
-    count = whole(rng, 3, 14)
+    count = integer(rng, 3, 14)
     table = flows(rng, count)
     out = table.sum(axis=1)
-    gap = between(rng, 0.01, 0.08)
+    gap = uniform(rng, 0.01, 0.08)
     wide = out / out.sum() * (2 * math.pi - gap * count)
     starts = np.cumsum(wide + gap) - wide
     at = starts.copy()
@@ -67,7 +67,7 @@ def _plot_chord(rng: Rng, axes: Any) -> None:
             spans[i, j] = at[i], at[i] + step
             at[i] += step
     thin = count > 8 and chance(rng, 0.4)
-    clear = between(rng, 0.4, 0.9)
+    clear = uniform(rng, 0.4, 0.9)
     for i in range(count):
         for j in range(i, count):
             _add_link(axes, spans[i, j], spans[j, i], {"color": f"C{(i if i % 2 else j) % 10}", "alpha": clear}, thin)

@@ -11,7 +11,7 @@ from importlib.resources import files
 import numpy as np
 
 from fieldguide_charts.data import Floats
-from fieldguide_charts.dice import Rng, between, chance, pick, whole
+from fieldguide_charts.rng import Rng, chance, choice, integer, uniform
 
 Region = list[Floats]  # the rings of one region, each (n, 2) x to the right, y up
 
@@ -34,7 +34,7 @@ def _load() -> dict[str, list[Region]]:
 
 def choose_regions(rng: Rng) -> tuple[str, list[Region]]:
     """Return the name and projected regions of one map, in arbitrary units, y up."""
-    kind = pick(
+    kind = choice(
         rng,
         ["world", "us_states", "us_counties", "continent", "window", "some states", "made up"],
         [3, 3, 1.2, 2.2, 0.8, 1.4, 2],
@@ -43,10 +43,10 @@ def choose_regions(rng: Rng) -> tuple[str, list[Region]]:
         return kind, _made_up(rng)
     source = _load()
     if kind == "continent":
-        chosen = pick(rng, ["Africa", "Europe", "Asia", "South America", "North America"])
+        chosen = choice(rng, ["Africa", "Europe", "Asia", "South America", "North America"])
         return chosen, _project(rng, _inside(source[chosen], (-25, 34, 45, 72) if chosen == "Europe" else None))
     if kind == "window":
-        west, south = between(rng, -120, 60), between(rng, -40, 20)
+        west, south = uniform(rng, -120, 60), uniform(rng, -40, 20)
         return kind, _project(rng, _inside(source["world"], (west, south, west + 70, south + 50)))
     if kind == "some states":
         return kind, _some_counties(rng, source["us_counties"])
@@ -71,7 +71,7 @@ def _inside(regions: list[Region], window: tuple[float, float, float, float] | N
 def _some_counties(rng: Rng, counties: list[Region]) -> list[Region]:
     middles = np.array([region[0].mean(axis=0) for region in counties])
     near = np.argsort(((middles - middles[rng.integers(len(middles))]) ** 2).sum(axis=1))
-    return [[r * [0.78, 1.0] for r in counties[i]] for i in near[: whole(rng, 30, 260)]]
+    return [[r * [0.78, 1.0] for r in counties[i]] for i in near[: integer(rng, 30, 260)]]
 
 
 def _project(rng: Rng, regions: list[Region]) -> list[Region]:
@@ -87,7 +87,7 @@ def _mercator(ring: Floats) -> Floats:
 
 
 def _project_world(rng: Rng, regions: list[Region]) -> list[Region]:
-    kind = pick(rng, ["mercator", "flat", "round", "globe"], [3, 3, 3, 1])
+    kind = choice(rng, ["mercator", "flat", "round", "globe"], [3, 3, 3, 1])
     if kind == "mercator":
         return [[_mercator(ring) for ring in region] for region in regions]
     if kind == "flat":
@@ -98,7 +98,7 @@ def _project_world(rng: Rng, regions: list[Region]) -> list[Region]:
             [np.stack([r[:, 0] * np.cos(np.radians(r[:, 1]) * 0.62), r[:, 1]], axis=1) for r in region]
             for region in regions
         ]
-    centre = np.radians([between(rng, -120, 140), between(rng, -10, 45)])
+    centre = np.radians([uniform(rng, -120, 140), uniform(rng, -10, 45)])
     seen = [[_globe(ring, centre) for ring in region] for region in regions]
     return [kept for region in seen if (kept := [ring for ring in region if ring is not None])]
 
@@ -135,13 +135,13 @@ def _made_up(rng: Rng) -> list[Region]:
     """Return regions of a land that does not exist: cells around random points, with crooked borders."""
     from scipy.spatial import Voronoi
 
-    count = whole(rng, 10, 90)
-    points = rng.normal(0, 1, (count * 2, 2)) * [1.0, between(rng, 0.6, 1.2)]
+    count = integer(rng, 10, 90)
+    points = rng.normal(0, 1, (count * 2, 2)) * [1.0, uniform(rng, 0.6, 1.2)]
     for _ in range(2):
         points = points + rng.normal(0, 0.02, points.shape)
     cells = Voronoi(points)
-    limit = between(rng, 1.0, 1.6)
-    rough = between(rng, 0.03, 0.12)
+    limit = uniform(rng, 1.0, 1.6)
+    rough = uniform(rng, 0.03, 0.12)
     borders: dict[tuple[int, int], Floats] = {}
     regions: list[Region] = []
     for at in cells.point_region:

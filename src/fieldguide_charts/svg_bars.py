@@ -17,8 +17,8 @@ from fieldguide_charts.data import (
     population,
     short_number,
 )  # fmt: skip
-from fieldguide_charts.dice import Rng, between, chance, pick, whole
 from fieldguide_charts.look import Look, mix
+from fieldguide_charts.rng import Rng, chance, choice, integer, uniform
 from fieldguide_charts.svg import Sheet, smooth_path, straight_path
 from fieldguide_charts.svg_frame import Axis, Frame, add_frame, add_headings
 
@@ -34,12 +34,12 @@ def horizontal_bar(rng: Rng, look: Look) -> Image.Image:
 
 
 def _bars(rng: Rng, look: Look, upright: bool) -> Image.Image:
-    count = whole(rng, 3, 12) if chance(rng, 0.8) else whole(rng, 13, 40)
-    rows = 1 if chance(rng, 0.55) or count > 16 else whole(rng, 2, 4)
+    count = integer(rng, 3, 12) if chance(rng, 0.8) else integer(rng, 13, 40)
+    rows = 1 if chance(rng, 0.55) or count > 16 else integer(rng, 2, 4)
     heights = np.stack([amounts(rng, count)] + [np.ones(count)] * (rows - 1))
     for i in range(1, rows):
-        heights[i] = heights[0] * between(rng, 0.3, 1.5) * rng.uniform(0.5, 1.2, count)
-    layout = "single" if rows == 1 else pick(rng, ["grouped", "stacked", "full"])
+        heights[i] = heights[0] * uniform(rng, 0.3, 1.5) * rng.uniform(0.5, 1.2, count)
+    layout = "single" if rows == 1 else choice(rng, ["grouped", "stacked", "full"])
     if layout == "full":
         heights = heights / heights.sum(axis=0)
     if rows == 1 and chance(rng, 0.1):
@@ -60,10 +60,10 @@ def _bars(rng: Rng, look: Look, upright: bool) -> Image.Image:
 
 
 def _add_lollipops(sheet: Sheet, rng: Rng, frame: Frame, heights: Floats, upright: bool) -> None:
-    colour, radius = sheet.look.colours[0], between(rng, 3, 8)
+    colour, radius = sheet.look.colours[0], uniform(rng, 3, 8)
     for i, value in enumerate(heights):
         ends = [(frame.x(i), frame.y(v)) if upright else (frame.x(v), frame.y(i)) for v in (0, value)]
-        sheet.line(*ends[0], *ends[1], stroke=colour, stroke_width=between(rng, 1.5, 3))
+        sheet.line(*ends[0], *ends[1], stroke=colour, stroke_width=uniform(rng, 1.5, 3))
         sheet.circle(*ends[1], radius, fill=colour)
 
 
@@ -72,16 +72,16 @@ def _add_bars(sheet: Sheet, rng: Rng, frame: Frame, heights: Floats, form: tuple
     rows, count = heights.shape
     look = sheet.look
     slot = frame.band if upright else frame.row
-    thick = slot * pick(rng, [0.5, 0.65, 0.8, 0.9, 0.98, 0.3])
+    thick = slot * choice(rng, [0.5, 0.65, 0.8, 0.9, 0.98, 0.3])
     each = thick / rows if layout == "grouped" else thick
-    corner = each * between(rng, 0.1, 0.5) if chance(rng, 0.2) else None
-    edge = pick(rng, [None, None, None, look.ink, look.paper])
+    corner = each * uniform(rng, 0.1, 0.5) if chance(rng, 0.2) else None
+    edge = choice(rng, [None, None, None, look.ink, look.paper])
     rainbow = rows == 1 and chance(rng, 0.3)
     track = rows == 1 and not upright and chance(rng, 0.15)
     labels = rows * count <= 16 and chance(rng, 0.35)
     glow = chance(rng, 0.15)
     base = np.zeros(count)
-    marked = whole(rng, 0, count - 1) if chance(rng, 0.15) else -1
+    marked = integer(rng, 0, count - 1) if chance(rng, 0.15) else -1
     for r in range(rows):
         for i in range(count):
             colour = look.colours[(i if rainbow else r) % len(look.colours)]
@@ -110,10 +110,10 @@ def _add_bars(sheet: Sheet, rng: Rng, frame: Frame, heights: Floats, form: tuple
 
 def area(rng: Rng, look: Look) -> Image.Image:
     """Draw filled areas: one, stacked, all of 100 %, a stream, overlapping or a bare strip."""
-    count = whole(rng, 6, 60)
-    rows = pick(rng, [1, 2, 3, 4, 5, 8], [5, 2, 3, 2, 1, 1])
-    values = many_series(rng, rows, count, floor=between(rng, 0.05, 0.8))
-    layout = "single" if rows == 1 else pick(rng, ["stacked", "stacked", "full", "stream", "overlap"])
+    count = integer(rng, 6, 60)
+    rows = choice(rng, [1, 2, 3, 4, 5, 8], [5, 2, 3, 2, 1, 1])
+    values = many_series(rng, rows, count, floor=uniform(rng, 0.05, 0.8))
+    layout = "single" if rows == 1 else choice(rng, ["stacked", "stacked", "full", "stream", "overlap"])
     if layout == "full":
         values = values / values.sum(axis=0)
     tops = np.cumsum(values, axis=0) if layout in ("stacked", "full", "stream") else values
@@ -121,42 +121,42 @@ def area(rng: Rng, look: Look) -> Image.Image:
     if layout == "stream":
         middle = tops[-1] / 2
         tops, bases = tops - middle, bases - middle
-    room = 1.0 if layout == "full" else between(rng, 1.0, 1.2)
+    room = 1.0 if layout == "full" else uniform(rng, 1.0, 1.2)
     sheet = Sheet(look)
     across = Axis.of_bands(categories(rng, count)) if chance(rng, 0.3) and count < 30 else Axis(0, count - 1)
     names = categories(rng, rows) if rows > 1 else []
     frame = add_frame(sheet, rng, across, Axis(min(float(bases.min()), 0.0), float(tops.max()) * room), names)
-    curve = pick(rng, [straight_path, straight_path, smooth_path])
-    clear = between(rng, 0.3, 0.7) if layout == "overlap" else pick(rng, [1.0, 1.0, 0.8, 0.5])
+    curve = choice(rng, [straight_path, straight_path, smooth_path])
+    clear = uniform(rng, 0.3, 0.7) if layout == "overlap" else choice(rng, [1.0, 1.0, 0.8, 0.5])
     outline = chance(rng, 0.5) or clear < 0.5
     fade = rows == 1 and chance(rng, 0.3)
     for r in range(rows):
         colour = look.colours[r % len(look.colours)]
         over = [(frame.x(i), frame.y(v)) for i, v in enumerate(tops[r])]
         under = [(frame.x(i), frame.y(v)) for i, v in enumerate(bases[r])][::-1]
-        fill = sheet.gradient(colour, mix(colour, look.paper, between(rng, 0.5, 0.9))) if fade else colour
+        fill = sheet.gradient(colour, mix(colour, look.paper, uniform(rng, 0.5, 0.9))) if fade else colour
         sheet.path(curve(over) + "L" + curve(under)[1:] + "Z", fill=fill, fill_opacity=clear)
         if outline:
-            sheet.path(curve(over), stroke=colour, stroke_width=between(rng, 1, 3))
+            sheet.path(curve(over), stroke=colour, stroke_width=uniform(rng, 1, 3))
     return sheet.image()
 
 
 def line(rng: Rng, look: Look) -> Image.Image:
     """Draw one or more lines, with or without markers, smooth, stepped or straight."""
-    count = whole(rng, 5, 24) if chance(rng, 0.6) else whole(rng, 30, 150)
-    rows = pick(rng, [1, 2, 3, 4, 6, 10], [4, 3, 3, 2, 1, 1])
+    count = integer(rng, 5, 24) if chance(rng, 0.6) else integer(rng, 30, 150)
+    rows = choice(rng, [1, 2, 3, 4, 6, 10], [4, 3, 3, 2, 1, 1])
     values = many_series(rng, rows, count)
-    pad = float(np.ptp(values)) * between(rng, 0.02, 0.25) + 1e-6
+    pad = float(np.ptp(values)) * uniform(rng, 0.02, 0.25) + 1e-6
     sheet = Sheet(look)
     across = Axis.of_bands(categories(rng, count)) if chance(rng, 0.5) and count < 25 else Axis(0, count - 1)
     names = categories(rng, rows) if rows > 1 or chance(rng, 0.2) else []
     up = Axis(float(values.min()) - pad, float(values.max()) + pad)
     frame = add_frame(sheet, rng, across, up, names)
-    form = pick(rng, ["straight", "straight", "smooth", "steps"], [4, 2, 3, 0.6])
-    wide = between(rng, 1, 4)
-    marker = between(rng, 2, 5) if count <= 24 and chance(rng, 0.5) else 0.0
+    form = choice(rng, ["straight", "straight", "smooth", "steps"], [4, 2, 3, 0.6])
+    wide = uniform(rng, 1, 4)
+    marker = uniform(rng, 2, 5) if count <= 24 and chance(rng, 0.5) else 0.0
     hollow = chance(rng, 0.4)
-    dash = pick(rng, [None, "6,4", "2,3"]) if chance(rng, 0.2) else None
+    dash = choice(rng, [None, "6,4", "2,3"]) if chance(rng, 0.2) else None
     for r in range(rows):
         colour = look.colours[r % len(look.colours)]
         points = [(frame.x(i), frame.y(v)) for i, v in enumerate(values[r])]
@@ -174,7 +174,7 @@ def line(rng: Rng, look: Look) -> Image.Image:
 
 def pyramid(rng: Rng, look: Look) -> Image.Image:
     """Draw a population pyramid: two sets of lying bars, back to back, by age."""
-    count = whole(rng, 8, 21)
+    count = integer(rng, 8, 21)
     ages = age_labels(rng, count)
     men, women = population(rng, count)
     sheet = Sheet(look)
@@ -185,12 +185,12 @@ def pyramid(rng: Rng, look: Look) -> Image.Image:
     left = px * (1 if gap or chance(rng, 0.3) else 4.2)
     middle = (left + look.width - px) / 2
     side = middle - left - gap / 2
-    most = max(float(men.max()), float(women.max())) * between(rng, 1.0, 1.2)
+    most = max(float(men.max()), float(women.max())) * uniform(rng, 1.0, 1.2)
     row = (bottom - top) / count
     _add_pyramid_axes(sheet, rng, (left, middle, side, gap, most), (top, bottom))
-    thick = row * pick(rng, [0.98, 0.9, 0.8, 0.7])
-    edge = pick(rng, [None, None, look.ink, look.paper])
-    clear = pick(rng, [1.0, 1.0, 0.75])
+    thick = row * choice(rng, [0.98, 0.9, 0.8, 0.7])
+    edge = choice(rng, [None, None, look.ink, look.paper])
+    clear = choice(rng, [1.0, 1.0, 0.75])
     stepped = chance(rng, 0.1)
     for i in range(count):
         y = bottom - (i + 0.5) * row
@@ -214,10 +214,10 @@ def _add_pyramid_axes(
     left, middle, side, gap, most = spans
     top, bottom = ends
     look, px = sheet.look, sheet.look.text_px
-    words = pick(rng, [("Male", "Female"), ("Men", "Women"), ("Males", "Females"), ("Hommes", "Femmes"), ("M", "F")])
+    words = choice(rng, [("Male", "Female"), ("Men", "Women"), ("Males", "Females"), ("Hommes", "Femmes"), ("M", "F")])
     if look.plot != look.paper:
         sheet.rect(middle - gap / 2 - side, top, side * 2 + gap, bottom - top, fill=look.plot)
-    ticks = whole(rng, 2, 4)
+    ticks = integer(rng, 2, 4)
     for sign, name in zip((-1, 1), words, strict=True):
         for t in range(ticks + 1):
             x = middle + sign * (gap / 2 + side * t / ticks * 0.98)
@@ -226,6 +226,6 @@ def _add_pyramid_axes(
             sheet.text(x, bottom + px * 1.2, short_number(round(most * t / ticks, 1)), px * 0.8)
         if chance(rng, 0.8):
             sheet.text(middle + sign * side * 0.55, top - px * 0.5, name, px, font_weight="bold",
-                       fill=pick(rng, [look.ink, look.colours[(sign + 1) // 2]]))  # fmt: skip
+                       fill=choice(rng, [look.ink, look.colours[(sign + 1) // 2]]))  # fmt: skip
     if look.axes:
         sheet.line(left, bottom, middle + gap / 2 + side, bottom, stroke=look.ink)

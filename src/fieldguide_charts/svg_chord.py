@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from fieldguide_charts.data import Floats, categories, flows
-from fieldguide_charts.dice import Rng, between, chance, pick, whole
 from fieldguide_charts.look import Look, mix
+from fieldguide_charts.rng import Rng, chance, choice, integer, uniform
 from fieldguide_charts.svg import Sheet
 from fieldguide_charts.svg_frame import add_headings
 from fieldguide_charts.svg_round import around, ring_piece
@@ -22,11 +22,11 @@ def chord(rng: Rng, look: Look) -> Image.Image:
     """Draw flows between places on a ring."""
     sheet = Sheet(look)
     top = add_headings(sheet, rng)
-    labels = pick(rng, ["", "flat", "turned", "ticks"])
-    room = 0.72 if labels in ("flat", "turned") else between(rng, 0.86, 0.99)
+    labels = choice(rng, ["", "flat", "turned", "ticks"])
+    room = 0.72 if labels in ("flat", "turned") else uniform(rng, 0.86, 0.99)
     centre = (look.width / 2, (top + look.height) / 2)
     place = (centre, max(min(look.width, look.height - top) / 2 * room, 40))
-    kind = pick(rng, ["ribbons", "links", "bundle"], [8, 1.5, 1.2])
+    kind = choice(rng, ["ribbons", "links", "bundle"], [8, 1.5, 1.2])
     if kind == "ribbons":
         _add_ribbons(sheet, rng, place, labels)
     else:
@@ -56,14 +56,14 @@ def _ring_turns(totals: Floats, gap: float) -> Floats:
 
 def _add_ribbons(sheet: Sheet, rng: Rng, place: Place, labels: str) -> None:
     look, (centre, radius) = sheet.look, place
-    count = whole(rng, 3, 9) if chance(rng, 0.65) else whole(rng, 10, 28)
+    count = integer(rng, 3, 9) if chance(rng, 0.65) else integer(rng, 10, 28)
     table = flows(rng, count)
     out = table.sum(axis=1)
-    turns = _ring_turns(out, pick(rng, [0.02, 0.04, 0.08]) * (0.5 if count > 12 else 1))
-    ring = radius * between(rng, 0.86, 0.97)
-    inner = ring * pick(rng, [1.0, 0.985, 0.96])
-    clear, edge = pick(rng, [0.55, 0.67, 0.8, 1.0]), pick(rng, [None, look.paper, look.ink, "own"])
-    one = chance(rng, 0.12)
+    turns = _ring_turns(out, choice(rng, [0.02, 0.04, 0.08]) * (0.5 if count > 12 else 1))
+    ring = radius * uniform(rng, 0.86, 0.97)
+    inner = ring * choice(rng, [1.0, 0.985, 0.96])
+    clear, edge = choice(rng, [0.55, 0.67, 0.8, 1.0]), choice(rng, [None, look.paper, look.ink, "own"])
+    one_colour = chance(rng, 0.12)
     at = turns[:, 0].copy()
     spans = np.zeros((count, count, 2))
     for i in range(count):
@@ -76,7 +76,7 @@ def _add_ribbons(sheet: Sheet, rng: Rng, place: Place, labels: str) -> None:
         if max(np.ptp(spans[i, j]), np.ptp(spans[j, i])) < 0.012:
             continue
         colour = look.colours[(i if table[i, j] >= table[j, i] else j) % len(look.colours)]
-        colour = mix(look.ink, look.paper, 0.6) if one else colour
+        colour = mix(look.ink, look.paper, 0.6) if one_colour else colour
         data = _ribbon(centre, inner, spans[i, j].tolist(), spans[j, i].tolist())
         stroke = mix(colour, "#000000", 0.3) if edge == "own" else edge
         sheet.path(data, fill=colour, fill_opacity=clear, stroke=stroke, stroke_width=0.8)
@@ -110,14 +110,14 @@ def _ribbon(centre: tuple[float, float], radius: float, first: list[float], seco
 
 def _add_links(sheet: Sheet, rng: Rng, place: Place, labels: str, bundled: bool) -> None:
     look, (centre, radius) = sheet.look, place
-    count = whole(rng, 12, 30) if not bundled else whole(rng, 30, 90)
-    groups = whole(rng, 3, 8)
+    count = integer(rng, 12, 30) if not bundled else integer(rng, 30, 90)
+    groups = integer(rng, 3, 8)
     own = np.sort(rng.integers(0, groups, count))
     turns = np.array([2 * math.pi * (i + g * 0.8) / (count + groups * 0.8) for i, g in enumerate(own.tolist())])
     hubs = [np.mean(turns[own == g]) if (own == g).any() else 0.0 for g in range(groups)]
-    wide, clear = between(rng, 0.6, 2.2 if bundled else 4), between(rng, 0.3, 0.9)
-    one = chance(rng, 0.3)
-    for _ in range(int(count * between(rng, 1.2, 3.5))):
+    wide, clear = uniform(rng, 0.6, 2.2 if bundled else 4), uniform(rng, 0.3, 0.9)
+    one_colour = chance(rng, 0.3)
+    for _ in range(int(count * uniform(rng, 1.2, 3.5))):
         i, j = (int(v) for v in rng.integers(0, count, 2))
         if i == j:
             continue
@@ -126,7 +126,7 @@ def _add_links(sheet: Sheet, rng: Rng, place: Place, labels: str, bundled: bool)
             c, d = (around(centre, radius * 0.35, hubs[own[k]]) for k in (i, j))
         else:
             c = d = around(centre, radius * 0.08, turns[i])
-        colour = look.colours[0 if one else int(own[i]) % len(look.colours)]
+        colour = look.colours[0 if one_colour else int(own[i]) % len(look.colours)]
         data = f"M{a[0]:.1f},{a[1]:.1f}C{c[0]:.1f},{c[1]:.1f} {d[0]:.1f},{d[1]:.1f} {b[0]:.1f},{b[1]:.1f}"
         sheet.path(data, stroke=colour, stroke_width=wide, stroke_opacity=clear)
     dots = chance(rng, 0.5)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fieldguide_charts.data import short_number
-from fieldguide_charts.dice import Rng, between, chance, pick
+from fieldguide_charts.rng import Rng, chance, choice, uniform
 from fieldguide_charts.svg import Sheet
 
 
@@ -80,10 +80,10 @@ def add_headings(sheet: Sheet, rng: Rng) -> float:
     look = sheet.look
     if not look.title:
         return look.text_px * 0.8
-    size = look.text_px * between(rng, 1.1, 1.7)
+    size = look.text_px * uniform(rng, 1.1, 1.7)
     left = chance(rng, 0.4)
     x, anchor = (look.text_px, "start") if left else (look.width / 2, "middle")
-    weight = pick(rng, ["normal", "bold"])
+    weight = choice(rng, ["normal", "bold"])
     sheet.text(x, size * 1.3, look.title, size, anchor=anchor, font_weight=weight)
     if not look.subtitle:
         return size * 1.9
@@ -130,13 +130,13 @@ def _ticks(axis: Axis, pixels: float, px: float, rng: Rng) -> list[tuple[float, 
     if axis.log:
         decades = np.arange(math.ceil(math.log10(axis.low)), math.floor(math.log10(axis.high)) + 1)
         return [(10.0**d, short_number(10.0**d)) for d in decades.tolist()]
-    about = int(np.clip(pixels / (px * between(rng, 2.5, 6)), 3, 10))
+    about = int(np.clip(pixels / (px * uniform(rng, 2.5, 6)), 3, 10))
     return [(v, short_number(v)) for v in nice_ticks(axis.low, axis.high, about)]
 
 
 def _add_grid(sheet: Sheet, rng: Rng, frame: Frame) -> None:
     look, px = sheet.look, sheet.look.text_px
-    dash = pick(rng, [None, None, "2,2", "4,3"])
+    dash = choice(rng, [None, None, "2,2", "4,3"])
     marks = px * 0.4 if look.axes in ("box", "corner") else 0.0
     columns = _ticks(frame.across, (frame.right - frame.left) / 2.6, px, rng)
     tilt = bool(frame.across.bands) and max(len(t) for _, t in columns) * px * 0.6 > frame.band and chance(rng, 0.5)

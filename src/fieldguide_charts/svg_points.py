@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from fieldguide_charts.data import Floats, bubble_sizes, categories, cloud, samples
-from fieldguide_charts.dice import Rng, between, chance, pick, spread, whole
 from fieldguide_charts.look import Look, mix, ramp
+from fieldguide_charts.rng import Rng, chance, choice, integer, log_uniform, uniform
 from fieldguide_charts.svg import Sheet, smooth_path
 from fieldguide_charts.svg_frame import Axis, Frame, add_frame, add_headings
 
@@ -30,14 +30,14 @@ def _range(values: Floats, room: float = 0.08) -> tuple[float, float]:
 
 def scatter(rng: Rng, look: Look) -> Image.Image:
     """Draw many points of one size, perhaps in groups, of several shapes, or with a trend line."""
-    count = whole(rng, 25, 350)
+    count = integer(rng, 25, 350)
     x, y = cloud(rng, count)
     sheet = Sheet(look)
-    groups = 1 if chance(rng, 0.5) else whole(rng, 2, 4)
+    groups = 1 if chance(rng, 0.5) else integer(rng, 2, 4)
     names = categories(rng, groups) if groups > 1 else []
     frame = add_frame(sheet, rng, Axis(*_range(x)), Axis(*_range(y)), names)
-    radius = between(rng, 1.5, 5.5) * (0.7 if count > 150 else 1)
-    clear = pick(rng, [1.0, 0.8, 0.6, 0.4])
+    radius = uniform(rng, 1.5, 5.5) * (0.7 if count > 150 else 1)
+    clear = choice(rng, [1.0, 0.8, 0.6, 0.4])
     hollow = chance(rng, 0.25)
     shapes = chance(rng, 0.25)
     stops = ramp(rng) if groups == 1 and chance(rng, 0.25) else ()
@@ -54,7 +54,7 @@ def scatter(rng: Rng, look: Look) -> Image.Image:
         ends = np.array(_range(x, 0.0))
         (y1, y2) = np.clip(start + slope * ends, frame.up.low, frame.up.high)
         sheet.line(frame.x(ends[0]), frame.y(y1), frame.x(ends[1]), frame.y(y2),
-                   stroke=pick(rng, [look.ink, "#d62728", look.colours[1]]), stroke_width=2)  # fmt: skip
+                   stroke=choice(rng, [look.ink, "#d62728", look.colours[1]]), stroke_width=2)  # fmt: skip
     return sheet.image()
 
 
@@ -72,21 +72,21 @@ def _add_marker(sheet: Sheet, at: tuple[float, float], radius: float, shape: int
 
 def bubble(rng: Rng, look: Look) -> Image.Image:
     """Draw circles of many sizes: between axes, packed together, or in a table of rows and columns."""
-    kind = pick(rng, ["axes", "packed", "table"], [6, 2.6, 1])
+    kind = choice(rng, ["axes", "packed", "table"], [6, 2.6, 1])
     if kind == "packed":
         return _packed(rng, look)
     sheet = Sheet(look)
     if kind == "table":
         return _bubble_table(rng, sheet)
-    count = whole(rng, 6, 22) if chance(rng, 0.5) else whole(rng, 23, 180)
+    count = integer(rng, 6, 22) if chance(rng, 0.5) else integer(rng, 23, 180)
     x, y = cloud(rng, count)
-    groups = pick(rng, [1, 3, 5, count])
+    groups = choice(rng, [1, 3, 5, count])
     names = categories(rng, groups) if 1 < groups <= 5 else []
     frame = add_frame(sheet, rng, Axis(*_range(x, 0.18)), Axis(*_range(y, 0.18)), names)
-    largest = min(frame.right - frame.left, frame.bottom - frame.top) * spread(rng, 0.025, 0.2)
+    largest = min(frame.right - frame.left, frame.bottom - frame.top) * log_uniform(rng, 0.025, 0.2)
     radii = largest * np.sqrt(bubble_sizes(rng, count))
-    clear = between(rng, 0.4, 0.95)
-    edge = pick(rng, [None, look.paper, look.ink, "own"])
+    clear = uniform(rng, 0.4, 0.95)
+    edge = choice(rng, [None, look.paper, look.ink, "own"])
     labels = categories(rng, min(count, 10)) if chance(rng, 0.35) else []
     shine = chance(rng, 0.12)
     for i in np.argsort(-radii):
@@ -101,13 +101,13 @@ def bubble(rng: Rng, look: Look) -> Image.Image:
 
 def _bubble_table(rng: Rng, sheet: Sheet) -> Image.Image:
     look = sheet.look
-    columns, rows = whole(rng, 4, 12), whole(rng, 3, 7)
+    columns, rows = integer(rng, 4, 12), integer(rng, 3, 7)
     frame = add_frame(sheet, rng, Axis.of_bands(categories(rng, columns)), Axis.of_bands(categories(rng, rows)))
-    largest = min(frame.band, frame.row) * between(rng, 0.42, 0.62)
-    one = chance(rng, 0.5)
+    largest = min(frame.band, frame.row) * uniform(rng, 0.42, 0.62)
+    one_colour = chance(rng, 0.5)
     for c in range(columns):
         for r in range(rows):
-            colour = look.colours[0 if one else r % len(look.colours)]
+            colour = look.colours[0 if one_colour else r % len(look.colours)]
             size = math.sqrt(rng.beta(0.8, 1.2))
             sheet.circle(frame.x(c), frame.y(r), largest * size, fill=colour, fill_opacity=0.8)
     return sheet.image()
@@ -116,23 +116,23 @@ def _bubble_table(rng: Rng, sheet: Sheet) -> Image.Image:
 def _packed(rng: Rng, look: Look) -> Image.Image:
     sheet = Sheet(look)
     top = add_headings(sheet, rng)
-    count = whole(rng, 8, 60)
-    radii = np.sort(rng.lognormal(0, between(rng, 0.3, 0.8), count))[::-1]
-    spots = _pack(radii, between(rng, 1.0, 1.08))
+    count = integer(rng, 8, 60)
+    radii = np.sort(rng.lognormal(0, uniform(rng, 0.3, 0.8), count))[::-1]
+    spots = _pack(radii, uniform(rng, 1.0, 1.08))
     reach = max(float(np.hypot(*spots[i])) + radii[i] for i in range(count))
     space = min(look.width, look.height - top) / 2 * 0.95
     scale = space / reach
     middle = (look.width / 2, top + (look.height - top) / 2)
-    one = chance(rng, 0.25)
+    one_colour = chance(rng, 0.25)
     labels = categories(rng, 12) if chance(rng, 0.7) else []
     if chance(rng, 0.25):
         sheet.circle(*middle, space, fill=look.faint, fill_opacity=0.5, stroke=look.ink)
-    edge = pick(rng, [None, None, look.ink, look.paper])
+    edge = choice(rng, [None, None, look.ink, look.paper])
     for i in range(count):
-        colour = look.colours[0 if one else int(rng.integers(6)) % len(look.colours)]
+        colour = look.colours[0 if one_colour else int(rng.integers(6)) % len(look.colours)]
         x, y = middle[0] + spots[i][0] * scale, middle[1] + spots[i][1] * scale
         radius = float(radii[i]) * scale
-        sheet.circle(x, y, radius, fill=colour, fill_opacity=between(rng, 0.8, 1), stroke=edge)
+        sheet.circle(x, y, radius, fill=colour, fill_opacity=uniform(rng, 0.8, 1), stroke=edge)
         if labels and radius > look.text_px * 1.3:
             sheet.text(x, y + 3, labels[i % 12][: int(radius / 3) + 1], min(look.text_px, radius * 0.5))
     return sheet.image()
@@ -165,21 +165,21 @@ def _spread_frame(rng: Rng, sheet: Sheet, groups: list[Floats], upright: bool) -
 
 def box(rng: Rng, look: Look) -> Image.Image:
     """Draw boxes with whiskers, standing or lying, perhaps with outliers, points or a mean mark."""
-    groups = samples(rng, whole(rng, 1, 9))
+    groups = samples(rng, integer(rng, 1, 9))
     sheet = Sheet(look)
     upright = chance(rng, 0.7)
     frame = _spread_frame(rng, sheet, groups, upright)
     slot = frame.band if upright else frame.row
-    half = min(slot * between(rng, 0.12, 0.42), 70)
-    filled, one = chance(rng, 0.75), chance(rng, 0.5)
+    half = min(slot * uniform(rng, 0.12, 0.42), 70)
+    filled, one_colour = chance(rng, 0.75), chance(rng, 0.5)
     caps, notch, dots = chance(rng, 0.75), chance(rng, 0.1), chance(rng, 0.15)
-    wide = between(rng, 1, 2.5)
+    wide = uniform(rng, 1, 2.5)
     dash = "3,3" if chance(rng, 0.2) else None
     for i, values in enumerate(groups):
-        colour = look.colours[0 if one else i % len(look.colours)]
+        colour = look.colours[0 if one_colour else i % len(look.colours)]
         low, q1, mid, q3, high = np.percentile(values, [2, 25, 50, 75, 98])
         low, high = max(low, q1 - 1.5 * (q3 - q1)), min(high, q3 + 1.5 * (q3 - q1))
-        edge = pick(rng, [colour, look.ink]) if filled and i < 0 else (look.ink if filled else colour)
+        edge = choice(rng, [colour, look.ink]) if filled and i < 0 else (look.ink if filled else colour)
 
         def spot(value: float, aside: float = 0.0, i: int = i) -> tuple[float, float]:
             if upright:
@@ -205,22 +205,22 @@ def box(rng: Rng, look: Look) -> Image.Image:
 
 def violin(rng: Rng, look: Look) -> Image.Image:
     """Draw violins, standing or lying, whole or halved, with a box, lines, points or nothing inside."""
-    groups = samples(rng, whole(rng, 1, 8))
+    groups = samples(rng, integer(rng, 1, 8))
     sheet = Sheet(look)
     upright = chance(rng, 0.78)
     frame = _spread_frame(rng, sheet, groups, upright)
-    half = (frame.band if upright else frame.row) * between(rng, 0.28, 0.5)
-    inside = pick(rng, ["box", "line", "points", "", "mid"])
+    half = (frame.band if upright else frame.row) * uniform(rng, 0.28, 0.5)
+    inside = choice(rng, ["box", "line", "points", "", "mid"])
     split = chance(rng, 0.15)
-    one, clear = chance(rng, 0.35), pick(rng, [1.0, 0.8, 0.5])
-    edge = pick(rng, [None, look.ink, "own"])
-    narrow = between(rng, 0.7, 1.4)
+    one_colour, clear = chance(rng, 0.35), choice(rng, [1.0, 0.8, 0.5])
+    edge = choice(rng, [None, look.ink, "own"])
+    narrow = uniform(rng, 0.7, 1.4)
     if chance(rng, 0.2):
-        edge, clear = pick(rng, [look.ink, "own"]), pick(rng, [0.0, 0.0, 0.15])
+        edge, clear = choice(rng, [look.ink, "own"]), choice(rng, [0.0, 0.0, 0.15])
     for i, values in enumerate(groups):
         at = np.linspace(values.min(), values.max(), 60)
         wide = density(values, at, narrow) * half
-        colour = look.colours[0 if one else i % len(look.colours)]
+        colour = look.colours[0 if one_colour else i % len(look.colours)]
 
         def spot(value: float, aside: float = 0.0, i: int = i) -> tuple[float, float]:
             if upright:

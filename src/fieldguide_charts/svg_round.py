@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from fieldguide_charts.data import categories, shares
-from fieldguide_charts.dice import Rng, between, chance, pick, whole
 from fieldguide_charts.look import Look, mix
+from fieldguide_charts.rng import Rng, chance, choice, integer, uniform
 from fieldguide_charts.svg import Sheet, smooth_path, straight_path
 from fieldguide_charts.svg_frame import Axis, Frame, add_headings, add_legend
 
@@ -56,18 +56,18 @@ def _place(sheet: Sheet, rng: Rng, names: list[str], room: float) -> tuple[tuple
 
 def pie(rng: Rng, look: Look) -> Image.Image:
     """Draw a pie: flat, pulled apart or seen from the side, with labels in, out or none."""
-    count = whole(rng, 2, 9)
+    count = integer(rng, 2, 9)
     parts, names = shares(rng, count), categories(rng, count)
     sheet = Sheet(look)
-    labels = pick(rng, ["out", "in", "percent", "", "leader"])
-    room = 0.68 if labels in ("out", "leader") else between(rng, 0.8, 0.98)
+    labels = choice(rng, ["out", "in", "percent", "", "leader"])
+    room = 0.68 if labels in ("out", "leader") else uniform(rng, 0.8, 0.98)
     centre, radius = _place(sheet, rng, names, room)
     if chance(rng, 0.14):
         _add_pie_aslant(sheet, rng, (centre, radius), parts.tolist())
         return sheet.image()
-    turn = pick(rng, [0.0, 0.0, math.pi / 2, between(rng, 0, 6)])
-    edge = pick(rng, [None, look.paper, look.paper, "#ffffff", look.ink])
-    apart = pick(rng, [-1, -1, -1, 0, count, count])
+    turn = choice(rng, [0.0, 0.0, math.pi / 2, uniform(rng, 0, 6)])
+    edge = choice(rng, [None, look.paper, look.paper, "#ffffff", look.ink])
+    apart = choice(rng, [-1, -1, -1, 0, count, count])
     shine = chance(rng, 0.15)
     for i, part in enumerate(parts.tolist()):
         end = turn + part * 2 * math.pi
@@ -75,12 +75,12 @@ def pie(rng: Rng, look: Look) -> Image.Image:
         own = around(centre, radius * 0.09, mid) if apart in (i, count) and apart >= 0 and chance(rng, 0.95) else centre
         colour = look.colours[i % len(look.colours)]
         fill = sheet.gradient(mix(colour, "#ffffff", 0.45), colour) if shine else colour
-        wide = between(rng, 1, 2.5)
+        wide = uniform(rng, 1, 2.5)
         sheet.path(ring_piece(own, (0, radius), (turn, end)), fill=fill, stroke=edge, stroke_width=wide)
         words = f"{part:.0%}" if labels == "percent" else f"{part:.1%}" if chance(rng, 0.2) else names[i]
         if labels in ("in", "percent") and part > 0.06:
             sheet.text(*around(own, radius * 0.62, mid), words, look.text_px * 0.9,
-                       fill=pick(rng, ["#ffffff", look.ink]))  # fmt: skip
+                       fill=choice(rng, ["#ffffff", look.ink]))  # fmt: skip
         elif labels in ("out", "leader"):
             _add_outer_label(sheet, own, (radius, mid), words, labels == "leader")
         turn = end
@@ -105,9 +105,9 @@ def _add_pie_aslant(
 ) -> None:
     """Return a pie (or, with a hole, a ring) seen from the side, with its rim."""
     centre, radius = place
-    look, flat = sheet.look, between(rng, 0.45, 0.75)
-    depth = radius * between(rng, 0.12, 0.3)
-    edges = np.concatenate([[0.0], np.cumsum(parts)]) * 2 * math.pi + between(rng, 0, 3)
+    look, flat = sheet.look, uniform(rng, 0.45, 0.75)
+    depth = radius * uniform(rng, 0.12, 0.3)
+    edges = np.concatenate([[0.0], np.cumsum(parts)]) * 2 * math.pi + uniform(rng, 0, 3)
     for lower in (True, False):
         for i, (start, end) in enumerate(pairwise(edges)):
             colour = look.colours[i % len(look.colours)]
@@ -125,21 +125,21 @@ def _add_pie_aslant(
 
 def doughnut(rng: Rng, look: Look) -> Image.Image:
     """Draw a doughnut: whole, half, nested rings, progress rings or rings of rings."""
-    count = whole(rng, 2, 8)
+    count = integer(rng, 2, 8)
     names = categories(rng, count)
     sheet = Sheet(look)
-    centre, radius = _place(sheet, rng, names, between(rng, 0.75, 0.98))
-    kind = pick(rng, ["plain", "half", "nested", "progress", "aslant"], [9, 0.8, 1.2, 1.2, 0.5])
-    hole = radius * between(rng, 0.35, 0.82)
-    edge = pick(rng, [None, look.paper, look.paper, "#ffffff"])
-    style = {"stroke": edge, "stroke_width": between(rng, 1, 4)}
+    centre, radius = _place(sheet, rng, names, uniform(rng, 0.75, 0.98))
+    kind = choice(rng, ["plain", "half", "nested", "progress", "aslant"], [9, 0.8, 1.2, 1.2, 0.5])
+    hole = radius * uniform(rng, 0.35, 0.82)
+    edge = choice(rng, [None, look.paper, look.paper, "#ffffff"])
+    style = {"stroke": edge, "stroke_width": uniform(rng, 1, 4)}
     if kind == "aslant":
         _add_pie_aslant(sheet, rng, (centre, radius), shares(rng, count).tolist(), hole / radius)
     elif kind == "progress":
         _add_progress(sheet, rng, centre, (hole, radius))
     else:
-        rings = 1 if kind != "nested" else whole(rng, 2, 3)
-        start, span = (-math.pi / 2, math.pi) if kind == "half" else (pick(rng, [0.0, 1.57, 2.4]), 2 * math.pi)
+        rings = 1 if kind != "nested" else integer(rng, 2, 3)
+        start, span = (-math.pi / 2, math.pi) if kind == "half" else (choice(rng, [0.0, 1.57, 2.4]), 2 * math.pi)
         thick = (radius - hole) / rings
         for ring in range(rings):
             turn = start
@@ -151,7 +151,7 @@ def doughnut(rng: Rng, look: Look) -> Image.Image:
                 _label_ring(sheet, rng, (centre, radii, (turn + end) / 2), f"{part:.0%}", part)
                 turn = end
     if chance(rng, 0.35) and hole > 40:
-        sheet.text(centre[0], centre[1] + 5, pick(rng, ["Total", "72%", "1,240", names[0], "$3.2M"]),
+        sheet.text(centre[0], centre[1] + 5, choice(rng, ["Total", "72%", "1,240", names[0], "$3.2M"]),
                    min(hole * 0.35, 40), font_weight="bold")  # fmt: skip
     return sheet.image()
 
@@ -166,26 +166,26 @@ def _label_ring(
 
 
 def _add_progress(sheet: Sheet, rng: Rng, centre: tuple[float, float], radii: tuple[float, float]) -> None:
-    look, rings = sheet.look, whole(rng, 1, 4)
+    look, rings = sheet.look, integer(rng, 1, 4)
     thick = (radii[1] - radii[0]) / rings
     for ring in range(rings):
         span = (radii[0] + ring * thick, radii[0] + (ring + 0.85) * thick)
         sheet.path(ring_piece(centre, span, (0, 6.3)), fill=look.faint)
-        sheet.path(ring_piece(centre, span, (0, between(rng, 0.8, 5.8))), fill=look.colours[ring])
+        sheet.path(ring_piece(centre, span, (0, uniform(rng, 0.8, 5.8))), fill=look.colours[ring])
 
 
 def radar(rng: Rng, look: Look) -> Image.Image:
     """Draw a radar: closed shapes over a round or many-cornered web of spokes."""
-    count = whole(rng, 3, 12)
-    rows = whole(rng, 1, 4)
+    count = integer(rng, 3, 12)
+    rows = integer(rng, 1, 4)
     names, spokes = categories(rng, rows), categories(rng, count)
     sheet = Sheet(look)
-    centre, radius = _place(sheet, rng, names, between(rng, 0.68, 0.85))
+    centre, radius = _place(sheet, rng, names, uniform(rng, 0.68, 0.85))
     turns = [2 * math.pi * i / count for i in range(count)]
     circular = chance(rng, 0.4)
-    rings = whole(rng, 3, 7)
-    wide = between(rng, 0.6, 1.6)
-    grey = mix(look.paper, look.ink, between(rng, 0.12, 0.4))
+    rings = integer(rng, 3, 7)
+    wide = uniform(rng, 0.6, 1.6)
+    grey = mix(look.paper, look.ink, uniform(rng, 0.12, 0.4))
     banded = chance(rng, 0.15)
     for ring in range(rings, 0, -1):
         far = radius * ring / rings
@@ -205,15 +205,15 @@ def radar(rng: Rng, look: Look) -> Image.Image:
         sheet.text(
             x, y + 3, word, look.text_px * 0.9, anchor="middle" if abs(side) < 0.3 else ("start" if side > 0 else "end")
         )
-    clear = between(rng, 0.15, 0.6) if chance(rng, 0.7) else 0.0
-    dots = between(rng, 2, 5) if chance(rng, 0.5) else 0.0
+    clear = uniform(rng, 0.15, 0.6) if chance(rng, 0.7) else 0.0
+    dots = uniform(rng, 2, 5) if chance(rng, 0.5) else 0.0
     bend = chance(rng, 0.12)
     for row in range(rows):
         colour = look.colours[row % len(look.colours)]
         values = np.clip(rng.normal(0.62, 0.2, count), 0.12, 1.0)
         points = [around(centre, radius * v, t) for v, t in zip(values.tolist(), turns, strict=True)]
         data = (smooth_path if bend else straight_path)([*points, points[0]]) + "Z"
-        sheet.path(data, fill=colour, fill_opacity=clear, stroke=colour, stroke_width=between(rng, 1.2, 3))
+        sheet.path(data, fill=colour, fill_opacity=clear, stroke=colour, stroke_width=uniform(rng, 1.2, 3))
         for point in points if dots else []:
             sheet.circle(*point, dots, fill=colour)
     return sheet.image()

@@ -9,8 +9,8 @@ from typing import Any
 from PIL import Image
 
 from fieldguide_charts.data import axis_title, title
-from fieldguide_charts.dice import Rng, between, chance, pick
 from fieldguide_charts.look import Look
+from fieldguide_charts.rng import Rng, chance, choice, uniform
 from fieldguide_charts.svg import FONTS, prepare
 
 Spec = dict[str, Any]
@@ -25,7 +25,7 @@ _SCHEMES = [
 
 def scheme(rng: Rng) -> str:
     """Return the name of one of Vega's continuous colour schemes."""
-    return pick(rng, _SCHEMES)
+    return choice(rng, _SCHEMES)
 
 
 def add_axes(rng: Rng, channel: Spec) -> Spec:
@@ -44,7 +44,7 @@ def _config(rng: Rng, look: Look) -> Spec:
     config: Spec = {
         "background": look.paper,
         "view": {"fill": look.plot, "stroke": look.ink if look.axes == "box" else None},
-        "title": {"color": look.ink, "fontSize": size * 1.25, "anchor": pick(rng, ["start", "middle"])},
+        "title": {"color": look.ink, "fontSize": size * 1.25, "anchor": choice(rng, ["start", "middle"])},
         "legend": {"labelColor": look.ink, "titleColor": look.ink, "labelFontSize": size * 0.9},
         "axis": {
             "labelColor": look.ink, "titleColor": look.ink, "gridColor": look.faint, "domainColor": look.ink,
@@ -64,13 +64,13 @@ def vega_picture(rng: Rng, look: Look, chart: Spec) -> Image.Image:
     import vl_convert
 
     prepare()
-    room = between(rng, 0.6, 0.85)
+    room = uniform(rng, 0.6, 0.85)
     chart = {"width": round(look.width * room), "height": round(look.height * room), **chart}
     if look.title:
         chart["title"] = title(rng)
     plain: Spec = {"font": FONTS[look.letters]}
-    kind = pick(rng, ["look", "theme", "default"], [5, 3, 2])
-    theme: Any = pick(rng, _THEMES) if kind == "theme" else None
+    kind = choice(rng, ["look", "theme", "default"], [5, 3, 2])
+    theme: Any = choice(rng, _THEMES) if kind == "theme" else None
     config: Spec = {**_config(rng, look), **plain} if kind == "look" else plain
     if theme:
         fonts = {
@@ -83,7 +83,7 @@ def vega_picture(rng: Rng, look: Look, chart: Spec) -> Image.Image:
     legend["orient"] = {"": "right", "inside": "top-right"}.get(look.legend, look.legend)
     if not look.legend:
         legend["disable"] = True
-    spec = {**chart, "padding": round(between(rng, 2, 16)), "config": {**config, "legend": legend}}
+    spec = {**chart, "padding": round(uniform(rng, 2, 16)), "config": {**config, "legend": legend}}
     data: bytes = vl_convert.vegalite_to_png(spec, scale=1.0, theme=theme)
     drawn = Image.open(io.BytesIO(data)).convert("RGBA")
     ground = Image.new("RGBA", drawn.size, "#ffffff")

@@ -18,8 +18,8 @@ from fieldguide_charts.data import (
     samples,
     shares,
 )  # fmt: skip
-from fieldguide_charts.dice import Rng, between, chance, pick, spread, whole
 from fieldguide_charts.look import Look
+from fieldguide_charts.rng import Rng, chance, choice, integer, log_uniform, uniform
 from fieldguide_charts.shapes import choose_regions
 from fieldguide_charts.vega import Spec, add_axes, scheme, vega_picture
 
@@ -37,8 +37,8 @@ def horizontal_bar(rng: Rng, look: Look) -> Image.Image:
 
 
 def _bars(rng: Rng, upright: bool) -> Spec:
-    count = whole(rng, 3, 14) if chance(rng, 0.85) else whole(rng, 15, 40)
-    rows = 1 if chance(rng, 0.55) or count > 14 else whole(rng, 2, 4)
+    count = integer(rng, 3, 14) if chance(rng, 0.85) else integer(rng, 15, 40)
+    rows = 1 if chance(rng, 0.55) or count > 14 else integer(rng, 2, 4)
     names, groups = categories(rng, count), categories(rng, rows)
     first = amounts(rng, count)
     values = [
@@ -46,12 +46,12 @@ def _bars(rng: Rng, upright: bool) -> Spec:
         for r in range(rows)
         for i in range(count)
     ]
-    mark: Spec = {"type": "bar", "cornerRadiusEnd": pick(rng, [0, 0, 0, 4])}
-    stack = pick(rng, ["zero", "normalize", None]) if rows > 1 else None
+    mark: Spec = {"type": "bar", "cornerRadiusEnd": choice(rng, [0, 0, 0, 4])}
+    stack = choice(rng, ["zero", "normalize", None]) if rows > 1 else None
     length = add_axes(rng, {"field": "v", "type": "quantitative", "stack": stack})
     band = add_axes(rng, {"field": "a", "type": "nominal", "sort": None})
     if chance(rng, 0.3):
-        band["scale"] = {"paddingInner": pick(rng, [0.0, 0.05, 0.3, 0.6])}
+        band["scale"] = {"paddingInner": choice(rng, [0.0, 0.05, 0.3, 0.6])}
     encoding: Spec = {"x": band, "y": length} if upright else {"y": band, "x": length}
     if rows > 1:
         encoding["color"] = _COLOUR
@@ -69,19 +69,19 @@ def _bars(rng: Rng, upright: bool) -> Spec:
 
 def _series_values(rng: Rng, rows: int, count: int, floor: float | None) -> list[Spec]:
     values, names = many_series(rng, rows, count, floor), categories(rng, rows)
-    start = pick(rng, [0, 1950, 2000])
+    start = choice(rng, [0, 1950, 2000])
     return [{"x": i + start, "y": float(values[r, i]), "c": names[r]} for r in range(rows) for i in range(count)]
 
 
 def area(rng: Rng, look: Look) -> Image.Image:
     """Draw filled areas: one, stacked, all of 100 %, a stream, overlapping, or one per row."""
-    count, rows = whole(rng, 6, 60), pick(rng, [1, 2, 3, 5, 8], [4, 2, 3, 2, 1])
-    stack = pick(rng, ["zero", "zero", "normalize", "center", None])
+    count, rows = integer(rng, 6, 60), choice(rng, [1, 2, 3, 5, 8], [4, 2, 3, 2, 1])
+    stack = choice(rng, ["zero", "zero", "normalize", "center", None])
     mark: Spec = {
         "type": "area",
-        "interpolate": pick(rng, ["linear", "linear", "monotone", "step-after"], [4, 3, 3, 0.5]),
+        "interpolate": choice(rng, ["linear", "linear", "monotone", "step-after"], [4, 3, 3, 0.5]),
     }
-    mark |= {"opacity": between(rng, 0.4, 0.7)} if stack is None or chance(rng, 0.2) else {"opacity": 1}
+    mark |= {"opacity": uniform(rng, 0.4, 0.7)} if stack is None or chance(rng, 0.2) else {"opacity": 1}
     mark |= {"line": True} if chance(rng, 0.3) else {}
     across = add_axes(rng, {"field": "x", "type": "quantitative", "scale": {"zero": False, "nice": False}})
     across["axis"] = {**(across["axis"] or {}), "format": "d"} if across["axis"] else None
@@ -91,16 +91,16 @@ def area(rng: Rng, look: Look) -> Image.Image:
     if rows == 1 and chance(rng, 0.2):
         stops = [{"offset": 0, "color": "white"}, {"offset": 1, "color": look.colours[0]}]
         mark["color"] = {"gradient": "linear", "x1": 1, "x2": 1, "y1": 1, "y2": 0, "stops": stops}
-    values = _series_values(rng, rows, count, between(rng, 0.05, 0.7))
+    values = _series_values(rng, rows, count, uniform(rng, 0.05, 0.7))
     return vega_picture(rng, look, {"data": {"values": values}, "mark": mark, "encoding": encoding})
 
 
 def line(rng: Rng, look: Look) -> Image.Image:
     """Draw one or more lines, some smooth, with points or a band."""
-    count = whole(rng, 5, 24) if chance(rng, 0.5) else whole(rng, 30, 160)
-    rows = pick(rng, [1, 2, 3, 5, 8], [4, 3, 3, 2, 1])
-    mark: Spec = {"type": "line", "interpolate": pick(rng, ["linear", "monotone", "step-after"], [6, 2, 0.5])}
-    mark |= {"point": chance(rng, 0.4) and count < 25, "strokeWidth": between(rng, 1, 4)}
+    count = integer(rng, 5, 24) if chance(rng, 0.5) else integer(rng, 30, 160)
+    rows = choice(rng, [1, 2, 3, 5, 8], [4, 3, 3, 2, 1])
+    mark: Spec = {"type": "line", "interpolate": choice(rng, ["linear", "monotone", "step-after"], [6, 2, 0.5])}
+    mark |= {"point": chance(rng, 0.4) and count < 25, "strokeWidth": uniform(rng, 1, 4)}
     across = add_axes(rng, {"field": "x", "type": "quantitative", "scale": {"zero": False, "nice": False}})
     across["axis"] = {**across["axis"], "format": "d"} if across["axis"] else None
     encoding = {"x": across, "y": add_axes(rng, {"field": "y", "type": "quantitative", "scale": {"zero": False}})}
@@ -124,10 +124,10 @@ def _point_channels(rng: Rng) -> Spec:
 
 def scatter(rng: Rng, look: Look) -> Image.Image:
     """Draw points of one size: hollow, filled, in colours and shapes."""
-    groups = 1 if chance(rng, 0.5) else whole(rng, 2, 5)
-    mark: Spec = {"type": pick(rng, ["point", "point", "circle", "square"]), "size": between(rng, 10, 80)}
+    groups = 1 if chance(rng, 0.5) else integer(rng, 2, 5)
+    mark: Spec = {"type": choice(rng, ["point", "point", "circle", "square"]), "size": uniform(rng, 10, 80)}
     mark |= {"filled": chance(rng, 0.5)} if mark["type"] == "point" else {}
-    mark |= {"opacity": between(rng, 0.4, 1)} if chance(rng, 0.5) else {}
+    mark |= {"opacity": uniform(rng, 0.4, 1)} if chance(rng, 0.5) else {}
     encoding = _point_channels(rng)
     if groups > 1:
         encoding["color"] = _COLOUR
@@ -135,28 +135,28 @@ def scatter(rng: Rng, look: Look) -> Image.Image:
             encoding["shape"] = _COLOUR
     elif chance(rng, 0.2):
         encoding["color"] = {"field": "y", "type": "quantitative", "scale": {"scheme": scheme(rng)}}
-    values = _point_values(rng, whole(rng, 25, 400), groups)
+    values = _point_values(rng, integer(rng, 25, 400), groups)
     return vega_picture(rng, look, {"data": {"values": values}, "mark": mark, "encoding": encoding})
 
 
 def bubble(rng: Rng, look: Look) -> Image.Image:
     """Draw circles whose size shows a third figure."""
-    groups = 1 if chance(rng, 0.3) else whole(rng, 2, 6)
-    mark: Spec = {"type": pick(rng, ["circle", "circle", "point"]), "opacity": between(rng, 0.4, 0.95)}
+    groups = 1 if chance(rng, 0.3) else integer(rng, 2, 6)
+    mark: Spec = {"type": choice(rng, ["circle", "circle", "point"]), "opacity": uniform(rng, 0.4, 0.95)}
     mark |= (
-        {"stroke": pick(rng, ["white", "black", look.ink]), "strokeWidth": 1}
+        {"stroke": choice(rng, ["white", "black", look.ink]), "strokeWidth": 1}
         if mark["type"] == "circle" and chance(rng, 0.5)
         else {}
     )
     encoding = _point_channels(rng)
-    largest = (min(look.width, look.height) * spread(rng, 0.05, 0.36)) ** 2
+    largest = (min(look.width, look.height) * log_uniform(rng, 0.05, 0.36)) ** 2
     encoding["size"] = {"field": "s", "type": "quantitative", "title": None,
                         "scale": {"range": [largest * 0.004, largest]}}  # fmt: skip
     if groups > 1:
         encoding["color"] = _COLOUR
     for axis in ("x", "y"):
-        encoding[axis]["scale"] = {"zero": False, "padding": between(rng, 5, 40)}
-    values = _point_values(rng, whole(rng, 6, 110), groups)
+        encoding[axis]["scale"] = {"zero": False, "padding": uniform(rng, 5, 40)}
+    values = _point_values(rng, integer(rng, 6, 110), groups)
     return vega_picture(rng, look, {"data": {"values": values}, "mark": mark, "encoding": encoding})
 
 
@@ -167,10 +167,10 @@ def _sample_values(rng: Rng, count: int) -> list[Spec]:
 
 def box(rng: Rng, look: Look) -> Image.Image:
     """Draw boxes with whiskers, standing or lying."""
-    count, upright = whole(rng, 1, 9), chance(rng, 0.65)
-    mark: Spec = {"type": "boxplot", "extent": pick(rng, [1.5, 1.5, "min-max"]), "size": whole(rng, 10, 40)}
+    count, upright = integer(rng, 1, 9), chance(rng, 0.65)
+    mark: Spec = {"type": "boxplot", "extent": choice(rng, [1.5, 1.5, "min-max"]), "size": integer(rng, 10, 40)}
     mark |= {"ticks": chance(rng, 0.6)}
-    mark |= {"median": {"color": pick(rng, ["white", "black", "red"])}}
+    mark |= {"median": {"color": choice(rng, ["white", "black", "red"])}}
     band = add_axes(rng, {"field": "a", "type": "nominal"})
     length = add_axes(rng, {"field": "v", "type": "quantitative", "scale": {"zero": False}})
     encoding = {"x": band, "y": length} if upright else {"y": band, "x": length}
@@ -182,7 +182,7 @@ def box(rng: Rng, look: Look) -> Image.Image:
 
 def violin(rng: Rng, look: Look) -> Image.Image:
     """Draw violins side by side, one facet each, as Vega-Lite draws them."""
-    count = whole(rng, 2, 6)
+    count = integer(rng, 2, 6)
     density = {"density": "v", "groupby": ["a"], "as": ["v", "d"]}
     upright = chance(rng, 0.75)
     flat = {"field": "d", "type": "quantitative", "stack": "center", "impute": None, "axis": None}
@@ -194,7 +194,7 @@ def violin(rng: Rng, look: Look) -> Image.Image:
         "transform": [density],
         "mark": {"type": "area", "orient": "horizontal" if upright else "vertical"},
         "encoding": {"x": flat, "y": length} if upright else {"y": flat, "x": length},
-        "spacing": pick(rng, [0, 0, 4]),
+        "spacing": choice(rng, [0, 0, 4]),
         "width" if upright else "height": width,
         "height" if upright else "width": round((look.height if upright else look.width) * 0.75),
     }
@@ -213,18 +213,18 @@ def pie(rng: Rng, look: Look) -> Image.Image:
 
 def doughnut(rng: Rng, look: Look) -> Image.Image:
     """Draw a doughnut, with or without labels."""
-    return vega_picture(rng, look, _arcs(rng, look, hole=between(rng, 0.3, 0.8)))
+    return vega_picture(rng, look, _arcs(rng, look, hole=uniform(rng, 0.3, 0.8)))
 
 
 def _arcs(rng: Rng, look: Look, hole: float) -> Spec:
-    count = whole(rng, 2, 9)
+    count = integer(rng, 2, 9)
     names = categories(rng, count)
     values = [{"c": name, "v": float(v)} for name, v in zip(names, shares(rng, count), strict=True)]
     side = round(min(look.width, look.height) * 0.85)
-    radius = side / 2 * between(rng, 0.7, 1.0)
+    radius = side / 2 * uniform(rng, 0.7, 1.0)
     mark: Spec = {"type": "arc", "outerRadius": radius, "innerRadius": radius * hole}
     mark |= (
-        {"stroke": pick(rng, ["white", "black", look.paper]), "strokeWidth": whole(rng, 1, 3)}
+        {"stroke": choice(rng, ["white", "black", look.paper]), "strokeWidth": integer(rng, 1, 3)}
         if chance(rng, 0.5)
         else {}
     )
@@ -233,8 +233,8 @@ def _arcs(rng: Rng, look: Look, hole: float) -> Spec:
     layers: list[Spec] = [{"mark": mark}]
     if chance(rng, 0.4):
         far = radius * ((1 + hole) / 2 if hole or chance(rng, 0.5) else 1.0)
-        label = {"type": "text", "radius": far, "fontSize": look.text_px * 0.8, "fill": pick(rng, ["white", "black"])}
-        field = {"field": pick(rng, ["c", "v"]), "type": "nominal"}
+        label = {"type": "text", "radius": far, "fontSize": look.text_px * 0.8, "fill": choice(rng, ["white", "black"])}
+        field = {"field": choice(rng, ["c", "v"]), "type": "nominal"}
         text = {"field": "v", "format": ".0%"} if field["field"] == "v" else {"field": "c"}
         layers.append({"mark": label, "encoding": {"text": text}})
     encoding = {"theta": {"field": "v", "type": "quantitative", "stack": True}, "color": _COLOUR}
@@ -243,10 +243,10 @@ def _arcs(rng: Rng, look: Look, hole: float) -> Spec:
 
 def pyramid(rng: Rng, look: Look) -> Image.Image:
     """Draw a population pyramid, of one piece or with the ages between two halves."""
-    count = whole(rng, 8, 20)
+    count = integer(rng, 8, 20)
     ages = age_labels(rng, count)
     men, women = population(rng, count)
-    sides = pick(rng, [("Male", "Female"), ("Men", "Women")])
+    sides = choice(rng, [("Male", "Female"), ("Men", "Women")])
     values = [
         {"a": ages[i], "v": float(v[i]) * sign, "p": float(v[i]), "c": name}
         for v, sign, name in ((men, -1, sides[0]), (women, 1, sides[1]))
@@ -298,8 +298,8 @@ def choropleth(rng: Rng, look: Look) -> Image.Image:
         for region, value in zip(regions, values, strict=True)
     ]
     steps = {"type": "quantize"} if chance(rng, 0.3) else {}
-    mark: Spec = {"type": "geoshape", "strokeWidth": between(rng, 0.3, 1.2)}
-    mark |= {"stroke": pick(rng, ["white", "black", "grey"])} if chance(rng, 0.7) else {}
+    mark: Spec = {"type": "geoshape", "strokeWidth": uniform(rng, 0.3, 1.2)}
+    mark |= {"stroke": choice(rng, ["white", "black", "grey"])} if chance(rng, 0.7) else {}
     colour = {"field": "properties.v", "type": "quantitative", "title": None, "scale": {"scheme": scheme(rng), **steps}}
     return vega_picture(
         rng,

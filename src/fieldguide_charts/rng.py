@@ -13,7 +13,7 @@ Rng = np.random.Generator
 _T = TypeVar("_T")
 
 
-def pick(rng: Rng, options: Sequence[_T], weights: Sequence[float] | None = None) -> _T:
+def choice(rng: Rng, options: Sequence[_T], weights: Sequence[float] | None = None) -> _T:
     """Return one of the options, each as likely as the others or as its weight says."""
     if weights is None:
         return options[int(rng.integers(len(options)))]
@@ -26,16 +26,16 @@ def chance(rng: Rng, probability: float) -> bool:
     return bool(rng.random() < probability)
 
 
-def between(rng: Rng, low: float, high: float) -> float:
+def uniform(rng: Rng, low: float, high: float) -> float:
     """Return a number from low up to high, each equally likely."""
     return float(rng.uniform(low, high))
 
 
-def whole(rng: Rng, low: int, high: int) -> int:
+def integer(rng: Rng, low: int, high: int) -> int:
     """Return a whole number from low to high, both included."""
     return int(rng.integers(low, high + 1))
 
 
-def spread(rng: Rng, low: float, high: float) -> float:
+def log_uniform(rng: Rng, low: float, high: float) -> float:
     """Return a number from low up to high (both above 0), each order of size equally likely."""
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))

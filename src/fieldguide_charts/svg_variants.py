@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 
 from fieldguide_charts.data import Floats, categories, cloud, many_series, samples
-from fieldguide_charts.dice import Rng, between, chance, pick, whole
 from fieldguide_charts.look import Look, mix
+from fieldguide_charts.rng import Rng, chance, choice, integer, uniform
 from fieldguide_charts.svg import Sheet, smooth_path, straight_path
 from fieldguide_charts.svg_frame import Axis, Frame, add_frame, add_headings
 from fieldguide_charts.svg_points import density
@@ -16,7 +16,7 @@ from fieldguide_charts.svg_points import density
 
 def area_signed(rng: Rng, look: Look) -> Image.Image:
     """Draw a filled area that runs above and below zero, a colour for each side."""
-    count = whole(rng, 15, 90)
+    count = integer(rng, 15, 90)
     values = many_series(rng, 1, count)[0]
     values = values - np.median(values)
     sheet = Sheet(look)
@@ -33,17 +33,17 @@ def area_signed(rng: Rng, look: Look) -> Image.Image:
 
 def area_band(rng: Rng, look: Look) -> Image.Image:
     """Draw one or two wide bands between a low and a high curve."""
-    count, rows = whole(rng, 12, 80), whole(rng, 1, 2)
+    count, rows = integer(rng, 12, 80), integer(rng, 1, 2)
     middle = many_series(rng, rows, count)
     half = np.ptp(middle) * rng.uniform(0.08, 0.35, (rows, 1)) * (1 + 0.3 * np.sin(np.linspace(0, 9, count)))
     sheet = Sheet(look)
     up = Axis(float((middle - half).min()) * 1.0, float((middle + half).max()))
     frame = add_frame(sheet, rng, Axis(0, count - 1), up)
-    curve = pick(rng, [straight_path, smooth_path])
+    curve = choice(rng, [straight_path, smooth_path])
     for r in range(rows):
         over = [(frame.x(i), frame.y(v)) for i, v in enumerate(middle[r] + half[r])]
         under = [(frame.x(i), frame.y(v)) for i, v in enumerate(middle[r] - half[r])][::-1]
-        style = {"fill": look.colours[r], "fill_opacity": between(rng, 0.5, 1)}
+        style = {"fill": look.colours[r], "fill_opacity": uniform(rng, 0.5, 1)}
         sheet.path(curve(over) + "L" + curve(under)[1:] + "Z", **style)
     return sheet.image()
 
@@ -52,7 +52,7 @@ def line_table(rng: Rng, look: Look) -> Image.Image:
     """Draw small lines in rows and columns, each in its own frame or with none."""
     sheet = Sheet(look)
     top = add_headings(sheet, rng)
-    rows, columns, count = whole(rng, 2, 4), whole(rng, 1, 4), whole(rng, 12, 60)
+    rows, columns, count = integer(rng, 2, 4), integer(rng, 1, 4), integer(rng, 12, 60)
     wide, tall = (look.width - 12) / columns, (look.height - top - 6) / rows
     framed, named = chance(rng, 0.6), chance(rng, 0.6)
     names = categories(rng, rows * columns)
@@ -61,7 +61,7 @@ def line_table(rng: Rng, look: Look) -> Image.Image:
         if framed:
             edge = mix(look.paper, look.ink, 0.4)
             sheet.rect(x + 3, y + 3, wide - 6, tall - 6, fill=look.plot, stroke=edge)
-        for r in range(whole(rng, 1, 2)):
+        for r in range(integer(rng, 1, 2)):
             values = many_series(rng, 1, count)[0]
             level = (values - values.min()) / (np.ptp(values) + 1e-9) * 0.6
             points = [(x + 8 + i / (count - 1) * (wide - 16), y + tall * (0.9 - v)) for i, v in enumerate(level)]
@@ -73,7 +73,7 @@ def line_table(rng: Rng, look: Look) -> Image.Image:
 
 def scatter_named(rng: Rng, look: Look) -> Image.Image:
     """Draw a few points, each with its name, perhaps around a cross of axes."""
-    count = whole(rng, 8, 16)
+    count = integer(rng, 8, 16)
     x, y = cloud(rng, count)
     names = categories(rng, count)
     sheet = Sheet(look)
@@ -84,57 +84,57 @@ def scatter_named(rng: Rng, look: Look) -> Image.Image:
         for ends in ((frame.left, frame.y(y.mean()), frame.right, frame.y(y.mean())),
                      (frame.x(x.mean()), frame.top, frame.x(x.mean()), frame.bottom)):  # fmt: skip
             sheet.line(*ends, stroke=look.ink)
-    radius, one = between(rng, 2, 5), chance(rng, 0.6)
+    radius, one_colour = uniform(rng, 2, 5), chance(rng, 0.6)
     for i in range(count):
-        sheet.circle(frame.x(x[i]), frame.y(y[i]), radius, fill=look.colours[0 if one else i % 4])
+        sheet.circle(frame.x(x[i]), frame.y(y[i]), radius, fill=look.colours[0 if one_colour else i % 4])
         sheet.text(frame.x(x[i]) + radius + 2, frame.y(y[i]) - 3, names[i], look.text_px * 0.8, anchor="start")
     return sheet.image()
 
 
 def area_densities(rng: Rng, look: Look) -> Image.Image:
     """Draw filled density curves over one another."""
-    groups = samples(rng, whole(rng, 1, 4))
+    groups = samples(rng, integer(rng, 1, 4))
     everything = np.concatenate(groups)
     low, high = float(everything.min()), float(everything.max())
     at = np.linspace(low, high, 120)
     sheet = Sheet(look)
     names = categories(rng, len(groups)) if len(groups) > 1 else []
-    frame = add_frame(sheet, rng, Axis(low, high), Axis(0, between(rng, 1.02, 1.3)), names)
+    frame = add_frame(sheet, rng, Axis(low, high), Axis(0, uniform(rng, 1.02, 1.3)), names)
     for g, values in enumerate(groups):
-        over = [(frame.x(a), frame.y(d)) for a, d in zip(at, density(values, at) * between(rng, 0.5, 1), strict=True)]
+        over = [(frame.x(a), frame.y(d)) for a, d in zip(at, density(values, at) * uniform(rng, 0.5, 1), strict=True)]
         data = straight_path([*over, (frame.right, frame.bottom), (frame.left, frame.bottom)]) + "Z"
         colour = look.colours[g % len(look.colours)]
-        sheet.path(data, fill=colour, fill_opacity=between(rng, 0.35, 0.9))
+        sheet.path(data, fill=colour, fill_opacity=uniform(rng, 0.35, 0.9))
         sheet.path(straight_path(over), stroke=colour, stroke_width=1.5)
     return sheet.image()
 
 
 def area_rows(rng: Rng, look: Look) -> Image.Image:
     """Draw several small filled areas, one per row, apart or overlapping."""
-    rows, count = whole(rng, 2, 7), whole(rng, 20, 80)
+    rows, count = integer(rng, 2, 7), integer(rng, 20, 80)
     values = many_series(rng, rows, count, floor=0.1)
     values = values / values.max(axis=1, keepdims=True)
     sheet = Sheet(look)
     frame = add_frame(sheet, rng, Axis(0, count - 1), Axis.of_bands(categories(rng, rows)))
-    reach = between(rng, 0.8, 1.5)
-    one = chance(rng, 0.4)
+    reach = uniform(rng, 0.8, 1.5)
+    one_colour = chance(rng, 0.4)
     for r in range(rows)[::-1]:
         base = frame.y(r - 0.5)
         over = [(frame.x(i), base - frame.row * reach * float(v)) for i, v in enumerate(values[r])]
         data = straight_path([*over, (frame.right, base), (frame.left, base)]) + "Z"
-        colour = look.colours[0 if one else r % len(look.colours)]
+        colour = look.colours[0 if one_colour else r % len(look.colours)]
         sheet.path(data, fill=colour, stroke=look.plot, stroke_width=1)
     return sheet.image()
 
 
 def line_crowd(rng: Rng, look: Look) -> Image.Image:
     """Draw very many thin lines, most of them pale and a few strong."""
-    rows, count = whole(rng, 15, 60), whole(rng, 10, 60)
+    rows, count = integer(rng, 15, 60), integer(rng, 10, 60)
     values = np.cumsum(rng.normal(0, 1, (rows, count)), axis=1) + rng.normal(0, 2, (rows, 1))
     sheet = Sheet(look)
     frame = add_frame(sheet, rng, Axis(0, count - 1), Axis(float(values.min()), float(values.max())))
     pale = mix(look.plot, look.ink, 0.25)
-    strong = set(rng.integers(0, rows, whole(rng, 1, 4)).tolist()) if chance(rng, 0.6) else set(range(rows))
+    strong = set(rng.integers(0, rows, integer(rng, 1, 4)).tolist()) if chance(rng, 0.6) else set(range(rows))
     for r in sorted(range(rows), key=lambda row: row in strong):
         data = straight_path([(frame.x(i), frame.y(v)) for i, v in enumerate(values[r])])
         colour = look.colours[r % len(look.colours)] if r in strong else pale
@@ -144,14 +144,14 @@ def line_crowd(rng: Rng, look: Look) -> Image.Image:
 
 def line_slopes(rng: Rng, look: Look) -> Image.Image:
     """Draw lines between a few moments, with points and names at the ends, or of ranks that change."""
-    rows, count = whole(rng, 3, 9), whole(rng, 2, 7)
+    rows, count = integer(rng, 3, 9), integer(rng, 2, 7)
     values = rng.uniform(0, 1, (rows, count)) if chance(rng, 0.5) else np.argsort(rng.random((rows, count)), axis=0)
     sheet = Sheet(look)
     low, high = float(values.min()), float(values.max())
     pad = (high - low) * 0.12
     frame = add_frame(sheet, rng, Axis.of_bands(categories(rng, count)), Axis(low - pad, high + pad))
-    curve = pick(rng, [straight_path, smooth_path])
-    names, wide, dot = categories(rng, rows), between(rng, 1.5, 5), between(rng, 2.5, 7)
+    curve = choice(rng, [straight_path, smooth_path])
+    names, wide, dot = categories(rng, rows), uniform(rng, 1.5, 5), uniform(rng, 2.5, 7)
     for r in range(rows):
         colour = look.colours[r % len(look.colours)]
         points = [(frame.x(i), frame.y(v)) for i, v in enumerate(values[r])]
@@ -164,11 +164,11 @@ def line_slopes(rng: Rng, look: Look) -> Image.Image:
 
 def scatter_crowd(rng: Rng, look: Look) -> Image.Image:
     """Draw a great many small points, perhaps with small histograms at the edges or a cross of axes."""
-    count = whole(rng, 400, 1100)
+    count = integer(rng, 400, 1100)
     x, y = cloud(rng, count)
     sheet = Sheet(look)
     frame = add_frame(sheet, rng, Axis(float(x.min()), float(x.max())), Axis(float(y.min()), float(y.max())))
-    radius, clear = between(rng, 0.8, 2.6), between(rng, 0.3, 1)
+    radius, clear = uniform(rng, 0.8, 2.6), uniform(rng, 0.3, 1)
     for px, py in zip(x, y, strict=True):
         sheet.circle(frame.x(px), frame.y(py), radius, fill=look.colours[0], opacity=clear)
     if chance(rng, 0.3):
@@ -191,7 +191,7 @@ def scatter_matrix(rng: Rng, look: Look) -> Image.Image:
     """Draw several small scatter plots in rows and columns."""
     sheet = Sheet(look)
     top = add_headings(sheet, rng)
-    side, count, groups = whole(rng, 2, 4), whole(rng, 25, 90), whole(rng, 1, 3)
+    side, count, groups = integer(rng, 2, 4), integer(rng, 25, 90), integer(rng, 1, 3)
     spots = rng.normal(0, 1, (count, side)) @ rng.normal(0, 1, (side, side))
     own = rng.integers(0, groups, count)
     spots = spots + own[:, None] * rng.normal(0, 1.5, side)
@@ -203,20 +203,20 @@ def scatter_matrix(rng: Rng, look: Look) -> Image.Image:
             sheet.rect(x + 2, y + 2, wide - 4, tall - 4, fill=look.plot, stroke=mix(look.paper, look.ink, 0.5))
             for i in range(count):
                 spot = (x + 6 + spots[i, c] * (wide - 12), y + tall - 6 - spots[i, r] * (tall - 12))
-                sheet.circle(*spot, between(rng, 1.5, 2), fill=look.colours[own[i]], opacity=0.8)
+                sheet.circle(*spot, uniform(rng, 1.5, 2), fill=look.colours[own[i]], opacity=0.8)
     return sheet.image()
 
 
 def grouped_box(rng: Rng, look: Look) -> Image.Image:
     """Draw boxes with whiskers in groups side by side, a colour for each place in the group."""
-    count, each = whole(rng, 2, 6), whole(rng, 2, 3)
+    count, each = integer(rng, 2, 6), integer(rng, 2, 3)
     groups = [samples(rng, each) for _ in range(count)]
     groups = [[(v - v.mean()) / v.std() + rng.normal(0, 0.7) for v in group] for group in groups]
     everything = np.concatenate([v for group in groups for v in group])
     sheet = Sheet(look)
     up = Axis(float(everything.min()) - 0.3, float(everything.max()) + 0.3)
     frame = add_frame(sheet, rng, Axis.of_bands(categories(rng, count)), up, categories(rng, each))
-    wide = frame.band * between(rng, 0.6, 0.85) / each
+    wide = frame.band * uniform(rng, 0.6, 0.85) / each
     for i, group in enumerate(groups):
         for k, values in enumerate(group):
             q1, mid, q3 = (float(q) for q in np.percentile(values, [25, 50, 75]))

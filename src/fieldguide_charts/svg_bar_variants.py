@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 
 from fieldguide_charts.data import amounts, categories, short_number
-from fieldguide_charts.dice import Rng, between, chance, pick, whole
 from fieldguide_charts.look import Look, mix
+from fieldguide_charts.rng import Rng, chance, choice, integer, uniform
 from fieldguide_charts.svg import Sheet
 from fieldguide_charts.svg_frame import Axis, add_frame, add_headings
 
@@ -24,14 +24,14 @@ def solid_horizontal_bar(rng: Rng, look: Look) -> Image.Image:
 
 
 def _solid_bars(rng: Rng, look: Look, upright: bool) -> Image.Image:
-    count, rows = whole(rng, 3, 9), whole(rng, 1, 3)
+    count, rows = integer(rng, 3, 9), integer(rng, 1, 3)
     heights = np.stack([amounts(rng, count) for _ in range(rows)])
     heights = heights / heights.max(axis=1, keepdims=True) * rng.uniform(40, 100, (rows, 1))
     bands, scale = Axis.of_bands(categories(rng, count)), Axis(0.0, float(heights.max()) * 1.15)
     sheet = Sheet(look)
     across, up = (bands, scale) if upright else (scale, bands)
     frame = add_frame(sheet, rng, across, up, categories(rng, rows) if rows > 1 else [])
-    each = (frame.band if upright else frame.row) * between(rng, 0.5, 0.75) / rows
+    each = (frame.band if upright else frame.row) * uniform(rng, 0.5, 0.75) / rows
     deep = min(each * 0.5, 12)
     for i in range(count):
         for r in range(rows):
@@ -58,7 +58,7 @@ def _add_block(sheet: Sheet, box: tuple[float, float, float, float], deep: float
 
 def opinion_bars(rng: Rng, look: Look) -> Image.Image:
     """Draw lying bars stacked to both sides of a middle, or cut into shares of 100 %."""
-    count, parts = whole(rng, 3, 12), whole(rng, 3, 6)
+    count, parts = integer(rng, 3, 12), integer(rng, 3, 6)
     table = rng.dirichlet(np.full(parts, 2.0), count)
     starts = np.cumsum(table, axis=1) - table
     if chance(rng, 0.5):
@@ -66,7 +66,7 @@ def opinion_bars(rng: Rng, look: Look) -> Image.Image:
     sheet = Sheet(look)
     across = Axis(float(starts.min()) * 1.03, float((starts + table).max()) * 1.03)
     frame = add_frame(sheet, rng, across, Axis.of_bands(categories(rng, count)), categories(rng, parts))
-    thick = frame.row * between(rng, 0.5, 0.9)
+    thick = frame.row * uniform(rng, 0.5, 0.9)
     labels = chance(rng, 0.4)
     for i in range(count):
         for p in range(parts):
@@ -79,7 +79,7 @@ def opinion_bars(rng: Rng, look: Look) -> Image.Image:
 
 def waterfall(rng: Rng, look: Look) -> Image.Image:
     """Draw standing bars that start where the one before ended."""
-    count = whole(rng, 5, 12)
+    count = integer(rng, 5, 12)
     steps = rng.normal(0.3, 1.0, count) * 10
     steps[0] = abs(steps[0]) + 15
     ends = np.cumsum(steps)
@@ -87,7 +87,7 @@ def waterfall(rng: Rng, look: Look) -> Image.Image:
     sheet = Sheet(look)
     up = Axis(min(float(ends.min()) * 1.1, 0.0), float(ends.max()) * 1.15)
     frame = add_frame(sheet, rng, Axis.of_bands(categories(rng, count)), up)
-    thick = frame.band * between(rng, 0.55, 0.9)
+    thick = frame.band * uniform(rng, 0.55, 0.9)
     for i in range(count):
         colour = look.colours[0 if i == 0 else 1 if steps[i] > 0 else 2]
         sheet.rect(frame.x(i) - thick / 2, frame.y(ends[i]), thick, frame.y(starts[i]) - frame.y(ends[i]), fill=colour)
@@ -100,33 +100,33 @@ def waterfall(rng: Rng, look: Look) -> Image.Image:
 
 def bullets(rng: Rng, look: Look) -> Image.Image:
     """Draw bullet graphs: thin lying bars over shaded ranges, with a mark for the aim."""
-    count = whole(rng, 2, 7)
+    count = integer(rng, 2, 7)
     sheet = Sheet(look)
     frame = add_frame(sheet, rng, Axis(0, 100), Axis.of_bands(categories(rng, count)))
-    tall, tint = frame.row * between(rng, 0.45, 0.75), look.colours[0] if chance(rng, 0.4) else look.ink
+    tall, tint = frame.row * uniform(rng, 0.45, 0.75), look.colours[0] if chance(rng, 0.4) else look.ink
     for i in range(count):
         ends = np.sort(rng.uniform(40, 100, 3))[::-1]
         for k, end in enumerate(ends):
             shade = mix(look.plot, tint, 0.12 + 0.12 * k)
             sheet.rect(frame.left, frame.y(i) - tall / 2, frame.x(end) - frame.left, tall, fill=shade)
-        wide = frame.x(between(rng, 30, 90)) - frame.left
+        wide = frame.x(uniform(rng, 30, 90)) - frame.left
         sheet.rect(frame.left, frame.y(i) - tall / 6, wide, tall / 3, fill=look.colours[0])
-        aim = frame.x(between(rng, 50, 95))
+        aim = frame.x(uniform(rng, 50, 95))
         sheet.rect(aim - 1.5, frame.y(i) - tall * 0.35, 3, tall * 0.7, fill=look.ink)
     return sheet.image()
 
 
 def range_bars(rng: Rng, look: Look) -> Image.Image:
     """Draw lying bars that float between a start and an end, such as a plan of tasks."""
-    count = whole(rng, 4, 14)
+    count = integer(rng, 4, 14)
     starts = np.sort(rng.uniform(0, 60, count))[::-1] if chance(rng, 0.6) else rng.uniform(0, 40, count)
     sizes = rng.uniform(8, 40, count)
     sheet = Sheet(look)
     frame = add_frame(sheet, rng, Axis(0, 100), Axis.of_bands(categories(rng, count)))
-    thick, one = frame.row * between(rng, 0.4, 0.9), chance(rng, 0.4)
-    corner = pick(rng, [None, None, thick / 3])
+    thick, one_colour = frame.row * uniform(rng, 0.4, 0.9), chance(rng, 0.4)
+    corner = choice(rng, [None, None, thick / 3])
     for i in range(count):
-        colour = look.colours[0 if one else i % len(look.colours)]
+        colour = look.colours[0 if one_colour else i % len(look.colours)]
         wide = frame.x(starts[i] + sizes[i]) - frame.x(starts[i])
         sheet.rect(frame.x(starts[i]), frame.y(i) - thick / 2, wide, thick, fill=colour, rx=corner)
     return sheet.image()
@@ -134,15 +134,15 @@ def range_bars(rng: Rng, look: Look) -> Image.Image:
 
 def named_bars(rng: Rng, look: Look) -> Image.Image:
     """Draw thick lying bars without axes, their names inside, above or beside, their values at the end."""
-    count = whole(rng, 3, 12)
+    count = integer(rng, 3, 12)
     sheet = Sheet(look)
     top = add_headings(sheet, rng)
     values = np.sort(amounts(rng, count))[::-1]
     names, px = categories(rng, count), look.text_px
-    place = pick(rng, ["inside", "above", "beside"])
+    place = choice(rng, ["inside", "above", "beside"])
     row = (look.height - top - px) / count
     left = px * (8 if place == "beside" else 1)
-    thick = row * (0.45 if place == "above" else between(rng, 0.6, 0.92))
+    thick = row * (0.45 if place == "above" else uniform(rng, 0.6, 0.92))
     track, rainbow = chance(rng, 0.35), chance(rng, 0.4)
     for i, value in enumerate(values.tolist()):
         y = top + (i + 0.5) * row + (row * 0.15 if place == "above" else 0)
