@@ -47,7 +47,7 @@ from fieldguide.learners.colour.families import (
 )
 from fieldguide.learners.colour.features import FEATURE_NAMES, colour_features
 from fieldguide.learners.colour.importance import measure_importance, trace_elimination
-from fieldguide.learners.headfit import group_folds
+from fieldguide.learners.contract import group_folds
 from fieldguide.metrics import accuracy, calibration_error
 from fieldguide.records import Preprocessing
 

@@ -33,7 +33,8 @@ from fieldguide.engine import core_count, map_threads
 from fieldguide.features import Runner, Runtime, cache_folder, extract, load_square, open_runner
 from fieldguide.images import Limits
 from fieldguide.learners.backbones import BackboneChoice, backbone_model
-from fieldguide.learners.headfit import group_folds, held_out_logits
+from fieldguide.learners.contract import group_folds
+from fieldguide.learners.linear_head import predict_held_out
 from fieldguide.learners.weights import load_embedded
 from fieldguide.records import Preprocessing
 from fieldguide.settings import FeaturesSettings
@@ -151,7 +152,7 @@ def show_pipelines(
     print(f"{len(labels)} JPEGs of about 540 x 500, 224 pixels, batches of {BATCH} and {OURS}, best of {ROUNDS} rounds")
     print(f"{'pipeline':<30} {'images/s':>9} {'ratio':>6} {'ImageNet top-1 as peer':>24} {'head, 5-fold':>13}")
     for name, found in features.items():
-        head = float(np.mean(held_out_logits(found, labels, folds, 0.1).argmax(axis=1) == labels))
+        head = float(np.mean(predict_held_out(found, labels, folds, 0.1).argmax(axis=1) == labels))
         agrees = float(np.mean(answers[name] == answers[PEER]))
         print(
             f"{name:<30} {len(labels) / best[name]:>9.1f} {best[PEER] / best[name]:>6.2f} {agrees:>24.3f} {head:>13.3f}"

@@ -19,7 +19,7 @@ from common import describe_machine
 from fieldguide.engine import core_count, map_threads
 from fieldguide.features import load_square
 from fieldguide.images import Limits
-from fieldguide.learners.headfit import group_folds
+from fieldguide.learners.contract import group_folds
 from fieldguide.learners.heads import attach_head
 from fieldguide.learners.loop import Examples, ResolvedLoopSettings, predict, train_network
 from fieldguide.learners.weights import load_backbone

@@ -30,8 +30,7 @@ from numpy.typing import NDArray
 from common import describe_machine
 from fieldguide.features import Pictures, open_runner
 from fieldguide.learners import open_learner
-from fieldguide.learners.contract import Fold, TrainingData
-from fieldguide.learners.headfit import group_folds
+from fieldguide.learners.contract import Fold, TrainingData, group_folds
 from fieldguide.learners.shim import declare_torchvision_operators
 from fieldguide.metrics import accuracy, accuracy_difference, mcnemar
 from fieldguide.progress import SilentProgress

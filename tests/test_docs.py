@@ -315,11 +315,12 @@ def test_every_backbone_has_a_row_that_is_right() -> None:
 
 
 def test_what_suits_a_learner_is_told() -> None:
-    from fieldguide.learners import cnn, colour, frozen, transfer
+    from fieldguide.learners import cnn, colour, transfer
 
     table = rows("train", "| key | `cnn` |")
     assert [float(cell.rstrip(" |")) for cell in table["size"][1:4]] == [cnn._SIDE, transfer._SIDE, transfer._SIDE]
-    assert table["size"][4].startswith(f"{frozen._SIDE};") and table["size"][5].rstrip(" |") == str(colour._SIDE)
+    assert table["size"][4].startswith(f"{transfer._FROZEN_SIDE};")
+    assert table["size"][5].rstrip(" |") == str(colour._SIDE)
     for key in ("epochs", "lr", "layer_decay"):
         usual = [cnn.DEFAULTS[key], transfer.DEFAULTS[key], transfer.DEFAULTS[key]]
         assert [float(cell) for cell in table[f"loop.{key}"][1:4]] == usual

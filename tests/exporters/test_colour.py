@@ -22,7 +22,7 @@ from fieldguide.learners.colour.families import (
     make_estimator,
 )
 from fieldguide.learners.colour.features import TABLES, colour_features
-from fieldguide.learners.headfit import root
+from fieldguide.learners.linear_head import root
 
 pytest.importorskip("sklearn", reason="learning needs the extra [train]")
 onnx = pytest.importorskip("onnx", reason="exporting needs the extra [train]")

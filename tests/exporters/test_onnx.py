@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from fieldguide.calibration import fit_familiarity
 from fieldguide.exporters.layers import Activation, Layer
-from fieldguide.learners.headfit import Head, root
+from fieldguide.learners.linear_head import Head, root
 
 onnx = pytest.importorskip("onnx", reason="publishing needs the extra [train]")
 onnxruntime = pytest.importorskip("onnxruntime")

@@ -18,7 +18,7 @@ from conftest import draw_picture, picture_bytes
 from fieldguide.errors import BadImage, GuideDamaged, InputMissing
 from fieldguide.guide import Guide, open_guide, write_manifest
 from fieldguide.learners import load_model
-from fieldguide.learners.frozen import FrozenModel
+from fieldguide.learners.transfer import FrozenModel
 from fieldguide.project.runs import load_run
 
 Change = Callable[[dict[str, Any]], object]

@@ -12,8 +12,8 @@ from fieldguide.calibration import fit_familiarity  # noqa: E402
 from fieldguide.errors import SettingsError  # noqa: E402
 from fieldguide.exporters.network import export_network  # noqa: E402
 from fieldguide.learners.architectures import NETWORKS, Network, build_network, count_parameters, seeded  # noqa: E402
-from fieldguide.learners.headfit import root  # noqa: E402
 from fieldguide.learners.heads import HEADS, attach_head  # noqa: E402
+from fieldguide.learners.linear_head import root  # noqa: E402
 from fieldguide.learners.loop import predict, train_network  # noqa: E402
 from fieldguide.learners.weights import load_backbone  # noqa: E402
 from learning import QUICK, change, coloured, tiny_network  # noqa: E402

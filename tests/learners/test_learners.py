@@ -14,8 +14,8 @@ from fieldguide.calibration import fit_familiarity, softmax
 from fieldguide.errors import InputUnusable, NotReady, SettingsError
 from fieldguide.features import Pictures
 from fieldguide.learners import known_learners, open_learner
-from fieldguide.learners.contract import FitResult, Learner, TrainingData
-from fieldguide.learners.headfit import group_folds, root
+from fieldguide.learners.contract import FitResult, Learner, TrainingData, group_folds
+from fieldguide.learners.linear_head import root
 from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
 from fieldguide.project.dataset import load_dataset

@@ -57,7 +57,7 @@ def test_a_guide_that_answers_otherwise_is_not_published(built: Project, monkeyp
 
     set_key(built.settings_file, "publish", "examples = 3")
     with monkeypatch.context() as patch:
-        patch.setattr("fieldguide.learners.frozen.export_model", turn_head)
+        patch.setattr("fieldguide.learners.transfer.export_model", turn_head)
         with pytest.raises(ParityError, match="differ from the trained") as caught:
             press(built)
     assert caught.value.exit_code == 7 and caught.value.hint

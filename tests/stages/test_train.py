@@ -13,7 +13,7 @@ from conftest import Clock, make_project
 from fieldguide.errors import NotReady
 from fieldguide.learners import load_model
 from fieldguide.learners.backbones import BackboneChoice, backbone_widths
-from fieldguide.learners.frozen import FrozenModel
+from fieldguide.learners.transfer import FrozenModel
 from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
 from fieldguide.project.runs import Run, load_run
@@ -90,7 +90,7 @@ def test_a_run_made_before_is_taken_up_again(built: Project) -> None:
 
 def test_a_run_whose_backbone_is_another_now_is_made_anew(built: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     first = trained(built)
-    monkeypatch.setattr("fieldguide.learners.frozen.hash_file", lambda path: "another")
+    monkeypatch.setattr("fieldguide.learners.transfer.hash_file", lambda path: "another")
     again = trained(built)
     assert again.run != first.run and trained(built).run == again.run
 

@@ -1,9 +1,10 @@
-"""What every learner is, and what passes between one and the stages: pictures in, a model out.
+"""What every learner is, and what passes between learners and stages: pictures in, a model out.
 
-Knows nothing about how anything is learnt. There is no place here for test pictures: a training holds those that may be
-learnt from.
+Knows nothing about how anything is learnt. There is no place here for test pictures: `TrainingData` holds only those
+that may be learnt from.
 """
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,30 +20,28 @@ from fieldguide.project.dataset import Dataset
 from fieldguide.records import Preprocessing
 from fieldguide.settings import Settings
 
-__all__ = ["FitResult", "Fold", "Learner", "Model", "Outputs", "Scalar", "TrainingData", "check_classes"]
-
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 Scalar = str | int | float
 
 
 def _ignore(step: int, value: float) -> None:
-    """Nothing: nobody watches."""
+    """Watch nothing."""
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Pictures to learn from.
+    """Pictures to learn from, with their labels.
 
     Attributes:
         pictures: n pictures.
-        labels: (n,) places in `class_names`.
-        groups: n group ids; a group is never divided.
+        labels: (n,) indices into `class_names`.
+        groups: n group ids; no fold divides a group.
         splits: (n,) of "train" and "val"; val chooses, it is not learnt from unless it is folded in.
-        class_names: in the order of the model's answers.
-        seed: all randomness follows from it.
-        folds: of cross-validation.
-        keep: the folder where what is unfinished lies, so that the training can be gone on with; None keeps nothing.
-        watch: told from time to time of a step (from 1) and the accuracy on val so far; what it raises ends it.
+        class_names: in the order of the logits.
+        seed: of all randomness.
+        folds: of the cross-validation.
+        keep: the folder for checkpoints, from which the training is resumed; None keeps none.
+        watch: called now and then with a step (from 1) and the accuracy on val so far; raising ends the training.
     """
 
     pictures: Pictures
@@ -57,29 +56,29 @@ class TrainingData:
 
     @classmethod
     def of(cls, data: Dataset, pictures: Pictures, settings: Settings, keep: Path | None = None) -> "TrainingData":
-        """The training that a dataset makes, whose pictures these are."""
+        """Return the training data of a dataset whose pictures these are."""
         more = settings.learning_seed, settings.train.folds, keep
         return cls(pictures, data.labels, data.groups, data.splits, data.class_names, *more)
 
     def take(self, chosen: NDArray[np.intp]) -> "TrainingData":
-        """The pictures at these places, in that order."""
+        """Return the pictures at these indices, in that order."""
         return replace(
             self, pictures=self.pictures.take(chosen), labels=self.labels[chosen], splits=self.splits[chosen],
             groups=tuple(self.groups[index] for index in chosen),
         )  # fmt: skip
 
     def where(self, split: str) -> NDArray[np.intp]:
-        """The places of a split's pictures."""
+        """Return the indices of a split's pictures."""
         return np.flatnonzero(self.splits == split)
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a model says of n pictures.
+    """A model's outputs for n pictures.
 
     Attributes:
         logits: (n, classes) float64, before the temperature.
-        features: (n, d) float32, by whose roots familiarity is measured: the guide's `features`.
+        features: (n, d) float32, the guide's `features`; familiarity is measured by their roots.
     """
 
     logits: NDArray[np.float64]
@@ -87,62 +86,64 @@ class Outputs:
 
 
 class Model(Protocol):
-    """What was learnt. It answers, and it can be published."""
+    """A trained model: it predicts, and it can be exported."""
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """How pictures are fitted to its square."""
+        """How pictures are fitted to the model's square."""
 
     @property
     def temperature(self) -> float:
-        """What its logits are divided by."""
+        """What the logits are divided by."""
 
     @property
     def runtime(self) -> str:
-        """What computes."""
+        """The library that computes, such as "torch"."""
 
     @property
     def parameters(self) -> int:
-        """How many numbers were learnt, in all its parts."""
+        """How many numbers the model holds."""
 
     @property
     def file_name(self) -> str:
-        """What its file is called."""
+        """The name of the model's file in a run."""
 
     def predict(self, pictures: Pictures, *, exact: bool = False) -> Outputs:
-        """What it says of pictures; `exact`: in the arithmetic of the guide, float32, whatever it learnt with.
+        """Return logits and features of pictures.
+
+        Args:
+            pictures: of the project that the model was trained in.
+            exact: compute in the guide's arithmetic, float32, whatever the model was trained with.
 
         Raises:
             InputMissing: an original was taken away.
-            ProjectDamaged: an original is no longer the picture that it was.
-            DiskFull: no space for what is computed.
-            NoPermission: the project cannot be written.
+            ProjectDamaged: an original has changed.
         """
 
     def export(self, familiarity: Familiarity) -> bytes:
-        """The bytes of `model.onnx`: `image` (n, size, size, 3) uint8 to `probs`, `features` and `familiarity`.
+        """Return `model.onnx`: `image` (n, size, size, 3) uint8 to `probs`, `features` and `familiarity`.
 
         Raises:
-            MissingExtra: something optional is not installed.
+            MissingExtra: an optional library is not installed.
         """
 
     def to_bytes(self) -> bytes:
-        """The model as a file: arrays, nothing that can run."""
+        """Return the model as a file: arrays, nothing that can run."""
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """What came of a training.
+    """What a training gives.
 
     Attributes:
-        model: what was learnt.
-        held_out: (n, classes) logits of pictures by something that never learnt from them; NaN where there is none.
+        model: the trained model.
+        held_out: (n, classes) logits, each picture's by a model that never learnt from it; NaN where there is none.
         measured_by: "grouped cross-validation" or "validation split".
-        backbone: where its features come from; "" for none.
-        chosen: what was chosen, by name, for people.
-        tried: what else was tried, with its accuracy.
+        backbone: its name; "" for none.
+        chosen: what was chosen, by name, for reports.
+        tried: the accuracy of what was tried, by name.
         files: further files of the run, by name.
-        folders: further folders of the run, by name, where they lie now.
+        folders: further folders of the run, by name, and where they lie now.
     """
 
     model: Model
@@ -156,7 +157,7 @@ class FitResult:
 
 
 def check_classes(training: TrainingData) -> None:
-    """Nothing; there are at least two classes.
+    """Check that there are at least two classes.
 
     Raises:
         InputUnusable: there is only one.
@@ -166,47 +167,60 @@ def check_classes(training: TrainingData) -> None:
         raise InputUnusable(message, "add pictures of another class")
 
 
+def group_folds(labels: NDArray[np.int64], groups: Sequence[str] | None, folds: int, seed: int) -> list[Fold]:
+    """Return pairs of (train, held-out) indices: stratified, groups whole; `groups` None shuffles single pictures.
+
+    There are fewer folds where a class has fewer groups than folds, never less than two.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    keys = np.arange(len(labels)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    fewest = min(len(np.unique(keys[labels == label])) for label in np.unique(labels))
+    count = int(max(2, min(folds, fewest)))
+    splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
+    with warnings.catch_warnings():
+        # a class with one group is allowed: it is simply never held out well
+        warnings.simplefilter("ignore", UserWarning)
+        return list(splitter(count, shuffle=True, random_state=seed).split(labels, labels, keys))
+
+
 class Learner(Protocol):
-    """A way of learning, with its settings; it holds no pictures."""
+    """A way of learning with its settings; it holds no pictures."""
 
     @property
     def name(self) -> str:
-        """What it is called in the settings."""
+        """The learner's name in the settings."""
 
     @property
     def is_quick(self) -> bool:
-        """Whether it learns in seconds once features are computed, so that cross-validation costs little."""
+        """Whether fitting takes seconds once features are computed, so that cross-validation costs little."""
 
     def fit(self, training: TrainingData) -> FitResult:
-        """What came of the training.
+        """Train a model on the pictures.
 
         Raises:
             SettingsError: the settings cannot be.
-            InputUnusable: weights or checkpoints that are not what they should be, or only one class.
-            MissingExtra: something optional is not installed.
-            DiskFull: no space; what was kept before stays.
-            NoPermission: a folder cannot be written.
+            InputUnusable: only one class, or weights or checkpoints of something else.
+            MissingExtra: an optional library is not installed.
         """
 
     def predict_held_out(self, training: TrainingData, folds: Sequence[Fold], like: Model) -> NDArray[np.float64]:
-        """(n, classes) logits, each picture's by something that never learnt from its fold; NaN where no fold has it.
+        """Return (n, classes) logits, each picture's by a model that never saw its fold; NaN where no fold has it.
 
         Args:
             training: the pictures.
-            folds: pairs of places, to learn from and held out.
-            like: a model of this learner: what it chose is chosen again.
+            folds: pairs of indices, to learn from and held out.
+            like: a model of this learner; its choices are made again.
 
         Raises:
-            SettingsError: as `fit`.
-            MissingExtra: something optional is not installed.
-            DiskFull: no space.
-            NoPermission: a folder cannot be written.
+            SettingsError: the settings cannot be.
+            MissingExtra: an optional library is not installed.
         """
 
     def load(self, data: bytes, preprocessing: Preprocessing, classes: int) -> Model:
-        """The model, of so many classes, in a file that `to_bytes` made.
+        """Return the model in a file that `to_bytes` made.
 
         Raises:
-            NotReady: the file is not whole, or what it was made with has changed.
-            MissingExtra: something optional is not installed.
+            NotReady: the file is damaged, or what the model was made with has changed.
+            MissingExtra: an optional library is not installed.
         """

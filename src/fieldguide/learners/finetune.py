@@ -20,9 +20,17 @@ from fieldguide.features import Pictures, Runner, Way
 from fieldguide.learners.architectures import Network, count_parameters
 from fieldguide.learners.augment import augment, find_preset
 from fieldguide.learners.checkpoint import pack, unpack
-from fieldguide.learners.contract import FitResult, Fold, Model, Outputs, Scalar, TrainingData, check_classes
+from fieldguide.learners.contract import (
+    FitResult,
+    Fold,
+    Model,
+    Outputs,
+    Scalar,
+    TrainingData,
+    check_classes,
+    group_folds,
+)
 from fieldguide.learners.devices import on_device
-from fieldguide.learners.headfit import group_folds
 from fieldguide.learners.loop import (
     Callbacks,
     Examples,

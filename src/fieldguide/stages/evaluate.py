@@ -21,8 +21,7 @@ from fieldguide.features import Pictures
 from fieldguide.hashing import hash_text
 from fieldguide.images import decode, thumbnail_jpeg
 from fieldguide.learners import load_model
-from fieldguide.learners.contract import TrainingData
-from fieldguide.learners.headfit import group_folds
+from fieldguide.learners.contract import TrainingData, group_folds
 from fieldguide.metrics import accuracy, calibration_error, confusion_matrix, macro_f1, per_class_scores
 from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits

@@ -20,8 +20,8 @@ from fieldguide.guide import SCHEMA_VERSION, Guide, is_unaltered, open_guide, wr
 from fieldguide.hashing import hash_text
 from fieldguide.images import decode, thumbnail_jpeg
 from fieldguide.learners import load_model
-from fieldguide.learners.contract import Model, Outputs
-from fieldguide.learners.headfit import group_folds, root
+from fieldguide.learners.contract import Model, Outputs, group_folds
+from fieldguide.learners.linear_head import root
 from fieldguide.licences import credit_lines, credit_table, read_licence
 from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits

@@ -23,7 +23,7 @@ from fieldguide.learners.colour.families import (
     search_families,
 )
 from fieldguide.learners.colour.features import FEATURE_NAMES
-from fieldguide.learners.headfit import group_folds
+from fieldguide.learners.contract import group_folds
 from fieldguide.metrics import accuracy, calibration_error
 
 pytest.importorskip("sklearn", reason="learning needs the extra [train]")

@@ -9,7 +9,7 @@ from colour_samples import SMALL, clouds
 from fieldguide.exporters.colour import Family
 from fieldguide.learners.colour.families import DEFAULTS, FAMILIES, Candidate, search_families
 from fieldguide.learners.colour.importance import lighten, measure_importance, trace_elimination
-from fieldguide.learners.headfit import group_folds
+from fieldguide.learners.contract import group_folds
 
 pytest.importorskip("sklearn", reason="learning needs the extra [train]")
 

@@ -28,8 +28,7 @@ from fieldguide.learners.colour.families import (
 )
 from fieldguide.learners.colour.features import FEATURE_NAMES, TABLES, colour_features
 from fieldguide.learners.colour.importance import measure_importance, trace_elimination
-from fieldguide.learners.contract import FitResult, Fold, Model, Outputs, TrainingData, check_classes
-from fieldguide.learners.headfit import group_folds
+from fieldguide.learners.contract import FitResult, Fold, Model, Outputs, TrainingData, check_classes, group_folds
 from fieldguide.learners.sampling import balance_csv, class_balance
 from fieldguide.plots import draw_bars, draw_curves
 from fieldguide.progress import Progress

@@ -21,7 +21,7 @@ from fieldguide.calibration import fit_temperature
 from fieldguide.engine import core_count, map_threads
 from fieldguide.exporters.colour import ABSENT_LOGIT, FOREST_DOUBT, Classifier, Family
 from fieldguide.learners.contract import Fold
-from fieldguide.learners.headfit import own_losses
+from fieldguide.learners.linear_head import picture_losses
 
 Arrays = dict[str, NDArray[Any]]
 Doubles = NDArray[np.float64]
@@ -353,7 +353,7 @@ def _hold_out(samples: Samples, folds: Sequence[Fold], fitted: Sequence[FittedCl
 def _score(samples: Samples, folds: Sequence[Fold], candidate: Candidate, logits: Doubles) -> CandidateScore:
     correct = logits.argmax(axis=1) == samples.labels
     accuracy = np.array([correct[test].mean() for _, test in folds])
-    return CandidateScore(candidate, accuracy, int(correct.sum()), float(own_losses(logits, samples.labels).mean()))
+    return CandidateScore(candidate, accuracy, int(correct.sum()), float(picture_losses(logits, samples.labels).mean()))
 
 
 # ---- what was fitted, as arrays

@@ -5,13 +5,13 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs the extra [train]")
 
-from test_headfit import clouds  # noqa: E402
+from test_linear_head import clouds  # noqa: E402
 
 from fieldguide.errors import SettingsError  # noqa: E402
-from fieldguide.learners import deepheads  # noqa: E402
-from fieldguide.learners.deepheads import fit_deep_head, hold_out_deep_head  # noqa: E402
-from fieldguide.learners.headfit import Head, fit_head, group_folds, hold_out_head  # noqa: E402
-from fieldguide.learners.heads import HEADS, list_layers  # noqa: E402
+from fieldguide.learners import heads  # noqa: E402
+from fieldguide.learners.contract import group_folds  # noqa: E402
+from fieldguide.learners.heads import HEADS, fit_head, list_layers, predict_held_out  # noqa: E402
+from fieldguide.learners.linear_head import Head, fit_linear_head, hold_out_folds  # noqa: E402
 
 
 @pytest.mark.parametrize("kind", HEADS)
@@ -19,7 +19,7 @@ def test_it_learns_and_has_the_layers_of_its_kind(kind: str) -> None:
     features, labels = clouds(120, 40, 3)
     features[:, 5] = 2.0
     features[:, 6] *= -1
-    head = fit_deep_head(features[:60], labels[:60], kind, 0, 3)
+    head = fit_head(features[:60], labels[:60], kind, 0, 3)
     assert (head.probs(features[60:]).argmax(axis=1) == labels[60:]).mean() > 0.9
     said = [(layer.inputs, layer.outputs, layer.activation) for layer in list_layers(kind, 40, 3)]
     assert [(*layer.weights.shape, layer.activation) for layer in head.layers] == said
@@ -29,20 +29,20 @@ def test_it_learns_and_has_the_layers_of_its_kind(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["mlp-1024", "mlp-halving"])
 def test_everything_follows_from_the_seed(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deepheads, "_LEAST_STEPS", 12)
+    monkeypatch.setattr(heads, "_MIN_STEPS", 12)
     features, labels = clouds(50, 20, 3)
     threads = torch.get_num_threads()
     torch.manual_seed(1)
-    one = fit_deep_head(features, labels, kind, 3, 3)
+    one = fit_head(features, labels, kind, 3, 3)
     torch.manual_seed(2)
     try:
         torch.set_num_threads(3)
         before = torch.get_rng_state()
-        same = fit_deep_head(features, labels, kind, 3, 3)
+        same = fit_head(features, labels, kind, 3, 3)
         assert torch.get_num_threads() == 3 and torch.equal(before, torch.get_rng_state())
     finally:
         torch.set_num_threads(threads)
-    other = fit_deep_head(features, labels, kind, 4, 3)
+    other = fit_head(features, labels, kind, 4, 3)
     for place, layer in enumerate(one.layers):
         assert np.array_equal(layer.weights, same.layers[place].weights)
         assert not np.array_equal(layer.weights, other.layers[place].weights)
@@ -50,7 +50,7 @@ def test_everything_follows_from_the_seed(kind: str, monkeypatch: pytest.MonkeyP
 
 def test_a_class_without_pictures_is_never_the_answer() -> None:
     features, labels = clouds(40, 20, 2)
-    probs = fit_deep_head(features, labels * 2, "mlp-halving", 0, 4).probs(features)
+    probs = fit_head(features, labels * 2, "mlp-halving", 0, 4).probs(features)
     assert probs.shape == (40, 4)
     assert probs[:, [1, 3]].max() < 1e-9
 
@@ -58,9 +58,9 @@ def test_a_class_without_pictures_is_never_the_answer() -> None:
 def test_held_out_logits_come_from_heads_that_never_saw_the_picture() -> None:
     features, labels = clouds(60, 30, 3)
     folds = group_folds(labels, None, 3, 0)
-    found = hold_out_deep_head(features, labels, folds, "mlp-halving", 5)
+    found = predict_held_out(features, labels, folds, "mlp-halving", 5)
     for train, test in folds:
-        head = fit_deep_head(features[train], labels[train], "mlp-halving", 5, 3)
+        head = fit_head(features[train], labels[train], "mlp-halving", 5, 3)
         assert np.array_equal(found[test], head.logits(features[test])), "whatever goes on beside it"
     assert (found.argmax(axis=1) == labels).mean() > 0.8
 
@@ -72,7 +72,7 @@ def test_any_kind_of_head_can_be_held_out() -> None:
     test = np.arange(40, 60)  # the whole last class
     some = np.arange(0, 40, 2)
     folds = [(np.arange(40), test), (np.arange(1, 60, 2), some)]
-    found = hold_out_head(features, labels, folds, lambda rows, own: fit_head(rows, own, 0.01, 1.0))
+    found = hold_out_folds(features, labels, folds, lambda rows, own: fit_linear_head(rows, own, 0.01, 1.0))
     assert found.shape == (60, 3)
     assert (found[test, 2] == -50).all() and found[test, :2].min() > -50 and found[some].min() > -50
     assert (found[some].argmax(axis=1) == labels[some]).mean() > 0.9
@@ -82,7 +82,7 @@ def test_dropout_is_seen_while_learning() -> None:
     rows = torch.ones((400, 10))
     (layer,) = list_layers("linear", 10, 1)
     weights, bias = torch.eye(10)[:, :1] * 10, torch.zeros(1)
-    seen = deepheads._answer(rows, [(weights, bias)], [layer], torch.Generator().manual_seed(0))
+    seen = heads._forward(rows, [(weights, bias)], [layer], torch.Generator().manual_seed(0))
     assert sorted({round(float(one), 3) for one in seen.ravel()}) == [0.0, 12.5]
     assert 0.1 < float((seen == 0).float().mean()) < 0.3
 
@@ -90,4 +90,4 @@ def test_dropout_is_seen_while_learning() -> None:
 def test_a_head_that_is_not_there() -> None:
     features, labels = clouds(12, 10, 2)
     with pytest.raises(SettingsError, match="no head 'wide'"):
-        fit_deep_head(features, labels, "wide", 0, 2)
+        fit_head(features, labels, "wide", 0, 2)
