@@ -65,7 +65,7 @@ def test_a_file_that_is_not_there_or_not_text(tmp_path: Path) -> None:
         ("cat,do\x00g", "invisible"),
         ("cat,do\u202eg", "invisible"),
         ("cat,do\u200bg", "invisible"),
-        ("cat," + "x" * (MAX_NAME_CHARS + 1), "121 characters; 120"),
+        ("cat," + "x" * (MAX_NAME_CHARS + 1), "121 characters; at most 120"),
     ],
 )
 def test_names_that_cannot_work(names: str, message: str) -> None:

@@ -625,7 +625,7 @@ def test_ctrl_c_drains_and_the_next_run_goes_on(tmp_path: Path) -> None:
         started.send_signal(signal.SIGINT)
         out, said = started.communicate(timeout=TIMEOUT_S)
         done = subprocess.CompletedProcess([], started.returncode, out, said)
-        check_two_lines(done, 130, "stopped", "goes on where it stopped")
+        check_two_lines(done, 130, "stopped", "continues where it stopped")
         before = Counter(path for _, path in searx.log if "jpg" in path)
         with Project(folder).catalog() as catalog:
             assert len(catalog.hashes()) > 0

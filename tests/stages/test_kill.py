@@ -219,7 +219,7 @@ def test_an_interrupt_says_how_to_go_on_and_leaves_nobody_behind(
             pytest.skip("the stage ended before it could be interrupted")
         assert process.returncode == 130, said
         assert said.splitlines()[-2:] == [
-            "fieldguide: stopped", "  run the same command again: it goes on where it stopped"
+            "fieldguide: stopped", "  run the same command again: it continues where it stopped"
         ]  # fmt: skip
         assert "Traceback" not in said
         deadline = time.monotonic() + TIMEOUT_S

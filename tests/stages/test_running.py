@@ -174,7 +174,7 @@ def test_an_interrupt_says_how_to_go_on_and_loses_nothing(divided: Path, tmp_pat
     said = log.read_text()
     assert process.returncode == 130, said
     assert said.splitlines()[-2:] == [
-        "fieldguide: stopped", "  run the same command again: it goes on where it stopped"
+        "fieldguide: stopped", "  run the same command again: it continues where it stopped"
     ]  # fmt: skip
     assert "Traceback" not in said
     assert list(root.glob("runs/unfinished-*/whole/*.json") if command == "train" else root.glob("tune/*/trial-0/*"))

@@ -14,10 +14,8 @@ from collections.abc import Sequence
 
 from fieldguide.errors import FieldguideError, translate_os_errors
 
-__all__ = ["main"]
-
 _INTERRUPTED = 130
-_INTERRUPTED_HINT = "run the same command again: it goes on where it stopped"
+_INTERRUPTED_HINT = "run the same command again: it continues where it stopped"
 
 
 class _Interrupt:
@@ -31,7 +29,7 @@ class _Interrupt:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Nothing; runs one command and exits.
+    """Run one command and exit.
 
     Raises:
         SystemExit: always, with the command's exit code.
@@ -59,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _explain(error: BaseException, interrupted: bool, as_json: bool) -> int:
-    """The exit code of an error, after its two lines."""
+    """Print the two lines of an error and return its exit code."""
     if isinstance(error, FieldguideError):
         return _tell(error.message, error.hint, error.exit_code, as_json)
     if interrupted or isinstance(error, KeyboardInterrupt):
@@ -69,7 +67,7 @@ def _explain(error: BaseException, interrupted: bool, as_json: bool) -> int:
 
 
 def _run(given: list[str]) -> int:
-    """The exit code of one command.
+    """Run one command and return its exit code.
 
     Raises:
         FieldguideError: what the command raises.
@@ -95,7 +93,7 @@ def _run(given: list[str]) -> int:
 
 
 def _usage_hint(given: list[str]) -> str:
-    """Where the right words are."""
+    """Return the hint that points to the right usage."""
     from fieldguide.cli.commands import command_names
 
     known = given[0] if given and given[0] in command_names() else ""
@@ -107,7 +105,7 @@ def _one_line(message: str) -> str:
 
 
 def _tell(message: str, hint: str, code: int, as_json: bool) -> int:
-    """The exit code, after the error's two lines, or the one JSON object that a program reads."""
+    """Print the error's two lines, or the one JSON object that a program reads; return the exit code."""
     if as_json:
         print(json.dumps({"error": message, "hint": hint, "exit_code": code}), file=sys.stderr)  # noqa: T201
     else:

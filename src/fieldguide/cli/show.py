@@ -29,15 +29,13 @@ from fieldguide.records import (
 )
 from fieldguide.records.reports import BASELINE, CompareReport
 
-__all__ = ["show"]
-
 _MAX_ROWS = 60
 _WIDE = 98  # columns that a run's whole row needs
 _SHORT = {"no significant difference": "no sig. difference", "too few shared pictures": "too few shared"}
 
 
 def show(name: str, report: Any, as_json: bool) -> None:
-    """Nothing; the report is on the output stream."""
+    """Print the report to the output stream."""
     if as_json:
         wide = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
         json.dump(_plain(report), sys.stdout, ensure_ascii=not wide, indent=1)
@@ -49,7 +47,7 @@ def show(name: str, report: Any, as_json: bool) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """The report as dictionaries, lists and numbers."""
+    """Return the report as dictionaries, lists and numbers."""
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     if isinstance(value, dict):
@@ -58,7 +56,7 @@ def _plain(value: Any) -> Any:
 
 
 def _percent(score: Sequence[float]) -> str:
-    """A score with its interval."""
+    """Format a score with its interval."""
     return f"{score[0]:.1%} (95 %: {score[1]:.1%} to {score[2]:.1%})"
 
 
@@ -71,14 +69,14 @@ def _detail(console: Console, text: str) -> None:
 
 
 def _counts(counts: dict[str, int]) -> str:
-    """`12 rose, 9 tulip`, shortened."""
-    said = [f"{count} {name}" for name, count in counts.items()]
-    return ", ".join(said[:8]) + (f" and {len(said) - 8} more" if len(said) > 8 else "")
+    """Format counts, such as "12 rose, 9 tulip", shortened."""
+    parts = [f"{count} {name}" for name, count in counts.items()]
+    return ", ".join(parts[:8]) + (f" and {len(parts) - 8} more" if len(parts) > 8 else "")
 
 
 def _show_new(console: Console, report: NewReport) -> None:
-    said = f"with {len(report.class_names)} names" if report.class_names else "that takes the labels it is given"
-    _head(console, "new", f"made {report.folder}, a project {said}")
+    classes = f"with {len(report.class_names)} names" if report.class_names else "that accepts any label"
+    _head(console, "new", f"made {report.folder}, a project {classes}")
     where = f"-C {shlex.quote(report.folder)}"
     first = f"collect --dry-run {where}" if report.sources else f"add FOLDER {where}"
     _detail(console, f"next: fieldguide {first}, then: fieldguide build {where}")
@@ -103,7 +101,7 @@ def _show_collect(console: Console, report: CollectReport) -> None:
 
 
 def _collected(report: CollectReport) -> Table:
-    """A row for each class: asked, found, fetched, kept, and why others were not."""
+    """Print a row for each class: wanted, found, fetched, kept, and why others were not."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("class", overflow="fold")
     for name in ("asked", "offered", "fetched", "good"):
@@ -119,11 +117,11 @@ def _show_credits(console: Console, report: CreditsReport) -> None:
     _head(console, "credits", f"CREDITS.csv and credits.html of {report.images} pictures in {report.folder}")
     _detail(console, _counts(report.licences))
     if report.unknown:
-        _detail(console, f"of {report.unknown} the licence is not known")
+        _detail(console, f"{report.unknown} have no known licence")
 
 
 def _show_add(console: Console, report: AddReport) -> None:
-    _head(console, "add", f"{sum(report.taken.values())} pictures taken, {report.known} known already, "
+    _head(console, "add", f"{sum(report.taken.values())} pictures added, {report.known} already there, "
           f"{sum(report.refused.values())} files refused")  # fmt: skip
     table = Table(box=None, padding=(0, 2, 0, 10), header_style="dim")
     table.add_column("class")
@@ -149,7 +147,10 @@ def _show_split(console: Console, report: SplitReport) -> None:
     counts = {name: sum(found.values()) for name, found in report.counts.items()}
     _head(console, "split", f"{_counts(counts)}; {report.groups} groups, none on two sides")
     if report.leaks:
-        _detail(console, f"{report.leaks} pictures came as copies on two sides of their own split; now they are on one")
+        _detail(
+            console,
+            f"{report.leaks} pictures had copies on two sides of the split they came with; here they are on one",
+        )
 
 
 def _show_train(console: Console, report: TrainReport) -> None:
@@ -158,7 +159,7 @@ def _show_train(console: Console, report: TrainReport) -> None:
     made_by = f"{report.learner}, {report.backbone}" if report.backbone else report.learner
     _detail(console, f"{made_by} by {report.runtime}, temperature {report.temperature:.2f}, {report.seconds:.0f} s")
     chosen = "; ".join(f"{name}: {value}" for name, value in report.chosen.items())
-    _detail(console, f"picture to square: {report.fit}, {report.size} pixels; {chosen}")
+    _detail(console, f"preprocessing: {report.fit}, {report.size} pixels; {chosen}")
     if report.tried:
         _detail(console, "tried: " + "; ".join(f"{name} {value:.1%}" for name, value in report.tried.items()))
 
@@ -167,12 +168,12 @@ def _show_tune(console: Console, report: TuneReport) -> None:
     counts = ", ".join(f"{count} {state}" for state, count in report.trials.items() if count)
     _head(console, "tune", f"{counts or 'no trials'}; {report.minutes:.1f} minutes of work; {report.ended}")
     if report.value is None:
-        _detail(console, "no trial has a value yet: run fieldguide tune again to go on")
+        _detail(console, "no trial has a value yet; run fieldguide tune again to continue")
     else:
         interval = f" (95 %: {report.interval[0]:.1%} to {report.interval[1]:.1%})" if report.interval else ""
         said = ", ".join(f"{name} = {value}" for name, value in report.params.items())
         _detail(console, f"best: trial {report.best}, {report.value:.1%}{interval}: {said}")
-        _detail(console, "fieldguide.toml says so now; next: fieldguide train")
+        _detail(console, "written to fieldguide.toml; next: fieldguide train")
     _detail(console, f"report: {report.report}")
 
 
@@ -195,7 +196,7 @@ def _show_compare(console: Console, report: CompareReport) -> None:
 
 
 def _compared(report: CompareReport, *, wide: bool) -> Table:
-    """A row for each run; the recommended one stands out. The narrow one leaves out parameters and time of training."""
+    """Print a row for each run; the recommended one stands out. The narrow one leaves out parameters and time of training."""
     from fieldguide.stages.compare.report import format_bytes, format_count, format_ms, format_seconds
 
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
@@ -218,10 +219,10 @@ def _compared(report: CompareReport, *, wide: bool) -> Table:
 def _show_evaluate(console: Console, report: EvaluateReport) -> None:
     _head(console, "evaluate", f"{_percent(report.accuracy)} on {report.test_images} test pictures")
     if report.grouped and report.careless:
-        _detail(console, f"grouped cross-validation over everything: {_percent(report.grouped)}")
-        _detail(console, f"a careless split would have said: {_percent(report.careless)}")
+        _detail(console, f"grouped cross-validation over all pictures: {_percent(report.grouped)}")
+        _detail(console, f"a careless split would have claimed: {_percent(report.careless)}")
     else:
-        _detail(console, 'no cross-validation over everything: [evaluate] cross_validate = "always" asks for it')
+        _detail(console, 'cross-validation was not run; set cross_validate = "always" under [evaluate] to run it')
     weak = sorted(((score["f1"], name) for name, score in report.per_class.items() if score["f1"] < 0.95))[:3]
     if weak:
         _detail(console, "weakest: " + ", ".join(f"{name} (F1 {f1:.2f})" for f1, name in weak))
@@ -230,15 +231,13 @@ def _show_evaluate(console: Console, report: EvaluateReport) -> None:
 
 def _show_publish(console: Console, report: PublishReport) -> None:
     _head(console, "publish", f"{report.guide}/, {report.bytes / 1e6:.1f} MB, {report.examples} examples")
-    _detail(console, f"answers as trained on {report.agreement:.1%} of {report.compared} val pictures; "
+    _detail(console, f"agrees with the trained model on {report.agreement:.1%} of {report.compared} val pictures; "
             f"probabilities differ by at most {report.max_difference:.1g}")  # fmt: skip
     unknown = "not measured" if report.false_accept is None else f"{report.false_accept:.1%}"
-    _detail(
-        console,
-        f"takes {report.true_accept:.1%} of test pictures for known; of an unknown but similar class: {unknown}",
-    )
+    accepted = f"accepts {report.true_accept:.1%} of the test pictures"
+    _detail(console, f"{accepted}; pictures of an unknown, similar class: {unknown}")
     if not report.examples:
-        _detail(console, "no examples: no picture has a licence that allows it (fieldguide add --licence own)")
+        _detail(console, "no examples: no picture has a licence that allows showing it (fieldguide add --licence own)")
 
 
 def _show_predict(console: Console, answers: list[Prediction]) -> None:
@@ -255,7 +254,7 @@ def _show_predict(console: Console, answers: list[Prediction]) -> None:
 
 
 def _answer_cells(answer: Prediction) -> tuple[str, str, str, str]:
-    """The cells of one picture's row."""
+    """Return the cells of one picture's row."""
     if answer.error:
         return answer.path, "not readable", "", answer.error
     ranked = [(name, f"{prob:.1%}") for name, prob in answer.probs.items() if prob >= 0.005]

@@ -11,8 +11,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ACTIVATIONS", "Activation", "Layer", "apply_layers"]
-
 Activation = Literal["none", "relu", "hardswish"]
 Doubles = NDArray[np.float64]
 
@@ -28,7 +26,7 @@ ACTIVATIONS: Mapping[Activation, Callable[[Doubles], Doubles]] = MappingProxyTyp
 
 @dataclass(frozen=True)
 class Layer:
-    """What it gives is activation(rows @ weights + bias).
+    """A dense layer: activation(rows @ weights + bias).
 
     Attributes:
         weights: (in, out) float64.
@@ -42,8 +40,8 @@ class Layer:
 
 
 def apply_layers(layers: Sequence[Layer], rows: NDArray[np.float32]) -> Doubles:
-    """What the last layer gives, (n, out), for (n, in) rows into the first."""
-    seen: NDArray[Any] = rows
+    """Apply the layers to (n, in) rows; return (n, out)."""
+    values: NDArray[Any] = rows
     for layer in layers:
-        seen = ACTIVATIONS[layer.activation](seen @ layer.weights + layer.bias)
-    return np.asarray(seen, dtype=np.float64)
+        values = ACTIVATIONS[layer.activation](values @ layer.weights + layer.bias)
+    return np.asarray(values, dtype=np.float64)

@@ -11,11 +11,9 @@ from fieldguide.calibration import Familiarity
 from fieldguide.exporters.onnx import OPSET, Nodes
 from fieldguide.optional import require
 
-__all__ = ["export_network"]
-
 
 def export_network(module: Any, size: int, temperature: float, familiarity: Familiarity) -> bytes:
-    """The bytes of `model.onnx`, in the same form as that of a head on a frozen backbone.
+    """Return the bytes of `model.onnx`, in the same form as that of a head on a frozen backbone.
 
     Its input is `image` (n, size, size, 3) uint8 RGB; its outputs are `probs` (n, classes) float32, `features`
     (n, d) float32, the last layer before the head, and `familiarity` (n,) float32, -2 to 0.
@@ -25,7 +23,7 @@ def export_network(module: Any, size: int, temperature: float, familiarity: Fami
             those to logits.
         size: side of the square, pixels.
         temperature: what the logits are divided by.
-        familiarity: what says how near a picture is to what was learnt, from the roots of the features.
+        familiarity: measures how near a picture is to the training data, from the roots of the features.
 
     Raises:
         MissingExtra: torch or onnx is not installed.
@@ -43,7 +41,7 @@ def export_network(module: Any, size: int, temperature: float, familiarity: Fami
             self.network = module
 
         def forward(self, image: Any) -> Any:
-            """Probabilities, (n, classes), and features, (n, d)."""
+            """Return probabilities, (n, classes), and features, (n, d)."""
             features = self.network.features(image.permute(0, 3, 1, 2).float())
             return torch.softmax(self.network.head(features) / temperature, dim=1), features
 
@@ -70,7 +68,7 @@ def export_network(module: Any, size: int, temperature: float, familiarity: Fami
 
 
 def _convert(model: Any, size: int) -> tuple[bytes, int]:
-    """The module as ONNX, for any number of pictures at once, and how many classes it tells apart."""
+    """Convert the module to ONNX, for any number of pictures at once; return it and the number of classes."""
     import torch
 
     sample = torch.zeros((2, size, size, 3), dtype=torch.uint8)

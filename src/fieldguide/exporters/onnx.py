@@ -1,6 +1,6 @@
 """The published model: pixels in, calibrated probabilities, features and familiarity out, as one ONNX graph.
 
-Knows nothing about projects or how the numbers were learnt; adds nodes behind a backbone that is ONNX already.
+Knows nothing about projects or training; adds nodes behind a backbone that is ONNX already.
 """
 
 from collections.abc import Sequence
@@ -13,22 +13,20 @@ from fieldguide.calibration import Familiarity
 from fieldguide.exporters.layers import Activation, Layer
 from fieldguide.optional import require
 
-__all__ = ["OPSET", "Nodes", "count_numbers", "export_model"]
-
 OPSET = 17
 _OPERATORS: dict[Activation, str] = {"relu": "Relu", "hardswish": "HardSwish"}
 
 
 def export_model(backbone: bytes, head: Sequence[Layer], familiarity: Familiarity, size: int) -> bytes:
-    """The bytes of `model.onnx`.
+    """Return the bytes of `model.onnx`.
 
     Its input is `image` (n, size, size, 3) uint8 RGB; its outputs are `probs` (n, classes) float32, `features`
     (n, d) float32, as many as `familiarity` reads, and `familiarity` (n,) float32, -2 to 0.
 
     Args:
         backbone: ONNX, `image` (n, h, w, 3) uint8 to `features` (n, d) float32.
-        head: layers that give the logits, temperature folded in, from the roots of the first `width` features.
-        familiarity: what says how near a picture is to what was learnt, from the roots of the first d, d <= width.
+        head: layers that return the logits, temperature folded in, from the roots of the first `width` features.
+        familiarity: measures how near a picture is to the training data, from the roots of the first d, d <= width.
         size: side of the square, pixels.
 
     Raises:
@@ -58,14 +56,14 @@ def export_model(backbone: bytes, head: Sequence[Layer], familiarity: Familiarit
 
 
 def count_numbers(model: bytes) -> int:
-    """How many numbers an ONNX file holds in its constants.
+    """Count the numbers that an ONNX file holds in its constants.
 
     Raises:
         MissingExtra: onnx is not installed.
     """
     onnx = require("onnx", extra="train")
     graph = onnx.load_model_from_string(model).graph
-    return sum(int(np.prod(one.dims)) for one in graph.initializer)
+    return sum(int(np.prod(tensor.dims)) for tensor in graph.initializer)
 
 
 class Nodes:
@@ -87,12 +85,12 @@ class Nodes:
         return output
 
     def _first(self, of: str, count: int, output: str) -> str:
-        """The first so many columns of a matrix."""
+        """Add a slice of the first so many columns of a matrix."""
         start, axis = self._constant(f"{output}.start", np.array([0])), self._constant(f"{output}.axis", np.array([1]))
         return self._node("Slice", [of, start, self._constant(f"{output}.end", np.array([count])), axis], output)
 
     def add_roots(self, width: int, top: int) -> None:
-        """Nothing; `roots` of the first `width` features, signs kept, are there; the first `top` of both apart."""
+        """Add `roots` of the first `width` features, signs kept, and the first `top` of both apart."""
         for node in self._graph.node:
             for place, name in enumerate(node.output):
                 if name == "features":
@@ -104,18 +102,18 @@ class Nodes:
         self._first("roots", top, "top_roots")
 
     def add_head(self, layers: Sequence[Layer]) -> None:
-        """Nothing; `probs` is computed from `roots`."""
-        seen = "roots"
+        """Compute `probs` from `roots`."""
+        rows = "roots"
         for number, layer in enumerate(layers):
             weights = self._constant(f"head.{number}.weights", layer.weights.astype(np.float32))
             bias = self._constant(f"head.{number}.bias", layer.bias.astype(np.float32))
-            seen = self._node("Gemm", [seen, weights, bias], f"head.{number}")
+            rows = self._node("Gemm", [rows, weights, bias], f"head.{number}")
             if layer.activation != "none":
-                seen = self._node(_OPERATORS[layer.activation], [seen], f"head.{number}.{layer.activation}")
-        self._node("Softmax", [seen], "probs", axis=1)
+                rows = self._node(_OPERATORS[layer.activation], [rows], f"head.{number}.{layer.activation}")
+        self._node("Softmax", [rows], "probs", axis=1)
 
     def add_familiarity(self, known: Familiarity) -> None:
-        """Nothing; `familiarity` is computed from `top_roots`, as `Familiarity.score` does."""
+        """Compute `familiarity` from `top_roots`, as `Familiarity.score` does."""
         means = self._constant("known.means", known.means.T.astype(np.float32))
         one = self._constant("known.one", np.array(1.0, dtype=np.float32))
         least = self._constant("known.least", np.array(1e-12, dtype=np.float32))

@@ -1,4 +1,4 @@
-"""One pass over pictures: squares in, rows of numbers out, kept on disk and reused by every stage.
+"""Features: one pass of a backbone over the pictures, kept on disk and reused by every stage.
 
 Knows nothing about classes or splits, and nothing of how a backbone was made: it is an ONNX file whose input
 `image` is (n, size, size, 3) uint8 RGB and whose output `features` is (n, d) float32. onnxruntime runs it
@@ -46,10 +46,10 @@ _HELD_BYTES = 600_000_000
 
 
 def load_square(path: Path, preprocessing: Preprocessing, limits: Limits) -> NDArray[np.uint8]:
-    """A file as the backbone sees it, (size, size, 3) uint8 RGB.
+    """Read a file as the backbone sees it, (size, size, 3) uint8 RGB.
 
     Raises:
-        BadImage: it is no picture that can be decoded.
+        BadImage: it is not a picture that can be decoded.
         OSError: it cannot be read.
     """
     image = decode_image(path.read_bytes(), limits, at_least=decode_size(preprocessing))
@@ -59,12 +59,12 @@ def load_square(path: Path, preprocessing: Preprocessing, limits: Limits) -> NDA
 def extract(
     paths: Sequence[Path], preprocessing: Preprocessing, limits: Limits, run: Runner, batch_size: int
 ) -> Iterator[NDArray[np.float32]]:
-    """Embeddings of the files, in order, as batches (up to batch_size, d) float32.
+    """Yield the embeddings of the files, in order, as batches (up to batch_size, d) float32.
 
-    Decoding and resizing go on in threads while the backbone works.
+    Decoding and resizing run in threads while the backbone works.
 
     Raises:
-        BadImage: a file that is no picture: only checked ones belong here.
+        BadImage: a file is not a picture: only checked ones belong here.
         OSError: a file cannot be read.
     """
     load = partial(load_square, preprocessing=preprocessing, limits=limits)
@@ -85,7 +85,7 @@ class Pictures:
 
     Attributes:
         project: whose pictures they are.
-        images: hash and format of each, in order; one may stand there more than once.
+        images: hash and format of each, in order; repeats are allowed.
         settings: what may be decoded, and by what features are computed.
         progress: told of each picture that is computed.
     """
@@ -99,11 +99,11 @@ class Pictures:
         return len(self.images)
 
     def take(self, chosen: Sequence[int] | NDArray[np.intp]) -> "Pictures":
-        """The pictures at these places, in that order."""
+        """Return the pictures at these places, in that order."""
         return replace(self, images=tuple(self.images[index] for index in chosen))
 
     def square(self, index: int, preprocessing: Preprocessing) -> NDArray[np.uint8]:
-        """One picture fitted to the square, (size, size, 3) uint8 RGB.
+        """Load one picture fitted to the square, (size, size, 3) uint8 RGB.
 
         Raises:
             InputMissing: the original was taken away.
@@ -114,12 +114,7 @@ class Pictures:
             return load_square(path, preprocessing, decode_limits(self.settings))
 
     def squares(self, preprocessing: Preprocessing) -> Squares:
-        """All squares, (n, size, size, 3) uint8 RGB, where they are few enough to be held; else what gives one of them.
-
-        Raises:
-            InputMissing: an original was taken away.
-            ProjectDamaged: an original is no longer the picture that it was.
-        """
+        """Load all squares, (n, size, size, 3) uint8 RGB, where memory holds them; else return a loader."""
         load = partial(self.square, preprocessing=preprocessing)
         if len(self) * preprocessing.size**2 * 3 > _HELD_BYTES:
             return load
@@ -131,7 +126,7 @@ class Pictures:
         return np.stack(rows)
 
     def choose_runtime(self, model: Path, size: int) -> Runtime:
-        """What computes features fastest here, or what the settings ask for.
+        """Choose the runtime that computes features fastest here, or the one that the settings name.
 
         Raises:
             MissingExtra: OpenVINO is asked for and not installed.
@@ -139,24 +134,15 @@ class Pictures:
         return choose_runtime(model, size, self.settings.features.runtime)
 
     def embed(self, model: Path, preprocessing: Preprocessing, runtime: Runtime) -> NDArray[np.float32]:
-        """The embeddings, (n, d) float32, by a backbone that is an ONNX file.
-
-        Raises:
-            InputMissing: an original was taken away.
-            ProjectDamaged: an original is no longer the picture that it was.
-            DiskFull: no space; what was written before stays.
-            NoPermission: the folder cannot be written.
-        """
+        """Compute the embeddings, (n, d) float32, by a backbone that is an ONNX file, as `compute` does."""
         return self.compute(Way(model.name, runtime, lambda: open_runner(model, runtime)), preprocessing)
 
     def compute(self, way: Way, preprocessing: Preprocessing) -> NDArray[np.float32]:
-        """Rows, (n, d) float32: from the store where they are known, else computed and kept.
+        """Return rows, (n, d) float32: from the store where they are known, else computed and kept.
 
         Raises:
             InputMissing: an original was taken away.
             ProjectDamaged: an original is no longer the picture that it was.
-            DiskFull: no space; what was written before stays.
-            NoPermission: the folder cannot be written.
         """
         store = FeatureStore.at(self.project.features_folder, way, preprocessing)
         table = _Table([name for name, _ in self.images])
@@ -175,7 +161,7 @@ class Pictures:
         return table.rows
 
     def _run(self, run: Runner, some: list[tuple[str, str]], preprocessing: Preprocessing) -> NDArray[np.float32]:
-        """The rows of one shard."""
+        """Compute the rows of one shard."""
         paths = [self.project.image_path(name, suffix) for name, suffix in some]
         limits, batches = decode_limits(self.settings), []
         with self._explained():
@@ -186,13 +172,8 @@ class Pictures:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Nothing; inside the block an original that is gone or has changed is told as such.
-
-        Raises:
-            InputMissing: it is gone.
-            ProjectDamaged: it has changed.
-        """
-        again = "put the originals back or add them again, then: fieldguide build"
+        """Turn the errors of an original that is gone or has changed into ours."""
+        again = "put the originals back or add them again, then run: fieldguide build"
         try:
             yield
         except FileNotFoundError as error:
@@ -206,7 +187,7 @@ class _Table:
     """Rows in the order of their images, filled part by part, so that they are held only once."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        """Takes the images; one may stand there more than once."""
+        """Take the images; repeats are allowed."""
         self._places: dict[str, list[int]] = defaultdict(list)
         for place, name in enumerate(names):
             self._places[name].append(place)
@@ -215,7 +196,7 @@ class _Table:
         self.rows = np.empty((0, 0), np.float32)
 
     def fill(self, names: Sequence[str], features: NDArray[np.float32]) -> None:
-        """Nothing; these images' rows, (m, d), are known; images that are not asked for are left out."""
+        """Fill in the rows, (m, d), of these images; others than those of the table are ignored."""
         if not self.rows.size:
             self.rows = np.empty((self._count, features.shape[1]), np.float32)
         for name, row in zip(names, features, strict=True):

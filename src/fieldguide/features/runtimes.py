@@ -21,24 +21,22 @@ from fieldguide.guide import open_session
 from fieldguide.optional import require
 from fieldguide.project.atomic import write_text
 
-__all__ = ["Runner", "Runtime", "cache_folder", "choose_runtime", "open_runner"]
-
 Runtime = Literal["onnxruntime", "openvino"]
 Runner = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 def cache_folder() -> Path:
-    """Where this machine keeps what it can make again: converted backbones and the choice of runtime."""
-    given = os.environ.get("FIELDGUIDE_CACHE")
-    return Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fieldguide"
+    """Return where this machine keeps what it can make again: converted backbones and the choice of runtime."""
+    folder = os.environ.get("FIELDGUIDE_CACHE")
+    return Path(folder) if folder else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fieldguide"
 
 
-@lru_cache(maxsize=1)  # compiling takes half a second, and pictures are looked at in several ways
+@lru_cache(maxsize=1)  # compiling takes half a second, and one backbone computes several views
 def open_runner(model: Path, runtime: Runtime) -> Runner:
-    """A function from (n, size, size, 3) uint8 to (n, d) float32; the last one is kept.
+    """Return a function from (n, size, size, 3) uint8 to (n, d) float32; the last one is kept.
 
     Args:
-        model: an ONNX file whose name tells what is in it, as those of the cache do.
+        model: an ONNX file whose name identifies its content, as those of the cache do.
         runtime: what runs it.
 
     Raises:
@@ -48,11 +46,6 @@ def open_runner(model: Path, runtime: Runtime) -> Runner:
 
 
 def _compile(model: Path, runtime: Runtime) -> Runner:
-    """As `open_runner`, and nobody keeps it.
-
-    Raises:
-        MissingExtra: OpenVINO is asked for and not installed.
-    """
     return _openvino_runner(model) if runtime == "openvino" else _onnxruntime_runner(model)
 
 
@@ -60,18 +53,14 @@ def _onnxruntime_runner(model: Path) -> Runner:
     session = open_session(model.read_bytes(), core_count())
 
     def run(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        found: NDArray[np.float32] = session.run(["features"], {"image": batch})[0]
-        return found
+        features: NDArray[np.float32] = session.run(["features"], {"image": batch})[0]
+        return features
 
     return run
 
 
 def _openvino_runner(model: Path) -> Runner:
-    """OpenVINO on the processor, in bfloat16 where that is native.
-
-    Raises:
-        MissingExtra: it is not installed.
-    """
+    """Compile for OpenVINO on the processor, in bfloat16 where that is native."""
     openvino = require("openvino", extra="openvino")
     core = openvino.Core()
     native = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
@@ -83,14 +72,13 @@ def _openvino_runner(model: Path) -> Runner:
     compiled = core.compile_model(model, "CPU", hints)
 
     def run(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        found: NDArray[np.float32] = np.array(compiled({"image": batch})["features"], dtype=np.float32)
-        return found
+        return np.array(compiled({"image": batch})["features"], dtype=np.float32)
 
     return run
 
 
-def choose_runtime(model: Path, size: int, wanted: str) -> Runtime:
-    """The runtime to use: the one asked for, or for "auto" the faster of those installed.
+def choose_runtime(model: Path, size: int, setting: str) -> Runtime:
+    """Return the runtime that the setting names, or for "auto" the faster of those installed.
 
     The measurement takes about a second and is kept in the cache folder, per model, processor and versions.
 
@@ -98,10 +86,10 @@ def choose_runtime(model: Path, size: int, wanted: str) -> Runtime:
         MissingExtra: OpenVINO is asked for and not installed.
     """
     has_openvino = importlib.util.find_spec("openvino") is not None
-    if wanted == "openvino" and not has_openvino:
+    if setting == "openvino" and not has_openvino:
         require("openvino", extra="openvino")
-    if wanted != "auto":
-        return "openvino" if wanted == "openvino" else "onnxruntime"
+    if setting != "auto":
+        return "openvino" if setting == "openvino" else "onnxruntime"
     if not has_openvino:
         return "onnxruntime"
     key = f"{model.name} {size} {_machine()}"
@@ -118,7 +106,7 @@ def choose_runtime(model: Path, size: int, wanted: str) -> Runtime:
 
 
 def _machine() -> str:
-    """What the measurement depends on, in words."""
+    """Describe what the measurement depends on."""
     from importlib.metadata import version
 
     model = platform.processor() or platform.machine()
@@ -130,7 +118,7 @@ def _machine() -> str:
 
 
 def _read_choices(path: Path) -> dict[str, str]:
-    """The measurements kept; none where the file is missing or unreadable."""
+    """Read the choices kept; none where the file is missing or unreadable."""
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -139,11 +127,11 @@ def _read_choices(path: Path) -> dict[str, str]:
 
 
 def _images_per_s(run: Runner, sample: NDArray[np.uint8]) -> float:
-    """The best of three calls after a warm-up."""
+    """Measure the best of three calls after a warm-up."""
     run(sample)
     best = float("inf")
     for _ in range(3):
-        begun = time.perf_counter()
+        start = time.perf_counter()
         run(sample)
-        best = min(best, time.perf_counter() - begun)
+        best = min(best, time.perf_counter() - start)
     return len(sample) / best

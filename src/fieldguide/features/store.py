@@ -19,8 +19,6 @@ from fieldguide.hashing import hash_text
 from fieldguide.project.atomic import write_bytes
 from fieldguide.records import Preprocessing
 
-__all__ = ["FeatureStore", "Way"]
-
 
 @dataclass(frozen=True)
 class Way:
@@ -49,14 +47,15 @@ class FeatureStore:
 
     @classmethod
     def at(cls, base: Path, way: Way, preprocessing: Preprocessing) -> "FeatureStore":
-        """The store below `base` for these; another way or preprocessing has another."""
-        said = json.dumps([way.name, asdict(preprocessing), way.runtime], sort_keys=True)
+        """Return the store below `base` for a way and a preprocessing, each pair having its own."""
+        key = json.dumps([way.name, asdict(preprocessing), way.runtime], sort_keys=True)
         kind = way.name.partition("-")[0]
-        return cls(base / f"{kind}-{preprocessing.fit}-{hash_text(said)[:12]}")
+        return cls(base / f"{kind}-{preprocessing.fit}-{hash_text(key)[:12]}")
 
     def read(self) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
-        """The images and their rows, (m, d) float32, of one shard after the other: all at once may be a third of a
-        gigabyte. A damaged shard counts as missing and is computed again.
+        """Yield the images and rows, (m, d) float32, of one shard after another: all at once may be 300 MB.
+
+        A damaged shard counts as missing and is computed again.
         """
         for path in sorted(self.folder.glob("*.npz")):
             try:
@@ -69,12 +68,7 @@ class FeatureStore:
                 yield names, features
 
     def write(self, names: Sequence[str], features: NDArray[np.float32]) -> None:
-        """Nothing; one more shard, named after what it holds.
-
-        Raises:
-            DiskFull: no space.
-            NoPermission: the folder cannot be written.
-        """
+        """Write one more shard, named after what it holds."""
         buffer = io.BytesIO()
         np.savez(buffer, sha256=np.array(names), features=features)
         name = hash_text("".join(names))[:16]

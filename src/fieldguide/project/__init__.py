@@ -64,15 +64,14 @@ class Project:
         return self.root / "guide"
 
     def now(self) -> str:
-        """The time in ISO 8601, UTC, whole seconds."""
+        """Return the time in ISO 8601, UTC, whole seconds."""
         return self.clock().astimezone(UTC).isoformat(timespec="seconds")
 
     def settings(self) -> Settings:
-        """What `fieldguide.toml` says.
+        """Read `fieldguide.toml`.
 
         Raises:
-            SettingsError: it says something impossible.
-            NoPermission: it cannot be read.
+            SettingsError: it cannot be read or holds a value that is not allowed.
         """
         return load_settings(self.settings_file)
 
@@ -92,35 +91,29 @@ class Project:
             write_text(path, edited)
 
     def catalog(self) -> Catalog:
-        """The open catalogue; close it or use it in a `with`.
+        """Open the catalogue; close it or use it in a `with`.
 
         Raises:
             ProjectTooNew: made by a newer Fieldguide.
             ProjectDamaged: not a sound database, or gone while the pictures are still there.
-            NoPermission: it cannot be opened.
-            DiskFull: it cannot be made.
         """
         path = self.root / "catalog.db"
         if not (path.exists() and path.stat().st_size) and next((self.root / "images").glob("??/*"), None):
-            hint = f"put back {path.name}, or make a new project and add the pictures of {self.root / 'images'} again"
+            hint = f"restore {path.name}, or make a new project and add the pictures of {self.root / 'images'} again"
             raise ProjectDamaged(f"{path} is gone, but its pictures are here", hint)
         return Catalog(path)
 
     def image_path(self, sha256: str, suffix: str) -> Path:
-        """Where the original with that hash lies; `suffix` is its format in lower case."""
+        """Return the path of the original with that hash; `suffix` is its format."""
         return self.root / "images" / sha256[:2] / f"{sha256}.{suffix.lower()}"
 
     def store_image(self, data: bytes, suffix: str, *, durable: bool = True) -> str:
-        """The SHA-256 under which the bytes are stored, unchanged; a second time is no work.
+        """Store the bytes of an original, unchanged, and return their SHA-256; a second time is no work.
 
         Args:
             data: the whole file.
             suffix: its format.
             durable: False where `flush_images` is called before anything relies on it.
-
-        Raises:
-            DiskFull: no space.
-            NoPermission: the folder cannot be written.
         """
         sha256 = hashlib.sha256(data).hexdigest()
         path = self.image_path(sha256, suffix)
@@ -129,31 +122,20 @@ class Project:
         return sha256
 
     def flush_images(self) -> None:
-        """Nothing; every original that was stored is on the disk.
-
-        Raises:
-            DiskFull: no space.
-            NoPermission: the folder cannot be read.
-        """
+        """Flush every original that was stored to the disk."""
         flush_disk(self.root)
 
     def keep_answer(self, source: str, body: bytes) -> Path:
-        """Where the last answer of a source that was not understood lies now; as text, so that nothing runs it.
-
-        Raises:
-            DiskFull: no space.
-            NoPermission: the folder cannot be written.
-        """
+        """Keep an answer of a source that was not understood, as text so that nothing runs it; return its path."""
         path = self.root / "answers" / f"{Path(source).name}.txt"
         write_bytes(path, body)
         return path
 
     def read_image(self, sha256: str, suffix: str) -> bytes:
-        """The bytes of an original.
+        """Read the bytes of an original.
 
         Raises:
             InputMissing: the file was taken away.
-            NoPermission: it cannot be read.
         """
         path = self.image_path(sha256, suffix)
         try:
@@ -164,14 +146,12 @@ class Project:
 
     @contextmanager
     def lock(self, command: str) -> Iterator[None]:
-        """Nothing; inside the block nobody else writes to the project.
+        """Keep other processes from writing to the project inside the block.
 
         The kernel frees the lock when the process dies, so it is never stale.
 
         Raises:
-            ProjectBusy: somebody else writes; the message says who.
-            NoPermission: the folder cannot be written.
-            DiskFull: no space.
+            ProjectBusy: another process is writing; the message says which.
         """
         path = self.root / ".lock"
         with translate_os_errors(f"locking {self.root}"):
@@ -194,7 +174,7 @@ class Project:
 
 
 def _holder(file: IO[str]) -> str:
-    """Who holds the lock, in words."""
+    """Say which command holds the lock."""
     try:
         held = json.loads(file.read())
         return f"'fieldguide {held['command']}' (process {held['pid']} on {held['host']})"
@@ -203,18 +183,17 @@ def _holder(file: IO[str]) -> str:
 
 
 def decode_limits(settings: Settings) -> Limits:
-    """What may be decoded in a project, from its settings."""
-    chosen = settings.images
-    return Limits(chosen.formats, chosen.max_bytes, chosen.max_pixels, chosen.max_scans)
+    """Return the limits on pictures that the settings of a project give."""
+    images = settings.images
+    return Limits(images.formats, images.max_bytes, images.max_pixels, images.max_scans)
 
 
 def find_project(folder: Path) -> Project:
-    """The project in a folder.
+    """Find the project in a folder.
 
     Raises:
         ProjectMissing: the folder has no `fieldguide.toml`.
         InputMissing: there is no such folder.
-        NoPermission: it cannot be read.
     """
     with translate_os_errors(f"reading {folder}"):
         if not folder.exists():

@@ -14,8 +14,6 @@ from pathlib import Path
 
 from fieldguide.errors import translate_os_errors
 
-__all__ = ["flush_disk", "replace_folder", "sweep", "write_bytes", "write_text"]
-
 _PREFIX, _SUFFIX = ".fieldguide-", ".tmp"
 _OLD = f"{_PREFIX}old-"
 _AT_FDCWD = -100
@@ -23,11 +21,11 @@ _RENAME_EXCHANGE = 2
 
 
 def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
-    """Nothing; `path` holds `data`, durably.
+    """Write a file, whole or not at all, durably.
 
     Args:
         path: the file.
-        data: what it holds.
+        data: its new content.
         durable: False where `flush_disk` is called before anything relies on the file: a kill leaves it whole or not
             there at all either way, a power cut until then may leave it with fewer bytes.
 
@@ -53,7 +51,7 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
 
 
 def _begin(folder: Path) -> tuple[int, str]:
-    """The handle and the path of an unfinished file in the folder, which is made where it is missing."""
+    """Open an unfinished file in the folder, which is made where it is missing; return its handle and path."""
     try:
         return tempfile.mkstemp(prefix=_PREFIX, suffix=_SUFFIX, dir=folder)
     except FileNotFoundError:
@@ -62,12 +60,7 @@ def _begin(folder: Path) -> tuple[int, str]:
 
 
 def flush_disk(folder: Path) -> None:
-    """Nothing; whatever was written to the folder's file system is on the disk: one wait for many files, syncfs(2).
-
-    Raises:
-        DiskFull: no space.
-        NoPermission: the folder cannot be read.
-    """
+    """Flush everything written to the folder's file system to the disk: one wait for many files, syncfs(2)."""
     with translate_os_errors(f"writing {folder}"):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -81,18 +74,13 @@ def flush_disk(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Nothing; `path` holds `text` in UTF-8, durably.
-
-    Raises:
-        DiskFull: no space; the old file is untouched.
-        NoPermission: the folder cannot be written.
-    """
+    """Write a text in UTF-8, as `write_bytes` does."""
     write_bytes(path, text.encode("utf-8"))
 
 
 @contextmanager
 def replace_folder(path: Path) -> Iterator[Path]:
-    """An empty folder to fill; when the block ends well it becomes `path`, and what was there is gone.
+    """Yield an empty folder to fill; when the block ends without an error it replaces `path`.
 
     Raises:
         DiskFull: no space; the old folder is untouched.
@@ -121,17 +109,17 @@ def replace_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _exchange(one: Path, other: Path) -> bool:
-    """Whether two folders have changed names in a single step, renameat2(2); not every system and disk can."""
+def _exchange(first: Path, second: Path) -> bool:
+    """Swap the names of two folders in a single step, renameat2(2); return False where the system or disk cannot."""
     try:
         rename = ctypes.CDLL(None, use_errno=True).renameat2
     except (AttributeError, OSError):
         return False
-    return bool(rename(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0)
+    return bool(rename(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE) == 0)
 
 
 def sweep(folder: Path, busy: Sequence[Path] = (), older_than: float = 0.0) -> None:
-    """Nothing; what a kill left unfinished below the folder is gone, or put back where it was in the middle of a swap.
+    """Remove what a kill left unfinished below the folder, and put back what it left in the middle of a swap.
 
     Only names that this module makes are touched, and only whoever may write there calls this.
 
@@ -141,7 +129,7 @@ def sweep(folder: Path, busy: Sequence[Path] = (), older_than: float = 0.0) -> N
         older_than: seconds since 1970; in those, only what was written before is touched.
     """
     for path in list(folder.rglob(f"{_PREFIX}*{_SUFFIX}")):
-        if any(one in path.parents for one in busy) and not _is_older(path, older_than):
+        if any(busy_folder in path.parents for busy_folder in busy) and not _is_older(path, older_than):
             continue
         target = path.with_name(path.name.removeprefix(_OLD).removesuffix(_SUFFIX))
         if path.name.startswith(_OLD) and not target.exists():
@@ -153,7 +141,7 @@ def sweep(folder: Path, busy: Sequence[Path] = (), older_than: float = 0.0) -> N
 
 
 def _is_older(path: Path, than: float) -> bool:
-    """Whether a file was written before; one that has gone meanwhile is not."""
+    """Tell whether a file was written before; one that has gone meanwhile was not."""
     try:
         return path.stat().st_mtime < than
     except FileNotFoundError:
@@ -161,7 +149,7 @@ def _is_older(path: Path, than: float) -> bool:
 
 
 def _flush(path: Path) -> None:
-    """Nothing; the file or folder is on the disk."""
+    """Flush a file or folder to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -170,5 +158,5 @@ def _flush(path: Path) -> None:
 
 
 def _flush_folder(path: Path) -> None:
-    """Nothing; the renames inside the folder are on the disk."""
+    """Flush the renames inside a folder to the disk."""
     _flush(path)

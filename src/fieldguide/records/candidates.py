@@ -1,7 +1,7 @@
 """What passes between collecting and the sources of pictures: queries, requests, answers, candidates.
 
 Knows nothing about networks or projects. A source turns a `Query` and a cursor into `Request`s and the `Answer`s to
-them into a `ResultPage`; the caller keeps the page and its cursor, so that a search goes on where it stopped.
+them into a `ResultPage`; the caller keeps the page and its cursor, so that a search continues where it stopped.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

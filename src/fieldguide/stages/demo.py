@@ -20,7 +20,7 @@ _ABOUT = "Tells what kind of chart a picture shows. It has only ever seen charts
 def demo(folder: Path, per_class: int, *, progress: Progress, done: Callable[[str, Any], None]) -> dict[str, Any]:
     """Run every stage on 14 kinds of drawn chart and return their reports, the answers on fresh charts the last.
 
-    Run again, it goes on where it stopped.
+    Run again, it continues where it stopped.
 
     Args:
         folder: where the project is made, or where an earlier demo left one.

@@ -12,8 +12,6 @@ from fieldguide.records import NewReport
 from fieldguide.settings import ClassSettings, Settings, render_settings
 from fieldguide.text import readable
 
-__all__ = ["new"]
-
 
 def new(
     folder: Path,
@@ -23,21 +21,19 @@ def new(
     about: str = "",
     changed: dict[str, dict[str, Any]] | None = None,
 ) -> NewReport:
-    """What was made: a folder with `fieldguide.toml` and an empty catalogue.
+    """Make a project: a folder with `fieldguide.toml` and an empty catalogue.
 
     Args:
         folder: the folder to make; it may exist if it is empty.
-        names: class names with what is said about each (`about`, `links`); empty takes the labels that are added.
+        names: class names, each with its `about` and `links`; empty accepts whatever labels are added.
         name: what the guide is called; else the folder's name.
         about: a sentence on what the guide tells apart.
         changed: settings that differ from their defaults, section to key to value.
 
     Raises:
         ProjectExists: the folder holds something, or is a file.
-        NamesError: what is said about a name cannot be stored.
+        NamesError: the `about` or `links` of a name cannot be stored.
         InputUnusable: no folder can have that path.
-        NoPermission: the folder cannot be made.
-        DiskFull: no space.
     """
     with translate_os_errors(f"making {folder}"):
         if folder.is_file() or (folder.exists() and not folder.is_dir()):
@@ -50,11 +46,11 @@ def new(
         except FileNotFoundError as error:  # file systems that belong to the kernel answer so
             raise NoPermission(f"{folder} cannot be made there", "choose another place") from error
     try:
-        classes = {one: ClassSettings.model_validate(said) for one, said in names.items()}
+        classes = {class_name: ClassSettings.model_validate(about) for class_name, about in names.items()}
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
-        message = f"what is said about a name cannot be used: {fault['loc']} {fault['msg']}"
-        raise NamesError(message, "mend that column of the list") from error
+        message = f"the columns beside a name cannot be used: {fault['loc']} {fault['msg']}"
+        raise NamesError(message, "correct that column of the list") from error
     called = name or readable(folder.resolve().name)[:200] or "guide"
     settings = Settings(name=called, about=about, classes=classes)
     project = Project(folder)

@@ -184,7 +184,7 @@ def _csv_rows(path: Path) -> list[Mapping[str, str]]:
 
 
 def _parquet_rows(path: Path) -> list[Mapping[str, str]]:
-    require("pyarrow.parquet", extra="parquet")
+    require("pyarrow", extra="parquet")
     from pyarrow import ArrowException, parquet
 
     with path.open("rb") as file:

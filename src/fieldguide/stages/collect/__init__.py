@@ -1,7 +1,7 @@
 """The stage that collects pictures of each name from its sources, until there are as many good ones as asked for.
 
 Charts are drawn on this machine; everything else is searched for, fetched politely and judged as it comes. Every
-question, answer and address stands in the catalogue's ledger: an interrupted run goes on where it stopped.
+question, answer and address stands in the catalogue's ledger: an interrupted run continues where it stopped.
 """
 
 import asyncio

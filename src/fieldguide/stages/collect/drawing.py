@@ -1,6 +1,6 @@
 """Collecting from a source that draws its pictures on this machine, as many as the settings ask for.
 
-Each drawing is known by its class and number, so an interrupted run goes on where it stopped and the final set is the
+Each drawing is known by its class and number, so an interrupted run continues where it stopped and the final set is the
 same.
 """
 

@@ -54,7 +54,7 @@ def advise(rows: Sequence[CompareRow]) -> tuple[str, str]:
 
 
 def _is_within_error(row: CompareRow) -> bool:
-    """Whether a run is within one standard error, of their paired difference, of the best."""
+    """Tell whether a run is within one standard error, of their paired difference, of the best."""
     if row.difference is None:  # the best itself
         return True
     difference, low, high = row.difference
