@@ -101,7 +101,7 @@ def _show_collect(console: Console, report: CollectReport) -> None:
 
 
 def _collected(report: CollectReport) -> Table:
-    """Print a row for each class: wanted, found, fetched, kept, and why others were not."""
+    """Return a row for each class: wanted, found, fetched, kept, and why others were not."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("class", overflow="fold")
     for name in ("asked", "offered", "fetched", "good"):
@@ -149,7 +149,7 @@ def _show_split(console: Console, report: SplitReport) -> None:
     if report.leaks:
         _detail(
             console,
-            f"{report.leaks} pictures had copies on two sides of the split they came with; here they are on one",
+            f"{report.leaks} pictures had copies on two sides of their own split; here on one",
         )
 
 
@@ -196,7 +196,7 @@ def _show_compare(console: Console, report: CompareReport) -> None:
 
 
 def _compared(report: CompareReport, *, wide: bool) -> Table:
-    """Print a row for each run; the recommended one stands out. The narrow one leaves out parameters and time of training."""
+    """Return a row for each run; the recommended run stands out. A narrow table leaves out parameters and times."""
     from fieldguide.stages.compare.report import format_bytes, format_count, format_ms, format_seconds
 
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
