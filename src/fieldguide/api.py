@@ -347,7 +347,7 @@ class Project:
             set: keys of [train], such as `{"loop.augment": "strong"}`.
             progress: see `Project`.
         """
-        from fieldguide.stages.train.preview import preview
+        from fieldguide.stages.train import preview
 
         changed = {f"train.{key}": value for key, value in (set or {}).items()}
         report: PreviewReport = self._run("preview", preview, progress, changed)

@@ -45,8 +45,7 @@ from fieldguide.stages.compare.report import (
 from fieldguide.stages.evaluate import evaluate
 from fieldguide.stages.split import split
 from fieldguide.stages.status import status
-from fieldguide.stages.train import train
-from fieldguide.stages.train.preview import preview
+from fieldguide.stages.train import preview, train
 from fieldguide.stages.tune import tune
 
 CLASSES = ("daisy", "rose", "tulip")
