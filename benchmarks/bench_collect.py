@@ -154,7 +154,7 @@ def addresses(count: int, port: int) -> list[tuple[str, str]]:
 
 
 def fill_ledger(folder: Path, rows: int) -> None:
-    """Nothing; the project has asked its sources to their end: so many candidates, each fetched, some kept."""
+    """Search the sources to their end: so many candidates, each fetched, some kept."""
     from fieldguide.project import Project
     from fieldguide.project.ledger import Fetch, Ledger
     from fieldguide.records import ImageRow, Label, Origin
@@ -219,7 +219,7 @@ def part_decode(folder: Path, first: int, step: int) -> None:
 
 
 def part_sequential(folder: Path, count: int, port: int) -> None:
-    """Nothing; each picture was got, written and opened, one after the other."""
+    """Get, write and open each picture, one after the other."""
     folder.mkdir()
     for url, _ in addresses(count, port):
         path = folder / url.rpartition("/")[2]
@@ -229,7 +229,7 @@ def part_sequential(folder: Path, count: int, port: int) -> None:
 
 
 def _decode(data: bytes) -> None:
-    """Nothing; the picture was decoded in full."""
+    """Decode the picture in full."""
     image = Image.open(io.BytesIO(data))
     if image.mode == "RGB":
         image.load()
@@ -238,7 +238,7 @@ def _decode(data: bytes) -> None:
 
 
 def _decode_and_copy(data: bytes) -> None:
-    """Nothing; the picture was decoded in full, as most programs do it."""
+    """Decode the picture in full, as most programs do."""
     Image.open(io.BytesIO(data)).convert("RGB")
 
 

@@ -121,7 +121,7 @@ def on_half(every: int) -> dict[str, float]:
 
 
 def show_parts(every: int) -> None:
-    """Nothing; images/s of each part alone on the cores that there are is printed, as JSON."""
+    """Print the images/s of each part alone, on all cores, as JSON."""
     paths = pictures(every)
     backbone = backbone_model(BackboneChoice(), SQUARE, cache_folder())
     runs = {runtime: open_runner(backbone, runtime) for runtime in RUNTIMES}
@@ -144,7 +144,7 @@ def fastest(ways: Mapping[str, Callable[[], NDArray[Any]]]) -> tuple[dict[str, f
 def show_pipelines(
     best: dict[str, float], features: dict[str, Features], labels: NDArray[np.int64], model: Any
 ) -> None:
-    """Nothing; a row for each pipeline is printed."""
+    """Print a row for each pipeline."""
     weights, bias = model.classifier.weight.detach().numpy(), model.classifier.bias.detach().numpy()
     features = {name: found[:, : weights.shape[1]] for name, found in features.items()}  # ours goes on behind the top
     answers = {name: (found @ weights.T + bias).argmax(axis=1) for name, found in features.items()}
@@ -161,7 +161,7 @@ def show_pipelines(
 
 
 def show_bounds(passes: dict[Runtime, float], alone: dict[str, float], halved: dict[str, float]) -> None:
-    """Nothing; what each runtime's pass reaches of what its parts allow is printed. All are images/s.
+    """Print what each runtime's pass reaches of what its parts allow, in images/s.
 
     Args:
         passes: of each runtime's pass.

@@ -102,7 +102,7 @@ def ways(project: Project, data: Dataset, epochs: int) -> dict[str, Callable[[Fo
 
 
 def compare_set(name: str, base: Path, given: argparse.Namespace) -> None:
-    """Nothing; the set's table is printed."""
+    """Print the set's table."""
     project, data = gather_set(name, base)
     folds = group_folds(data.labels, data.groups, FOLDS, 0)[: given.folds]
     asked = np.concatenate([held for _, held in folds])
@@ -128,7 +128,7 @@ def compare_set(name: str, base: Path, given: argparse.Namespace) -> None:
 
 
 def compare_to_script(found: dict[str, Outcome], labels: NDArray[np.int64], asked: NDArray[np.intp]) -> None:
-    """Nothing; each way beside the script, on the same pictures, is printed."""
+    """Print each learner beside the script, on the same pictures."""
     peer = found["script"]
     peer_right = (peer.answers == labels)[asked]
     for way, outcome in found.items():

@@ -48,7 +48,7 @@ STAGES = ("clean", "split", "train", "evaluate", "publish")
 
 
 def make_pictures(folder: Path, count: int, classes: int, side: int) -> None:
-    """Nothing; below `folder` there are so many JPEGs, in a folder for each class."""
+    """Write so many JPEGs below `folder`, in a folder for each class."""
     marker = folder / ".made"
     if marker.exists():
         return
@@ -64,7 +64,7 @@ def make_pictures(folder: Path, count: int, classes: int, side: int) -> None:
 
 
 def make_class(source: Path, asked: list[tuple[Path, int, int]], side: int) -> None:
-    """Nothing; the folders of one real class hold their pictures, no two of which look alike."""
+    """Copy the pictures of one real class, no two of which look alike, into folders."""
     chance = random.Random(source.name)
     clean = CleanSettings()
     seen = CopyIndex(clean.copy_distance + 2, clean.alike)
@@ -170,7 +170,7 @@ def stages_of(built: Command) -> list[tuple[str, float, int]]:
 
 
 def walk(pictures: Path, project: Path) -> None:
-    """Nothing; the table is printed."""
+    """Print the table."""
     rows = []
     for name, arguments in (("new", (project,)), ("add", (pictures, "-C", project))):
         done = run(name, *arguments)

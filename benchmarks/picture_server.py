@@ -107,7 +107,7 @@ def serving(folder: Path, place: Path, latency_s: float = 0.0) -> Iterator[tuple
 
 
 def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
-    """Nothing; somebody listens there.
+    """Wait until somebody listens there.
 
     Raises:
         SystemExit: nobody does after ten seconds.

@@ -51,7 +51,7 @@ def ran(*arguments: str | Path, **how: Any) -> str:
 
 
 def check_two_lines(done: subprocess.CompletedProcess[str], code: int, *said: str) -> None:
-    """Nothing; the program ended with that code and two lines that hold these words, behind progress alone."""
+    """Check that the program ended with that code and two lines that hold these words, after progress alone."""
     lines = done.stderr.splitlines()
     assert done.returncode == code, f"exit code {done.returncode}, wanted {code}\n{done.stderr}"
     assert "Traceback" not in done.stderr
@@ -65,7 +65,7 @@ def check_two_lines(done: subprocess.CompletedProcess[str], code: int, *said: st
 
 
 def set_key(settings: Path, section: str, line: str) -> None:
-    """Nothing; a line of a section of fieldguide.toml is this one, whatever was said for its key before."""
+    """Set a line of a section of fieldguide.toml, whatever its key was before."""
     key = line.partition("=")[0].strip()
     found: Sequence[str] = settings.read_text(encoding="utf-8").splitlines()
     kept, at = [], ""

@@ -367,7 +367,7 @@ def _leads_to(host: str) -> Fault:
 
 
 def reset(writer: asyncio.StreamWriter) -> None:
-    """Nothing; the connection is cut with RST, and what was not sent is lost."""
+    """Cut the connection with RST; what was not sent is lost."""
     raw = writer.get_extra_info("socket")
     if raw is not None:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

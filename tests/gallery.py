@@ -116,7 +116,7 @@ class Searx(Threaded):
         self.port = 0
 
     async def start(self) -> None:
-        """Nothing; it listens."""
+        """Start to listen."""
         self._runner = web.ServerRunner(web.Server(self._answer))
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port)
@@ -124,7 +124,7 @@ class Searx(Threaded):
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
-        """Nothing; it has ended."""
+        """End the server."""
         await self._runner.cleanup()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:

@@ -26,7 +26,7 @@ from learning import QUICK, change, coloured, tiny_network
 
 
 def train(folder: Path, checkpoint_s: float) -> None:
-    """Nothing; the training has gone on to its end."""
+    """Run the training to its end."""
     examples = coloured(48)
     stored = examples.squares
     assert not callable(stored)

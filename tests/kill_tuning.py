@@ -79,7 +79,7 @@ def alive(process: int) -> bool:
 
 
 def search(folder: Path, trials: int) -> None:
-    """Nothing; the search has gone on to its end."""
+    """Run the search to its end."""
     with open_study(folder / "tune", PLAN) as study:
         run_trials(objective, study, Limits(trials, clock=time.monotonic), SilentProgress())
 

@@ -44,7 +44,7 @@ def refusal(folder: Path) -> str:
 
 
 def rewrite(folder: Path, change: Change) -> None:
-    """Nothing; guide.json is changed, and the manifest is made to agree."""
+    """Change guide.json and make the manifest agree."""
     path = folder / "guide.json"
     about = json.loads(path.read_text(encoding="utf-8"))
     change(about)

@@ -488,7 +488,7 @@ class Told(SilentProgress):
         self.lines: list[str] = []
 
     def say(self, line: str) -> None:
-        """Nothing; the line is remembered."""
+        """Remember the line."""
         self.lines.append(line)
 
 

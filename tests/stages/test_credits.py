@@ -54,7 +54,7 @@ class Seen(HTMLParser):
 
 
 def put(project: Project, origins: Mapping[str, list[Origin]], rejected: tuple[str, ...] = ()) -> None:
-    """Nothing; the catalogue holds a checked picture for each class name, with these origins."""
+    """Put a checked picture for each class name, with these origins, into the catalogue."""
     with project.catalog() as catalog:
         for number, (class_name, class_origins) in enumerate(origins.items()):
             sha256 = f"{number:064x}"

@@ -99,7 +99,7 @@ class Stopping(SilentProgress):
     """A person who presses Ctrl-C once an epoch is over."""
 
     def say(self, line: str) -> None:
-        """Nothing, until an epoch is over."""
+        """Do nothing until an epoch is over."""
         if line.startswith("epoch 1"):
             raise KeyboardInterrupt
 

@@ -52,13 +52,13 @@ def outcome(project: Project) -> dict[str, Any]:
 
 
 def set_back(project: Project, stage: str) -> None:
-    """Nothing; the stage forgets that it has finished, as if it had been killed at its last step."""
+    """Forget that the stage has finished, as if it had been killed at its last step."""
     with closing(sqlite3.connect(project.root / "catalog.db")) as database, database:
         database.execute("DELETE FROM stage WHERE name = ?", (stage,))
 
 
 def check_sound(project: Project) -> None:
-    """Nothing; whatever can be seen is whole, and the project can be asked where it stands."""
+    """Check that whatever can be seen is whole, and that `status` works."""
     status(project, project.settings())
     with project.catalog() as catalog:
         for sha256, row in catalog.images().items():

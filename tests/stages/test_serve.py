@@ -356,7 +356,7 @@ def hold_half_a_picture(port: int) -> socket.socket:
 
 
 def wait_until_closed(port: int) -> None:
-    """Nothing; the port takes no connections any more."""
+    """Wait until the port takes no connections any more."""
     deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline:
         try:

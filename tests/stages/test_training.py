@@ -56,7 +56,7 @@ def divide(project: Project, source: Path) -> Path:
 
 
 def move(root: Path, pictures: list[str], to: str) -> None:
-    """Nothing; the pictures are in another split, as if another program had been at work."""
+    """Put the pictures into another split, as another program might."""
     with closing(sqlite3.connect(root / "catalog.db")) as database, database:
         database.executemany("UPDATE split SET split = ? WHERE sha256 = ?", [(to, one) for one in pictures])
 
@@ -291,5 +291,5 @@ def test_a_run_damaged_by_hand(place: Path) -> None:
 
 
 def change(path: Path, key: str, value: object) -> None:
-    """Nothing; a key of a JSON file has another value."""
+    """Change the value of a key of a JSON file."""
     path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
