@@ -202,6 +202,8 @@ def fit_rows(samples: Samples, candidate: Candidate, class_count: int | None = N
     pipeline.fit(samples.features, samples.labels, classify__sample_weight=weights)
     if candidate.family == "mlp" and not one_class:
         model.out_activation_ = "identity"  # logits: of probabilities that were rounded to 0 or 1 no logarithm helps
+    elif candidate.family == "forest" and not one_class:
+        model.n_jobs = 1  # answers of trees are added up in one order
     return FittedClassifier(candidate, pipeline, class_count or samples.class_count)
 
 
@@ -217,7 +219,7 @@ def make_estimator(samples: Samples, candidate: Candidate) -> Any:
         "svm": (SVC, {"kernel": "rbf", "cache_size": 500, "decision_function_shape": "ovo"}),
         "mlp": (MLPClassifier, {"max_iter": 500, "n_iter_no_change": 400, "batch_size": min(50, count)}),
         "logistic": (LogisticRegression, {"max_iter": 1500}),
-        "forest": (RandomForestClassifier, {}),
+        "forest": (RandomForestClassifier, {"n_jobs": core_count()}),  # folds in threads would share warnings' filters
         "boosting": (GradientBoostingClassifier, {"learning_rate": 1.0, "n_iter_no_change": _patience(samples)}),
     }
     kind, common = kinds[candidate.family]
@@ -335,7 +337,7 @@ def _fit_folds(
         return fit_rows(samples.take(fold[0]), largest, samples.class_count)
 
     with fit_quietly():
-        fitted = list(map_threads(fit, folds, workers=core_count()))
+        fitted = list(map_threads(fit, folds, workers=1 if largest.family == "forest" else core_count()))
     return [
         fitted if candidate == largest else [model.first_trees(candidate.params["n_estimators"]) for model in fitted]
         for candidate in candidates

@@ -1,7 +1,8 @@
 """Which features matter to a classifier: what is lost without one, and how far a few of them go.
 
 Knows nothing about pictures, or how a candidate was chosen. It costs far less than the choice did: the classifiers of
-the folds come in as they were fitted, and what has to be fitted anew is fitted lightly.
+the folds come in as they were fitted, and what has to be fitted anew is fitted lightly. One fold follows the other:
+scikit-learn's own parallel tasks change the filters of warnings, which belong to all threads.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldguide.engine import core_count, map_threads
 from fieldguide.learners.colour.families import Candidate, FittedClassifier, Samples, fit_quietly, fit_rows
 from fieldguide.learners.contract import Fold
 
@@ -69,7 +69,7 @@ def measure_importance(
         return _lose_accuracy(fitted[number], samples.take(rows), repeats)
 
     with fit_quietly():
-        losses = np.concatenate(list(map_threads(measure, range(len(folds)), workers=core_count())), axis=1)
+        losses = np.concatenate([measure(number) for number in range(len(folds))], axis=1)
     return Importance(losses.mean(axis=1), losses.std(axis=1))
 
 
@@ -121,7 +121,8 @@ def trace_elimination(samples: Samples, folds: Sequence[Fold], fitted: Sequence[
             answers[count - 1, test] = model.logits(kept.features[test]).argmax(axis=1)
 
     with fit_quietly():
-        list(map_threads(hold_out, range(len(folds)), workers=core_count()))
+        for number in range(len(folds)):
+            hold_out(number)
     return [_score(samples.labels, count, row) for count, row in enumerate(answers, 1)]
 
 
