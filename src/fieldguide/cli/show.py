@@ -138,7 +138,8 @@ def _show_add(console: Console, report: AddReport) -> None:
 
 def _show_clean(console: Console, report: CleanReport) -> None:
     kept, rejected = sum(report.kept.values()), sum(report.rejected.values())
-    _head(console, "clean", f"{kept} pictures kept, {rejected} rejected, {report.groups} groups of look-alikes")
+    groups = "group" if report.groups == 1 else "groups"
+    _head(console, "clean", f"{kept} pictures kept, {rejected} rejected, {report.groups} {groups} of look-alikes")
     if report.rejected:
         _detail(console, f"rejected: {_counts(report.rejected)}")
 

@@ -280,7 +280,7 @@ async def _check_host(url: str, proxy: GuardProxy) -> None:
     raise NetworkDown(f"{host} has no address", "check the network and the spec's address")
 
 
-async def _in_thread(work: Coroutine[Any, Any, "_Shown"], stop: Event, proxy: GuardProxy) -> "_Shown":
+async def _in_thread(work: Coroutine[Any, Any, "_LoadedPage"], stop: Event, proxy: GuardProxy) -> "_LoadedPage":
     """Return what the work gives; when this is cancelled, the browser is ended before the cancelling goes on."""
     task = asyncio.create_task(work)
     try:
@@ -295,7 +295,7 @@ async def _in_thread(work: Coroutine[Any, Any, "_Shown"], stop: Event, proxy: Gu
         raise
 
 
-def _check_shown(shown: "_Shown", spec: PageSpec) -> None:
+def _check_shown(shown: "_LoadedPage", spec: PageSpec) -> None:
     """Check that the browser is where it was sent, and was let in."""
     host = host_of(shown.url)
     if not any(fnmatchcase(host, pattern) for pattern in spec.hosts):
@@ -332,7 +332,7 @@ class _Limits:
 
 
 @dataclass(frozen=True)
-class _Shown:
+class _LoadedPage:
     """What the browser shows in the end: where it is, the HTTP status (0 where it does not say), the page."""
 
     url: str
@@ -340,7 +340,7 @@ class _Shown:
     html: str
 
 
-def _browse(url: str, flags: Sequence[str], visit: "_Visit") -> _Shown:
+def _browse(url: str, flags: Sequence[str], visit: "_Visit") -> _LoadedPage:
     """Return what the page shows after the visit; the browser is gone in any case.
 
     Raises:
@@ -354,7 +354,7 @@ def _browse(url: str, flags: Sequence[str], visit: "_Visit") -> _Shown:
         try:
             driver.get(url)
             visit.run(driver)
-            return _Shown(driver.current_url, int(driver.execute_script(_STATUS)), driver.page_source)
+            return _LoadedPage(driver.current_url, int(driver.execute_script(_STATUS)), driver.page_source)
         except WebDriverException as error:
             message = (error.msg or type(error).__name__).splitlines()[0][:200]
             raise NetworkDown(
