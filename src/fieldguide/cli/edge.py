@@ -1,4 +1,4 @@
-"""The edge of the program: every error becomes two lines and an exit code, never a traceback.
+"""The edge of the program: every error becomes two lines and an exit code, and a traceback only with --debug.
 
 Exit codes: 0 done, 2 a command or option that does not exist, 130 interrupted, others as in `errors.py`.
 """
@@ -19,24 +19,24 @@ _INTERRUPTED_HINT = "run the same command again: it continues where it stopped"
 
 
 class _Interrupt:
-    """Remembers that the person pressed Ctrl-C: libraries that are loading then raise errors of their own."""
+    """A handler of Ctrl-C that remembers it: libraries that are loading then raise errors of their own."""
 
-    asked = False
+    happened = False
 
     def __call__(self, *_: object) -> None:
-        self.asked = True
+        self.happened = True
         raise KeyboardInterrupt
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command and exit.
+    """Run one command and exit with its code.
 
     Raises:
-        SystemExit: always, with the command's exit code.
+        SystemExit: always.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in given or bool(os.environ.get("FIELDGUIDE_DEBUG"))
-    given = [argument for argument in given if argument != "--debug"]
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words or bool(os.environ.get("FIELDGUIDE_DEBUG"))
+    words = [word for word in words if word != "--debug"]
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a name must not end the work
@@ -45,40 +45,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
         signal.signal(signal.SIGINT, interrupt)
     try:
         with translate_os_errors("working"):
-            code = _run(given)
+            code = _run(words)
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
     except (Exception, KeyboardInterrupt) as error:  # the outermost edge of the program
         if debug:
             traceback.print_exc()
-        code = _explain(error, interrupt.asked, "--json" in given)
+        code = _explain(error, interrupt.happened, "--json" in words)
     sys.exit(code)
 
 
 def _explain(error: BaseException, interrupted: bool, as_json: bool) -> int:
-    """Print the two lines of an error and return its exit code."""
+    """Print an error's two lines and return its exit code."""
     if isinstance(error, FieldguideError):
         return _tell(error.message, error.hint, error.exit_code, as_json)
     if interrupted or isinstance(error, KeyboardInterrupt):
         return _tell("stopped", _INTERRUPTED_HINT, _INTERRUPTED, as_json)
     message = f"{type(error).__name__}: {error}"
-    return _tell(message, "this is a fault in Fieldguide: run it again with --debug and report it", 1, as_json)
+    return _tell(message, "this is a bug in Fieldguide: run it again with --debug and report it", 1, as_json)
 
 
-def _run(given: list[str]) -> int:
-    """Run one command and return its exit code.
-
-    Raises:
-        FieldguideError: what the command raises.
-        KeyboardInterrupt: on Ctrl-C.
-    """
+def _run(words: list[str]) -> int:
+    """Run one command and return its exit code; what it raises passes."""
     from typer.main import get_command
 
     from fieldguide.cli.commands import app
 
     try:
-        code = int(get_command(app).main(given, "fieldguide", standalone_mode=False) or 0)
+        code = int(get_command(app).main(words, "fieldguide", standalone_mode=False) or 0)
     except Exception as error:
         if type(error).__name__ == "Abort":
             raise KeyboardInterrupt from error
@@ -86,18 +81,17 @@ def _run(given: list[str]) -> int:
         explain = getattr(error, "format_message", None)
         if explain is None:
             raise
-        return _tell(_one_line(explain()), _usage_hint(given), int(getattr(error, "exit_code", 2)), False)
+        return _tell(_one_line(explain()), _usage_hint(words), int(getattr(error, "exit_code", 2)), False)
     if code == _INTERRUPTED:  # typer makes an exit of Ctrl-C
         raise KeyboardInterrupt
     return code
 
 
-def _usage_hint(given: list[str]) -> str:
-    """Return the hint that points to the right usage."""
+def _usage_hint(words: list[str]) -> str:
     from fieldguide.cli.commands import command_names
 
-    known = given[0] if given and given[0] in command_names() else ""
-    return f"see: fieldguide {known + ' ' if known else ''}--help"
+    command = f"{words[0]} " if words and words[0] in command_names() else ""
+    return f"see: fieldguide {command}--help"
 
 
 def _one_line(message: str) -> str:
@@ -105,7 +99,7 @@ def _one_line(message: str) -> str:
 
 
 def _tell(message: str, hint: str, code: int, as_json: bool) -> int:
-    """Print the error's two lines, or the one JSON object that a program reads; return the exit code."""
+    """Print an error as two lines, or as JSON for a program, and return its exit code."""
     if as_json:
         print(json.dumps({"error": message, "hint": hint, "exit_code": code}), file=sys.stderr)  # noqa: T201
     else:

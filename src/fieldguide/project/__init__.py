@@ -94,7 +94,7 @@ class Project:
         """Open the catalogue; close it or use it in a `with`.
 
         Raises:
-            ProjectTooNew: made by a newer Fieldguide.
+            ProjectTooNew: a newer Fieldguide made it.
             ProjectDamaged: not a sound database, or gone while the pictures are still there.
         """
         path = self.root / "catalog.db"
@@ -142,7 +142,7 @@ class Project:
             with translate_os_errors(f"reading {path}"):
                 return path.read_bytes()
         except FileNotFoundError as error:
-            raise InputMissing(f"the original {path} is gone", "put it back, or add it again") from error
+            raise InputMissing(f"the original {path} is gone", "restore it, or add it again") from error
 
     @contextmanager
     def lock(self, command: str) -> Iterator[None]:
@@ -161,7 +161,7 @@ class Project:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise ProjectBusy(
-                    f"{self.root} is in use by {_holder(file)}", "wait until it has ended, then run this again"
+                    f"{self.root} is in use by {_holder(file)}", "wait until it has finished, then run this again"
                 ) from error
             with translate_os_errors(f"locking {self.root}"):
                 file.truncate(0)
@@ -199,6 +199,6 @@ def find_project(folder: Path) -> Project:
         if not folder.exists():
             raise InputMissing(f"there is no folder {folder}", "check the path given with --project")
         if not (folder / SETTINGS_FILE).is_file():
-            hint = "go into a project folder, give --project DIR, or make one with: fieldguide new DIR --names a,b"
+            hint = "change to a project folder, give --project DIR, or make one: fieldguide new DIR --names a,b"
             raise ProjectMissing(f"there is no {SETTINGS_FILE} in {folder.resolve()}", hint)
     return Project(folder)

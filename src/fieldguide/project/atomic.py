@@ -28,10 +28,6 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
         data: its new content.
         durable: False where `flush_disk` is called before anything relies on the file: a kill leaves it whole or not
             there at all either way, a power cut until then may leave it with fewer bytes.
-
-    Raises:
-        DiskFull: no space; the old file is untouched.
-        NoPermission: the folder cannot be written.
     """
     with translate_os_errors(f"writing {path}"):
         handle, name = _begin(path.parent)
@@ -80,12 +76,7 @@ def write_text(path: Path, text: str) -> None:
 
 @contextmanager
 def replace_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder to fill; when the block ends without an error it replaces `path`.
-
-    Raises:
-        DiskFull: no space; the old folder is untouched.
-        NoPermission: the parent cannot be written.
-    """
+    """Yield an empty folder to fill; when the block ends well it replaces `path`, else the old folder is untouched."""
     with translate_os_errors(f"writing {path}"):
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=_PREFIX, suffix=_SUFFIX, dir=path.parent))
@@ -105,8 +96,8 @@ def replace_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(fresh, ignore_errors=True)
             raise
         _flush_folder(path.parent)
-        for left in (old, fresh):  # after an exchange the old folder has the new one's first name
-            shutil.rmtree(left, ignore_errors=True)
+        for leftover in (old, fresh):  # after an exchange the old folder has the new one's first name
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _exchange(first: Path, second: Path) -> bool:
@@ -121,7 +112,7 @@ def _exchange(first: Path, second: Path) -> bool:
 def sweep(folder: Path, busy: Sequence[Path] = (), older_than: float = 0.0) -> None:
     """Remove what a kill left unfinished below the folder, and put back what it left in the middle of a swap.
 
-    Only names that this module makes are touched, and only whoever may write there calls this.
+    Only names that this module makes are touched, and only whoever holds the project's lock calls this.
 
     Args:
         folder: where to look.

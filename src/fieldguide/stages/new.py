@@ -1,4 +1,4 @@
-"""The first stage: a project folder with its settings and an empty catalogue."""
+"""Make a project: a folder with its settings and an empty catalogue."""
 
 from pathlib import Path
 from typing import Any
@@ -39,8 +39,8 @@ def new(
         if folder.is_file() or (folder.exists() and not folder.is_dir()):
             raise ProjectExists(f"{folder} is a file", "give the name of a folder to make")
         if folder.is_dir() and any(folder.iterdir()):
-            held = "a project" if (folder / SETTINGS_FILE).exists() else "files"
-            raise ProjectExists(f"{folder} already holds {held}", "give a new folder, or an empty one")
+            contents = "a project" if (folder / SETTINGS_FILE).exists() else "files"
+            raise ProjectExists(f"{folder} already holds {contents}", "give a new folder, or an empty one")
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except FileNotFoundError as error:  # file systems that belong to the kernel answer so
