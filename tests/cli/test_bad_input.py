@@ -109,7 +109,7 @@ def test_pipes_and_odd_names_neither_hang_nor_stop_an_add(place: Path, tmp_path:
     assert "4 pictures added" in ran("add", tmp_path / "source", "-C", place)
     table = tmp_path / "source" / "table.csv"
     table.write_text("path,label\ncircle/pipe.png,circle\n/dev/zero,circle\ncircle/good.png,circle\ngone.png,square\n")
-    assert "0 pictures added, 1 already there, 3 files refused" in ran("add", table, "-C", place)
+    assert "0 pictures added, 1 already known, 3 files refused" in ran("add", table, "-C", place)
     with Project(place).catalog() as catalog:
         assert len(catalog.hashes()) == 4
         assert "circle/caf\ufffd.png" in {origin.location for origin in catalog.origins()}

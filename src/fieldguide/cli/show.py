@@ -1,4 +1,4 @@
-"""How each report looks on a terminal; or as JSON, the same for all."""
+"""How each report is printed: on a terminal in a few lines, or as JSON, the same for all."""
 
 import json
 import shlex
@@ -35,7 +35,7 @@ _SHORT = {"no significant difference": "no sig. difference", "too few shared pic
 
 
 def show(name: str, report: Any, as_json: bool) -> None:
-    """Print the report to the output stream."""
+    """Print a report to the output stream."""
     if as_json:
         wide = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
         json.dump(_plain(report), sys.stdout, ensure_ascii=not wide, indent=1)
@@ -56,7 +56,6 @@ def _plain(value: Any) -> Any:
 
 
 def _percent(score: Sequence[float]) -> str:
-    """Format a score with its interval."""
     return f"{score[0]:.1%} (95 %: {score[1]:.1%} to {score[2]:.1%})"
 
 
@@ -69,14 +68,18 @@ def _detail(console: Console, text: str) -> None:
 
 
 def _counts(counts: dict[str, int]) -> str:
-    """Format counts, such as "12 rose, 9 tulip", shortened."""
+    """Return `12 rose, 9 tulip`, shortened."""
     parts = [f"{count} {name}" for name, count in counts.items()]
     return ", ".join(parts[:8]) + (f" and {len(parts) - 8} more" if len(parts) > 8 else "")
 
 
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def _show_new(console: Console, report: NewReport) -> None:
-    classes = f"with {len(report.class_names)} names" if report.class_names else "that accepts any label"
-    _head(console, "new", f"made {report.folder}, a project {classes}")
+    names = f"{len(report.class_names)} names" if report.class_names else "the labels of whatever is added"
+    _head(console, "new", f"made {report.folder}, a project with {names}")
     where = f"-C {shlex.quote(report.folder)}"
     first = f"collect --dry-run {where}" if report.sources else f"add FOLDER {where}"
     _detail(console, f"next: fieldguide {first}, then: fieldguide build {where}")
@@ -84,7 +87,7 @@ def _show_new(console: Console, report: NewReport) -> None:
 
 def _show_collect(console: Console, report: CollectReport) -> None:
     if not report.found and report.plan:
-        _head(console, "collect", "a plan; nothing was asked")
+        _head(console, "collect", "a plan; no request was made")
     else:
         total = f"{sum(report.found.values())} good pictures of {len(report.found)} classes"
         _head(console, "collect", total + (f", {report.shared} found under two names" if report.shared else ""))
@@ -97,11 +100,11 @@ def _show_collect(console: Console, report: CollectReport) -> None:
     if report.short and report.again:
         _detail(console, f"to try again: fieldguide collect {' '.join(f'--retry {why}' for why in report.again)}")
     if report.short:
-        _detail(console, "more queries or sources under [collect] in fieldguide.toml find more")
+        _detail(console, "add queries or sources under [collect] in fieldguide.toml to find more")
 
 
 def _collected(report: CollectReport) -> Table:
-    """Return a row for each class: wanted, found, fetched, kept, and why others were not."""
+    """Return a table with a row for each class: how many were offered, fetched and kept, and why others were not."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("class", overflow="fold")
     for name in ("asked", "offered", "fetched", "good"):
@@ -114,18 +117,18 @@ def _collected(report: CollectReport) -> Table:
 
 
 def _show_credits(console: Console, report: CreditsReport) -> None:
-    _head(console, "credits", f"CREDITS.csv and credits.html of {report.images} pictures in {report.folder}")
+    _head(console, "credits", f"CREDITS.csv and credits.html for {report.images} pictures in {report.folder}")
     _detail(console, _counts(report.licences))
     if report.unknown:
-        _detail(console, f"{report.unknown} have no known licence")
+        _detail(console, f"the licence of {report.unknown} pictures is unknown")
 
 
 def _show_add(console: Console, report: AddReport) -> None:
-    _head(console, "add", f"{sum(report.taken.values())} pictures added, {report.known} already there, "
+    _head(console, "add", f"{sum(report.taken.values())} pictures added, {report.known} already known, "
           f"{sum(report.refused.values())} files refused")  # fmt: skip
     table = Table(box=None, padding=(0, 2, 0, 10), header_style="dim")
     table.add_column("class")
-    table.add_column("taken", justify="right")
+    table.add_column("added", justify="right")
     for name, count in list(report.taken.items())[:_MAX_ROWS]:
         table.add_row(escape(name), str(count))
     if report.taken:
@@ -138,20 +141,18 @@ def _show_add(console: Console, report: AddReport) -> None:
 
 def _show_clean(console: Console, report: CleanReport) -> None:
     kept, rejected = sum(report.kept.values()), sum(report.rejected.values())
-    groups = "group" if report.groups == 1 else "groups"
-    _head(console, "clean", f"{kept} pictures kept, {rejected} rejected, {report.groups} {groups} of look-alikes")
+    _head(
+        console, "clean", f"{kept} pictures kept, {rejected} rejected, {_plural(report.groups, 'group')} of look-alikes"
+    )
     if report.rejected:
         _detail(console, f"rejected: {_counts(report.rejected)}")
 
 
 def _show_split(console: Console, report: SplitReport) -> None:
-    counts = {name: sum(found.values()) for name, found in report.counts.items()}
-    _head(console, "split", f"{_counts(counts)}; {report.groups} groups, none on two sides")
+    counts = {name: sum(by_class.values()) for name, by_class in report.counts.items()}
+    _head(console, "split", f"{_counts(counts)}; {report.groups} groups, none in two splits")
     if report.leaks:
-        _detail(
-            console,
-            f"{report.leaks} pictures had copies on two sides of their own split; here on one",
-        )
+        _detail(console, f"{report.leaks} pictures had copies in another split as they came; now they are in one")
 
 
 def _show_train(console: Console, report: TrainReport) -> None:
@@ -160,21 +161,21 @@ def _show_train(console: Console, report: TrainReport) -> None:
     made_by = f"{report.learner}, {report.backbone}" if report.backbone else report.learner
     _detail(console, f"{made_by} by {report.runtime}, temperature {report.temperature:.2f}, {report.seconds:.0f} s")
     chosen = "; ".join(f"{name}: {value}" for name, value in report.chosen.items())
-    _detail(console, f"preprocessing: {report.fit}, {report.size} pixels; {chosen}")
+    _detail(console, f"input: {report.fit} to {report.size} x {report.size} pixels; {chosen}")
     if report.tried:
         _detail(console, "tried: " + "; ".join(f"{name} {value:.1%}" for name, value in report.tried.items()))
 
 
 def _show_tune(console: Console, report: TuneReport) -> None:
     counts = ", ".join(f"{count} {state}" for state, count in report.trials.items() if count)
-    _head(console, "tune", f"{counts or 'no trials'}; {report.minutes:.1f} minutes of work; {report.ended}")
+    _head(console, "tune", f"{counts or 'no trials'}; {report.minutes:.1f} minutes; {report.ended}")
     if report.value is None:
-        _detail(console, "no trial has a value yet; run fieldguide tune again to continue")
+        _detail(console, "no trial has finished yet: run fieldguide tune again to go on")
     else:
         interval = f" (95 %: {report.interval[0]:.1%} to {report.interval[1]:.1%})" if report.interval else ""
-        said = ", ".join(f"{name} = {value}" for name, value in report.params.items())
-        _detail(console, f"best: trial {report.best}, {report.value:.1%}{interval}: {said}")
-        _detail(console, "written to fieldguide.toml; next: fieldguide train")
+        settings = ", ".join(f"{name} = {value}" for name, value in report.params.items())
+        _detail(console, f"best: trial {report.best}, {report.value:.1%}{interval}: {settings}")
+        _detail(console, "written into fieldguide.toml; next: fieldguide train")
     _detail(console, f"report: {report.report}")
 
 
@@ -183,10 +184,10 @@ def _show_preview(console: Console, report: PreviewReport) -> None:
 
 
 def _show_compare(console: Console, report: CompareReport) -> None:
-    learnt = sum(row.learner != BASELINE for row in report.rows)
-    runs = "1 run" if learnt == 1 else f"{learnt} runs"
-    old = f"; {len(report.outdated)} made from other pictures left out" if report.outdated else ""
-    _head(console, "compare", f"{runs} and the baseline, on pictures held out{old}")
+    trained = sum(row.learner != BASELINE for row in report.rows)
+    runs = _plural(trained, "run")
+    old = f"; {len(report.outdated)} from other pictures left out" if report.outdated else ""
+    _head(console, "compare", f"{runs} and the baseline, on held-out pictures{old}")
     console.print(_compared(report, wide=console.width >= _WIDE))
     for group in report.seeds:
         _detail(console, f"{group.learner}, {group.what}: {group.mean:.1%}, standard deviation {group.spread:.2%}, "
@@ -197,7 +198,7 @@ def _show_compare(console: Console, report: CompareReport) -> None:
 
 
 def _compared(report: CompareReport, *, wide: bool) -> Table:
-    """Return a row for each run; the recommended run stands out. A narrow table leaves out parameters and times."""
+    """Return a table with a row for each run, the recommended one in colour; a narrow one has fewer columns."""
     from fieldguide.stages.compare.report import format_bytes, format_count, format_ms, format_seconds
 
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
@@ -205,7 +206,7 @@ def _compared(report: CompareReport, *, wide: bool) -> Table:
     table.add_column("accuracy, 95 %", no_wrap=True)
     for name in ("F1", "params", "file", "p50", "trained") if wide else ("F1", "file", "p50"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("beside the best", overflow="fold")
+    table.add_column("against the best", overflow="fold")
     for row in report.rows[:_MAX_ROWS]:
         share, low, high = row.accuracy
         costs: tuple[str, ...] = (format_bytes(row.bytes), format_ms(row.p50_ms))
@@ -223,7 +224,7 @@ def _show_evaluate(console: Console, report: EvaluateReport) -> None:
         _detail(console, f"grouped cross-validation over all pictures: {_percent(report.grouped)}")
         _detail(console, f"a careless split would have claimed: {_percent(report.careless)}")
     else:
-        _detail(console, 'cross-validation was not run; set cross_validate = "always" under [evaluate] to run it')
+        _detail(console, 'no cross-validation over all pictures: set [evaluate] cross_validate = "always" for it')
     weak = sorted(((score["f1"], name) for name, score in report.per_class.items() if score["f1"] < 0.95))[:3]
     if weak:
         _detail(console, "weakest: " + ", ".join(f"{name} (F1 {f1:.2f})" for f1, name in weak))
@@ -234,16 +235,18 @@ def _show_publish(console: Console, report: PublishReport) -> None:
     _head(console, "publish", f"{report.guide}/, {report.bytes / 1e6:.1f} MB, {report.examples} examples")
     _detail(console, f"agrees with the trained model on {report.agreement:.1%} of {report.compared} val pictures; "
             f"probabilities differ by at most {report.max_difference:.1g}")  # fmt: skip
-    unknown = "not measured" if report.false_accept is None else f"{report.false_accept:.1%}"
-    accepted = f"accepts {report.true_accept:.1%} of the test pictures"
-    _detail(console, f"{accepted}; pictures of an unknown, similar class: {unknown}")
+    declined = "not measured" if report.false_accept is None else f"{1 - report.false_accept:.1%}"
+    _detail(
+        console,
+        f"accepts {report.true_accept:.1%} of test pictures; declines pictures of a similar, unknown class: {declined}",
+    )
     if not report.examples:
-        _detail(console, "no examples: no picture has a licence that allows showing it (fieldguide add --licence own)")
+        _detail(console, "no examples: no picture has a licence that allows them (see fieldguide add --licence)")
 
 
 def _show_predict(console: Console, answers: list[Prediction]) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("picture", "answer", "", "then, or why"):
+    for column in ("picture", "answer", "", "then, or the reason"):
         table.add_column(column, justify="right" if not column else "left", overflow="fold")
     for answer in answers:
         table.add_row(*(escape(cell) for cell in _answer_cells(answer)))
@@ -255,7 +258,6 @@ def _show_predict(console: Console, answers: list[Prediction]) -> None:
 
 
 def _answer_cells(answer: Prediction) -> tuple[str, str, str, str]:
-    """Return the cells of one picture's row."""
     if answer.error:
         return answer.path, "not readable", "", answer.error
     ranked = [(name, f"{prob:.1%}") for name, prob in answer.probs.items() if prob >= 0.005]
