@@ -31,7 +31,7 @@ from common import describe_machine
 from fieldguide.features import Pictures, open_runner
 from fieldguide.learners import open_learner
 from fieldguide.learners.contract import Fold, TrainingData, group_folds
-from fieldguide.learners.shim import declare_torchvision_operators
+from fieldguide.learners.weights import declare_torchvision_operators
 from fieldguide.metrics import accuracy, accuracy_difference, mcnemar
 from fieldguide.progress import SilentProgress
 from fieldguide.project import Project

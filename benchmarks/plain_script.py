@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fieldguide.engine import core_count
-from fieldguide.learners.shim import declare_torchvision_operators
-from fieldguide.learners.weights import load_backbone
+from fieldguide.learners.weights import declare_torchvision_operators, load_backbone
 
 __all__ = ["BATCH", "SIZE", "Plain", "run_plain_script"]
 

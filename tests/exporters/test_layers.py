@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fieldguide.exporters.layers import ACTIVATIONS, Layer, apply_layers
+from fieldguide.exporters.onnx import ACTIVATIONS, Layer, apply_layers
 
 ROWS = np.array([[-4.0, -1.0, 0.0, 1.0, 4.0]])
 

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fieldguide.calibration import fit_familiarity
-from fieldguide.exporters.layers import Activation, Layer
+from fieldguide.exporters.onnx import Activation, Layer
 from fieldguide.learners.linear_head import Head, root
 
 onnx = pytest.importorskip("onnx", reason="publishing needs the extra [train]")

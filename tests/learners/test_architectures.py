@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="training needs the extra [train]")
 
 from fieldguide.calibration import fit_familiarity  # noqa: E402
 from fieldguide.errors import SettingsError  # noqa: E402
-from fieldguide.exporters.network import export_network  # noqa: E402
+from fieldguide.exporters.onnx import export_network  # noqa: E402
 from fieldguide.learners.architectures import NETWORKS, Network, build_network, count_parameters, seeded  # noqa: E402
 from fieldguide.learners.heads import HEADS, attach_head  # noqa: E402
 from fieldguide.learners.linear_head import root  # noqa: E402

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fieldguide.errors import InputMissing, InputUnusable, MissingExtra, SettingsError
-from fieldguide.learners import backbones, shim
+from fieldguide.learners import backbones, weights
 from fieldguide.learners.architectures import seeded
 from fieldguide.learners.backbones import BackboneChoice, backbone_model, backbone_norm, backbone_widths, depths
 from fieldguide.learners.weights import BACKBONE_NAMES, load_backbone, load_embedded
@@ -217,10 +217,10 @@ def test_what_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_the_declaration_is_made_at_most_once() -> None:
-    first = shim.declare_torchvision_operators()
-    made = list(shim._declared)
-    assert shim.declare_torchvision_operators() == first
-    assert shim._declared == made
+    first = weights.declare_torchvision_operators()
+    made = list(weights._declared)
+    assert weights.declare_torchvision_operators() == first
+    assert weights._declared == made
     assert len(made) <= 1
     import torchvision
 
@@ -230,4 +230,4 @@ def test_the_declaration_is_made_at_most_once() -> None:
 def test_without_torchvision(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match="torchvision"):
-        shim.declare_torchvision_operators()
+        weights.declare_torchvision_operators()

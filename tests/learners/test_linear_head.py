@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fieldguide.calibration import log_losses, softmax
-from fieldguide.exporters.layers import Activation, Layer
+from fieldguide.exporters.onnx import Activation, Layer
 from fieldguide.learners.contract import group_folds
 from fieldguide.learners.linear_head import (
     Head,

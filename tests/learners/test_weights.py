@@ -16,17 +16,17 @@ torch = pytest.importorskip("torch", reason="training needs the extra [train]")
 
 from fieldguide.errors import InputMissing, InputUnusable, NetworkDown, SettingsError  # noqa: E402
 from fieldguide.learners.heads import attach_head  # noqa: E402
-from fieldguide.learners.hub import Hub  # noqa: E402
-from fieldguide.learners.weightfiles import read_weights  # noqa: E402
 from fieldguide.learners.weights import (  # noqa: E402
     BACKBONE_NAMES,
     Backbone,
+    Hub,
     find_backbone,
     find_norm,
     find_weights,
     find_width,
     load_backbone,
     load_embedded,
+    read_weights,
 )
 
 SMALL = "mobilenet_v3_small"

@@ -1,49 +1,94 @@
 """The published model: pixels in, calibrated probabilities, features and familiarity out, as one ONNX graph.
 
-Knows nothing about projects or training; adds nodes behind a backbone that is ONNX already.
+Knows nothing about projects or how the numbers were learnt: it adds nodes behind a backbone that is ONNX already, or
+converts a network of torch. Dense layers are arrays, so that numpy answers with them and a graph holds the same.
 """
 
-from collections.abc import Sequence
-from typing import Any
+import io
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fieldguide.calibration import Familiarity
-from fieldguide.exporters.layers import Activation, Layer
 from fieldguide.optional import require
 
 OPSET = 17
+Activation = Literal["none", "relu", "hardswish"]
+Doubles = NDArray[np.float64]
+
+# hardswish: Howard et al., "Searching for MobileNetV3", ICCV 2019, section 5.2
+ACTIVATIONS: Mapping[Activation, Callable[[Doubles], Doubles]] = MappingProxyType(
+    {
+        "none": lambda rows: rows,
+        "relu": lambda rows: np.maximum(rows, 0.0),
+        "hardswish": lambda rows: rows * np.clip(rows / 6 + 0.5, 0.0, 1.0),
+    }
+)
 _OPERATORS: dict[Activation, str] = {"relu": "Relu", "hardswish": "HardSwish"}
 
 
+@dataclass(frozen=True)
+class Layer:
+    """A dense layer: activation(rows @ weights + bias).
+
+    Attributes:
+        weights: (in, out) float64.
+        bias: (out,) float64.
+        activation: a key of `ACTIVATIONS`.
+    """
+
+    weights: Doubles
+    bias: Doubles
+    activation: Activation = "none"
+
+
+def apply_layers(layers: Sequence[Layer], rows: NDArray[np.float32]) -> Doubles:
+    """Return what the last layer gives, (n, out), for (n, in) rows into the first."""
+    values: NDArray[Any] = rows
+    for layer in layers:
+        values = ACTIVATIONS[layer.activation](values @ layer.weights + layer.bias)
+    return np.asarray(values, dtype=np.float64)
+
+
 def export_model(backbone: bytes, head: Sequence[Layer], familiarity: Familiarity, size: int) -> bytes:
-    """Return the bytes of `model.onnx`.
+    """Return `model.onnx` of a head on a backbone that is ONNX already.
 
     Its input is `image` (n, size, size, 3) uint8 RGB; its outputs are `probs` (n, classes) float32, `features`
     (n, d) float32, as many as `familiarity` reads, and `familiarity` (n,) float32, -2 to 0.
 
     Args:
         backbone: ONNX, `image` (n, h, w, 3) uint8 to `features` (n, d) float32.
-        head: layers that return the logits, temperature folded in, from the roots of the first `width` features.
-        familiarity: measures how near a picture is to the training data, from the roots of the first d, d <= width.
+        head: layers that give the logits, temperature folded in, from the roots of the first `width` features.
+        familiarity: what says how near a picture is to what was learnt, from the roots of the first d, d <= width.
         size: side of the square, pixels.
 
     Raises:
         MissingExtra: onnx is not installed.
     """
     onnx = require("onnx", extra="train")
-    from onnx import TensorProto, helper
-
     model = onnx.load_model_from_string(backbone)
     graph = model.graph
     nodes = Nodes(graph)
     nodes.add_roots(len(head[0].weights), familiarity.means.shape[1])
     nodes.add_head(head)
     nodes.add_familiarity(familiarity)
+    return _finish(model, size, head[-1].bias.size, familiarity)
+
+
+def _finish(model: Any, size: int, classes: int, familiarity: Familiarity) -> bytes:
+    """Declare the inputs and outputs of a guide's graph, check it and return its bytes."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    graph = model.graph
     del graph.input[:], graph.output[:]
     graph.input.append(helper.make_tensor_value_info("image", TensorProto.UINT8, ["n", size, size, 3]))
-    shapes = {"probs": ["n", head[-1].bias.size], "features": ["n", familiarity.means.shape[1]], "familiarity": ["n"]}
+    shapes = {"probs": ["n", classes], "features": ["n", familiarity.means.shape[1]], "familiarity": ["n"]}
     for name, shape in shapes.items():
         graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
     del graph.value_info[:]
@@ -56,14 +101,72 @@ def export_model(backbone: bytes, head: Sequence[Layer], familiarity: Familiarit
 
 
 def count_numbers(model: bytes) -> int:
-    """Count the numbers that an ONNX file holds in its constants.
-
-    Raises:
-        MissingExtra: onnx is not installed.
-    """
+    """Return how many numbers an ONNX file holds in its constants."""
     onnx = require("onnx", extra="train")
     graph = onnx.load_model_from_string(model).graph
     return sum(int(np.prod(tensor.dims)) for tensor in graph.initializer)
+
+
+def export_network(module: Any, size: int, temperature: float, familiarity: Familiarity) -> bytes:
+    """Return `model.onnx` of a trained network, in the same form as that of a head on a backbone.
+
+    Its input is `image` (n, size, size, 3) uint8 RGB; its outputs are `probs` (n, classes) float32, `features`
+    (n, d) float32, the last layer before the head, and `familiarity` (n,) float32, -2 to 0.
+
+    Args:
+        module: a torch module with `features`, from (n, 3, size, size) float32 of 0..255 to (n, d), and `head`, from
+            those to logits.
+        size: side of the square, pixels.
+        temperature: what the logits are divided by.
+        familiarity: what says how near a picture is to what was learnt, from the roots of the features.
+
+    Raises:
+        MissingExtra: torch or onnx is not installed.
+    """
+    onnx = require("onnx", extra="train")
+    require("torch", extra="train")
+    import torch
+
+    class PixelNetwork(torch.nn.Module):
+        """Pixels in, probabilities and features out."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = module
+
+        def forward(self, image: Any) -> Any:
+            """Return probabilities, (n, classes), and features, (n, d)."""
+            features = self.network.features(image.permute(0, 3, 1, 2).float())
+            return torch.softmax(self.network.head(features) / temperature, dim=1), features
+
+    converted, classes = _convert(PixelNetwork().eval(), size)
+    model = onnx.load_model_from_string(converted)
+    graph = model.graph
+    for node in graph.node:  # what the head reads gets the name that `add_roots` is about to give it
+        node.input[:] = ["backbone" if name == "features" else name for name in node.input]
+    nodes = Nodes(graph)
+    width = familiarity.means.shape[1]
+    nodes.add_roots(width, width)
+    nodes.add_familiarity(familiarity)
+    return _finish(model, size, classes, familiarity)
+
+
+def _convert(model: Any, size: int) -> tuple[bytes, int]:
+    """Convert the module to ONNX, for any number of pictures at once; return it with its number of classes."""
+    import torch
+
+    sample = torch.zeros((2, size, size, 3), dtype=torch.uint8)
+
+    buffer: Any = io.BytesIO()
+    names = ["probs", "features"]
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")  # the exporter warns of its own successor
+        torch.onnx.export(
+            model, (sample,), buffer, dynamo=False, opset_version=OPSET,
+            input_names=["image"], output_names=names, dynamic_axes={name: {0: "n"} for name in ("image", *names)},
+        )  # fmt: skip
+        classes = int(model(sample)[0].shape[1])
+    return buffer.getvalue(), classes
 
 
 class Nodes:
@@ -102,18 +205,18 @@ class Nodes:
         self._first("roots", top, "top_roots")
 
     def add_head(self, layers: Sequence[Layer]) -> None:
-        """Compute `probs` from `roots`."""
-        rows = "roots"
+        """Add `probs`, computed from `roots`."""
+        value = "roots"
         for number, layer in enumerate(layers):
             weights = self._constant(f"head.{number}.weights", layer.weights.astype(np.float32))
             bias = self._constant(f"head.{number}.bias", layer.bias.astype(np.float32))
-            rows = self._node("Gemm", [rows, weights, bias], f"head.{number}")
+            value = self._node("Gemm", [value, weights, bias], f"head.{number}")
             if layer.activation != "none":
-                rows = self._node(_OPERATORS[layer.activation], [rows], f"head.{number}.{layer.activation}")
-        self._node("Softmax", [rows], "probs", axis=1)
+                value = self._node(_OPERATORS[layer.activation], [value], f"head.{number}.{layer.activation}")
+        self._node("Softmax", [value], "probs", axis=1)
 
     def add_familiarity(self, known: Familiarity) -> None:
-        """Compute `familiarity` from `top_roots`, as `Familiarity.score` does."""
+        """Add `familiarity`, computed from `top_roots` as `Familiarity.score` does."""
         means = self._constant("known.means", known.means.T.astype(np.float32))
         one = self._constant("known.one", np.array(1.0, dtype=np.float32))
         least = self._constant("known.least", np.array(1e-12, dtype=np.float32))

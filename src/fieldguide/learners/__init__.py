@@ -1,7 +1,7 @@
-"""Learners: ways of learning, a module each. Only the one that is asked for is imported.
+"""Learners: ways of learning, a module each. Only the one in use is imported.
 
-Knows nothing about projects. Third parties add theirs through the entry point group `fieldguide.learners`, something
-that is called with the settings and the seed; a name that is built in cannot be taken over.
+Knows nothing about projects. Third parties add theirs through the entry point group `fieldguide.learners`, a
+callable that takes the settings and the seed; a built-in name cannot be taken over.
 """
 
 import importlib
@@ -30,16 +30,16 @@ Make = Callable[[TrainSettings, int], Learner]
 
 
 def known_learners() -> dict[str, Make]:
-    """Name to what makes the learner, in order of names: the built-in ones and those of other packages."""
-    made: dict[str, Make] = {name: partial(_built_in, place) for name, place in _BUILT_IN.items()}
+    """Return what makes each learner by name: the built-in ones and those of other packages."""
+    makers: dict[str, Make] = {name: partial(_built_in, place) for name, place in _BUILT_IN.items()}
     for entry in entry_points(group=GROUP):
-        if entry.name not in made:
-            made[entry.name] = partial(_added, entry)
-    return dict(sorted(made.items()))
+        if entry.name not in makers:
+            makers[entry.name] = partial(_added, entry)
+    return dict(sorted(makers.items()))
 
 
 def open_learner(settings: TrainSettings, seed: int) -> Learner:
-    """The learner that the settings name.
+    """Return the learner that the settings name.
 
     Raises:
         SettingsError: there is none, or it comes from another package and cannot be used.
@@ -53,12 +53,12 @@ def open_learner(settings: TrainSettings, seed: int) -> Learner:
 
 
 def load_model(run: Run) -> tuple[Learner, Model]:
-    """The learner of a run, with its settings, and the model that it learnt.
+    """Return the learner of a run and the model that it trained.
 
     Raises:
-        NotReady: the run is not whole, or what it was made with has changed.
-        SettingsError: its learner is not here.
-        MissingExtra: something optional is not installed.
+        NotReady: the run is damaged, or what it was made with has changed.
+        SettingsError: its learner is not installed.
+        MissingExtra: an optional library is not installed.
     """
     try:
         settings = TrainSettings(**run.settings)
@@ -75,16 +75,11 @@ def _built_in(place: str, settings: TrainSettings, seed: int) -> Learner:
 
 
 def _added(entry: EntryPoint, settings: TrainSettings, seed: int) -> Learner:
-    """The learner of another package.
-
-    Raises:
-        SettingsError: it cannot be imported or made, or is no learner.
-    """
     package = entry.dist.name if entry.dist else entry.value
     hint = f"update or remove the package '{package}', or take another learner"
     try:
-        made: Any = entry.load()
-        learner: Learner = made(settings, seed)
+        maker: Any = entry.load()
+        learner: Learner = maker(settings, seed)
         fits = callable(learner.fit) and callable(learner.predict_held_out) and learner.name == entry.name
     except (ImportError, AttributeError, SyntaxError, TypeError, ValueError, LookupError, OSError) as error:
         raise SettingsError(f"the learner '{entry.name}' cannot be used: {error}", hint) from error

@@ -22,8 +22,6 @@ from fieldguide.optional import require
 from fieldguide.project.atomic import write_bytes
 from fieldguide.records import Depth, Preprocessing
 
-__all__ = ["BackboneChoice", "backbone_model", "backbone_norm", "backbone_widths", "depths"]
-
 _DEEP_BLOCKS = 5
 _DEEP_WIDTH = 6560
 _OPSET = 17
@@ -47,33 +45,23 @@ class BackboneChoice:
 
 
 def depths(chosen: BackboneChoice) -> tuple[Depth, ...]:
-    """The depths whose features this backbone gives: `top` always, `deep` where its middles are read too."""
+    """Return the depths whose features this backbone gives: `top` always, `deep` where its middles are read too."""
     return ("top", "deep") if is_embedded(chosen.name) else ("top",)
 
 
 def backbone_widths(chosen: BackboneChoice, size: int) -> Mapping[Depth, int]:
-    """How many of the first features each depth reads.
-
-    Raises:
-        SettingsError: there is no such backbone, or it cannot take squares of `size` pixels.
-        MissingExtra: torch, torchvision or timm is not installed; the short names need none of them.
-    """
+    """Return how many of the first features each depth reads; the short names need neither torch nor timm."""
     top: dict[Depth, int] = {"top": find_width(chosen.name, size)}
     return MappingProxyType(top | {"deep": _DEEP_WIDTH} if "deep" in depths(chosen) else top)
 
 
 def backbone_norm(chosen: BackboneChoice) -> Norm:
-    """The mean and the standard deviation, per RGB channel in units of 0..1, that the backbone's weights expect.
-
-    Raises:
-        SettingsError: there is no such backbone.
-        MissingExtra: torch, torchvision or timm is not installed; the short names need none of them.
-    """
+    """Return the mean and standard deviation, per RGB channel in units of 0..1, that the backbone's weights expect."""
     return find_norm(chosen.name)
 
 
 def backbone_model(chosen: BackboneChoice, preprocessing: Preprocessing, cache: Path) -> Path:
-    """The backbone as an ONNX file: `image` (n, h, w, 3) uint8 RGB to `features` (n, d) float32.
+    """Return the path of the backbone as an ONNX file, `image` (n, h, w, 3) uint8 RGB to `features` (n, d) float32.
 
     The features begin with the pooled last layer, what ImageNet's classes were told apart by (depth `top`); behind
     them stand, where `depths` says so, the pooled middles of the last blocks, for pictures unlike ImageNet's such as
@@ -91,36 +79,27 @@ def backbone_model(chosen: BackboneChoice, preprocessing: Preprocessing, cache: 
         InputMissing: there is no such file of weights.
         InputUnusable: the file holds no weights, those of another architecture, or not what the checksum says.
         NetworkDown: the hub cannot be reached.
-        MissingExtra: torch, torchvision, timm or the weights are not installed.
         RuntimeError: the converted model does not agree with the original.
-        DiskFull: no space.
-        NoPermission: the cache cannot be written.
     """
     _, digest = find_weights(chosen.name, chosen.weights, sha256=chosen.sha256)
     any_size, one_size = (_kept(chosen.name, digest, preprocessing, cache, size) for size in (0, preprocessing.size))
-    found = next((path for path in (any_size, one_size) if path.exists()), None)
-    if found is None:
+    path = next((path for path in (any_size, one_size) if path.exists()), None)
+    if path is None:
         data, fixed = _convert(chosen, preprocessing)
-        found = one_size if fixed else any_size
-        write_bytes(found, data)
-    return found
+        path = one_size if fixed else any_size
+        write_bytes(path, data)
+    return path
 
 
 def _kept(name: str, digest: str, preprocessing: Preprocessing, cache: Path, size: int) -> Path:
-    """Where a conversion is kept; a size of 0 stands for any."""
-    said = f"{_FORM} {_OPSET} {name} {preprocessing.mean} {preprocessing.std} {digest} {size}"
+    """Return where a conversion is kept; a size of 0 stands for any."""
+    key = f"{_FORM} {_OPSET} {name} {preprocessing.mean} {preprocessing.std} {digest} {size}"
     readable = re.sub(r"[^\w.-]", "-", name)
-    return cache / f"{readable}-{hash_text(said)[:12]}.onnx"
+    return cache / f"{readable}-{hash_text(key)[:12]}.onnx"
 
 
 def _convert(chosen: BackboneChoice, preprocessing: Preprocessing) -> tuple[bytes, bool]:
-    """The bytes of the ONNX file, and whether it takes squares of one size only.
-
-    Raises:
-        SettingsError: the backbone cannot be had, or not as ONNX.
-        MissingExtra: torch or timm is not installed.
-        RuntimeError: the converted model does not agree with the original.
-    """
+    """Return the bytes of the ONNX file, and whether it takes squares of one size only."""
     torch = require("torch", extra="train")
     size = preprocessing.size
     with seeded(0):  # random weights are the same ones on every machine
@@ -150,12 +129,12 @@ def _convert(chosen: BackboneChoice, preprocessing: Preprocessing) -> tuple[byte
 
 
 def _takes_any_size(module: Any) -> bool:
-    """Whether its layers are for squares of any size: timm knows that of a transformer's positions."""
+    """Return whether its layers take squares of any size: timm knows that of a transformer's positions."""
     return not getattr(module, "pretrained_cfg", {}).get("fixed_input_size", False)
 
 
 def _fix_pools(module: Any) -> bool:
-    """Whether there were pools to a number of cells, such as AlexNet's; each is now a product with two matrices.
+    """Replace pools to a number of cells, such as AlexNet's, by products with two matrices; return whether any were.
 
     ONNX has such pools only where the cells divide the side. A cell is the mean of what it touches, so a pool is linear
     in rows and in columns, and for one size of square both matrices are constants.
@@ -169,32 +148,32 @@ def _fix_pools(module: Any) -> bool:
             super().__init__()
             self.cells = cells
 
-        def forward(self, seen: Any) -> Any:
-            """(n, channels, rows, columns) cells."""
-            down, across = (_means(int(side), cells) for side, cells in zip(seen.shape[2:], self.cells, strict=True))
-            return torch.from_numpy(down) @ seen @ torch.from_numpy(across.T.copy())
+        def forward(self, values: Any) -> Any:
+            """Return (n, channels, rows, columns) cells."""
+            down, across = (_means(int(side), cells) for side, cells in zip(values.shape[2:], self.cells, strict=True))
+            return torch.from_numpy(down) @ values @ torch.from_numpy(across.T.copy())
 
-    found = False
+    replaced = False
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, torch.nn.AdaptiveAvgPool2d) and child.output_size not in (1, (1, 1)):
                 cells: Any = child.output_size
                 setattr(parent, name, Pool(cells if isinstance(cells, tuple) else (cells, cells)))
-                found = True
-    return found
+                replaced = True
+    return replaced
 
 
 def _means(side: int, cells: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """(cells, side): each row takes the mean of what its cell touches, floor(i side / cells) to ceil((i + 1) ...)."""
-    made = np.zeros((cells, side), np.float32)
+    """Return (cells, side): row i takes the mean from floor(i side / cells) to ceil((i + 1) side / cells)."""
+    means = np.zeros((cells, side), np.float32)
     for cell in range(cells):
         first, last = cell * side // cells, -(-(cell + 1) * side // cells)
-        made[cell, first:last] = 1 / (last - first)
-    return made
+        means[cell, first:last] = 1 / (last - first)
+    return means
 
 
 def _with_pixels(backbone: Any, preprocessing: Preprocessing, *, deep: bool) -> Any:
-    """The backbone up to its features, taking uint8 pixels and normalising them itself, in evaluation mode."""
+    """Return the backbone in evaluation mode, taking uint8 pixels and normalising them itself."""
     import torch
 
     class PixelBackbone(torch.nn.Module):
@@ -207,7 +186,7 @@ def _with_pixels(backbone: Any, preprocessing: Preprocessing, *, deep: bool) -> 
             self.register_buffer("std", 255.0 * torch.tensor(preprocessing.std).view(1, 3, 1, 1))
 
         def forward(self, image: Any) -> Any:
-            """Features, (n, d) float32."""
+            """Return features, (n, d) float32."""
             pixels = (image.permute(0, 3, 1, 2).float() - self.mean) / self.std
             return _read_deep(self.backbone, pixels) if deep else self.backbone(pixels)
 
@@ -215,12 +194,12 @@ def _with_pixels(backbone: Any, preprocessing: Preprocessing, *, deep: bool) -> 
 
 
 def _read_deep(backbone: Any, pixels: Any) -> Any:
-    """Pooled features, (n, d) float32: of the last layer, then of each of the last blocks, all at least 0."""
+    """Return pooled features, (n, d) float32: of the last layer, then of each of the last blocks, all at least 0."""
     import torch
 
     blocks = [block for stage in backbone.blocks for block in stage][-_DEEP_BLOCKS:]
     middles: list[Any] = []
-    hooks = [block.bn2.register_forward_hook(lambda *seen: middles.append(seen[2])) for block in blocks]
+    hooks = [block.bn2.register_forward_hook(lambda *call: middles.append(call[2])) for block in blocks]
     top = backbone(pixels)
     for hook in hooks:
         hook.remove()
@@ -228,18 +207,14 @@ def _read_deep(backbone: Any, pixels: Any) -> Any:
 
 
 def _check(model: Any, data: bytes, shape: tuple[int, int, int, int]) -> None:
-    """Nothing; the ONNX file gives the original's features of pictures of this shape.
-
-    Raises:
-        RuntimeError: it does not.
-    """
+    """Check that the ONNX file gives the original's features of pictures of this shape."""
     import onnxruntime
     import torch
 
     image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     with torch.inference_mode():
-        wanted = model(torch.from_numpy(image)).numpy()
-    difference = float(np.abs(session.run(None, {"image": image})[0] - wanted).max())
-    if not difference <= _TOLERANCE * max(1.0, float(np.abs(wanted).max())):
+        expected = model(torch.from_numpy(image)).numpy()
+    difference = float(np.abs(session.run(None, {"image": image})[0] - expected).max())
+    if not difference <= _TOLERANCE * max(1.0, float(np.abs(expected).max())):
         raise RuntimeError(f"the converted backbone differs by {difference:.2g}")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fieldguide.calibration import Familiarity, fit_temperature
 from fieldguide.errors import NotReady
-from fieldguide.exporters.network import export_network
+from fieldguide.exporters.onnx import export_network
 from fieldguide.features import Pictures, Runner, Way
 from fieldguide.learners.architectures import Network, count_parameters
 from fieldguide.learners.augment import augment, find_preset

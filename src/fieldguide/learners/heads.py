@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldguide.errors import SettingsError
-from fieldguide.exporters.layers import Activation, Layer
+from fieldguide.exporters.onnx import Activation, Layer
 from fieldguide.learners.architectures import Network, assemble, seeded
 from fieldguide.learners.contract import Fold
 from fieldguide.learners.linear_head import NEVER, Head, hold_out_folds, root

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from fieldguide.calibration import fit_temperature, log_losses, softmax
 from fieldguide.engine import core_count, map_threads
-from fieldguide.exporters.layers import Activation, Layer, apply_layers
+from fieldguide.exporters.onnx import Activation, Layer, apply_layers
 from fieldguide.learners.contract import Fold
 
 NEVER = -50.0  # a logit that nothing overcomes, for a class without pictures

