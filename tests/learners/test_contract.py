@@ -144,20 +144,20 @@ def test_the_report_shows_what_was_learnt(made: Made) -> None:
     page = made.page
     assert not re.search(r"https?://", page) and "<script" not in page
     if made.way == "colour":
-        for word in ("The families that were tried", "svm (C 100, gamma 0.01)", "logistic (C 15)",
-                     "Which features matter", 'alt="importance"', 'alt="elimination"'):  # fmt: skip
+        for word in ("Classifiers tried", "svm (C 100, gamma 0.01)", "logistic (C 15)",
+                     "Feature importance", 'alt="importance"', 'alt="elimination"'):  # fmt: skip
             assert word in page
-        assert page.count("<tr><td>") >= 3 + 2 + 18 and "While it learnt" not in page
+        assert page.count("<tr><td>") >= 3 + 2 + 18 and "<h2>Training</h2>" not in page
         assert (made.folder / "importance.png").read_bytes()[:4] == b"\x89PNG"
         return
-    assert 'alt="loss"' in page and 'alt="accuracy"' in page and "While it learnt" in page
-    assert "What was done about unequal classes" in page and "Which features matter" not in page
+    assert 'alt="loss"' in page and 'alt="accuracy"' in page and "<h2>Training</h2>" in page
+    assert "Class balance" in page and "Feature importance" not in page
     with (made.folder / "balance.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     for row in rows:
         cells = "".join(f'<td class="num">{row[name]}</td>' for name in ("pictures", "shown", "weight"))
         assert f"<td>{row['class_name']}</td>{cells}" in page
-    assert ("Not made" in page) == (made.evaluated.grouped is None)
+    assert ("Not run: a network" in page) == (made.evaluated.grouped is None)
 
 
 def test_predict_and_serve_answer(made: Made, pictures: Pictures, tmp_path: Path) -> None:
