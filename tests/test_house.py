@@ -58,9 +58,9 @@ def room_named(dotted: str) -> str:
 
 
 def floor_of(room: str) -> int:
-    found = [number for number, rooms in enumerate(FLOORS) if room in rooms]
-    assert found, f"the room {room!r} has no floor in tests/test_house.py"
-    return found[0]
+    floors = [number for number, rooms in enumerate(FLOORS) if room in rooms]
+    assert floors, f"the room {room!r} has no floor in tests/test_house.py"
+    return floors[0]
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -118,18 +118,56 @@ def test_training_libraries_stay_in_their_rooms(path: Path) -> None:
 def test_sizes(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert text.count("\n") <= MAX_MODULE_LINES, f"{name_of(path)} is too long"
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            lines = (node.end_lineno or node.lineno) - node.lineno + 1
-            assert lines <= MAX_FUNCTION_LINES, f"{name_of(path)}: {node.name} has {lines} lines"
-            arguments = [one.arg for one in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
-            given = [name for name in arguments if name not in ("self", "cls")]
-            # a command's parameters are its options: the command line and the API are where they are written down
-            free = name_of(path) in ("cli/commands.py", "api.py")
-            assert len(given) <= MAX_PARAMETERS or free, f"{name_of(path)}: {node.name}"
+    for node in functions(path):
+        lines = (node.end_lineno or node.lineno) - node.lineno + 1
+        assert lines <= MAX_FUNCTION_LINES, f"{name_of(path)}: {node.name} has {lines} lines"
+        arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+        parameters = [argument.arg for argument in arguments if argument.arg not in ("self", "cls")]
+        # a command's parameters are its options: the command line and the API are where they are written down
+        free = name_of(path) in ("cli/commands.py", "api.py")
+        assert len(parameters) <= MAX_PARAMETERS or free, f"{name_of(path)}: {node.name}"
 
 
 PUBLIC_FACES = {"__init__.py", "api.py"}
+# A function's docstring begins with a verb: these are how one begins that does not.
+NO_VERBS = ("Nothing", "The ", "A ", "An ", "Whether ", "What ", "How ", "Where ", "Which ", "Who ", "Every ", "Each ")
+COINED = {"Lesson", "Learnt", "Said", "Turn", "Wish", "Trail", "Keeping", "Stock", "Bends", "Press", "Exam", "Found",
+          "Seen", "Taker", "Way", "Known", "Shown", "Given", "Wanted", "Asked", "Manager", "Helper"}  # fmt: skip
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+@pytest.mark.parametrize("path", [*modules(), *charts()], ids=name_of)
+def test_docstrings_of_functions_begin_with_a_verb(path: Path) -> None:
+    for node in functions(path):
+        names = {getattr(item, "id", getattr(item, "attr", "")) for item in node.decorator_list}
+        docstring = ast.get_docstring(node) or ""
+        noun = docstring.startswith(NO_VERBS) and not names & {"property", "cached_property"}
+        assert not noun, f"{name_of(path)}: {node.name}: {docstring.splitlines()[0]}"
+
+
+@pytest.mark.parametrize("path", [*modules(), *charts()], ids=name_of)
+def test_only_public_faces_list_what_they_export(path: Path) -> None:
+    if path.name in PUBLIC_FACES:
+        return
+    targets = [
+        target
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+    ]
+    assert not [name for name in targets if isinstance(name, ast.Name) and name.id == "__all__"], name_of(path)
+
+
+@pytest.mark.parametrize("path", [*modules(), *charts()], ids=name_of)
+def test_classes_have_no_coined_names(path: Path) -> None:
+    tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    coined = {node.name for node in tree if isinstance(node, ast.ClassDef) and node.name.strip("_") in COINED}
+    assert not coined, f"{name_of(path)}: {coined}"
 
 
 @pytest.mark.parametrize("path", [*modules(), *charts()], ids=name_of)

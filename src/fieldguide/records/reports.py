@@ -351,7 +351,7 @@ class EvaluateReport(Report):
 
     Attributes:
         accuracy: on the test split, with its 95 % Wilson interval.
-        grouped: accuracy of grouped cross-validation over everything kept, with its interval; None where it would
+        grouped: accuracy of grouped cross-validation over all kept pictures, with its interval; None where it would
             cost a training for each fold and was not asked for.
         careless: the same over shuffled folds with the copies left in, with its interval; None likewise.
         per_class: precision, recall, F1 and support on the test split by class name.
