@@ -16,9 +16,9 @@ from conftest import CLASS_NAMES, picture_bytes
 from fieldguide import features
 from fieldguide.errors import DiskFull, InputMissing, MissingExtra, ProjectDamaged
 from fieldguide.features import (
+    Extractor,
     FeatureStore,
     Pictures,
-    Way,
     cache_folder,
     choose_runtime,
     extract,
@@ -178,8 +178,8 @@ def test_a_shard_cannot_run_code(embedder: Embedder, images: dict[str, str], bac
 
 def test_another_way_of_seeing_has_another_store(tmp_path: Path) -> None:
     def at(model: str, preprocessing: Preprocessing, runtime: str) -> Path:
-        way = Way(Path(model).name, runtime, lambda: lambda batch: batch[:, 0, 0].astype(np.float32))
-        return FeatureStore.at(tmp_path, way, preprocessing).folder
+        extractor = Extractor(Path(model).name, runtime, lambda: lambda batch: batch[:, 0, 0].astype(np.float32))
+        return FeatureStore.at(tmp_path, extractor, preprocessing).folder
 
     ways = [
         at("a-1.onnx", SQUARE, "onnxruntime"),

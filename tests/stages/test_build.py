@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from command import set_key
 from conftest import CLASS_NAMES
 from conftest import Pictures as DrawnPictures
-from fieldguide.features import Pictures, Way
+from fieldguide.features import Extractor, Pictures
 from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
 from fieldguide.records import Preprocessing
@@ -63,9 +63,9 @@ def asked_for(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     names: list[str] = []
     real = Pictures.compute
 
-    def compute(self: Pictures, way: Way, preprocessing: Preprocessing) -> NDArray[np.float32]:
+    def compute(self: Pictures, extractor: Extractor, preprocessing: Preprocessing) -> NDArray[np.float32]:
         names.extend(name for name, _ in self.images)
-        return real(self, way, preprocessing)
+        return real(self, extractor, preprocessing)
 
     with monkeypatch.context() as patch:
         patch.setattr(Pictures, "compute", compute)

@@ -15,7 +15,7 @@ import fieldguide.exporters.onnx as exporter
 from command import check_two_lines, ran, run, set_key
 from conftest import CLASS_NAMES, draw_picture
 from fieldguide.errors import NotReady, ParityError
-from fieldguide.features import Pictures, Way
+from fieldguide.features import Extractor, Pictures
 from fieldguide.guide import open_guide
 from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
@@ -213,8 +213,8 @@ def test_the_stages_in_turn_make_what_build_makes(stranger: Project) -> None:
 def test_features_of_a_coarser_runtime_must_still_agree(built: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     real = Pictures.compute
 
-    def compute(self: Pictures, way: Way, preprocessing: Preprocessing) -> Any:
-        features = real(self, way, preprocessing)
+    def compute(self: Pictures, extractor: Extractor, preprocessing: Preprocessing) -> Any:
+        features = real(self, extractor, preprocessing)
         with built.catalog() as catalog:
             everything = len(load_dataset(catalog).labels)
         return np.roll(features, 7, axis=0) if len(self) == everything else features  # only those trained on are wrong

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from fieldguide.engine import core_count, map_threads
 from fieldguide.errors import BadImage, InputMissing, ProjectDamaged
 from fieldguide.features.runtimes import Runner, Runtime, cache_folder, choose_runtime, open_runner
-from fieldguide.features.store import FeatureStore, Way
+from fieldguide.features.store import Extractor, FeatureStore
 from fieldguide.images import Limits, decode_image
 from fieldguide.images.preprocess import decode_size, prepare_image
 from fieldguide.progress import Progress
@@ -27,12 +27,12 @@ from fieldguide.records import Preprocessing
 from fieldguide.settings import Settings
 
 __all__ = [
+    "Extractor",
     "FeatureStore",
     "Pictures",
     "Runner",
     "Runtime",
     "Squares",
-    "Way",
     "cache_folder",
     "choose_runtime",
     "extract",
@@ -135,23 +135,23 @@ class Pictures:
 
     def embed(self, model: Path, preprocessing: Preprocessing, runtime: Runtime) -> NDArray[np.float32]:
         """Compute the embeddings, (n, d) float32, by a backbone that is an ONNX file, as `compute` does."""
-        return self.compute(Way(model.name, runtime, lambda: open_runner(model, runtime)), preprocessing)
+        return self.compute(Extractor(model.name, runtime, lambda: open_runner(model, runtime)), preprocessing)
 
-    def compute(self, way: Way, preprocessing: Preprocessing) -> NDArray[np.float32]:
+    def compute(self, extractor: Extractor, preprocessing: Preprocessing) -> NDArray[np.float32]:
         """Return rows, (n, d) float32: from the store where they are known, else computed and kept.
 
         Raises:
             InputMissing: an original was taken away.
             ProjectDamaged: an original is no longer the picture that it was.
         """
-        store = FeatureStore.at(self.project.features_folder, way, preprocessing)
+        store = FeatureStore.at(self.project.features_folder, extractor, preprocessing)
         table = _Table([name for name, _ in self.images])
         for names, features in store.read():
             table.fill(names, features)
         missing = [image for image in dict(self.images).items() if image[0] in table.missing]
         if missing:
             self.progress.start(f"features ({preprocessing.fit})", len(missing))
-            run = way.open()
+            run = extractor.open()
             for start in range(0, len(missing), _SHARD):
                 some = missing[start : start + _SHARD]
                 names = [name for name, _ in some]

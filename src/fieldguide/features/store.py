@@ -21,14 +21,14 @@ from fieldguide.records import Preprocessing
 
 
 @dataclass(frozen=True)
-class Way:
-    """A way of computing a row of numbers from a square, the same each time.
+class Extractor:
+    """A computation of one row of numbers per square, the same each time.
 
     Attributes:
-        name: what stands for all that the numbers depend on, but for preprocessing and runtime; up to its first hyphen
-            a word for people.
-        runtime: what computes.
-        open: makes ready what computes.
+        name: identifies all that the numbers depend on, except preprocessing and runtime; up to its first hyphen a
+            word for people.
+        runtime: the library that computes them.
+        open: returns the function that computes them.
     """
 
     name: str
@@ -46,10 +46,10 @@ class FeatureStore:
     folder: Path
 
     @classmethod
-    def at(cls, base: Path, way: Way, preprocessing: Preprocessing) -> "FeatureStore":
-        """Return the store below `base` for a way and a preprocessing, each pair having its own."""
-        key = json.dumps([way.name, asdict(preprocessing), way.runtime], sort_keys=True)
-        kind = way.name.partition("-")[0]
+    def at(cls, base: Path, extractor: Extractor, preprocessing: Preprocessing) -> "FeatureStore":
+        """Return the store below `base` for an extractor and a preprocessing, each pair having its own."""
+        key = json.dumps([extractor.name, asdict(preprocessing), extractor.runtime], sort_keys=True)
+        kind = extractor.name.partition("-")[0]
         return cls(base / f"{kind}-{preprocessing.fit}-{hash_text(key)[:12]}")
 
     def read(self) -> Iterator[tuple[list[str], NDArray[np.float32]]]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fieldguide.calibration import Familiarity, fit_temperature
 from fieldguide.errors import NotReady
 from fieldguide.exporters.onnx import export_network
-from fieldguide.features import Pictures, Runner, Way
+from fieldguide.features import Extractor, Pictures, Runner
 from fieldguide.learners.architectures import Network, count_parameters
 from fieldguide.learners.augment import augment, find_preset
 from fieldguide.learners.checkpoint import pack, unpack
@@ -89,7 +89,9 @@ class NetworkModel:
 
     def predict(self, pictures: Pictures, *, exact: bool = False) -> Outputs:
         """Return its logits and features of pictures; they are always exact."""
-        rows = pictures.compute(Way(f"network-{self._digest}", self.runtime, lambda: self._run), self.preprocessing)
+        rows = pictures.compute(
+            Extractor(f"network-{self._digest}", self.runtime, lambda: self._run), self.preprocessing
+        )
         classes = self.network.classes
         return Outputs(rows[:, :classes].astype(np.float64), rows[:, classes:])
 

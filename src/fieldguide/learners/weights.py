@@ -33,7 +33,7 @@ _SCHEMAS = ("nms", "qnms")
 _declared: list[Any] = []  # a library's schemas live as long as the library
 
 
-class _Known(NamedTuple):
+class _BackboneFacts(NamedTuple):
     """What is known of a backbone without building it: its full name, how many features it gives, mean and std."""
 
     full: str
@@ -42,18 +42,18 @@ class _Known(NamedTuple):
 
 
 # any other name of timm's works too
-_KNOWN: dict[str, _Known] = {
-    "efficientnet_lite0": _Known(_EMBEDDED, 1280, _HALVES),
-    "alexnet": _Known(f"{_TORCHVISION}alexnet", 4096, _IMAGENET),
-    "convnext_tiny": _Known("convnext_tiny.fb_in1k", 768, _IMAGENET),
-    "densenet121": _Known("densenet121.tv_in1k", 1024, _IMAGENET),
-    "densenet201": _Known("densenet201.tv_in1k", 1920, _IMAGENET),
-    "resnet18": _Known("resnet18.tv_in1k", 512, _IMAGENET),
-    "mobilenet_v1": _Known("mobilenetv1_100.ra4_e3600_r224_in1k", 1024, _HALVES),
-    "mobilenet_v2": _Known("mobilenetv2_100.ra_in1k", 1280, _IMAGENET),
-    "mobilenet_v3_small": _Known("mobilenetv3_small_100.lamb_in1k", 1024, _IMAGENET),
-    "mobilenet_v3_large": _Known("mobilenetv3_large_100.ra_in1k", 1280, _IMAGENET),
-    "dinov2_small": _Known("vit_small_patch14_dinov2.lvd142m", 384, _IMAGENET),
+_KNOWN: dict[str, _BackboneFacts] = {
+    "efficientnet_lite0": _BackboneFacts(_EMBEDDED, 1280, _HALVES),
+    "alexnet": _BackboneFacts(f"{_TORCHVISION}alexnet", 4096, _IMAGENET),
+    "convnext_tiny": _BackboneFacts("convnext_tiny.fb_in1k", 768, _IMAGENET),
+    "densenet121": _BackboneFacts("densenet121.tv_in1k", 1024, _IMAGENET),
+    "densenet201": _BackboneFacts("densenet201.tv_in1k", 1920, _IMAGENET),
+    "resnet18": _BackboneFacts("resnet18.tv_in1k", 512, _IMAGENET),
+    "mobilenet_v1": _BackboneFacts("mobilenetv1_100.ra4_e3600_r224_in1k", 1024, _HALVES),
+    "mobilenet_v2": _BackboneFacts("mobilenetv2_100.ra_in1k", 1280, _IMAGENET),
+    "mobilenet_v3_small": _BackboneFacts("mobilenetv3_small_100.lamb_in1k", 1024, _IMAGENET),
+    "mobilenet_v3_large": _BackboneFacts("mobilenetv3_large_100.ra_in1k", 1280, _IMAGENET),
+    "dinov2_small": _BackboneFacts("vit_small_patch14_dinov2.lvd142m", 384, _IMAGENET),
 }
 # the short names, and what timm, or torchvision after "torchvision:", knows them by
 BACKBONE_NAMES: Mapping[str, str] = MappingProxyType({name: known.full for name, known in _KNOWN.items()})

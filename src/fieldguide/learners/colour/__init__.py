@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fieldguide.calibration import Familiarity, softmax
 from fieldguide.errors import NotReady, ParityError
 from fieldguide.exporters.colour import Classifier, export_colour
-from fieldguide.features import Pictures, Way
+from fieldguide.features import Extractor, Pictures
 from fieldguide.learners.colour.families import (
     DEFAULTS,
     Candidate,
@@ -39,7 +39,7 @@ from fieldguide.text import write_csv
 __all__ = ["ColourLearner", "ColourModel"]
 
 _SIDE = 256
-_WAY = Way("colour-1", "numpy", lambda: colour_features)
+_EXTRACTOR = Extractor("colour-1", "numpy", lambda: colour_features)
 _TOLERANCE = 1e-3  # of a probability: scikit-learn computes some families in float32, the graph in float64
 
 
@@ -66,7 +66,7 @@ class ColourModel:
 
     def predict(self, pictures: Pictures, *, exact: bool = False) -> Outputs:
         """Return the logits and features of pictures; they are always exact."""
-        features = pictures.compute(_WAY, self.preprocessing)
+        features = pictures.compute(_EXTRACTOR, self.preprocessing)
         return Outputs(self.classifier.logits(features), features)
 
     def export(self, familiarity: Familiarity) -> bytes:
@@ -117,7 +117,7 @@ class ColourLearner:
         )  # fmt: skip
 
     def _samples(self, training: TrainingData, preprocessing: Preprocessing) -> Samples:
-        features = training.pictures.compute(_WAY, preprocessing)
+        features = training.pictures.compute(_EXTRACTOR, preprocessing)
         return Samples(features, training.labels, self._seed, self._settings.loop.imbalance != "none")
 
     def _search(self, samples: Samples, folds: Sequence[Fold], progress: Progress) -> SearchResult:
