@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 from fieldguide.learners.architectures import Network, build_network
 from fieldguide.learners.finetune import NetworkLearner, resolve_loop
-from fieldguide.records import Preprocessing
 from fieldguide.settings import TrainSettings
 
 DEFAULTS: Mapping[str, float] = {"epochs": 40, "lr": 1e-3, "layer_decay": 1.0}
@@ -30,7 +29,7 @@ class CnnLearner(NetworkLearner):
         super().__init__(
             settings,
             resolve_loop(loop, seed, DEFAULTS),
-            Preprocessing(size=side, fit=settings.fits()[0], resize_shorter=round(side / 0.875)),
+            settings.preprocessing(side),
             build,
             build,
         )

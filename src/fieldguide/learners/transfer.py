@@ -84,7 +84,7 @@ class TransferLearner:
         return NetworkLearner(
             settings,
             resolve_loop(loop, self._seed, DEFAULTS),
-            Preprocessing(size=side, fit=settings.fits()[0], resize_shorter=round(side / 0.875)),
+            settings.preprocessing(side),
             self._build,
             self._build_empty,
             settings.backbone,

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from fieldguide.names import check_name, check_names
-from fieldguide.records import Fit
+from fieldguide.records import Fit, Preprocessing
 
 SCHEMA_VERSION = 2
 FEW_PICTURES = 300  # with so few, a validation split of a seventh says little
@@ -240,6 +240,10 @@ class TrainSettings(Section):
     def fits(self) -> tuple[Fit, ...]:
         """Return the ways of fitting to try, in order of preference when equal."""
         return ("squash", "crop", "pad") if self.fit == "auto" else (self.fit,)
+
+    def preprocessing(self, side: int) -> Preprocessing:
+        """Return how pictures are fitted to a square of this side, in the first of the ways of fitting."""
+        return Preprocessing(size=side, fit=self.fits()[0], resize_shorter=round(side / 0.875))
 
     def crosses(self, pictures: int) -> bool:
         """Return whether a network is trained once for each fold too, of so many pictures."""

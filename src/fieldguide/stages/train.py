@@ -19,7 +19,7 @@ from fieldguide.project.atomic import write_bytes
 from fieldguide.project.catalog import Catalog
 from fieldguide.project.dataset import Dataset, load_dataset
 from fieldguide.project.runs import Run, load_run
-from fieldguide.records import Preprocessing, PreviewReport, TrainReport
+from fieldguide.records import PreviewReport, TrainReport
 from fieldguide.settings import Settings, TrainSettings
 
 _PREVIEW_PICTURES = 8
@@ -88,9 +88,7 @@ def preview(project: Project, settings: Settings, *, progress: Progress) -> Prev
         data = load_dataset(catalog).where("train")
     data = data.take(_choose_pictures(data))
     pictures = Pictures(project, tuple(data.images.items()), settings, progress)
-    preprocessing = Preprocessing(
-        size=_PREVIEW_SIDE, fit=settings.train.fits()[0], resize_shorter=round(_PREVIEW_SIDE / 0.875)
-    )
+    preprocessing = settings.train.preprocessing(_PREVIEW_SIDE)
     progress.start("drawing the sheet", None)
     squares = np.stack([pictures.square(index, preprocessing) for index in range(len(pictures))])
     names = [data.class_names[label] for label in data.labels]

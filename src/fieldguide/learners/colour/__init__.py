@@ -101,7 +101,7 @@ class ColourLearner:
         """
         check_classes(training)
         side = self._settings.side(_SIDE)
-        preprocessing = Preprocessing(size=side, fit=self._settings.fits()[0], resize_shorter=round(side / 0.875))
+        preprocessing = self._settings.preprocessing(side)
         samples = self._samples(training, preprocessing)
         folds = group_folds(training.labels, training.groups, training.folds, training.seed)
         result = self._search(samples, folds, training.pictures.progress)
