@@ -99,7 +99,7 @@ def test_the_numbers_agree_with_each_other(made: Made) -> None:
 def test_of_what_a_network_learnt_nothing_is_said_about_the_unknown(made: Made) -> None:
     card = (made.project.guide_folder / "README.md").read_text(encoding="utf-8")
     assert (made.published.false_accept is None) == (made.trained.learner != "colour")
-    assert ("it would take a training without each class" in card) == (made.trained.learner != "colour")
+    assert ("that would take one training run without each class" in card) == (made.trained.learner != "colour")
     assert 0 <= made.published.true_accept <= 1
 
 
