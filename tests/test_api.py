@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 import subprocess
 import sys
 import zipfile
@@ -206,6 +208,34 @@ def test_stages_that_wait_for_a_network_work_where_a_loop_is_running(tmp_path: P
         assert other.collect(dry_run=True).plan
 
     asyncio.run(cell())
+
+
+class Interrupting(Steps):
+    """Presses Ctrl-C once the first pictures are there."""
+
+    def advance(self, steps: int = 1, part: str = "") -> None:
+        if not self.works or self.works[-1] != "interrupted":
+            self.works.append("interrupted")
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_an_interrupt_where_a_loop_is_running_ends_the_work_and_it_goes_on_later(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="drawing needs the extra [drawn]")
+    from fieldguide_charts import CLASS_NAMES as CHARTS
+
+    project = fg.new(tmp_path / "p", CHARTS[:2], sources=["drawn"])
+    project.write_settings({"collect.per_class": 12})
+    progress = Interrupting()
+
+    async def cell() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            project.collect(progress=progress)
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(cell())
+    loop.close()
+    assert "interrupted" in progress.works
+    assert sum(project.collect().found.values()) == 24
 
 
 def test_a_report_can_be_read_and_its_html_is_escaped(sample: Path) -> None:

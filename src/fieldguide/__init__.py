@@ -9,9 +9,7 @@
 Everything is loaded when it is first used. `fieldguide.stages.build` shows the whole walk: read it first.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # for type checkers; importing `typing` would take half of the time of this import
 if TYPE_CHECKING:
     from fieldguide.api import Project, demo, new, open_project
     from fieldguide.errors import FieldguideError
@@ -36,6 +34,8 @@ def __getattr__(name: str) -> object:
     """Load a public name when it is first used, so that `import fieldguide` takes a few milliseconds."""
     if name not in _MODULES:
         raise AttributeError(f"module 'fieldguide' has no attribute {name!r}")
+    from importlib import import_module
+
     value = getattr(import_module(_MODULES[name]), name)
     globals()[name] = value
     return value

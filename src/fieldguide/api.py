@@ -433,7 +433,11 @@ class Project:
         """
         from fieldguide.stages.build import build
 
-        return dict(_run_beside_loop(lambda: self._run("build", build, progress, done=done or _ignore)))
+        def run() -> dict[str, Any]:
+            reports: dict[str, Any] = self._run("build", build, progress, done=done or _ignore)
+            return reports
+
+        return dict(_run_beside_loop(run)) if self.settings.collect.sources else run()
 
     def predict(self, images: PathLike | Sequence[PathLike], *, progress: ShowProgress = "auto") -> list[Prediction]:
         """Classify files, and all files in folders, by the published guide.
@@ -532,15 +536,18 @@ def _run_beside_loop(work: Callable[[], Any]) -> Any:
             results.append(work())
         except BaseException as error:  # raised again in the thread that waits
             errors.append(error)
+        finally:
+            ended.set()
 
+    ended = threading.Event()  # an interrupted Thread.join takes the thread for ended (Python 3.11)
     thread = threading.Thread(target=run, name="fieldguide")
     thread.start()
     try:
-        thread.join()
+        ended.wait()
     except KeyboardInterrupt:  # the notebook's stop button is for the work, not for who waits
         worker, error = ctypes.c_ulong(thread.ident or 0), ctypes.py_object(KeyboardInterrupt)
         ctypes.pythonapi.PyThreadState_SetAsyncExc(worker, error)
-        thread.join()
+        ended.wait()
     if errors:
         raise errors[0]
     return results[0]
