@@ -3,17 +3,17 @@
     FieldguideError                 exit code
     ├── ProjectMissing                  66   no project in this folder
     ├── ProjectExists                   73   the folder is not empty
-    ├── ProjectBusy                     75   another command is writing
+    ├── ProjectBusy                     75   another command is writing to the project
     ├── ProjectTooNew                    3   made by a newer Fieldguide
     ├── ProjectDamaged                   4   the catalogue cannot be read
     ├── SettingsError                   78   fieldguide.toml is not valid
     ├── NamesError                      64   a list of names that is not valid
     ├── InputMissing                    67   a path that is not there
-    ├── InputUnusable                   65   a path that holds nothing usable
+    ├── InputUnusable                   65   a path or a value that cannot be used
     ├── NotReady                         5   an earlier stage has to run first
     ├── DiskFull                        74   no space left
-    ├── DiskFailed                      71   the disk fails to read or write
-    ├── NoPermission                    77   the system does not permit it
+    ├── DiskFailed                      71   the disk failed to read or write
+    ├── NoPermission                    77   no permission to read or write
     ├── GuideDamaged                     6   a guide that is incomplete, altered or unsafe
     ├── ParityError                      7   the exported model disagrees with the trained one
     ├── PortBusy                        69   the port is in use
@@ -22,11 +22,11 @@
     ├── OutOfMemory                     16   there is not enough memory
     ├── NetworkDown                     68   a server cannot be reached
     └── SourceError                     76   a source of pictures misbehaves
-        ├── RateLimited                 11   it asks for a pause
-        ├── Blocked                     12   a challenge, a consent page, a refusal
-        ├── LayoutChanged               13   an answer of an unknown form
-        ├── KeyNeeded                   10   a key is missing or wrong
-        └── BadQuery                    14   it does not accept the query
+        ├── RateLimited                 11   the source asks for a pause
+        ├── Blocked                     12   the source shows a challenge, a consent page or a refusal
+        ├── LayoutChanged               13   the source answered in an unknown form
+        ├── KeyNeeded                   10   the source's key is missing or wrong
+        └── BadQuery                    14   the source does not accept the query or an option
     BadImage                             -   trouble with one picture: data, never an exit
 
 *A bad image is data; a bad request is an exception.* `BadImage` is raised by the decoder and caught by the
@@ -104,7 +104,7 @@ class InputMissing(FieldguideError):
 
 
 class InputUnusable(FieldguideError):
-    """A path that exists and holds nothing that can be used."""
+    """A path that exists but holds nothing that can be used, or a value of another kind."""
 
     exit_code = 65
 
