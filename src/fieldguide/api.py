@@ -183,7 +183,7 @@ class Project:
     `hint` that says what to do.
 
     Attributes:
-        folder: where the project lies.
+        folder: the project's folder.
     """
 
     def __init__(self, folder: PathLike = ".") -> None:
@@ -211,7 +211,7 @@ class Project:
         self._files.write_settings(changed)
 
     def images(self) -> list[ImageState]:
-        """Return what the catalogue says of each image: its label, whether it is kept, its group and its split."""
+        """Return what the catalogue says about each image: its label, whether it is kept, its group and its split."""
         with self._files.catalog() as catalog:
             return catalog.states()
 
@@ -315,12 +315,12 @@ class Project:
         set: Mapping[str, Any] | None = None,
         progress: ShowProgress = "auto",
     ) -> TrainReport:
-        """Train on train and val. What is given holds for this run; `fieldguide.toml` says the rest.
+        """Train a model on train and val. Arguments hold for this run; the defaults are in `fieldguide.toml`.
 
         Args:
             learner: "transfer", "cnn", "colour", or the name of another package's.
             backbone: what "transfer" builds on, such as "resnet18".
-            mode: what of the backbone is trained: "frozen" (only the head), "unfreeze" (the head first) or "full".
+            mode: what "transfer" trains: "frozen" (only the head), "unfreeze" (the head, then the backbone too) or "full".
             weights: the backbone's weights: "embedded", "hub", "none", or the path of a file.
             epochs: passes over the pictures, for learners that train a network.
             seed: the random seed; another one shows how much of the score is chance.
@@ -414,7 +414,7 @@ class Project:
 
         Raises:
             NotReady: the current run is not evaluated.
-            ParityFailed: the guide and the trained model disagree; nothing is published.
+            ParityError: the guide and the trained model disagree; nothing is published.
         """
         from fieldguide.stages.publish import publish
 

@@ -40,7 +40,7 @@ class Guide:
     """An open guide.
 
     Attributes:
-        folder: where it lies.
+        folder: the guide's folder.
         about: everything in guide.json.
         class_names: in the order of the model's outputs.
         preprocessing: how pictures are fitted to the square.
