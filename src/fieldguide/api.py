@@ -320,7 +320,7 @@ class Project:
         Args:
             learner: "transfer", "cnn", "colour", or the name of another package's.
             backbone: what "transfer" builds on, such as "resnet18".
-            mode: what "transfer" trains: "frozen" (only the head), "unfreeze" (the head, then the backbone too) or "full".
+            mode: what "transfer" trains: "frozen" (the head), "unfreeze" (the head, then the backbone too) or "full".
             weights: the backbone's weights: "embedded", "hub", "none", or the path of a file.
             epochs: passes over the pictures, for learners that train a network.
             seed: the random seed; another one shows how much of the score is chance.
