@@ -46,7 +46,7 @@ fix: $(READY)    ## format, and mend what can be mended
 	$(BIN)/ruff format .
 
 bench: $(READY)  ## every benchmark: minutes, prints figures beside their peers
-	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+	@for file in benchmarks/bench_*.py; do echo "== $$(basename $$file .py)"; $(BIN)/python $$file || exit 1; done
 
 clean:           ## take away what the other targets made, but not the demo
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -6,7 +6,6 @@ copies left in. `python benchmarks/bench_accuracy.py [SET...]`
 """
 
 import json
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -14,17 +13,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from common import describe_machine, fieldguide, shared_data
+from common import describe_machine, fieldguide, make_parser, parse_options, set_folder
 from fieldguide.features import cache_folder, open_runner
 from fieldguide.learners.backbones import BackboneChoice, backbone_model, backbone_widths
 from fieldguide.metrics import wilson_interval
 from fieldguide.records import Preprocessing
 
-SETS = {"rooms": 0.98, "handbags": 1.00, "flowers17": 0.93, "charts-dev": 0.90}
+TARGETS = {"rooms": 0.98, "handbags": 1.00, "flowers17": 0.93, "charts-dev": 0.90}
 
 
-def plain_script(folder: Path) -> tuple[int, int]:
-    """Right answers and pictures of the peer."""
+def score_plain_script(folder: Path) -> tuple[int, int]:
+    """Return how many pictures the peer gets right, and of how many."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
@@ -39,7 +38,7 @@ def plain_script(folder: Path) -> tuple[int, int]:
             white.alpha_composite(image)
             squares.append(np.asarray(white.convert("RGB").resize((224, 224), Image.Resampling.BICUBIC)))
             labels.append(label)
-    features = np.concatenate([run(np.stack(squares[at : at + 32])) for at in range(0, len(squares), 32)])
+    features = np.concatenate([run(np.stack(squares[start : start + 32])) for start in range(0, len(squares), 32)])
     features = features[:, : backbone_widths(BackboneChoice(), 224)["top"]]  # what the network itself ends with
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
@@ -47,27 +46,34 @@ def plain_script(folder: Path) -> tuple[int, int]:
     return int(np.sum(predicted == np.array(labels))), len(labels)
 
 
-def main(wanted: list[str]) -> None:
+def compare_set(name: str, pictures: Path, project: Path) -> None:
+    """Print the set's row of the table."""
+    start = time.perf_counter()
+    fieldguide("new", project)
+    fieldguide("add", pictures, "-C", project)
+    report = json.loads(fieldguide("build", "-C", project, "--json"))
+    seconds = time.perf_counter() - start
+    share, low, high = report["evaluate"]["grouped"]
+    right, total = score_plain_script(pictures)
+    plain_low, plain_high = wilson_interval(right, total)
+    choice = f"{report['train']['fit']} {report['train']['chosen'].get('depth', '')}"
+    print(
+        f"{name:<12} {share:.3f} ({low:.3f} to {high:.3f}), {choice:<12} "
+        f"{right / total:.3f} ({plain_low:.3f} to {plain_high:.3f}) {TARGETS[name]:>12.2f} {seconds:>8.1f}",
+        flush=True,
+    )
+
+
+def main() -> None:
+    parser = make_parser(__doc__)
+    parser.add_argument("sets", nargs="*", default=list(TARGETS), metavar="SET", help=", ".join(TARGETS))
+    options = parse_options(parser, sets=["rooms"])
     print(describe_machine())
-    print(f"{'set':<12} {'fieldguide, grouped 5-fold':<38} {'plain script, 5-fold':<30} {'asked':>6} {'seconds':>8}")
+    print(f"{'set':<12} {'fieldguide, grouped 5-fold':<38} {'plain script, 5-fold':<30} {'target':>6} {'seconds':>8}")
     with tempfile.TemporaryDirectory() as base:
-        for name in wanted:
-            folder = Path(base) / name
-            begun = time.perf_counter()
-            fieldguide("new", folder)
-            fieldguide("add", shared_data(name), "-C", folder)
-            report = json.loads(fieldguide("build", "-C", folder, "--json"))
-            seconds = time.perf_counter() - begun
-            share, low, high = report["evaluate"]["grouped"]
-            right, total = plain_script(shared_data(name))
-            plain_low, plain_high = wilson_interval(right, total)
-            way = f"{report['train']['fit']} {report['train']['depth']}"
-            print(
-                f"{name:<12} {share:.3f} ({low:.3f} to {high:.3f}), {way:<12} "
-                f"{right / total:.3f} ({plain_low:.3f} to {plain_high:.3f}) {SETS[name]:>12.2f} {seconds:>8.1f}",
-                flush=True,
-            )
+        for name in options.sets:
+            compare_set(name, set_folder(name, options.small, Path(base)), Path(base) / name)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or list(SETS))
+    main()

@@ -5,12 +5,12 @@ scripts do. Rounds are interleaved and the best of each is taken. Top-1 is that 
 pipeline's features: its agreement with the peer's, and the accuracy of a head in 5-fold cross-validation.
 
 Then what the pass is made of, each alone on all cores: decoding and fitting to the square, and the model on squares in
-memory. Asked is 0.8 of what the slower of the two allows. That is shown in two ways: of the slower with all cores to
-itself, which leaves none for the other; and of the slower with half of the cores, one of two here, which is what a
+memory. The target is 0.8 of what the slower of the two allows. That is shown in two ways: of the slower with all cores
+to itself, which leaves none for the other; and of the slower with half of the cores, one of two here, which is what a
 pipeline of two stages can do at best. Beside them stands the share of 1 / (1 / decode + 1 / model), what a pass does
 that never waits.
 
-`python benchmarks/bench_features.py [EVERY]` takes every so-manieth picture only.
+`python benchmarks/bench_features.py [EVERY]` takes only every EVERY-th picture.
 """
 
 import argparse
@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from common import describe_machine, shared_data
+from common import SMALL_CLASSES, SMALL_PER_CLASS, describe_machine, make_parser, parse_options, shared_data
 from fieldguide.engine import core_count, map_threads
 from fieldguide.features import Runner, Runtime, cache_folder, extract, load_square, open_runner
 from fieldguide.images import Limits
@@ -39,21 +39,20 @@ from fieldguide.learners.weights import load_embedded
 from fieldguide.records import Preprocessing
 from fieldguide.settings import FeaturesSettings
 
-ROUNDS = 4
 BATCH = 32  # of the peer
 OURS = FeaturesSettings().batch_size
 SQUARE = Preprocessing(size=224, fit="squash")
 RUNTIMES: tuple[Runtime, ...] = ("onnxruntime", "openvino")
 PEER = "Pillow + eager PyTorch fp32"
-ASKED_RATIO, ASKED_SHARE = 8.0, 0.8
+TARGET_RATIO, TARGET_SHARE = 8.0, 0.8
 Features = NDArray[np.float32]
 
 
 def plain_torch(paths: list[Path], model: Any) -> Features:
-    """Features of the peer."""
+    """Compute the features of files as the peer does."""
     import torch
 
-    found = []
+    batches = []
     for start in range(0, len(paths), BATCH):
         squares = []
         for path in paths[start : start + BATCH]:
@@ -61,103 +60,100 @@ def plain_torch(paths: list[Path], model: Any) -> Features:
             squares.append(torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 127.5 - 1)
         with torch.inference_mode():
             batch = torch.stack(squares)
-            found.append(model.forward_head(model.forward_features(batch), pre_logits=True).numpy())
-    return np.concatenate(found)
+            batches.append(model.forward_head(model.forward_features(batch), pre_logits=True).numpy())
+    return np.concatenate(batches)
 
 
-def load(paths: list[Path]) -> NDArray[np.uint8]:
-    """All squares, decoded on all cores."""
+def load_squares(paths: list[Path]) -> NDArray[np.uint8]:
+    """Decode files on all cores and return their squares."""
     squares = map_threads(lambda path: load_square(path, SQUARE, Limits()), paths, workers=core_count())
     return np.stack(list(squares))
 
 
-def whole_pass(paths: list[Path], run: Runner) -> Features:
-    """Features of files, as every stage computes them."""
+def extract_files(paths: list[Path], run: Runner) -> Features:
+    """Compute the features of files as every stage does."""
     return np.concatenate(list(extract(paths, SQUARE, Limits(), run, OURS)))
 
 
-def in_batches(squares: NDArray[np.uint8], run: Runner) -> Features:
-    """Features of squares in memory."""
+def extract_squares(squares: NDArray[np.uint8], run: Runner) -> Features:
+    """Compute the features of squares in memory."""
     return np.concatenate([run(squares[start : start + OURS]) for start in range(0, len(squares), OURS)])
 
 
-def main(every: int) -> None:
-    print(describe_machine())
-    paths = pictures(every)
-    labels = np.unique([path.parent.name for path in paths], return_inverse=True)[1].astype(np.int64)
-    model, squares = load_embedded(), load(paths)
+def list_pictures(every: int, small: bool) -> list[Path]:
+    """Return every so many of the set's files; if `small`, the first of its first classes."""
+    paths = sorted(shared_data("flowers17").glob("*/*.jpg"))[::every]
+    if not small:
+        return paths
+    by_class: dict[str, list[Path]] = {}
+    for path in paths:
+        by_class.setdefault(path.parent.name, []).append(path)
+    return [path for members in list(by_class.values())[:SMALL_CLASSES] for path in members[:SMALL_PER_CLASS]]
+
+
+def open_runners() -> dict[Runtime, Runner]:
     backbone = backbone_model(BackboneChoice(), SQUARE, cache_folder())
-    runs = {runtime: open_runner(backbone, runtime) for runtime in RUNTIMES}
-    pipelines: dict[str, Callable[[], Features]] = {PEER: lambda: plain_torch(paths, model)}
-    pipelines |= {f"fieldguide, {runtime}": partial(whole_pass, paths, run) for runtime, run in runs.items()}
-    best, found = fastest({**pipelines, **parts(paths, squares, runs)})
-    show_pipelines(best, {name: found[name] for name in pipelines}, labels, model)
-    passes = {one: len(paths) / best[f"fieldguide, {one}"] for one in RUNTIMES}
-    show_bounds(passes, {name: len(paths) / best[name] for name in ("decode", *RUNTIMES)}, on_half(every))
+    return {runtime: open_runner(backbone, runtime) for runtime in RUNTIMES}
 
 
-def pictures(every: int) -> list[Path]:
-    """The files of the set."""
-    return sorted(shared_data("flowers17").glob("*/*.jpg"))[::every]
-
-
-def parts(
+def list_parts(
     paths: list[Path], squares: NDArray[np.uint8], runs: Mapping[Runtime, Runner]
 ) -> dict[str, Callable[[], NDArray[Any]]]:
-    """Decoding alone, and each runtime's model alone."""
-    models = {str(runtime): partial(in_batches, squares, run) for runtime, run in runs.items()}
-    return {"decode": partial(load, paths), **models}
+    """Return what decodes alone, and what runs each runtime's model alone."""
+    models = {str(runtime): partial(extract_squares, squares, run) for runtime, run in runs.items()}
+    return {"decode": partial(load_squares, paths), **models}
 
 
-def on_half(every: int) -> dict[str, float]:
-    """Images/s of each part alone on half of the cores, in a process of its own."""
+def time_best(
+    ways: Mapping[str, Callable[[], NDArray[Any]]], rounds: int
+) -> tuple[dict[str, float], dict[str, NDArray[Any]]]:
+    """Return the seconds of each way, the best of interleaved rounds, and what each computes."""
+    best: dict[str, float] = {}
+    results: dict[str, NDArray[Any]] = {}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            start = time.perf_counter()
+            results[name] = way()
+            best[name] = min(best.get(name, 1e9), time.perf_counter() - start)
+    return best, results
+
+
+def time_parts_on_half(options: argparse.Namespace) -> dict[str, float]:
+    """Return the images/s of each part alone on half of the cores, in a process of its own."""
     cores = sorted(os.sched_getaffinity(0))[: max(1, core_count() // 2)]
-    command = [sys.executable, __file__, str(every), "--parts"]
-    done = subprocess.run(
+    command = [sys.executable, __file__, str(options.every), "--parts", "--rounds", str(options.rounds)]
+    command += ["--small"] if options.small else []
+    finished = subprocess.run(
         command, stdout=subprocess.PIPE, check=True, preexec_fn=lambda: os.sched_setaffinity(0, cores)
     )
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+    rates: dict[str, float] = json.loads(finished.stdout)
+    return rates
 
 
-def show_parts(every: int) -> None:
+def show_parts(options: argparse.Namespace) -> None:
     """Print the images/s of each part alone, on all cores, as JSON."""
-    paths = pictures(every)
-    backbone = backbone_model(BackboneChoice(), SQUARE, cache_folder())
-    runs = {runtime: open_runner(backbone, runtime) for runtime in RUNTIMES}
-    best, _ = fastest(parts(paths, load(paths), runs))
+    paths = list_pictures(options.every, options.small)
+    best, _ = time_best(list_parts(paths, load_squares(paths), open_runners()), options.rounds)
     print(json.dumps({name: len(paths) / seconds for name, seconds in best.items()}))
 
 
-def fastest(ways: Mapping[str, Callable[[], NDArray[Any]]]) -> tuple[dict[str, float], dict[str, NDArray[Any]]]:
-    """Seconds of each way, the best of interleaved rounds, and what each gave."""
-    best: dict[str, float] = {}
-    given: dict[str, NDArray[Any]] = {}
-    for _ in range(ROUNDS):
-        for name, way in ways.items():
-            begun = time.perf_counter()
-            given[name] = way()
-            best[name] = min(best.get(name, 1e9), time.perf_counter() - begun)
-    return best, given
-
-
 def show_pipelines(
-    best: dict[str, float], features: dict[str, Features], labels: NDArray[np.int64], model: Any
+    best: dict[str, float], features: dict[str, Features], labels: NDArray[np.int64], model: Any, rounds: int
 ) -> None:
     """Print a row for each pipeline."""
     weights, bias = model.classifier.weight.detach().numpy(), model.classifier.bias.detach().numpy()
-    features = {name: found[:, : weights.shape[1]] for name, found in features.items()}  # ours goes on behind the top
-    answers = {name: (found @ weights.T + bias).argmax(axis=1) for name, found in features.items()}
+    features = {name: rows[:, : weights.shape[1]] for name, rows in features.items()}  # ours goes on behind the top
+    answers = {name: (rows @ weights.T + bias).argmax(axis=1) for name, rows in features.items()}
     folds = group_folds(labels, None, 5, 0)
-    print(f"{len(labels)} JPEGs of about 540 x 500, 224 pixels, batches of {BATCH} and {OURS}, best of {ROUNDS} rounds")
+    print(f"{len(labels)} JPEGs of about 540 x 500, 224 pixels, batches of {BATCH} and {OURS}, best of {rounds} rounds")
     print(f"{'pipeline':<30} {'images/s':>9} {'ratio':>6} {'ImageNet top-1 as peer':>24} {'head, 5-fold':>13}")
-    for name, found in features.items():
-        head = float(np.mean(predict_held_out(found, labels, folds, 0.1).argmax(axis=1) == labels))
+    for name, rows in features.items():
+        head = float(np.mean(predict_held_out(rows, labels, folds, 0.1).argmax(axis=1) == labels))
         agrees = float(np.mean(answers[name] == answers[PEER]))
         print(
             f"{name:<30} {len(labels) / best[name]:>9.1f} {best[PEER] / best[name]:>6.2f} {agrees:>24.3f} {head:>13.3f}"
         )
-    print(f"asked: {ASKED_RATIO:.0f} times the peer")
+    print(f"target: {TARGET_RATIO:.0f} times the peer")
 
 
 def show_bounds(passes: dict[Runtime, float], alone: dict[str, float], halved: dict[str, float]) -> None:
@@ -173,17 +169,40 @@ def show_bounds(passes: dict[Runtime, float], alone: dict[str, float], halved: d
     for runtime in RUNTIMES:
         decode, model, half_decode, half_model = alone["decode"], alone[runtime], halved["decode"], halved[runtime]
         whole, half = min(decode, model), min(half_decode, half_model)
-        did, both = passes[runtime], 1 / (1 / decode + 1 / model)
+        rate, both = passes[runtime], 1 / (1 / decode + 1 / model)
         print(
-            f"{runtime:<12} {decode:>7.0f} {model:>6.0f} {did:>6.0f} {did / whole:>14.2f} "
-            f"{half_decode:>26.0f} {half_model:>6.0f} {did / half:>14.2f} {did / both:>8.2f}"
+            f"{runtime:<12} {decode:>7.0f} {model:>6.0f} {rate:>6.0f} {rate / whole:>14.2f} "
+            f"{half_decode:>26.0f} {half_model:>6.0f} {rate / half:>14.2f} {rate / both:>8.2f}"
         )
-    print(f"asked: {ASKED_SHARE} of the slower")
+    print(f"target: {TARGET_SHARE} of the slower")
+
+
+def show_tables(options: argparse.Namespace) -> None:
+    """Print the table of the pipelines, and that of what each reaches of what its parts allow."""
+    print(describe_machine())
+    paths = list_pictures(options.every, options.small)
+    labels = np.unique([path.parent.name for path in paths], return_inverse=True)[1].astype(np.int64)
+    model, squares, runs = load_embedded(), load_squares(paths), open_runners()
+    pipelines: dict[str, Callable[[], Features]] = {PEER: lambda: plain_torch(paths, model)}
+    pipelines |= {f"fieldguide, {runtime}": partial(extract_files, paths, run) for runtime, run in runs.items()}
+    best, results = time_best({**pipelines, **list_parts(paths, squares, runs)}, options.rounds)
+    show_pipelines(best, {name: results[name] for name in pipelines}, labels, model, options.rounds)
+    passes = {runtime: len(paths) / best[f"fieldguide, {runtime}"] for runtime in RUNTIMES}
+    alone = {name: len(paths) / best[name] for name in ("decode", *RUNTIMES)}
+    show_bounds(passes, alone, time_parts_on_half(options))
+
+
+def main() -> None:
+    parser = make_parser(__doc__)
+    parser.add_argument("every", type=int, nargs="?", default=1, metavar="EVERY", help="take only every EVERY-th file")
+    parser.add_argument("--rounds", type=int, default=4, help="of each way; the best is shown")
+    parser.add_argument("--parts", action="store_true", help="only the parts, as JSON")
+    options = parse_options(parser, rounds=1)
+    if options.parts:
+        show_parts(options)
+    else:
+        show_tables(options)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("every", type=int, nargs="?", default=1, help="takes every so-manieth picture only")
-    parser.add_argument("--parts", action="store_true", help="only the parts, as JSON")
-    given = parser.parse_args()
-    show_parts(given.every) if given.parts else main(given.every)
+    main()

@@ -1,17 +1,37 @@
-"""What the benchmarks share: the machine in words, the real pictures, the public commands."""
+"""What the benchmarks share: their options, the machine in words, the real pictures, the public commands, memory."""
 
+import argparse
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
 
-__all__ = ["describe_machine", "family", "fieldguide", "resident", "shared_data"]
+SMALL_CLASSES, SMALL_PER_CLASS = 3, 8
+
+
+def make_parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser that shows a benchmark's docstring and knows the option `--small`."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--small", action="store_true", help="a handful of pictures, to see that it runs; the figures mean nothing"
+    )
+    return parser
+
+
+def parse_options(parser: argparse.ArgumentParser, **small: object) -> argparse.Namespace:
+    """Parse the command line; `small` are the defaults that hold with `--small`."""
+    options = parser.parse_args()
+    if options.small:
+        parser.set_defaults(**small)
+        options = parser.parse_args()
+    return options
 
 
 def describe_machine() -> str:
-    """Processor, cores, memory and the versions that matter."""
+    """Return the processor, cores, memory and the versions that matter, in a line."""
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "?")
     flags = next((line for line in lines if line.startswith("flags")), "")
@@ -25,7 +45,7 @@ def describe_machine() -> str:
 
 
 def shared_data(name: str) -> Path:
-    """The folder of a set of real pictures beside the checkout.
+    """Return the folder of a set of real pictures beside the checkout.
 
     Raises:
         SystemExit: it is not there; the benchmark is skipped.
@@ -38,8 +58,21 @@ def shared_data(name: str) -> Path:
     return folder
 
 
+def set_folder(name: str, small: bool, base: Path) -> Path:
+    """Return the folder of a set of real pictures; if `small`, that of a copy below `base` of its first pictures."""
+    folder = shared_data(name)
+    if not small:
+        return folder
+    copy = base / f"small-{name}"
+    for class_folder in sorted(path for path in folder.iterdir() if path.is_dir())[:SMALL_CLASSES]:
+        (copy / class_folder.name).mkdir(parents=True)
+        for path in sorted(class_folder.iterdir())[:SMALL_PER_CLASS]:
+            shutil.copyfile(path, copy / class_folder.name / path.name)
+    return copy
+
+
 def fieldguide(*arguments: object) -> str:
-    """What a command prints.
+    """Run a command and return what it prints.
 
     Raises:
         subprocess.CalledProcessError: it failed; its messages are on the error stream.
@@ -48,18 +81,23 @@ def fieldguide(*arguments: object) -> str:
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def family(pid: int) -> list[int]:
-    """A process and those it started, and so on."""
+def process_tree(pid: int) -> list[int]:
+    """Return a process, those it started, those that these started, and so on."""
     try:
         lists = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
     except OSError:
         return [pid]
-    return [pid, *(one for said in lists for child in said.split() for one in family(int(child)))]
+    children = [int(child) for text in lists for child in text.split()]
+    return [pid, *(descendant for child in children for descendant in process_tree(child))]
 
 
-def resident(pid: int) -> int:
-    """Bytes of memory that a process holds; 0 where it is gone."""
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, IndexError):
-        return 0
+def resident_bytes(pid: int) -> int:
+    """Return the bytes of memory that a process and its descendants hold; those that are gone hold none."""
+    total = 0
+    for member in process_tree(pid):
+        try:
+            pages = int(Path(f"/proc/{member}/statm").read_text().split()[1])
+        except (OSError, IndexError):
+            continue
+        total += pages * os.sysconf("SC_PAGE_SIZE")
+    return total

@@ -21,25 +21,23 @@ from PIL import Image, ImageEnhance
 
 from common import shared_data
 
-__all__ = ["make_pictures", "serving"]
-
 LEAST_SIDE = 192  # smaller ones are thumbnails, not what a source offers
 
 _NGINX = """
-daemon off; worker_processes 1; pid {place}/nginx.pid; error_log {place}/error.log; {user}
+daemon off; worker_processes 1; pid {own}/nginx.pid; error_log {own}/error.log; {user}
 events {{ worker_connections 512; }}
 http {{
     access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000;
     types {{ image/jpeg jpg; }}
-    client_body_temp_path {place}/body; proxy_temp_path {place}/proxy; fastcgi_temp_path {place}/fastcgi;
-    uwsgi_temp_path {place}/uwsgi; scgi_temp_path {place}/scgi;
+    client_body_temp_path {own}/body; proxy_temp_path {own}/proxy; fastcgi_temp_path {own}/fastcgi;
+    uwsgi_temp_path {own}/uwsgi; scgi_temp_path {own}/scgi;
     server {{ listen 127.0.0.1:{port}; root {folder}; }}
 }}
 """
 
 
 def make_pictures(folder: Path, count: int) -> str:
-    """What there is now in words: so many JPEGs, named by number, those of one class one after the other."""
+    """Write so many JPEGs, named by number, and return in words what they are."""
     folder.mkdir()
     base = shared_data("flowers17").parent
     chance = random.Random(0)
@@ -51,7 +49,7 @@ def make_pictures(folder: Path, count: int) -> str:
     for number in range(count):
         path = real[number % len(real)]
         as_is = number < len(real) and Image.open(path).format == "JPEG"
-        data = path.read_bytes() if as_is else _jpeg(path, chance if number >= len(real) else None)
+        data = path.read_bytes() if as_is else _make_jpeg(path, chance if number >= len(real) else None)
         (folder / f"{number}.jpg").write_bytes(data)
         width, height = Image.open(io.BytesIO(data)).size
         size, pixels = size + len(data), pixels + width * height
@@ -63,8 +61,8 @@ def make_pictures(folder: Path, count: int) -> str:
     )
 
 
-def _jpeg(path: Path, chance: random.Random | None) -> bytes:
-    """A JPEG of the picture; given chances, of half to two thirds of each side, as large as the whole."""
+def _make_jpeg(path: Path, chance: random.Random | None) -> bytes:
+    """Return a JPEG of the picture; with `chance`, of half to two thirds of each side, as large as the whole."""
     image = Image.open(path).convert("RGB")
     if chance is not None:
         share = chance.uniform(0.5, 0.67)
@@ -78,24 +76,24 @@ def _jpeg(path: Path, chance: random.Random | None) -> bytes:
 
 
 @contextmanager
-def serving(folder: Path, place: Path, latency_s: float = 0.0) -> Iterator[tuple[str, int]]:
-    """The server's name and its port on 127.0.0.1; it ends with the block.
+def serving(folder: Path, server_folder: Path, latency_s: float = 0.0) -> Iterator[tuple[str, int]]:
+    """Serve a folder, and yield the server's name and its port on 127.0.0.1; it ends with the block.
 
     Args:
         folder: whose files are served.
-        place: an empty folder for its own files.
+        server_folder: an empty folder for its own files.
         latency_s: how long each answer waits before it begins.
     """
-    place.mkdir(parents=True, exist_ok=True)
+    server_folder.mkdir(parents=True, exist_ok=True)
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     nginx = "" if latency_s else shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin") or ""
     if nginx:
         user = "user root;" if Path.home() == Path("/root") else ""
-        conf = place / "nginx.conf"
-        conf.write_text(_NGINX.format(place=place, folder=folder, port=port, user=user), encoding="utf-8")
-        command = [nginx, "-p", str(place), "-c", str(conf), "-e", str(place / "error.log")]
+        conf = server_folder / "nginx.conf"
+        conf.write_text(_NGINX.format(own=server_folder, folder=folder, port=port, user=user), encoding="utf-8")
+        command = [nginx, "-p", str(server_folder), "-c", str(conf), "-e", str(server_folder / "error.log")]
     else:
         command = [sys.executable, __file__, str(folder), str(port), str(latency_s)]
     with subprocess.Popen(command) as server:
@@ -113,8 +111,8 @@ def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
         SystemExit: nobody does after ten seconds.
     """
     for _ in range(200):
-        with closing(socket.socket()) as one:
-            if not one.connect_ex(("127.0.0.1", port)):
+        with closing(socket.socket()) as client:
+            if not client.connect_ex(("127.0.0.1", port)):
                 return
         if server.poll() is not None:
             break

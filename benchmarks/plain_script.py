@@ -1,4 +1,4 @@
-"""The peer of fine-tuning: a plain PyTorch script in the manner of the plants' one (seed 003).
+"""The peer of fine-tuning: a plain PyTorch script in the manner of the plants' one.
 
 A DataLoader that reads each JPEG again in every epoch, torchvision's transforms, Adam at one rate, eager, NCHW. It
 starts from the same weights as Fieldguide.
@@ -16,14 +16,12 @@ from PIL import Image
 from fieldguide.engine import core_count
 from fieldguide.learners.weights import declare_torchvision_operators, load_backbone
 
-__all__ = ["BATCH", "SIZE", "Plain", "run_plain_script"]
-
 SIZE, BATCH = 224, 32
 
 
 @dataclass(frozen=True)
-class Plain:
-    """What came of the script.
+class PlainResult:
+    """How fast the script learned, and what it answers.
 
     Attributes:
         images_per_s: of its fastest epoch.
@@ -38,53 +36,53 @@ class Plain:
 
 def run_plain_script(
     paths: list[Path], labels: NDArray[np.int64], fold: tuple[NDArray[np.intp], NDArray[np.intp]], epochs: int
-) -> Plain:
-    """What came of learning from the first part of the fold, asked about the second."""
+) -> PlainResult:
+    """Learn from the first part of the fold, and answer about the second."""
     declare_torchvision_operators()
     import torch
 
     class Files(torch.utils.data.Dataset[Any]):
-        def __init__(self, places: NDArray[np.intp], change: Any) -> None:
-            self.places, self.change = places, change
+        def __init__(self, indices: NDArray[np.intp], transform: Any) -> None:
+            self.indices, self.transform = indices, transform
 
         def __len__(self) -> int:
-            return len(self.places)
+            return len(self.indices)
 
-        def __getitem__(self, place: int) -> Any:
-            index = self.places[place]
-            return self.change(Image.open(paths[index]).convert("RGB")), int(labels[index])
+        def __getitem__(self, position: int) -> Any:
+            index = self.indices[position]
+            return self.transform(Image.open(paths[index]).convert("RGB")), int(labels[index])
 
-    changing, plain = _transforms()
+    train_transform, test_transform = _transforms()
     train, test = fold
-    begun = time.perf_counter()
+    start = time.perf_counter()
     backbone = load_backbone("efficientnet_lite0", "embedded", SIZE)
     model = torch.nn.Sequential(backbone.module, torch.nn.Linear(backbone.width, int(labels.max()) + 1))
     optimiser = torch.optim.Adam(model.parameters(), lr=3e-4)
-    loader = torch.utils.data.DataLoader(Files(train, changing), BATCH, shuffle=True, num_workers=core_count())
+    loader = torch.utils.data.DataLoader(Files(train, train_transform), BATCH, shuffle=True, num_workers=core_count())
     speeds = []
     for _ in range(epochs):
         model.train()
-        started = time.perf_counter()
-        for pictures, wanted in loader:
-            loss: Any = torch.nn.functional.cross_entropy(model(pictures), wanted)
+        epoch_start = time.perf_counter()
+        for pictures, targets in loader:
+            loss: Any = torch.nn.functional.cross_entropy(model(pictures), targets)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-        speeds.append(len(train) / (time.perf_counter() - started))
-    seconds = time.perf_counter() - begun
+        speeds.append(len(train) / (time.perf_counter() - epoch_start))
+    seconds = time.perf_counter() - start
     model.eval()
     with torch.inference_mode():
-        batches = torch.utils.data.DataLoader(Files(test, plain), BATCH)
+        batches = torch.utils.data.DataLoader(Files(test, test_transform), BATCH)
         answers = torch.cat([model(pictures).argmax(1) for pictures, _ in batches])
-    return Plain(max(speeds), seconds, answers.numpy())
+    return PlainResult(max(speeds), seconds, answers.numpy())
 
 
 def _transforms() -> tuple[Any, Any]:
-    """What is done to a picture that is learnt from, and to one that is asked about."""
+    """Return the transforms of a picture to learn from, and of one to answer about."""
     from torchvision import transforms as t
 
     finish = [t.ToTensor(), t.Normalize([0.5] * 3, [0.5] * 3)]
-    changing = t.Compose(
+    train = t.Compose(
         [
             t.RandomHorizontalFlip(0.5), t.ColorJitter(0.9, 0.7, 0.9), t.RandomAdjustSharpness(1.85, 0.15),
             t.RandomRotation(45), t.RandomPerspective(0.6, 1.0),
@@ -92,4 +90,4 @@ def _transforms() -> tuple[Any, Any]:
             t.RandomErasing(0.3, (0.01, 0.2)),
         ]
     )  # fmt: skip
-    return changing, t.Compose([t.Resize((SIZE, SIZE), t.InterpolationMode.BICUBIC), *finish])
+    return train, t.Compose([t.Resize((SIZE, SIZE), t.InterpolationMode.BICUBIC), *finish])

@@ -2,19 +2,17 @@
 
 from pathlib import Path
 
-from common import fieldguide, shared_data
+from common import fieldguide
 from fieldguide.project import Project
 from fieldguide.project.dataset import Dataset, load_dataset
 
-__all__ = ["gather_set"]
 
-
-def gather_set(name: str, base: Path) -> tuple[Project, Dataset]:
-    """A project below `base` with a set of real pictures, and those that `clean` keeps, divided by `split`."""
-    project = Project(base / name)
-    fieldguide("new", project.root)
-    fieldguide("add", shared_data(name), "-C", project.root)
+def make_project(folder: Path, root: Path) -> tuple[Project, Dataset]:
+    """Make a project of a folder of pictures, and return it with those that `clean` keeps, divided by `split`."""
+    fieldguide("new", root)
+    fieldguide("add", folder, "-C", root)
     for stage in ("clean", "split"):
-        fieldguide(stage, "-C", project.root)
+        fieldguide(stage, "-C", root)
+    project = Project(root)
     with project.catalog() as catalog:
         return project, load_dataset(catalog)
