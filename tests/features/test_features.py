@@ -1,10 +1,10 @@
 """Embeddings: kept on disk, only what is missing is computed, and which runtime computes them."""
 
+import importlib.metadata
 import importlib.util
 import json
 import shutil
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,7 +38,7 @@ WIDE = 4
 
 
 class Backbone:
-    """Counts pictures; its features are the mean of each quarter."""
+    """Count pictures; the features of each are the mean of its quarters."""
 
     def __init__(self) -> None:
         self.seen = 0
@@ -56,9 +56,9 @@ class Backbone:
 
 @pytest.fixture
 def backbone(monkeypatch: pytest.MonkeyPatch) -> Backbone:
-    made = Backbone()
-    monkeypatch.setattr(features, "open_runner", lambda model, runtime: made)
-    return made
+    counter = Backbone()
+    monkeypatch.setattr(features, "open_runner", lambda model, runtime: counter)
+    return counter
 
 
 class Embedder:
@@ -80,12 +80,12 @@ def embedder(project: Project) -> Embedder:
 
 @pytest.fixture
 def images(project: Project) -> dict[str, str]:
-    found = {}
+    kinds = {}
     for name in CLASS_NAMES:
         for number in range(3):
             kind = "PNG" if number % 2 else "JPEG"
-            found[project.store_image(picture_bytes(name, number), kind)] = kind
-    return found
+            kinds[project.store_image(picture_bytes(name, number), kind)] = kind
+    return kinds
 
 
 def shards(embedder: Embedder) -> list[Path]:
@@ -93,41 +93,41 @@ def shards(embedder: Embedder) -> list[Path]:
 
 
 def test_embeddings_are_in_the_order_asked_for(embedder: Embedder, images: dict[str, str], backbone: Backbone) -> None:
-    found = embedder.embed(images, SilentProgress())
-    assert found.shape == (9, WIDE)
-    assert found.dtype == np.float32
+    rows = embedder.embed(images, SilentProgress())
+    assert rows.shape == (9, WIDE)
+    assert rows.dtype == np.float32
     assert backbone.seen == 9
     for place, (name, kind) in enumerate(images.items()):
         square = load_square(embedder.project.image_path(name, kind), SQUARE, Limits())
-        assert found[place] == pytest.approx(Backbone()(square[None])[0])
+        assert rows[place] == pytest.approx(Backbone()(square[None])[0])
     backwards = dict(reversed(images.items()))
-    assert np.array_equal(embedder.embed(backwards, SilentProgress()), found[::-1])
+    assert np.array_equal(embedder.embed(backwards, SilentProgress()), rows[::-1])
     assert backbone.seen == 9, "the second time nothing is computed"
 
 
 def test_only_what_is_missing_is_computed(embedder: Embedder, images: dict[str, str], backbone: Backbone) -> None:
     some = dict(list(images.items())[:4])
     embedder.embed(some, SilentProgress())
-    found = embedder.embed(images, SilentProgress())
+    rows = embedder.embed(images, SilentProgress())
     assert backbone.seen == 9
-    fresh = Backbone()
-    assert found == pytest.approx(np.concatenate([one for one in extract(
-        [embedder.project.image_path(*item) for item in images.items()], SQUARE, Limits(), fresh, 4)]))  # fmt: skip
+    reference = Backbone()
+    assert rows == pytest.approx(np.concatenate([batch for batch in extract(
+        [embedder.project.image_path(*item) for item in images.items()], SQUARE, Limits(), reference, 4)]))  # fmt: skip
 
 
 def test_a_picture_may_be_asked_for_twice_and_others_be_kept_beside_it(
     embedder: Embedder, images: dict[str, str], backbone: Backbone
 ) -> None:
-    wanted = embedder.embed(images, SilentProgress())
+    rows = embedder.embed(images, SilentProgress())
     some = Pictures(embedder.project, tuple(images.items()), embedder.settings, SilentProgress()).take([4, 1, 4])
-    assert np.array_equal(some.embed(Path("model-1.onnx"), SQUARE, "onnxruntime"), wanted[[4, 1, 4]])
+    assert np.array_equal(some.embed(Path("model-1.onnx"), SQUARE, "onnxruntime"), rows[[4, 1, 4]])
     assert backbone.seen == 9
 
 
 def test_an_interrupted_pass_keeps_its_shards(
     embedder: Embedder, images: dict[str, str], backbone: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(features, "_SHARD", 2)
+    monkeypatch.setattr(features, "SHARD_PICTURES", 2)
     backbone.fails_after = 5
     with pytest.raises(KeyboardInterrupt):
         embedder.embed(images, SilentProgress())
@@ -141,8 +141,8 @@ def test_an_interrupted_pass_keeps_its_shards(
 def test_a_damaged_shard_is_computed_again(
     embedder: Embedder, images: dict[str, str], backbone: Backbone, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
-    monkeypatch.setattr(features, "_SHARD", 3)
-    wanted = embedder.embed(images, SilentProgress())
+    monkeypatch.setattr(features, "SHARD_PICTURES", 3)
+    rows = embedder.embed(images, SilentProgress())
     shard = shards(embedder)[1]
     data = shard.read_bytes()
     if damage == "other arrays":
@@ -150,7 +150,7 @@ def test_a_damaged_shard_is_computed_again(
     else:
         shard.write_bytes({"cut short": data[: len(data) // 2], "empty": b"", "noise": b"\xff" * 99}[damage])
     backbone.seen = 0
-    assert np.array_equal(embedder.embed(images, SilentProgress()), wanted)
+    assert np.array_equal(embedder.embed(images, SilentProgress()), rows)
     assert backbone.seen == 3
     backbone.seen = 0
     embedder.embed(images, SilentProgress())
@@ -205,9 +205,9 @@ def test_pixels_do_not_depend_on_where_they_are_asked_for(project: Project) -> N
 def test_trouble_passes_on(
     embedder: Embedder, images: dict[str, str], backbone: Backbone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bad = embedder.project.store_image(b"no picture", "PNG")
+    broken = embedder.project.store_image(b"no picture", "PNG")
     with pytest.raises(ProjectDamaged):
-        embedder.embed({bad: "PNG"}, SilentProgress())
+        embedder.embed({broken: "PNG"}, SilentProgress())
 
     with pytest.raises(InputMissing):
         embedder.embed({"0" * 64: "PNG"}, SilentProgress())
@@ -225,17 +225,16 @@ def test_trouble_passes_on(
 
 @pytest.fixture
 def speeds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, float]:
-    """What each runtime will be measured at; both seem installed, the cache is empty."""
-    told = {"onnxruntime": 10.0, "openvino": 50.0}
+    """Return what each runtime will be measured at; both seem installed, the cache is empty."""
+    images_per_s = {"onnxruntime": 10.0, "openvino": 50.0}
     monkeypatch.setenv("FIELDGUIDE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(runtimes, "_compile", lambda model, runtime: runtime)
-    monkeypatch.setattr(runtimes, "_images_per_s", lambda run, sample: told[run])
-    monkeypatch.setattr(runtimes, "_machine", lambda: "this machine")
-    found = importlib.util.find_spec
+    monkeypatch.setattr(runtimes, "measure_images_per_s", lambda model, runtime, size: images_per_s[runtime])
+    find_spec, version = importlib.util.find_spec, importlib.metadata.version
     monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name, *rest: found("json" if name == "openvino" else name, *rest)
+        importlib.util, "find_spec", lambda name, *rest: find_spec("json" if name == "openvino" else name, *rest)
     )
-    return told
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "1" if name == "openvino" else version(name))
+    return images_per_s
 
 
 MODEL = Path("model-1.onnx")
@@ -266,9 +265,9 @@ def test_a_damaged_memory_is_measured_anew(speeds: dict[str, float], tmp_path: P
 
 
 def test_without_openvino(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    found = importlib.util.find_spec
+    find_spec = importlib.util.find_spec
     monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name, *rest: None if name == "openvino" else found(name, *rest)
+        importlib.util, "find_spec", lambda name, *rest: None if name == "openvino" else find_spec(name, *rest)
     )
     monkeypatch.setitem(sys.modules, "openvino", None)
     monkeypatch.setenv("FIELDGUIDE_CACHE", str(tmp_path / "cache"))
@@ -291,8 +290,8 @@ def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     assert cache_folder() == tmp_path / "c" / ".cache" / "fieldguide"
 
 
-def small_model(path: Path, runtimes: Sequence[str] = ()) -> Path:
-    """A model of the right form: the mean colour."""
+def write_small_model(path: Path) -> Path:
+    """Write a model of the right form: its features are the mean colour."""
     onnx = pytest.importorskip("onnx", reason="building models needs the extra [train]")
     make, kinds = onnx.helper, onnx.TensorProto
     nodes = [
@@ -302,34 +301,34 @@ def small_model(path: Path, runtimes: Sequence[str] = ()) -> Path:
     image = make.make_tensor_value_info("image", kinds.UINT8, ["n", "h", "w", 3])
     features_out = make.make_tensor_value_info("features", kinds.FLOAT, ["n", 3])
     graph = make.make_graph(nodes, "g", [image], [features_out])
-    made = make.make_model(graph, opset_imports=[make.make_opsetid("", 17)], ir_version=8)
-    path.write_bytes(made.SerializeToString())
+    model = make.make_model(graph, opset_imports=[make.make_opsetid("", 17)], ir_version=8)
+    path.write_bytes(model.SerializeToString())
     return path
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 def test_each_runtime_runs_the_same_model(tmp_path: Path, runtime: features.Runtime) -> None:
     pytest.importorskip(runtime, reason="an optional runtime")
-    model = small_model(tmp_path / "model.onnx")
+    model = write_small_model(tmp_path / "model.onnx")
     run = open_runner(model, runtime)
     assert open_runner(model, runtime) is run, "the same is compiled once"
     batch = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
-    first = run(batch)
-    assert first.shape == (3, 3)
-    assert first.dtype == np.float32
-    assert first == pytest.approx(batch.mean(axis=(1, 2)), rel=0.01)
-    kept = first.copy()
+    rows = run(batch)
+    assert rows.shape == (3, 3)
+    assert rows.dtype == np.float32
+    assert rows == pytest.approx(batch.mean(axis=(1, 2)), rel=0.01)
+    before = rows.copy()
     run(batch[::-1].copy())
-    assert np.array_equal(first, kept), "an answer is not overwritten by the next"
+    assert np.array_equal(rows, before), "an answer is not overwritten by the next"
 
 
 def test_a_project_carried_elsewhere_keeps_its_features(
     embedder: Embedder, images: dict[str, str], backbone: Backbone, tmp_path: Path
 ) -> None:
-    found = embedder.embed(images, SilentProgress())
+    rows = embedder.embed(images, SilentProgress())
     shutil.move(embedder.project.root, tmp_path / "moved")
     pictures = Pictures(Project(tmp_path / "moved"), tuple(images.items()), embedder.settings, SilentProgress())
-    assert np.array_equal(pictures.embed(Path("/other/cache/model-1.onnx"), SQUARE, "onnxruntime"), found)
+    assert np.array_equal(pictures.embed(Path("/other/cache/model-1.onnx"), SQUARE, "onnxruntime"), rows)
     assert backbone.seen == 9
 
 
@@ -340,13 +339,13 @@ def test_squares_are_held_or_given_one_by_one(
     embedder: Embedder, images: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pictures = Pictures(embedder.project, tuple(images.items()), embedder.settings, SilentProgress()).take([3, 0, 3])
-    held = pictures.squares(SQUARE)
-    assert isinstance(held, np.ndarray) and held.shape == (3, 64, 64, 3)
-    assert np.array_equal(held[0], held[2]) and not np.array_equal(held[0], held[1])
-    monkeypatch.setattr(features, "_HELD_BYTES", 3 * 64 * 64 * 3 - 1)
-    given = pictures.squares(SQUARE)
-    assert callable(given)
-    assert all(np.array_equal(given(index), held[index]) for index in range(3))
+    squares = pictures.squares(SQUARE)
+    assert isinstance(squares, np.ndarray) and squares.shape == (3, 64, 64, 3)
+    assert np.array_equal(squares[0], squares[2]) and not np.array_equal(squares[0], squares[1])
+    monkeypatch.setattr(features, "MAX_HELD_BYTES", 3 * 64 * 64 * 3 - 1)
+    load = pictures.squares(SQUARE)
+    assert callable(load)
+    assert all(np.array_equal(load(index), squares[index]) for index in range(3))
 
 
 def test_a_square_whose_original_is_gone_or_changed_is_told_so(embedder: Embedder, images: dict[str, str]) -> None:
@@ -362,6 +361,6 @@ def test_a_square_whose_original_is_gone_or_changed_is_told_so(embedder: Embedde
 
 def test_what_stands_twice_is_computed_once(embedder: Embedder, images: dict[str, str], backbone: Backbone) -> None:
     twice = Pictures(embedder.project, tuple(images.items()) * 2, embedder.settings, SilentProgress())
-    found = twice.embed(Path("model-1.onnx"), SQUARE, "onnxruntime")
-    assert backbone.seen == 9 and len(found) == 18
-    assert np.array_equal(found[:9], found[9:])
+    rows = twice.embed(Path("model-1.onnx"), SQUARE, "onnxruntime")
+    assert backbone.seen == 9 and len(rows) == 18
+    assert np.array_equal(rows[:9], rows[9:])

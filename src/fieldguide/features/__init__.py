@@ -41,8 +41,8 @@ __all__ = [
 ]
 
 Squares = NDArray[np.uint8] | Callable[[int], NDArray[np.uint8]]
-_SHARD = 512
-_HELD_BYTES = 600_000_000
+SHARD_PICTURES = 512  # computed between two writes: what an interrupt may lose
+MAX_HELD_BYTES = 600_000_000  # squares that need more memory are loaded one by one
 
 
 def load_square(path: Path, preprocessing: Preprocessing, limits: Limits) -> NDArray[np.uint8]:
@@ -116,7 +116,7 @@ class Pictures:
     def squares(self, preprocessing: Preprocessing) -> Squares:
         """Load all squares, (n, size, size, 3) uint8 RGB, where memory holds them; else return a loader."""
         load = partial(self.square, preprocessing=preprocessing)
-        if len(self) * preprocessing.size**2 * 3 > _HELD_BYTES:
+        if len(self) * preprocessing.size**2 * 3 > MAX_HELD_BYTES:
             return load
         self.progress.start("decoding", len(self))
         rows = []
@@ -152,8 +152,8 @@ class Pictures:
         if missing:
             self.progress.start(f"features ({preprocessing.fit})", len(missing))
             run = extractor.open()
-            for start in range(0, len(missing), _SHARD):
-                some = missing[start : start + _SHARD]
+            for start in range(0, len(missing), SHARD_PICTURES):
+                some = missing[start : start + SHARD_PICTURES]
                 names = [name for name, _ in some]
                 features = self._run(run, some, preprocessing)
                 store.write(names, features)

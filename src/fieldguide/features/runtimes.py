@@ -96,13 +96,25 @@ def choose_runtime(model: Path, size: int, setting: str) -> Runtime:
     path = cache_folder() / "runtime.json"
     known = _read_choices(path)
     if key not in known:
-        sample = np.zeros((16, size, size, 3), np.uint8)
         runtimes: tuple[Runtime, ...] = ("onnxruntime", "openvino")
         # each is gone before the next is opened: together they would need twice the memory
-        speeds = {runtime: _images_per_s(_compile(model, runtime), sample) for runtime in runtimes}
+        speeds = {runtime: measure_images_per_s(model, runtime, size) for runtime in runtimes}
         known[key] = max(speeds, key=lambda name: speeds[name])
         write_text(path, json.dumps(known, indent=1))
     return "openvino" if known[key] == "openvino" else "onnxruntime"
+
+
+def measure_images_per_s(model: Path, runtime: Runtime, size: int) -> float:
+    """Measure how many squares a runtime embeds in a second: the best of three calls after a warm-up."""
+    run = _compile(model, runtime)
+    sample = np.zeros((16, size, size, 3), np.uint8)
+    run(sample)
+    best_s = float("inf")
+    for _ in range(3):
+        start = time.perf_counter()
+        run(sample)
+        best_s = min(best_s, time.perf_counter() - start)
+    return len(sample) / best_s
 
 
 def _machine() -> str:
@@ -124,14 +136,3 @@ def _read_choices(path: Path) -> dict[str, str]:
     except (OSError, ValueError):
         return {}
     return {str(key): str(value) for key, value in known.items()} if isinstance(known, dict) else {}
-
-
-def _images_per_s(run: Runner, sample: NDArray[np.uint8]) -> float:
-    """Measure the best of three calls after a warm-up."""
-    run(sample)
-    best = float("inf")
-    for _ in range(3):
-        start = time.perf_counter()
-        run(sample)
-        best = min(best, time.perf_counter() - start)
-    return len(sample) / best
