@@ -218,7 +218,9 @@ def tune(
     minutes: Annotated[
         float | None,
         typer.Option(
-            "--minutes", help="When to stop; run it again to go on. By default, when all trials have ended.", min=0
+            "--minutes",
+            help="Minutes after which to stop; run it again to continue. By default, runs all trials.",
+            min=0,
         ),
     ] = None,
     trials: Annotated[

@@ -99,7 +99,7 @@ class CollectSettings(Section):
         (), max_length=20, description='private networks that may be contacted, such as "192.168.7.0/24"'
     )
     ports: tuple[Port, ...] = Field((), description="additional ports besides 80 and 443")
-    hosts: dict[str, HostSettings] = Field(default_factory=dict, description="decisions about single hosts")
+    hosts: dict[str, HostSettings] = Field(default_factory=dict, description="settings for single hosts")
     options: dict[str, dict[str, str]] = Field(
         default_factory=dict, description="a source's own options; query: its own search instead of the others"
     )
@@ -172,7 +172,7 @@ class LoopSettings(Section):
     freeze: Annotated[int, Field(ge=0, le=1000)] | Auto = Field(
         "auto", description="mode unfreeze: how many stages stay frozen at first; auto: all but the head"
     )
-    unfreeze: int = Field(2, ge=0, le=10_000, description="mode unfreeze: epochs until they learn too; 0: never")
+    unfreeze: int = Field(2, ge=0, le=10_000, description="mode unfreeze: epochs until they are trained too; 0: never")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="auto: CUDA, else MPS, else the CPU")
     compile: bool = Field(False, description="whether torch compiles the network; pays off on a GPU")
     threads: Annotated[int, Field(ge=1, le=1024)] | Auto = Field(
