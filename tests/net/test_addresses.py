@@ -51,7 +51,7 @@ def listener() -> Iterator[FaultServer]:
 
 
 def closed(server: FaultServer) -> NetRules:
-    """Rules that allow the port and no private network."""
+    """Return rules that allow the port and no private network."""
     return dataclasses.replace(QUICK, ports=frozenset({80, 443, server.port}), tries=1, robots=False)
 
 
@@ -97,9 +97,9 @@ def test_a_resolver_that_changes_its_mind_reaches_nothing_private() -> None:
             async with Client(rules, resolver=resolver) as client:  # each port is looked up on its own
                 return [await client.fetch(f"{scheme}://rebinding.example/good") for scheme in ("http", "https")]
 
-        first, second = asyncio.run(fetch())
-        assert first.reason == "unreachable"
-        assert second.reason == "refused_address" and not second.transient
+        by_http, by_https = asyncio.run(fetch())
+        assert by_http.reason == "unreachable"
+        assert by_https.reason == "refused_address" and not by_https.transient
         assert server.log == []
 
 
@@ -147,14 +147,14 @@ def test_a_private_host_is_reached_under_its_own_name_alone(places: tuple[str, .
 
         port = server.port
         assert asyncio.run(fetch(f"http://nas.example:{port}/good", f"http://NAS.example.:{port}/good")) == ["", ""]
-        asked = [f"http://{host}:{port}/good" for host in ("other.example", "a.nas.example", HERE)]
-        assert asyncio.run(fetch(*asked)) == ["refused_port"] * 3
-        asked = [
+        urls = [f"http://{host}:{port}/good" for host in ("other.example", "a.nas.example", HERE)]
+        assert asyncio.run(fetch(*urls)) == ["refused_port"] * 3
+        urls = [
             "http://other.example/good",
             f"http://nas.example:{port}/to_loopback",
             f"http://{HERE}:{inner.port}/good",
         ]
-        assert asyncio.run(fetch(*asked)) == ["refused_address"] * 3
+        assert asyncio.run(fetch(*urls)) == ["refused_address"] * 3
         assert server.log == ["good", "good", "to_loopback"] and inner.log == []
 
 
@@ -169,12 +169,12 @@ def test_a_private_host_is_no_way_to_the_services_of_a_cloud(place: str) -> None
 
 
 def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch, listener: FaultServer) -> None:
-    before = len(listener.log)
+    hits = len(listener.log)
     for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, f"http://{HERE}:{listener.port}")
     with FaultServer() as server:
         assert asyncio.run(server.fetch("good")).reason == ""
-    assert len(listener.log) == before
+    assert len(listener.log) == hits
 
 
 @pytest.mark.parametrize("text", ["8.8.8.8", "93.184.216.34", "2606:4700::1111", "2a00:1450:4001:81b::200e"])

@@ -43,7 +43,7 @@ def fetch_all(internet: LocalInternet, *urls: str, rules: NetRules = QUICK) -> l
 def test_disallowed_addresses_are_never_asked_and_the_file_is_read_once() -> None:
     with LocalInternet({"a.example": pictures}, robots={"a.example": RULES}) as internet:
         paths = ("/b.jpg", "/private/c.jpg", "/private/open", "/d.gif", "/e.gif?x=1", "/f.jpg")
-        reasons = [one.reason for one in fetch_all(internet, *(f"https://a.example{path}" for path in paths))]
+        reasons = [result.reason for result in fetch_all(internet, *(f"https://a.example{path}" for path in paths))]
         assert reasons == ["", "robots", "", "robots", "robots", ""]
         assert sorted(internet.hits("a.example")) == ["/b.jpg", "/f.jpg", "/private/open"]
         assert [hit.path_qs for hit in internet.log].count("/robots.txt") == 1
@@ -111,7 +111,7 @@ def says(status: int, text: str = "", location: str = "") -> Handler:
 def test_what_an_answer_to_robots_means(status: int, text: str, reason: str, passing: bool) -> None:
     with LocalInternet({"a.example": says(status, text)}, own_robots=True) as internet:
         fetched = fetch_all(internet, "https://a.example/x.jpg", "https://a.example/y.jpg")
-        assert {(one.reason, one.transient) for one in fetched} == {(reason, passing)}
+        assert {(result.reason, result.transient) for result in fetched} == {(reason, passing)}
         assert len(internet.hits("a.example")) == (0 if reason else 2)
 
 
@@ -119,7 +119,7 @@ def test_robots_behind_a_redirect_are_read_there_and_count_here() -> None:
     handlers = {"a.example": says(301, "", "https://b.example/robots.txt"), "b.example": says(200, RULES)}
     with LocalInternet(handlers, own_robots=True) as internet:
         fetched = fetch_all(internet, "https://a.example/private/x.jpg", "https://a.example/x.jpg")
-        assert [one.reason for one in fetched] == ["robots", ""]
+        assert [result.reason for result in fetched] == ["robots", ""]
 
 
 def test_robots_of_an_unreachable_host_name_the_real_trouble() -> None:
@@ -163,7 +163,7 @@ def test_a_crawl_delay_slows_the_client_down() -> None:
         async def read(_: URL) -> Reply:
             return reply(b"User-agent: Fieldguide\nCrawl-delay: 7\nDisallow:")
 
-        await Robots(read, lambda *said: slowed.append(said)).check(URL("https://a.example/x"))
+        await Robots(read, lambda *delay: slowed.append(delay)).check(URL("https://a.example/x"))
 
     asyncio.run(run())
     assert slowed == [("a.example", 7.0)]

@@ -18,7 +18,7 @@ def headers(*pairs: tuple[str, str]) -> CIMultiDictProxy[str]:
 
 
 @pytest.mark.parametrize(
-    ("said", "seconds"),
+    ("value", "seconds"),
     [
         ("0", 0),
         ("120", 120),
@@ -35,8 +35,8 @@ def headers(*pairs: tuple[str, str]) -> CIMultiDictProxy[str]:
         ("Wed, 99 May 2024 12:02:00 GMT", 0),
     ],
 )
-def test_retry_after_in_seconds_and_as_a_date(said: str, seconds: float) -> None:
-    assert retry_after(headers(("Retry-After", said)), b"", lambda: NOW) == seconds
+def test_retry_after_in_seconds_and_as_a_date(value: str, seconds: float) -> None:
+    assert retry_after(headers(("Retry-After", value)), b"", lambda: NOW) == seconds
 
 
 def test_a_date_is_counted_from_the_servers_own_clock() -> None:
@@ -100,9 +100,9 @@ def test_what_is_no_opt_out(lines: list[str]) -> None:
     assert opted_out(headers(*(("X-Robots-Tag", line) for line in lines))) == ""
 
 
-@pytest.mark.parametrize(("said", "out"), [("1", True), (" 1 ", True), ("0", False), ("", False), ("10", False)])
-def test_text_and_data_mining_reserved(said: str, out: bool) -> None:
-    assert bool(opted_out(headers(("TDM-Reservation", said)))) == out
+@pytest.mark.parametrize(("value", "out"), [("1", True), (" 1 ", True), ("0", False), ("", False), ("10", False)])
+def test_text_and_data_mining_reserved(value: str, out: bool) -> None:
+    assert bool(opted_out(headers(("TDM-Reservation", value)))) == out
 
 
 @pytest.mark.parametrize(
@@ -142,6 +142,6 @@ def test_the_recorded_walls_are_known(shared: Path) -> None:
 
 @given(st.lists(st.tuples(st.sampled_from(["Retry-After", "Date", "X-Robots-Tag", "TDM-Reservation"]), st.text())))
 def test_no_header_breaks_them(pairs: list[tuple[str, str]]) -> None:
-    said = headers(*pairs)
-    assert retry_after(said, b"", lambda: NOW) >= 0
-    assert isinstance(opted_out(said), str) and challenge(said, b"", True) == ""
+    fields = headers(*pairs)
+    assert retry_after(fields, b"", lambda: NOW) >= 0
+    assert isinstance(opted_out(fields), str) and challenge(fields, b"", True) == ""
