@@ -366,7 +366,7 @@ class Project:
         Several processes may search at once.
 
         Args:
-            minutes: when to stop; a later call goes on. By default, when all trials have ended.
+            minutes: after how many to stop; a later call continues. By default, all trials are run.
             trials: number of trials in all, those of earlier calls included.
             preset: which search to run instead of [tune.space].
             progress: see `Project`.

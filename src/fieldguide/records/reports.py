@@ -353,7 +353,7 @@ class EvaluateReport(Report):
         accuracy: on the test split, with its 95 % Wilson interval.
         grouped: accuracy of grouped cross-validation over all kept pictures, with its interval; None where it would
             cost a training for each fold and was not asked for.
-        careless: the same over shuffled folds with the copies left in, with its interval; None likewise.
+        careless: the same over shuffled folds with the copies left in, with its interval; None then too.
         per_class: precision, recall, F1 and support on the test split by class name.
         report: path of report.html.
     """
