@@ -95,11 +95,7 @@ class Classifier:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Classifier":
-        """Return the classifier in an .npz file.
-
-        Raises:
-            ValueError: the file is cut short or is not a classifier.
-        """
+        """Return the classifier in an .npz file, or raise `ValueError` where it holds none."""
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as file:
                 choice = json.loads(str(file["choice"]))
@@ -127,9 +123,6 @@ def export_colour(
         classifier: gives the probabilities.
         familiarity: says how near a picture is to those learnt from, by the roots of the features.
         size: side of the square, pixels; None takes pictures of any height and width.
-
-    Raises:
-        MissingExtra: onnx is not installed.
     """
     onnx = require("onnx", extra="train")
     from onnx import TensorProto, helper

@@ -66,9 +66,6 @@ def export_model(backbone: bytes, head: Sequence[Layer], familiarity: Familiarit
         head: layers that give the logits, temperature folded in, from the roots of the first `width` features.
         familiarity: what says how near a picture is to what was learnt, from the roots of the first d, d <= width.
         size: side of the square, pixels.
-
-    Raises:
-        MissingExtra: onnx is not installed.
     """
     onnx = require("onnx", extra="train")
     model = onnx.load_model_from_string(backbone)
@@ -119,9 +116,6 @@ def export_network(module: Any, size: int, temperature: float, familiarity: Fami
         size: side of the square, pixels.
         temperature: what the logits are divided by.
         familiarity: what says how near a picture is to what was learnt, from the roots of the features.
-
-    Raises:
-        MissingExtra: torch or onnx is not installed.
     """
     onnx = require("onnx", extra="train")
     require("torch", extra="train")

@@ -46,12 +46,7 @@ MAX_HELD_BYTES = 600_000_000  # squares that need more memory are loaded one by 
 
 
 def load_square(path: Path, preprocessing: Preprocessing, limits: Limits) -> NDArray[np.uint8]:
-    """Read a file as the backbone sees it, (size, size, 3) uint8 RGB.
-
-    Raises:
-        BadImage: it is not a picture that can be decoded.
-        OSError: it cannot be read.
-    """
+    """Read a file as the backbone sees it, (size, size, 3) uint8 RGB."""
     image = decode_image(path.read_bytes(), limits, at_least=decode_size(preprocessing))
     return prepare_image(image, preprocessing)
 
@@ -62,10 +57,6 @@ def extract(
     """Yield the embeddings of the files, in order, as batches (up to batch_size, d) float32.
 
     Decoding and resizing run in threads while the backbone works.
-
-    Raises:
-        BadImage: a file is not a picture: only checked ones belong here.
-        OSError: a file cannot be read.
     """
     load = partial(load_square, preprocessing=preprocessing, limits=limits)
     squares = map_threads(load, paths, workers=core_count(), ahead=batch_size * 3)
@@ -103,12 +94,7 @@ class Pictures:
         return replace(self, images=tuple(self.images[index] for index in chosen))
 
     def square(self, index: int, preprocessing: Preprocessing) -> NDArray[np.uint8]:
-        """Load one picture fitted to the square, (size, size, 3) uint8 RGB.
-
-        Raises:
-            InputMissing: the original was taken away.
-            ProjectDamaged: the original is no longer the picture that it was.
-        """
+        """Load one picture fitted to the square, (size, size, 3) uint8 RGB."""
         with self._explained():
             path = self.project.image_path(*self.images[index])
             return load_square(path, preprocessing, decode_limits(self.settings))
@@ -126,11 +112,7 @@ class Pictures:
         return np.stack(rows)
 
     def choose_runtime(self, model: Path, size: int) -> Runtime:
-        """Choose the runtime that computes features fastest here, or the one that the settings name.
-
-        Raises:
-            MissingExtra: OpenVINO is asked for and not installed.
-        """
+        """Choose the runtime that computes features fastest here, or the one that the settings name."""
         return choose_runtime(model, size, self.settings.features.runtime)
 
     def embed(self, model: Path, preprocessing: Preprocessing, runtime: Runtime) -> NDArray[np.float32]:
@@ -138,12 +120,7 @@ class Pictures:
         return self.compute(Extractor(model.name, runtime, lambda: open_runner(model, runtime)), preprocessing)
 
     def compute(self, extractor: Extractor, preprocessing: Preprocessing) -> NDArray[np.float32]:
-        """Return rows, (n, d) float32: from the store where they are known, else computed and kept.
-
-        Raises:
-            InputMissing: an original was taken away.
-            ProjectDamaged: an original is no longer the picture that it was.
-        """
+        """Return rows, (n, d) float32: from the store where they are known, else computed and kept."""
         store = FeatureStore.at(self.project.features_folder, extractor, preprocessing)
         table = _Table([name for name, _ in self.images])
         for names, features in store.read():

@@ -38,9 +38,6 @@ def open_runner(model: Path, runtime: Runtime) -> Runner:
     Args:
         model: an ONNX file whose name identifies its content, as those of the cache do.
         runtime: what runs it.
-
-    Raises:
-        MissingExtra: OpenVINO is asked for and not installed.
     """
     return _compile(model, runtime)
 
@@ -81,9 +78,6 @@ def choose_runtime(model: Path, size: int, setting: str) -> Runtime:
     """Return the runtime that the setting names, or for "auto" the faster of those installed.
 
     The measurement takes about a second and is kept in the cache folder, per model, processor and versions.
-
-    Raises:
-        MissingExtra: OpenVINO is asked for and not installed.
     """
     has_openvino = importlib.util.find_spec("openvino") is not None
     if setting == "openvino" and not has_openvino:

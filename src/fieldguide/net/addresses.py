@@ -54,9 +54,6 @@ def guard(rules: NetRules) -> Callable[[AddrInfoType], socket.socket]:
 
     For the hosts of `rules.private_hosts`, told by `asking`, private ones will do too. The maker
     itself raises OSError for a refused address.
-
-    Raises:
-        SettingsError: one of these networks is none.
     """
     try:
         opened = tuple(ipaddress.ip_network(text) for text in rules.allow_networks)
@@ -125,11 +122,7 @@ def was_refused(error: OSError) -> bool:
 
 
 def check_url(url: URL, rules: NetRules) -> None:
-    """Check that the address may be asked at all, as far as it can be told without looking up its host.
-
-    Raises:
-        RequestFailed: refused_scheme, refused_port or bad_url.
-    """
+    """Check that the address may be asked at all, as far as it can be told without looking up its host."""
     if url.scheme not in ("http", "https"):
         raise RequestFailed("refused_scheme", f"{url.scheme[:20] or 'no scheme'}: only http and https are allowed")
     if url.user is not None or url.password is not None:

@@ -49,9 +49,6 @@ class Client:
         stop: once set nothing new is started: `fetch` comes back with "stopped" and `ask` raises `Stopped`; what is
             running runs to its end, which is at most `total_s` away.
         now: the wall clock, for dates in Retry-After.
-
-    Raises:
-        SettingsError: one of `rules.allow_networks` is no network.
     """
 
     def __init__(

@@ -38,11 +38,7 @@ class Hosts:
 
     @asynccontextmanager
     async def slot(self, name: str) -> AsyncIterator[None]:
-        """Hold one of the host's slots: inside the block a request to it may run.
-
-        Raises:
-            RequestFailed: the host is left alone for now, or nothing new is to be started.
-        """
+        """Hold one of the host's slots: inside the block a request to it may run."""
         host = self._host(name)
         async with host.slots:
             async with host.starting:
@@ -59,11 +55,7 @@ class Hosts:
                 self._pool.release()
 
     async def pause(self, seconds: float) -> None:
-        """Wait for that time.
-
-        Raises:
-            RequestFailed: stopped, as soon as that is asked for.
-        """
+        """Wait for that time, or raise `RequestFailed` as soon as a stop is asked for."""
         if seconds > 0 and not self._stop.is_set():
             try:
                 await asyncio.wait_for(self._stop.wait(), seconds)

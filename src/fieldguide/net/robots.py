@@ -26,11 +26,7 @@ class Robots:
         self._verdicts: dict[URL, asyncio.Task[_Verdict]] = {}
 
     async def check(self, url: URL) -> None:
-        """Check that the address may be asked.
-
-        Raises:
-            RequestFailed: robots, or why its robots.txt could not be read, which counts as a no for now.
-        """
+        """Check that the address may be asked."""
         origin = url.origin()
         if origin not in self._verdicts:
             self._verdicts[origin] = asyncio.create_task(self._judge(origin))

@@ -59,11 +59,7 @@ class Transport:
         self.robots = Robots(lambda url: self.get(url, _ROBOTS), self.hosts.slow_down)
 
     async def get(self, url: URL, options: RequestOptions) -> Reply:
-        """Return the reply of the last of several tries.
-
-        Raises:
-            RequestFailed: for any reason but empty and not_image, and with http_<status> for a transient one.
-        """
+        """Return the reply of the last of several tries."""
         wait_s = 0.0
         for attempt in itertools.count(1):
             try:
@@ -190,11 +186,7 @@ class Transport:
 
 
 def parse_url(text: str) -> URL:
-    """Return the address that a text spells, without its fragment.
-
-    Raises:
-        RequestFailed: bad_url.
-    """
+    """Return the address that a text spells, without its fragment."""
     try:
         url = URL(text.strip())
         _ = url.port, url.host  # some are looked at only when asked for

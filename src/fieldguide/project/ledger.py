@@ -178,11 +178,7 @@ class Ledger:
         return self._offers(where, (class_name, judged, *searches, limit))
 
     def offer(self, class_name: str, url_key: str) -> Offer:
-        """Return the class's candidate with that key.
-
-        Raises:
-            ProjectDamaged: there is none: the ledger contradicts itself.
-        """
+        """Return the class's candidate with that key."""
         offers = self._offers("class_name = ? AND url_key = ?", (class_name, url_key))
         if not offers:
             raise ProjectDamaged(f"the ledger has lost {url_key}", "put back a backup of catalog.db")

@@ -16,11 +16,7 @@ _SAFE = "%/:=&?~#+!$,;'@()*[]|"  # what `quote` leaves alone: an address that is
 
 
 def check_options(query: Query, known: Iterable[str]) -> None:
-    """Check that the query has a text and only options that its source knows.
-
-    Raises:
-        BadQuery: there is no text, or an option is unknown; the nearest known one is named.
-    """
+    """Check that the query has a text and only options that its source knows."""
     names = sorted(known)
     if not query.text.strip():
         raise BadQuery(f"the query for {query.source} is empty", "give it a text")
@@ -32,11 +28,7 @@ def check_options(query: Query, known: Iterable[str]) -> None:
 
 
 def cursor_number(source: str, cursor: str, first: int) -> int:
-    """Return the number that a cursor holds, `first` for "".
-
-    Raises:
-        BadQuery: it is no cursor of this source.
-    """
+    """Return the number that a cursor holds, `first` for ""."""
     if not cursor:
         return first
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 16 and int(cursor) >= first):

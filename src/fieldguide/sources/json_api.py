@@ -121,32 +121,20 @@ class Reply(Json):
     source: str
 
     def listed(self, *path: str | int) -> list[Json]:
-        """Return the items of the list there.
-
-        Raises:
-            LayoutChanged: there is no list.
-        """
+        """Return the items of the list there."""
         if not isinstance(self.at(*path).value, list):
             raise self.layout_changed(f"there is no list '{_spell(path)}'")
         return self.items(*path)
 
     def count(self, *path: str | int) -> int:
-        """Return the whole number there.
-
-        Raises:
-            LayoutChanged: there is none.
-        """
+        """Return the whole number there."""
         value = self.at(*path).value
         if not isinstance(value, int):
             raise self.layout_changed(f"there is no number '{_spell(path)}'")
         return value
 
     def next_offset(self, items: list[Json], offset: int, total: int) -> str:
-        """Return the cursor after these items of a search that counts them, "" at its end.
-
-        Raises:
-            LayoutChanged: there are no items where the count promises some.
-        """
+        """Return the cursor after these items of a search that counts them, "" at its end."""
         if not items and total > offset:
             raise self.none_shown(total)
         following = offset + len(items)
@@ -161,11 +149,7 @@ class Reply(Json):
         return layout_changed(self.source, what)
 
     def page(self, candidates: Iterable[Candidate | str], cursor: str = "") -> ResultPage:
-        """Return a page of the candidates; each text among them is why an item held none, and is counted.
-
-        Raises:
-            LayoutChanged: there is no candidate, and half of the items or more could not be read.
-        """
+        """Return a page of the candidates; each text among them is why an item held none, and is counted."""
         pictures: list[Candidate] = []
         skipped: Counter[str] = Counter()
         for candidate in candidates:
@@ -220,26 +204,13 @@ class JsonSource(ABC):
     async def fetch_similar(
         self, candidate: Candidate, cursor: str, ask: Ask, host: str, headers: Mapping[str, str] | None = None
     ) -> Reply:
-        """Return the answer to the candidate's own list of similar pictures, which lies on this host.
-
-        Raises:
-            BadQuery: the candidate has no such list, or it was read.
-        """
+        """Return the answer to the candidate's own list of similar pictures, which lies on this host."""
         if cursor or not candidate.similar_url.startswith(f"https://{host}/"):
             raise BadQuery(f"{self.name} lists nothing similar to that picture", "choose a picture that it found")
         return await self.fetch(ask, candidate.similar_url, (), headers)
 
     def read(self, answer: Answer) -> Reply:
-        """Return the JSON object of an answer with status 200.
-
-        Raises:
-            RateLimited: status 429, or 503 that says when to come back.
-            Blocked: status 403, or a challenge or consent page in place of JSON.
-            KeyNeeded: status 401; 403 where a key was sent.
-            BadQuery: status 400, 414 or 422.
-            NetworkDown: status 500 and above.
-            LayoutChanged: any other status, or no JSON object in the answer.
-        """
+        """Return the JSON object of an answer with status 200; any other raises the error that it stands for."""
         self._check_status(answer)
         value = _parse(answer.body)
         if isinstance(value, dict):

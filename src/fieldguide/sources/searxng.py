@@ -50,11 +50,7 @@ class SearxngSource(JsonSource):
 
 
 def _base_url(option: str) -> str:
-    """Return the instance's address without a slash at its end.
-
-    Raises:
-        BadQuery: the option is missing, or is no plain http or https address.
-    """
+    """Return the instance's address without a slash at its end."""
     base = Json(option).link()
     parts = urlsplit(base)
     if not base or parts.query or parts.fragment or "@" in parts.netloc:

@@ -68,13 +68,7 @@ class UrlsSource:
         self._read_chunk = lru_cache(_KEPT_CHUNKS)(_read_chunk)  # the classes want the same rows in turn
 
     async def search(self, query: Query, cursor: str, ask: Ask) -> ResultPage:
-        """Return the candidates of the next thousand rows; the cursor is the number of rows before and their end.
-
-        Raises:
-            BadQuery: no such file, no column of addresses, not UTF-8, a damaged Parquet file, an option.
-            MissingExtra: a Parquet file without pyarrow.
-            NoPermission: it cannot be read.
-        """
+        """Return the candidates of the next thousand rows; the cursor is the number of rows before and their end."""
         check_options(query, ())
         path = Path(query.text)
         number, _, end = cursor.partition("@")

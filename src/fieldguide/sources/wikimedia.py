@@ -108,11 +108,7 @@ def _parse_cursor(cursor: str) -> dict[str, str]:
 
 
 def _next_cursor(reply: Reply, continued: Mapping[str, str]) -> str:
-    """Return the cursor for the next page, "" where there is none.
-
-    Raises:
-        LayoutChanged: it says how to go on in a form that is not known, or goes back: the search would never end.
-    """
+    """Return the cursor for the next page, "" where there is none."""
     if not reply.has("continue"):
         return ""
     value = reply.at("continue")

@@ -70,11 +70,7 @@ class ColourModel:
         return Outputs(self.classifier.logits(features), features)
 
     def export(self, familiarity: Familiarity) -> bytes:
-        """Return the bytes of `model.onnx`.
-
-        Raises:
-            MissingExtra: onnx is not installed.
-        """
+        """Return the bytes of `model.onnx`."""
         return export_colour(vars(TABLES), self.classifier, familiarity, self.preprocessing.size)
 
     def to_bytes(self) -> bytes:
@@ -93,12 +89,7 @@ class ColourLearner:
         self._seed = seed
 
     def fit(self, training: TrainingData) -> FitResult:
-        """Find the best candidate by grouped cross-validation and fit it on train and val.
-
-        Raises:
-            InputUnusable: there is only one class.
-            ParityError: the graph answers otherwise than scikit-learn.
-        """
+        """Find the best candidate by grouped cross-validation and fit it on train and val."""
         check_classes(training)
         side = self._settings.side(_SIDE)
         preprocessing = self._settings.preprocessing(side)
@@ -134,11 +125,7 @@ class ColourLearner:
         return hold_out_logits(self._samples(training, like.preprocessing), folds, candidate)
 
     def load(self, data: bytes, preprocessing: Preprocessing, classes: int) -> Model:
-        """Return the model in a file.
-
-        Raises:
-            NotReady: the file is not whole.
-        """
+        """Return the model in a file."""
         try:
             return ColourModel(Classifier.from_bytes(data), preprocessing)
         except ValueError as error:

@@ -93,9 +93,6 @@ def colour_features(pictures: NDArray[np.uint8]) -> Floats:
     """Return the features, (n, 18) float32, of (n, h, w, 3) uint8 RGB pictures, in the order of `FEATURE_NAMES`.
 
     Means and standard deviations are over all pixels of a picture (the deviation over n, not n - 1); sums are exact.
-
-    Raises:
-        ValueError: the array has another shape or type, or the pictures have no pixels.
     """
     if pictures.dtype != np.uint8 or pictures.ndim != 4 or pictures.shape[3] != 3 or 0 in pictures.shape[1:]:
         raise ValueError(f"pictures must be (n, h, w, 3) uint8, not {pictures.shape} {pictures.dtype}")

@@ -142,16 +142,7 @@ class BrowserSource:
         self._appear_s = appear_s
 
     async def search(self, query: Query, cursor: str, ask: Ask) -> ResultPage:
-        """Return the results after as many as the cursor says.
-
-        Raises:
-            Blocked: not allowed, kept out by robots.txt, on a private network, or shown a wall or another site.
-            LayoutChanged: nothing that the spec knows is there.
-            RateLimited: the engine asks to wait.
-            BadQuery: an option or the spec is invalid.
-            MissingExtra: no Selenium, no Chromium or no driver.
-            NetworkDown: the page cannot be reached.
-        """
+        """Return the results after as many as the cursor says."""
         spec = _choose_spec(query)
         start = cursor_number(self.name, cursor, 0)
         template = spec.page_url if start and spec.page_url else spec.url
@@ -233,11 +224,7 @@ def _number(query: Query, name: str) -> float:
 
 
 def find_chromium() -> tuple[str, str]:
-    """Return the paths of the system's Chromium and of its driver.
-
-    Raises:
-        MissingExtra: one of them, or Selenium, is not there.
-    """
+    """Return the paths of the system's Chromium and of its driver."""
     require("selenium", extra="browser")
     browser = next((path for name in _BROWSERS if (path := shutil.which(name))), None)
     driver = shutil.which("chromedriver")
@@ -341,12 +328,7 @@ class _LoadedPage:
 
 
 def _browse(url: str, flags: Sequence[str], visit: "_Visit") -> _LoadedPage:
-    """Return what the page shows after the visit; the browser is gone in any case.
-
-    Raises:
-        MissingExtra: there is no browser, or it does not start.
-        NetworkDown: the page could not be loaded, or the browser failed.
-    """
+    """Return what the page shows after the visit; the browser is gone in any case."""
     from selenium.common.exceptions import WebDriverException
 
     with _browser(flags) as driver:

@@ -59,12 +59,7 @@ class PageResults:
 
 
 def extract(html: bytes | str, spec: PageSpec, base_url: str) -> PageResults:
-    """Return the candidates of a result page; none where the engine itself says that there are none.
-
-    Raises:
-        Blocked: a challenge, a consent page or a refusal stands in its place.
-        LayoutChanged: nothing of what the spec knows is there, or results are and none has an address.
-    """
+    """Return the candidates of a result page; none where the engine itself says that there are none."""
     tree = _parse_html(html)
     kind = _classify(tree, spec)
     if kind == "blocked":

@@ -47,12 +47,6 @@ class PageSource:
         """Return the candidates of the next file; the cursor is the name of the file before it.
 
         In a folder, a file without results is counted in `skipped`; alone, it is an error.
-
-        Raises:
-            BadQuery: no such path, no saved page there, too large, or an option or a spec that is invalid.
-            Blocked: what was saved is a challenge or a consent page.
-            LayoutChanged: what was saved holds nothing that the spec knows.
-            NoPermission: it cannot be read.
         """
         check_options(query, ("spec", "base_url"))
         spec = load_spec(query.options["spec"]) if query.options.get("spec") else None
@@ -109,13 +103,7 @@ def _reason(error: SourceError) -> str:
 
 
 def _extract_file(file: Path, data: bytes, spec: PageSpec | None, base_url: str) -> PageResults:
-    """Return the candidates of a file.
-
-    Raises:
-        BadQuery: it is not a HAR.
-        Blocked: all that it holds are challenges or consent pages.
-        LayoutChanged: nothing in it is known.
-    """
+    """Return the candidates of a file."""
     if file.suffix.lower() != ".har":
         return _extract_page(data, spec, find_base_url(data, base_url or (spec.url if spec else "")))
     pages = _har_pages(data, file.name)
@@ -138,12 +126,7 @@ def _extract_page(html: bytes | str, spec: PageSpec | None, url: str) -> PageRes
 
 
 def _extract_har(pages: Iterable[tuple[str, bytes | str]], spec: PageSpec | None) -> PageResults:
-    """Return the candidates of all pages of a HAR, each address once; the pages without results are counted.
-
-    Raises:
-        Blocked: no page had results and one was a challenge or a consent page.
-        LayoutChanged: no page had results, and none says that there are none.
-    """
+    """Return the candidates of all pages of a HAR, each address once; the pages without results are counted."""
     by_url: dict[str, Candidate] = {}
     skipped: Counter[str] = Counter()
     errors: list[SourceError] = []

@@ -51,11 +51,7 @@ async def look_up(host: str, port: int) -> Sequence[tuple[str, int]]:
 
 
 def parse_networks(text: str) -> tuple[_Network, ...]:
-    """Return the networks in a text with commas between, such as "192.168.7.0/24".
-
-    Raises:
-        BadQuery: one of them is none.
-    """
+    """Return the networks in a text with commas between, such as "192.168.7.0/24"."""
     try:
         return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
     except ValueError as error:
@@ -154,11 +150,7 @@ class GuardProxy:
                 return await asyncio.wait_for(asyncio.open_connection(address, port), _CONNECT_S)
         return None
 
-    async def _join(
-        self,
-        here: _Connection,
-        there: _Connection,
-    ) -> None:
+    async def _join(self, here: _Connection, there: _Connection) -> None:
         """Pass bytes both ways until one side ends."""
         pumps = {asyncio.create_task(self._pump(*pair)) for pair in ((here[0], there[1]), (there[0], here[1]))}
         try:

@@ -233,12 +233,7 @@ def shipped_specs() -> list[str]:
 
 
 def load_spec(name_or_path: str) -> PageSpec:
-    """Return a spec that comes with the tool, by its name, or a person's own, by the path of its .toml file.
-
-    Raises:
-        BadQuery: there is none, it is not TOML, or it is invalid; for an unknown key the nearest one is named.
-        NoPermission: the file cannot be read.
-    """
+    """Return a spec that comes with the tool, by its name, or a person's own, by the path of its .toml file."""
     if not name_or_path.endswith(".toml"):
         names = shipped_specs()
         if name_or_path not in names:
@@ -265,7 +260,7 @@ def load_spec(name_or_path: str) -> PageSpec:
 
 
 def parse_spec(text: str, file_name: str) -> PageSpec:
-    """Return the spec in a TOML text; all its faults are named at once. Raises as `load_spec`."""
+    """Return the spec in a TOML text; all its faults are named at once."""
     try:
         return PageSpec.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:

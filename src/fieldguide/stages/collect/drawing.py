@@ -24,13 +24,7 @@ _MEMORY_BYTES = 2**42  # of address space: V8, inside vl-convert, sets aside far
 def draw_pictures(
     source: DrawingSource, project: Project, settings: Settings, catalog: Catalog, progress: Progress
 ) -> dict[str, int]:
-    """Draw what each class still lacks and return how many drawings of each there are now.
-
-    Raises:
-        SettingsError: the source has nothing for one of the names.
-        NotReady: a picture could not be drawn.
-        MissingExtra: what the source draws with is not installed.
-    """
+    """Draw what each class still lacks and return how many drawings of each there are now."""
     unknown = sorted(set(settings.classes) - set(source.class_names))
     if unknown or not settings.classes:
         problem = f"cannot draw {unknown[0]!r}" if unknown else "needs names under [classes]"

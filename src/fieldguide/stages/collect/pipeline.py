@@ -36,16 +36,7 @@ from fieldguide.project import Project, decode_limits
 from fieldguide.project.catalog import Catalog
 from fieldguide.project.ledger import Fetch, Ledger, Offer, Search
 from fieldguide.records import ImageRow, Label, Origin
-from fieldguide.records.candidates import (
-    Answer,
-    Candidate,
-    Query,
-    Request,
-    ResultPage,
-    SimilarSource,
-    Source,
-    url_key,
-)
+from fieldguide.records.candidates import Answer, Candidate, Query, Request, ResultPage, SimilarSource, Source, url_key
 from fieldguide.settings import Settings
 from fieldguide.stages.collect.downloads import Downloader
 from fieldguide.stages.collect.queries import QueryPlan, net_rules, source_query

@@ -41,10 +41,6 @@ def plan_queries(settings: Settings, root: Path) -> QueryPlan:
     Args:
         settings: of the project.
         root: its folder.
-
-    Raises:
-        SettingsError: an unknown source, no names, a template that cannot be filled in, or settings that contradict
-            each other.
     """
     if not settings.classes:
         raise SettingsError("there are no names to search for", "list them under [classes] in fieldguide.toml")
@@ -115,8 +111,7 @@ def _texts(names: Sequence[str], templates: Sequence[str]) -> list[str]:
         return [template.format(name=name) for template in templates for name in names]
     except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
         raise SettingsError(
-            f"a query in [collect] is not a valid template: {error}",
-            'the only field is {name}, as in "{name} chart"',
+            f"a query in [collect] is not a valid template: {error}", 'the only field is {name}, as in "{name} chart"'
         ) from error
 
 

@@ -76,9 +76,6 @@ def baseline(train_labels: Iterable[str], truth: Mapping[str, str], held_out: He
         train_labels: the class name of each picture of train; of equally frequent ones the first by name is taken.
         truth: true class name of every picture that any run held out, by SHA-256.
         held_out: how.
-
-    Raises:
-        NotReady: there are no pictures.
     """
     counts = Counter(train_labels)
     if not counts:
@@ -101,11 +98,7 @@ def baseline(train_labels: Iterable[str], truth: Mapping[str, str], held_out: He
 
 
 def compare_runs(runs: Sequence[ComparedRun]) -> CompareReport:
-    """Return each run's place beside the best, and which to publish.
-
-    Raises:
-        NotReady: there is no run.
-    """
+    """Return each run's place beside the best, and which to publish."""
     if not runs:
         raise NotReady("there is no training run to compare", "run: fieldguide train")
     current = [run for run in runs if run.current]

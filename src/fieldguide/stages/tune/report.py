@@ -64,11 +64,7 @@ def summarise(study: Study, ended: Ending) -> TuneReport:
 
 
 def write_report(study: Study, report: TuneReport, about: About) -> Path:
-    """Write the page with the trials, how the search went and which settings mattered; return its path.
-
-    Raises:
-        MissingExtra: matplotlib or Optuna is not installed.
-    """
+    """Write the page with the trials, how the search went and which settings mattered; return its path."""
     rows = study.rows()
     importances = param_importances(study)
     path = study.folder / PAGE

@@ -69,11 +69,7 @@ Domain = Choices | Floats | Ints
 
 @dataclass(frozen=True)
 class Space:
-    """Domains by name, ordered so that whatever a domain depends on stands before it.
-
-    Raises:
-        SettingsError: a domain is empty, or a condition can never hold.
-    """
+    """Domains by name, ordered so that whatever a domain depends on stands before it."""
 
     domains: Mapping[str, Domain]
 
@@ -104,9 +100,6 @@ def parse_space(raw: Mapping[str, Any]) -> Space:
     """Return the space that a table [tune.space] describes: a list of choices, or a table with `low` and `high`.
 
     A name with a dot may be written with or without quotation marks.
-
-    Raises:
-        SettingsError: something in it is not a domain.
     """
     flat = _flatten(raw, "")
     if not flat:
@@ -291,11 +284,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType({"usual": _USUAL, "architecture
 
 
 def choose_preset(settings: TuneSettings) -> Preset:
-    """Return the search that [tune] describes: the own space where there is one, else the preset.
-
-    Raises:
-        SettingsError: the own space cannot be searched.
-    """
+    """Return the search that [tune] describes: the own space where there is one, else the preset."""
     if settings.space:
         preset = Preset("your own space", parse_space(settings.space), _OWN_TRIALS)
     else:

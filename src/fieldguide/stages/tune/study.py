@@ -157,11 +157,7 @@ class RunningTrial:
         """Keep the value after a step, counted from 1; an epoch is a step.
 
         An objective that goes on from a checkpoint reports the steps before it again: known ones change nothing.
-
-        Raises:
-            TrialPruned: Optuna's; the trial is to end here.
-            TimeUp: the search is to end here.
-            InputUnusable: the value is not finite.
+        Raises Optuna's `TrialPruned` or `TimeUp` where the trial is to end here.
         """
         if not math.isfinite(value):
             raise InputUnusable(f"the value after step {step} is {value}", "lower the learning rate")
@@ -356,13 +352,7 @@ class Study:
 
 
 def open_study(folder: Path, plan: Plan) -> Study:
-    """Open the study of a plan in a project's folder `tune`; it is made where it is missing.
-
-    Raises:
-        ProjectDamaged: its file is not sound.
-        ProjectTooNew: another version of Optuna made it.
-        MissingExtra: Optuna is not installed.
-    """
+    """Open the study of a plan in a project's folder `tune`; it is made where it is missing."""
     require("optuna", extra="train")
     with _hold(folder / ".lock"):
         storage = _open_storage(folder / DATABASE)

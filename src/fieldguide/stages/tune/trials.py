@@ -64,9 +64,6 @@ def run_trials(objective: Objective, study: Study, limits: Limits, progress: Pro
         study: where trials are kept.
         limits: when to end.
         progress: told of each trial as it ends.
-
-    Raises:
-        NotReady: the first ten trials of this call have all failed, and no trial before had a value.
     """
     deadline = limits.clock() + 60 * limits.minutes if limits.minutes else math.inf
     progress.start("trials", limits.trials)
