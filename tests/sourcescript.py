@@ -35,9 +35,9 @@ class Step:
     headers: Mapping[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
 
     def fits(self, request: Request) -> bool:
-        given = {f"{name}={value}" for name, value in request.params}
+        params = {f"{name}={value}" for name, value in request.params}
         names = {name for name, _ in request.params}
-        return request.url == self.url and set(self.has) <= given and not names & set(self.lacks)
+        return request.url == self.url and set(self.has) <= params and not names & set(self.lacks)
 
     def answer(self) -> Answer:
         return Answer(self.url, self.status, self.headers, self.body())
@@ -47,15 +47,15 @@ class Step:
 
 
 class Script:
-    """Answers each question with the first step that fits it, and keeps what was asked."""
+    """Answer each question with the first step that fits it, and keep the requests."""
 
     def __init__(self, steps: Sequence[Step]) -> None:
         self.steps = steps
-        self.asked: list[Request] = []
+        self.requests: list[Request] = []
         self.used: set[int] = set()
 
     async def __call__(self, request: Request) -> Answer:
-        self.asked.append(request)
+        self.requests.append(request)
         for number, step in enumerate(self.steps):
             if step.fits(request):
                 self.used.add(number)
@@ -63,10 +63,10 @@ class Script:
         raise OffScript(f"{request.url} {request.params}")
 
 
-def run(asking: Coroutine[Any, Any, ResultPage]) -> ResultPage:
-    """The page that comes back; the script never waits, so no event loop is needed."""
+def run(search: Coroutine[Any, Any, ResultPage]) -> ResultPage:
+    """Return the page that comes back; the script never waits, so no event loop is needed."""
     try:
-        asking.send(None)
+        search.send(None)
     except StopIteration as stopped:
         page: ResultPage = stopped.value
         return page
@@ -74,12 +74,12 @@ def run(asking: Coroutine[Any, Any, ResultPage]) -> ResultPage:
 
 
 def search(source: Source, query: Query, script: Script, cursor: str = "") -> ResultPage:
-    """One page."""
+    """Return one page."""
     return run(source.search(query, cursor, script))
 
 
 def walk(source: Source, query: Query, script: Script, cursor: str = "") -> list[ResultPage]:
-    """All pages from the cursor on."""
+    """Return all pages from the cursor on."""
     pages = [search(source, query, script, cursor)]
     while pages[-1].cursor:
         assert len(pages) < MOST_PAGES, "the search does not end"
@@ -92,19 +92,19 @@ def candidates_of(pages: Sequence[ResultPage]) -> list[Candidate]:
 
 
 def answered(value: object, status: int = 200, **headers: str) -> Answer:
-    """An answer with this JSON, or these bytes; header names with _ for -."""
+    """Return an answer with this JSON, or these bytes; header names with _ for -."""
     body = value if isinstance(value, bytes) else json.dumps(value).encode()
     return Answer(
-        "https://example.org/", status, {name.replace("_", "-"): said for name, said in headers.items()}, body
+        "https://example.org/", status, {name.replace("_", "-"): value for name, value in headers.items()}, body
     )
 
 
 def one_answer(body: bytes, status: int = 200, **headers: str) -> Script:
-    """A script that answers every question alike."""
+    """Return a script that answers every question alike."""
 
     class Same(Script):
         async def __call__(self, request: Request) -> Answer:
-            self.asked.append(request)
+            self.requests.append(request)
             return answered(body, status, **headers)
 
     return Same(())

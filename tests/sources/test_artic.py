@@ -54,7 +54,7 @@ def test_it_says_who_asks_on_one_line() -> None:
     script = sample("artic_nothing")
     search(ArticSource(), replace(QUERY, contact="ada@example.org\r\nX-Other: 1 ☕"), script)
     search(ArticSource(), QUERY, script)
-    agents = [request.headers["AIC-User-Agent"] for request in script.asked]
+    agents = [request.headers["AIC-User-Agent"] for request in script.requests]
     assert agents == ["fieldguide (ada@example.orgX-Other: 1 )", "fieldguide"]
 
 
@@ -69,21 +69,22 @@ class TestRecorded:
         bodies = [(folder / f"modelled_search_page{number}.json").read_bytes() for number in (1, 2)]
         steps = [Step(ADDRESS, (f"page={number}",), sample=body) for number, body in enumerate(bodies, 1)]
         pages = walk(ArticSource(), QUERY, Script(steps))
-        found = candidates_of(pages)
+        candidates = candidates_of(pages)
         assert [len(page.candidates) for page in pages] == [19, 11]
         assert [dict(page.skipped) for page in pages] == [{"no_image": 1}, {"no_image": 2}]
-        assert sum(candidate.licence == "CC0" for candidate in found) == 22
+        assert sum(candidate.licence == "CC0" for candidate in candidates) == 22
         assert (
-            found[0].url == "https://www.artic.edu/iiif/2/00000000-2509-5e8e-2c43-22f9981972eb/full/843,/0/default.jpg"
+            candidates[0].url
+            == "https://www.artic.edu/iiif/2/00000000-2509-5e8e-2c43-22f9981972eb/full/843,/0/default.jpg"
         )
-        assert (found[0].title, found[0].author, found[0].width, found[0].height) == (
+        assert (candidates[0].title, candidates[0].author, candidates[0].width, candidates[0].height) == (
             "Work 0",
             json.loads(bodies[0])["data"][0]["artist_title"],
             843,
             810,
         )
-        assert {name: found[1].extra[name] for name in ("h", "s", "l")} == {"h": 29, "s": 26, "l": 27}
-        assert found[-1].item_id == "16599"
+        assert {name: candidates[1].extra[name] for name in ("h", "s", "l")} == {"h": 29, "s": 26, "l": 27}
+        assert candidates[-1].item_id == "16599"
 
     @pytest.mark.parametrize("name", ["artworks_search_q_monet", "artworks_limit_2", "images_search"])
     def test_answers_without_the_fields_asked_for(self, shared: Path, name: str) -> None:

@@ -16,8 +16,8 @@ ENVIRON = {"BRAVE_API_KEY": "k3y"}
 
 def test_a_result_becomes_a_candidate_without_a_licence() -> None:
     script = one_answer((SAMPLES / "brave_1.json").read_bytes())
-    first, second = search(BraveSource(ENVIRON), QUERY, script).candidates
-    assert first == Candidate(
+    picture, thumbnail = search(BraveSource(ENVIRON), QUERY, script).candidates
+    assert picture == Candidate(
         url="https://big.example.org/1.jpg",
         page_url="https://site.example.org/1",
         thumb_url="https://small.example.org/1",
@@ -25,9 +25,9 @@ def test_a_result_becomes_a_candidate_without_a_licence() -> None:
         width=1200,
         height=900,
     )
-    assert (second.url, second.is_thumb, second.width) == ("https://small.example.org/2", True, 500)
-    assert script.asked[0].headers == {"X-Subscription-Token": "k3y"}
-    assert "k3y" not in repr(script.asked[0].params)
+    assert (thumbnail.url, thumbnail.is_thumb, thumbnail.width) == ("https://small.example.org/2", True, 500)
+    assert script.requests[0].headers == {"X-Subscription-Token": "k3y"}
+    assert "k3y" not in repr(script.requests[0].params)
 
 
 @pytest.mark.parametrize("status", [401, 403, 422])
@@ -44,10 +44,10 @@ def test_there_is_no_second_page() -> None:
         search(BraveSource(ENVIRON), QUERY, one_answer(b"{}"), "1")
 
 
-@pytest.mark.parametrize("told", [{}, {"type": "images"}, {"type": "web", "query": {"original": "kettle"}}])
-def test_no_results_without_its_sign_of_nothing_found(told: dict[str, object]) -> None:
+@pytest.mark.parametrize("answer", [{}, {"type": "images"}, {"type": "web", "query": {"original": "kettle"}}])
+def test_no_results_without_its_sign_of_nothing_found(answer: dict[str, object]) -> None:
     with pytest.raises(LayoutChanged, match="no results"):
-        search(BraveSource(ENVIRON), QUERY, one_answer(json.dumps({**told, "results": []}).encode()))
+        search(BraveSource(ENVIRON), QUERY, one_answer(json.dumps({**answer, "results": []}).encode()))
 
 
 @pytest.mark.shared

@@ -37,8 +37,8 @@ def test_the_larger_picture_is_an_option() -> None:
     script = one_answer((SAMPLES / "cleveland_1.json").read_bytes())
     query = replace(QUERY, options={"picture": "print", "type": "Painting"})
     assert search(ClevelandSource(), query, script).candidates[0].width == 3400
-    assert ("type", "Painting") in script.asked[0].params
-    assert "picture" not in dict(script.asked[0].params)
+    assert ("type", "Painting") in script.requests[0].params
+    assert "picture" not in dict(script.requests[0].params)
     with pytest.raises(BadQuery, match="'full'"):
         search(ClevelandSource(), replace(QUERY, options={"picture": "full"}), script)
 

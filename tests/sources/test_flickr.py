@@ -20,8 +20,8 @@ ENVIRON = {"FLICKR_API_KEY": "k3y"}
 
 
 def page_of(*photos: object) -> Script:
-    told = {"photos": {"page": 1, "pages": 1, "total": len(photos), "photo": photos}, "stat": "ok"}
-    return Script([LICENCES, replace(FIRST, sample=json.dumps(told).encode())])
+    answer = {"photos": {"page": 1, "pages": 1, "total": len(photos), "photo": photos}, "stat": "ok"}
+    return Script([LICENCES, replace(FIRST, sample=json.dumps(answer).encode())])
 
 
 def test_a_photograph_becomes_a_candidate_with_the_licence_behind_its_number() -> None:
@@ -40,24 +40,24 @@ def test_a_photograph_becomes_a_candidate_with_the_licence_behind_its_number() -
         height=4000,
         extra={"licence_number": "4"},
     )
-    second = page.candidates[1]
-    assert (second.licence, second.extra["licence_number"], second.width) == ("CC BY-SA 4.0", "40", 1024)
+    resized = page.candidates[1]
+    assert (resized.licence, resized.extra["licence_number"], resized.width) == ("CC BY-SA 4.0", "40", 1024)
     assert (page.skipped, page.cursor) == ({"too_small": 1}, "2")
 
 
 @pytest.mark.parametrize(
-    ("licences", "asked"), [("open", "4,9,40"), ("commercial", "4,9,40"), ("modify", "2,4,9,40"), ("any", None)]
+    ("licences", "numbers"), [("open", "4,9,40"), ("commercial", "4,9,40"), ("modify", "2,4,9,40"), ("any", None)]
 )
-def test_the_policy_is_asked_for_in_its_own_numbers(licences: str, asked: str | None) -> None:
+def test_the_policy_is_asked_for_in_its_own_numbers(licences: str, numbers: str | None) -> None:
     script = Script([LICENCES, FIRST])
     search(FlickrSource(ENVIRON), replace(QUERY, licences=licences), script)  # type: ignore[arg-type]
-    assert dict(script.asked[1].params).get("license") == asked
+    assert dict(script.requests[1].params).get("license") == numbers
 
 
 def test_the_key_is_a_secret_parameter_of_every_question() -> None:
     script = Script([LICENCES, FIRST])
     search(FlickrSource(ENVIRON), QUERY, script)
-    for request in script.asked:
+    for request in script.requests:
         assert ("api_key", "k3y") in request.params
         assert request.secret_params == {"api_key"}
 
@@ -81,15 +81,17 @@ def test_a_misspelt_licence_is_not_silently_ignored() -> None:
     ],
 )
 def test_errors_come_with_status_200(code: int | None, kind: type[FieldguideError]) -> None:
-    told = {"stat": "fail", "code": code, "message": "Invalid API Key (k3y)"}
+    answer = {"stat": "fail", "code": code, "message": "Invalid API Key (k3y)"}
     with pytest.raises(kind, match="Invalid API Key") as caught:
-        search(FlickrSource(ENVIRON), QUERY, one_answer(json.dumps(told).encode()))
+        search(FlickrSource(ENVIRON), QUERY, one_answer(json.dumps(answer).encode()))
     assert "k3y" not in caught.value.message
 
 
 def test_a_search_ends_at_its_depth() -> None:
-    told = {"photos": {"pages": 999, "total": "99999", "photo": [{"id": "1", "owner": "a", "url_l": "https://a.b/c"}]}}
-    script = Script([LICENCES, replace(FIRST, sample=json.dumps({**told, "stat": "ok"}).encode())])
+    answer = {
+        "photos": {"pages": 999, "total": "99999", "photo": [{"id": "1", "owner": "a", "url_l": "https://a.b/c"}]}
+    }
+    script = Script([LICENCES, replace(FIRST, sample=json.dumps({**answer, "stat": "ok"}).encode())])
     assert search(FlickrSource(ENVIRON), QUERY, script, "15").cursor == "16"
     assert search(FlickrSource(ENVIRON), QUERY, script, "16").cursor == ""
 

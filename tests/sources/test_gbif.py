@@ -45,13 +45,13 @@ def test_the_most_specific_licence_that_says_anything_counts(pictures: str, coun
     record = {"key": 1, "license": "CC0", "media": [medium]}
     body = json.dumps({"results": [record], "endOfRecords": True, "count": 1, "limit": 300}).encode()
     page = search(GbifSource(), QUERY, one_answer(body), json.dumps({"taxon": 9, "offset": 0}))
-    assert [one.licence for one in page.candidates] == [counts]
+    assert [candidate.licence for candidate in page.candidates] == [counts]
 
 
 def test_a_synonym_is_searched_under_its_accepted_name() -> None:
     script = Script([MATCH, FIRST])
     search(GbifSource(), QUERY, script)
-    assert ("taxonKey", "9") in script.asked[1].params
+    assert ("taxonKey", "9") in script.requests[1].params
 
 
 def test_a_name_matched_only_to_its_genus_is_refused() -> None:
@@ -63,19 +63,19 @@ def test_a_name_matched_only_to_its_genus_is_refused() -> None:
 def test_a_taxon_by_its_number_is_not_looked_up() -> None:
     script = Script([FIRST])
     search(GbifSource(), replace(QUERY, options={"taxon_key": "77", "country": "DK"}), script)
-    assert {("taxonKey", "77"), ("country", "DK")} <= set(script.asked[0].params)
+    assert {("taxonKey", "77"), ("country", "DK")} <= set(script.requests[0].params)
     with pytest.raises(BadQuery):
         search(GbifSource(), replace(QUERY, options={"taxon_key": "x"}), script)
 
 
 @pytest.mark.parametrize(
-    ("licences", "asked"),
+    ("licences", "values"),
     [("commercial", ["CC0_1_0", "CC_BY_4_0"]), ("modify", ["CC0_1_0", "CC_BY_4_0", "CC_BY_NC_4_0"]), ("any", [])],
 )
-def test_the_policy_is_asked_for(licences: str, asked: list[str]) -> None:
+def test_the_policy_is_asked_for(licences: str, values: list[str]) -> None:
     script = Script([MATCH, FIRST])
     search(GbifSource(), replace(QUERY, licences=licences), script)  # type: ignore[arg-type]
-    assert [value for name, value in script.asked[1].params if name == "license"] == asked
+    assert [value for name, value in script.requests[1].params if name == "license"] == values
 
 
 def test_a_search_ends_at_its_depth() -> None:
@@ -87,13 +87,13 @@ def test_a_search_ends_at_its_depth() -> None:
 
 def test_the_same_taxon_is_similar() -> None:
     source = GbifSource()
-    first = search(source, QUERY, Script([MATCH, FIRST])).candidates[0]
+    candidate = search(source, QUERY, Script([MATCH, FIRST])).candidates[0]
     script = Script([FIRST, SECOND])
-    page = run(source.similar(QUERY, first, "", script))
+    page = run(source.similar(QUERY, candidate, "", script))
     assert len(page.candidates) == 2
-    assert len(run(source.similar(QUERY, first, page.cursor, script)).candidates) == 1
+    assert len(run(source.similar(QUERY, candidate, page.cursor, script)).candidates) == 1
     with pytest.raises(BadQuery):
-        run(source.similar(QUERY, replace(first, extra={}), "", script))
+        run(source.similar(QUERY, replace(candidate, extra={}), "", script))
 
 
 @pytest.mark.shared
@@ -109,15 +109,15 @@ class TestRecorded:
             replace(asks, has=("offset=20",), sample=bodies[1]),
         ]
         pages = walk(GbifSource(), QUERY, Script(steps))
-        found = candidates_of(pages)
-        kinds = Counter(candidate.licence for candidate in found)
+        candidates = candidates_of(pages)
+        kinds = Counter(candidate.licence for candidate in candidates)
         assert kinds == {"http://creativecommons.org/licenses/by/4.0/": 46, "All rights reserved": 3}
         assert [dict(page.skipped) for page in pages] == [{}, {"no_image": 4}]
-        assert found[0].url == "https://arter.dk/media/747389ab-7915-4a92-8ae8-b1b2010dcb62.jpg"
-        assert (found[0].author, found[0].title) == ("Karina Nielsen", "Amanita muscaria (L.) Hook.")
-        assert found[0].extra["group"] == found[1].extra["group"] == "gbif:4909740830"
-        assert found[-1].url == "https://arter.dk/media/90a656da-0670-48c7-90dc-b06601135a73.jpg"
-        assert found[-1].page_url == "https://www.gbif.org/occurrence/4399295910"
+        assert candidates[0].url == "https://arter.dk/media/747389ab-7915-4a92-8ae8-b1b2010dcb62.jpg"
+        assert (candidates[0].author, candidates[0].title) == ("Karina Nielsen", "Amanita muscaria (L.) Hook.")
+        assert candidates[0].extra["group"] == candidates[1].extra["group"] == "gbif:4909740830"
+        assert candidates[-1].url == "https://arter.dk/media/90a656da-0670-48c7-90dc-b06601135a73.jpg"
+        assert candidates[-1].page_url == "https://www.gbif.org/occurrence/4399295910"
 
     def test_suggestions_are_no_match(self, shared: Path) -> None:
         body = (shared / "fixtures" / "gbif" / "species_suggest.json").read_bytes()

@@ -41,7 +41,7 @@ def test_a_photograph_becomes_a_candidate_with_its_own_licence() -> None:
 def test_a_name_in_any_form_finds_its_taxon(name: str) -> None:
     script = Script([TAXA, FIRST])
     search(InaturalistSource(), replace(QUERY, text=name), script)
-    assert ("taxon_id", "8") in script.asked[1].params
+    assert ("taxon_id", "8") in script.requests[1].params
 
 
 def test_part_of_a_name_is_no_name() -> None:
@@ -49,13 +49,13 @@ def test_part_of_a_name_is_no_name() -> None:
     with pytest.raises(BadQuery, match="knows no taxon called 'passer'") as caught:
         search(InaturalistSource(), replace(QUERY, text="passer"), script)
     assert "'Haussperling'" in caught.value.hint
-    assert len(script.asked) == 1
+    assert len(script.requests) == 1
 
 
 def test_a_taxon_by_its_number_is_not_looked_up() -> None:
     script = Script([FIRST])
     search(InaturalistSource(), replace(QUERY, options={"taxon_id": "8", "place_id": "97391"}), script)
-    assert {("taxon_id", "8"), ("place_id", "97391")} <= set(script.asked[0].params)
+    assert {("taxon_id", "8"), ("place_id", "97391")} <= set(script.requests[0].params)
     with pytest.raises(BadQuery):
         search(InaturalistSource(), replace(QUERY, options={"taxon_id": "sparrow"}), script)
 
@@ -63,21 +63,21 @@ def test_a_taxon_by_its_number_is_not_looked_up() -> None:
 def test_the_locale_is_told_where_names_are_looked_up() -> None:
     script = Script([TAXA, FIRST])
     search(InaturalistSource(), replace(QUERY, options={"locale": "de"}), script)
-    assert ("locale", "de") in script.asked[0].params
+    assert ("locale", "de") in script.requests[0].params
 
 
 @pytest.mark.parametrize(
-    ("licences", "asked"),
+    ("licences", "value"),
     [
         ("commercial", "cc0,cc-by,cc-by-sa,cc-by-nd"),
         ("modify", "cc0,cc-by,cc-by-sa,cc-by-nc,cc-by-nc-sa"),
         ("any", None),
     ],
 )
-def test_the_policy_is_asked_for(licences: str, asked: str | None) -> None:
+def test_the_policy_is_asked_for(licences: str, value: str | None) -> None:
     script = Script([TAXA, FIRST])
     page = search(InaturalistSource(), replace(QUERY, licences=licences), script)  # type: ignore[arg-type]
-    assert dict(script.asked[1].params).get("photo_license") == asked
+    assert dict(script.requests[1].params).get("photo_license") == value
     assert len(page.candidates) == (3 if licences == "any" else 2)
 
 
@@ -89,14 +89,16 @@ def test_observations_that_do_not_rise_are_refused() -> None:
 
 def test_the_same_taxon_is_similar() -> None:
     source = InaturalistSource()
-    first = search(source, QUERY, Script([TAXA, FIRST])).candidates[0]
-    second = Step(f"{ADDRESS}/observations", ("taxon_id=8", "id_above=22"), sample="inaturalist_2")
-    script = Script([FIRST, second])
-    page = run(source.similar(QUERY, first, "", script))
+    candidate = search(source, QUERY, Script([TAXA, FIRST])).candidates[0]
+    following = Step(f"{ADDRESS}/observations", ("taxon_id=8", "id_above=22"), sample="inaturalist_2")
+    script = Script([FIRST, following])
+    page = run(source.similar(QUERY, candidate, "", script))
     assert len(page.candidates) == 2
-    assert [one.item_id for one in run(source.similar(QUERY, first, page.cursor, script)).candidates] == ["4"]
+    assert [similar.item_id for similar in run(source.similar(QUERY, candidate, page.cursor, script)).candidates] == [
+        "4"
+    ]
     with pytest.raises(BadQuery):
-        run(source.similar(QUERY, replace(first, extra={}), "", script))
+        run(source.similar(QUERY, replace(candidate, extra={}), "", script))
 
 
 @pytest.mark.shared
@@ -121,8 +123,8 @@ class TestRecorded:
         assert (only.licence, only.author, only.width, only.height) == ("all rights reserved", "ingridt3", 1024, 729)
 
     def test_the_photographs_licence_and_not_the_observations(self, shared: Path) -> None:
-        told = json.loads(self.body(shared, "v1_get_observation_2"))
-        observation = told["results"][0] if "results" in told else told
+        answer = json.loads(self.body(shared, "v1_get_observation_2"))
+        observation = answer["results"][0] if "results" in answer else answer
         assert observation["license_code"] == "cc0"
         body = json.dumps({"total_results": 1, "results": [observation]}).encode()
         page = search(InaturalistSource(), QUERY, Script([TAXA, Step(f"{ADDRESS}/observations", sample=body)]))
@@ -137,7 +139,7 @@ class TestRecorded:
     def test_names_among_many(self, shared: Path, text: str, taxon: int) -> None:
         script = Script([replace(TAXA, sample=self.body(shared, "v1_get_taxa_autocomplete")), FIRST])
         search(InaturalistSource(), replace(QUERY, text=text), script)
-        assert ("taxon_id", str(taxon)) in script.asked[1].params
+        assert ("taxon_id", str(taxon)) in script.requests[1].params
 
     def test_a_beginning_of_many_names(self, shared: Path) -> None:
         script = Script([replace(TAXA, sample=self.body(shared, "v1_get_taxa_autocomplete"))])

@@ -30,9 +30,9 @@ HEADERS = st.dictionaries(st.sampled_from(["retry-after", "date", "content-type"
 
 @given(value=JSON)
 def test_every_value_has_a_reading(value: object) -> None:
-    read = Json(value).text()
-    assert read.encode("utf-8").decode() == read
-    assert not set(read) & set("\n\r\t\0\x7f")
+    text = Json(value).text()
+    assert text.encode("utf-8").decode() == text
+    assert not set(text) & set("\n\r\t\0\x7f")
     assert 0 <= Json(value).whole() <= 2**53
     assert Json(value).number() is None or json.loads(json.dumps(Json(value).number())) == Json(value).number()
     assert Json(value).link() == "" or Json(value).link().startswith(("http://", "https://"))
@@ -55,13 +55,13 @@ def test_every_wait_is_between_none_and_a_week(headers: dict[str, str], body: by
 
 @given(value=st.text(max_size=200))
 def test_every_html_is_a_text_and_a_link(value: str) -> None:
-    read, address = Json(value).html()
-    assert "\n" not in read
+    text, address = Json(value).html()
+    assert "\n" not in text
     assert address == "" or address.startswith("http")
 
 
 @pytest.mark.parametrize(
-    ("value", "read"),
+    ("value", "text"),
     [
         (" a\n\tb\0c ", "a b c"),
         ("\ud800x", "x"),
@@ -74,20 +74,20 @@ def test_every_html_is_a_text_and_a_link(value: str) -> None:
         ("x" * 9000, "x" * 2000),
     ],
 )
-def test_a_text_is_one_line_that_can_be_kept(value: object, read: str) -> None:
-    assert Json({"a": [value]}).text("a", 0) == read
+def test_a_text_is_one_line_that_can_be_kept(value: object, text: str) -> None:
+    assert Json({"a": [value]}).text("a", 0) == text
 
 
 @pytest.mark.parametrize(
-    ("value", "read"),
+    ("value", "number"),
     [("12", 12), (12, 12), (12.0, 12), (-1, 0), (1.5, 0), (True, 0), ("²", 0), ("1e3", 0), ("9" * 5000, 0), (2**60, 0)],
 )
-def test_a_whole_number_is_none_or_sensible(value: object, read: int) -> None:
-    assert Json(value).whole() == read
+def test_a_whole_number_is_none_or_sensible(value: object, number: int) -> None:
+    assert Json(value).whole() == number
 
 
 @pytest.mark.parametrize(
-    ("value", "read"),
+    ("value", "link"),
     [
         ("//example.org/a.jpg", "https://example.org/a.jpg"),
         (" https://example.org/a b.jpg ", "https://example.org/a b.jpg"),
@@ -104,12 +104,12 @@ def test_a_whole_number_is_none_or_sensible(value: object, read: int) -> None:
         (None, ""),
     ],
 )
-def test_a_link_is_absolute_and_of_the_web(value: object, read: str) -> None:
-    assert Json(value).link() == read
+def test_a_link_is_absolute_and_of_the_web(value: object, link: str) -> None:
+    assert Json(value).link() == link
 
 
 @pytest.mark.parametrize(
-    ("value", "read"),
+    ("value", "text_and_link"),
     [
         ("Ada", ("Ada", "")),
         ("Ada &amp; Bo", ("Ada & Bo", "")),
@@ -119,12 +119,12 @@ def test_a_link_is_absolute_and_of_the_web(value: object, read: str) -> None:
         ("<<<", ("<<<", "")),
     ],
 )
-def test_html_is_read_as_a_person_reads_it(value: str, read: tuple[str, str]) -> None:
-    assert Json(value).html() == read
+def test_html_is_read_as_a_person_reads_it(value: str, text_and_link: tuple[str, str]) -> None:
+    assert Json(value).html() == text_and_link
 
 
 @pytest.mark.parametrize(
-    ("said", "seconds"),
+    ("headers", "seconds"),
     [
         ({"retry_after": "120"}, 120.0),
         ({"retry_after": "999999999"}, 604800.0),
@@ -135,8 +135,8 @@ def test_html_is_read_as_a_person_reads_it(value: str, read: tuple[str, str]) ->
         ({}, 0.0),
     ],
 )
-def test_how_long_to_wait_is_in_a_header(said: dict[str, str], seconds: float) -> None:
-    assert wait_s(answered(b"", 429, **said)) == seconds
+def test_how_long_to_wait_is_in_a_header(headers: dict[str, str], seconds: float) -> None:
+    assert wait_s(answered(b"", 429, **headers)) == seconds
 
 
 @pytest.mark.parametrize(

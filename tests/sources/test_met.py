@@ -38,16 +38,16 @@ def test_a_work_becomes_a_candidate() -> None:
 
 
 def test_all_views_of_a_work_are_one_group() -> None:
-    found = search(MetSource(), QUERY, of("met_object_views")).candidates
-    assert [candidate.item_id for candidate in found] == ["2", "2-1", "2-2"]
-    assert {candidate.extra["group"] for candidate in found} == {"met:2"}
+    candidates = search(MetSource(), QUERY, of("met_object_views")).candidates
+    assert [candidate.item_id for candidate in candidates] == ["2", "2-1", "2-2"]
+    assert {candidate.extra["group"] for candidate in candidates} == {"met:2"}
 
 
 def test_originals_are_an_option() -> None:
     query = replace(QUERY, options={"picture": "original", "department_id": "6"})
     script = of("met_object")
     assert search(MetSource(), query, script).candidates[0].url == "https://images.metmuseum.org/original/1.jpg"
-    assert ("departmentId", "6") in script.asked[0].params
+    assert ("departmentId", "6") in script.requests[0].params
     with pytest.raises(BadQuery):
         search(MetSource(), replace(QUERY, options={"picture": "huge"}), script)
 
@@ -56,7 +56,7 @@ def test_the_list_is_asked_for_again_with_each_page() -> None:
     works = [Step(f"{ADDRESS}/objects/{number}", sample="met_object") for number in (21, 22)]
     script = Script([Step(f"{ADDRESS}/search", sample="met_search"), *works])
     page = search(MetSource(), QUERY, script, "20")
-    assert [request.url.rpartition("/")[2] for request in script.asked] == ["search", "21", "22"]
+    assert [request.url.rpartition("/")[2] for request in script.requests] == ["search", "21", "22"]
     assert page.cursor == ""
 
 

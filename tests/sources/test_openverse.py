@@ -35,7 +35,7 @@ def test_a_candidate_holds_what_openverse_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("licences", "asked"),
+    ("licences", "expected"),
     [
         ("open", {"license": "by,by-sa,cc0,pdm"}),
         ("commercial", {"license_type": "commercial"}),
@@ -43,24 +43,24 @@ def test_a_candidate_holds_what_openverse_says() -> None:
         ("any", {}),
     ],
 )
-def test_the_policy_is_asked_for(licences: str, asked: dict[str, str]) -> None:
+def test_the_policy_is_asked_for(licences: str, expected: dict[str, str]) -> None:
     script = Script([Step(ADDRESS, sample="openverse_nothing")])
     search(OpenverseSource({}), replace(QUERY, licences=licences), script)  # type: ignore[arg-type]
-    assert {name: value for name, value in script.asked[0].params if "license" in name} == asked
+    assert {name: value for name, value in script.requests[0].params if "license" in name} == expected
 
 
 def test_options_go_through_and_a_licence_among_them_outweighs_the_policy() -> None:
     script = Script([Step(ADDRESS, sample="openverse_nothing")])
     search(OpenverseSource({}), replace(QUERY, options={"license": "cc0", "source": "met"}), script)
-    assert {("license", "cc0"), ("source", "met")} <= set(script.asked[0].params)
-    assert "license_type" not in dict(script.asked[0].params)
+    assert {("license", "cc0"), ("source", "met")} <= set(script.requests[0].params)
+    assert "license_type" not in dict(script.requests[0].params)
 
 
 def test_a_token_is_a_header_and_raises_the_page_size() -> None:
     script = Script([Step(ADDRESS, ("page_size=100",), sample="openverse_nothing")])
     source = OpenverseSource({"FIELDGUIDE_OPENVERSE_TOKEN": "t0ken"})
     page = search(source, QUERY, script)
-    assert script.asked[0].headers == {"Authorization": "Bearer t0ken"}
+    assert script.requests[0].headers == {"Authorization": "Bearer t0ken"}
     assert (source.facts.page_size, source.facts.per_query) == (100, 2000)
     assert OpenverseSource.facts.page_size == 20
     assert "t0ken" not in repr((page, source, source.facts))
@@ -112,17 +112,17 @@ def test_a_page_past_the_last_is_the_end() -> None:
 
 def test_related_pictures_come_from_its_own_address_only() -> None:
     source = OpenverseSource({})
-    first = search(source, QUERY, Script([Step(ADDRESS, sample="openverse_1")])).candidates[0]
-    script = Script([Step(first.similar_url, sample="openverse_related")])
-    page = run(source.similar(QUERY, first, "", script))
+    candidate = search(source, QUERY, Script([Step(ADDRESS, sample="openverse_1")])).candidates[0]
+    script = Script([Step(candidate.similar_url, sample="openverse_related")])
+    page = run(source.similar(QUERY, candidate, "", script))
     assert [candidate.item_id for candidate in page.candidates] == ["pic-30", "pic-31"]
     assert page.cursor == ""
-    for url in ("", "https://evil.example.org/related/", first.similar_url.replace("https", "http")):
+    for url in ("", "https://evil.example.org/related/", candidate.similar_url.replace("https", "http")):
         with pytest.raises(BadQuery):
-            run(source.similar(QUERY, replace(first, similar_url=url), "", script))
+            run(source.similar(QUERY, replace(candidate, similar_url=url), "", script))
     with pytest.raises(LayoutChanged):
-        run(source.similar(QUERY, first, "", one_answer(b'{"results": [], "result_count": 4}')))
-    assert len(script.asked) == 1
+        run(source.similar(QUERY, candidate, "", one_answer(b'{"results": [], "result_count": 4}')))
+    assert len(script.requests) == 1
 
 
 @pytest.mark.shared
@@ -135,12 +135,13 @@ class TestRecorded:
         folder = shared / "fixtures" / "openverse"
         pages = [(folder / f"modelled_page{number}.json").read_bytes() for number in (1, 2, 3)]
         script = Script([Step(ADDRESS, (f"page={number}",), sample=body) for number, body in enumerate(pages, 1)])
-        found = candidates_of(walk(OpenverseSource({}), QUERY, script))
-        assert len(found) == 45
-        assert (found[0].url, found[0].licence, found[0].width) == ("https://media0.example.test/o/0.jpg", "by 4.0", 0)
-        assert (found[-1].title, found[-1].licence) == ("red panda 44", "cc0 1.0")
-        assert (found[-1].width, found[-1].height) == (1024, 768)
-        assert found[-1].licence_url == "https://creativecommons.org/publicdomain/zero/1.0/"
+        candidates = candidates_of(walk(OpenverseSource({}), QUERY, script))
+        assert len(candidates) == 45
+        assert candidates[0].url == "https://media0.example.test/o/0.jpg"
+        assert (candidates[0].licence, candidates[0].width) == ("by 4.0", 0)
+        assert (candidates[-1].title, candidates[-1].licence) == ("red panda 44", "cc0 1.0")
+        assert (candidates[-1].width, candidates[-1].height) == (1024, 768)
+        assert candidates[-1].licence_url == "https://creativecommons.org/publicdomain/zero/1.0/"
 
     def test_a_count_that_arithmetic_would_overrun(self, shared: Path) -> None:
         body = (shared / "fixtures" / "openverse" / "recorded_2022-09-07_q=cat_page2_first6.json").read_bytes()
@@ -165,8 +166,10 @@ class TestRecorded:
         assert self.read(shared, "recorded_2024-01-02_noresults.json") == []
 
     def test_the_wait_is_only_in_the_text(self, shared: Path) -> None:
-        told = json.loads((shared / "fixtures" / "openverse" / "recorded_2023-07-10_429.json").read_text())
-        script = Script([Step(ADDRESS, sample=json.dumps(told["body"]).encode(), status=429, headers=told["headers"])])
+        recording = json.loads((shared / "fixtures" / "openverse" / "recorded_2023-07-10_429.json").read_text())
+        script = Script(
+            [Step(ADDRESS, sample=json.dumps(recording["body"]).encode(), status=429, headers=recording["headers"])]
+        )
         with pytest.raises(RateLimited) as caught:
             search(OpenverseSource({}), QUERY, script)
         assert caught.value.retry_after_s == 3600.0
@@ -180,7 +183,7 @@ class TestRecorded:
         folder = shared / "fixtures" / "antibot"
         headers = json.loads((folder / "modelled_cloudflare_challenge.headers.json").read_text())
         body = (folder / "modelled_cloudflare_challenge.html").read_bytes()
-        for sent in (body, b""):
-            step = Step(ADDRESS, sample=sent, status=headers.pop("status", 403), headers=headers)
+        for page in (body, b""):
+            step = Step(ADDRESS, sample=page, status=headers.pop("status", 403), headers=headers)
             with pytest.raises(Blocked):
                 search(OpenverseSource({}), QUERY, Script([step]))

@@ -20,8 +20,8 @@ def sample(name: str) -> Script:
 def test_a_result_becomes_a_candidate_without_a_licence() -> None:
     script = sample("searxng_1")
     page = search(SearxngSource(), QUERY, script)
-    first, second, third = page.candidates
-    assert first == Candidate(
+    picture, resized, thumbnail = page.candidates
+    assert picture == Candidate(
         url="https://big.example.org/1.jpg",
         page_url="https://site.example.org/1",
         thumb_url="https://small.example.org/1.jpg",
@@ -31,9 +31,9 @@ def test_a_result_becomes_a_candidate_without_a_licence() -> None:
         height=900,
         extra={"engine": "examples"},
     )
-    assert (second.url, second.width, second.height) == ("https://big.example.org/2.jpg", 800, 600)
-    assert (third.url, third.is_thumb, third.width) == ("https://small.example.org/3.jpg", True, 0)
-    assert script.asked[0].url == "http://127.0.0.1:8888/search"
+    assert (resized.url, resized.width, resized.height) == ("https://big.example.org/2.jpg", 800, 600)
+    assert (thumbnail.url, thumbnail.is_thumb, thumbnail.width) == ("https://small.example.org/3.jpg", True, 0)
+    assert script.requests[0].url == "http://127.0.0.1:8888/search"
     assert page.skipped == {"unresponsive: slow images": 1}
 
 
@@ -46,7 +46,7 @@ def test_the_address_of_an_instance_is_needed(base_url: str) -> None:
     with pytest.raises(BadQuery) as caught:
         search(SearxngSource(), replace(QUERY, options={"base_url": base_url} if base_url else {}), script)
     assert "base_url =" in caught.value.hint
-    assert not script.asked
+    assert not script.requests
 
 
 def test_nothing_from_silent_engines_is_not_nothing_found() -> None:

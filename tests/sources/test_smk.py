@@ -52,22 +52,22 @@ def test_a_similar_address_elsewhere_is_not_kept() -> None:
 def test_options_become_filters() -> None:
     script = sample("smk_nothing")
     search(SmkSource(), replace(QUERY, options={"creator": "Ada"}, licences="any"), script)
-    assert dict(script.asked[0].params)["filters"] == "[has_image:true],[creator:Ada]"
+    assert dict(script.requests[0].params)["filters"] == "[has_image:true],[creator:Ada]"
     with pytest.raises(BadQuery, match="brackets"):
         search(SmkSource(), replace(QUERY, options={"creator": "Ada],[x:1"}), script)
 
 
 def test_similar_works_come_from_its_own_address_only() -> None:
     source = SmkSource()
-    first = search(source, QUERY, sample("smk_1")).candidates[0]
-    script = Script([Step(first.similar_url, sample="smk_similar")])
-    page = run(source.similar(QUERY, first, "", script))
+    work = search(source, QUERY, sample("smk_1")).candidates[0]
+    script = Script([Step(work.similar_url, sample="smk_similar")])
+    page = run(source.similar(QUERY, work, "", script))
     assert [candidate.item_id for candidate in page.candidates] == ["KAS7", "KAS8"]
     assert page.cursor == ""
     for url in ("", "https://similar.api.smk.dk.example.org/", "http://127.0.0.1/"):
         with pytest.raises(BadQuery):
-            run(source.similar(QUERY, replace(first, similar_url=url), "", script))
-    assert len(script.asked) == 1
+            run(source.similar(QUERY, replace(work, similar_url=url), "", script))
+    assert len(script.requests) == 1
 
 
 @pytest.mark.shared

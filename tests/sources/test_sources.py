@@ -304,13 +304,13 @@ OTHER_VALUES: tuple[object, ...] = (None, 7, "other", [], {}, [None], -1.5, True
 
 
 def changes(value: object, path: str = "") -> Iterator[tuple[str, object]]:
-    """Each way of taking one key away, or of putting null, a number, a text, a list or an object in its place."""
+    """Yield each way of taking one key away, or of putting null, a number, a text, a list or an object in its place."""
     if isinstance(value, dict):
         for key in value:
             where = f"{path}.{key}".strip(".")
-            yield f"{where} gone", {name: one for name, one in value.items() if name != key}
-            for other in OTHER_VALUES:
-                yield f"{where}={other}", {**value, key: other}
+            yield f"{where} gone", {name: item for name, item in value.items() if name != key}
+            for replacement in OTHER_VALUES:
+                yield f"{where}={replacement}", {**value, key: replacement}
             for deeper, changed in changes(value[key], where):
                 yield deeper, {**value, key: changed}
     elif isinstance(value, list) and value:
@@ -358,11 +358,11 @@ class TestContract:
         assert skipped == case.skipped
         assert script.used == set(range(len(case.steps))), "a question was never asked"
         if source.facts.hosts:
-            assert {urlsplit(request.url).hostname for request in script.asked} <= set(source.facts.hosts)
+            assert {urlsplit(request.url).hostname for request in script.requests} <= set(source.facts.hosts)
 
     def test_its_candidates_can_be_fetched_and_kept(self, case: Case) -> None:
-        found = candidates_of(walk(case.source(), case.query, Script(case.steps)))
-        for candidate in found:
+        candidates = candidates_of(walk(case.source(), case.query, Script(case.steps)))
+        for candidate in candidates:
             for url in (candidate.url, candidate.page_url):
                 assert urlsplit(url).scheme == "https"
             for url in (candidate.thumb_url, candidate.author_url, candidate.licence_url, candidate.similar_url):
@@ -370,10 +370,10 @@ class TestContract:
             assert json.loads(json.dumps(candidate.extra)) == candidate.extra
             assert min(candidate.width, candidate.height) >= 0
             assert candidate.title
-        assert len({candidate.url for candidate in found}) > 1
+        assert len({candidate.url for candidate in candidates}) > 1
         if case.source().facts.licence_fields:
             assert all(
-                candidate.licence and (candidate.author or case.query.source == "cleveland") for candidate in found
+                candidate.licence and (candidate.author or case.query.source == "cleveland") for candidate in candidates
             )
 
     def test_it_goes_on_from_any_cursor(self, case: Case) -> None:
@@ -385,8 +385,8 @@ class TestContract:
 
     def test_the_same_answers_give_the_same_page(self, case: Case) -> None:
         source = case.source()
-        first = walk(source, case.query, Script(case.steps))
-        assert walk(source, case.query, Script(case.steps)) == first
+        pages = walk(source, case.query, Script(case.steps))
+        assert walk(source, case.query, Script(case.steps)) == pages
 
     def test_nothing_found_is_an_empty_last_page(self, case: Case) -> None:
         page = search(case.source(), case.query, Script(case.nothing))
@@ -398,13 +398,13 @@ class TestContract:
             if step.status != 200:
                 continue
             for path, changed in changes(json.loads(step.body())):
-                other = replace(step, sample=json.dumps(changed).encode())
-                steps = (*case.steps[:number], other, *case.steps[number + 1 :])
+                changed_step = replace(step, sample=json.dumps(changed).encode())
+                steps = (*case.steps[:number], changed_step, *case.steps[number + 1 :])
                 refused += self._survives(case, steps, f"{step.sample!s}:{path}")
         assert refused > 5, "no change was noticed"
 
     def _survives(self, case: Case, steps: tuple[Step, ...], what: str) -> int:
-        """1 where the source refuses the answers with a typed error; 0 where it still gives pages that tell."""
+        """Return 1 where the source refuses the answers with a typed error; 0 where it still gives pages that tell."""
         try:
             pages = walk(case.source(), case.query, Script(steps))
         except (SourceError, NetworkDown) as error:
@@ -469,11 +469,11 @@ class TestContract:
             assert SECRET not in texts_of(caught.value)
 
     def test_it_says_how_long_to_wait(self, case: Case) -> None:
-        said = b'{"detail": "Request was throttled. Expected available in 90 seconds."}'
+        throttled = b'{"detail": "Request was throttled. Expected available in 90 seconds."}'
         for script, seconds in [
             (one_answer(b"{}", 429, retry_after="17"), 17.0),
             (one_answer(b"{}", 503, retry_after="18"), 18.0),
-            (one_answer(said, 429), 90.0),
+            (one_answer(throttled, 429), 90.0),
             (one_answer(b"slow down", 429), 0.0),
         ]:
             with pytest.raises(RateLimited) as caught:
@@ -491,28 +491,28 @@ class TestContract:
             assert caught.value is error
 
     def test_an_unknown_option_names_the_nearest(self, case: Case) -> None:
-        wrong, right = case.wrong_option
-        options = {**case.query.options, wrong: "x"}
+        misspelt, nearest = case.wrong_option
+        options = {**case.query.options, misspelt: "x"}
         script = Script(case.steps)
         with pytest.raises(BadQuery) as caught:
             search(case.source(), replace(case.query, options=options), script)
-        assert f"'{wrong}'" in caught.value.message
-        assert (f"did you mean '{right}'?" if right else "no options") in caught.value.hint
-        assert not script.asked
+        assert f"'{misspelt}'" in caught.value.message
+        assert (f"did you mean '{nearest}'?" if nearest else "no options") in caught.value.hint
+        assert not script.requests
 
     @pytest.mark.parametrize("text", ["", "  \n"])
     def test_an_empty_query_is_refused_unasked(self, case: Case, text: str) -> None:
         script = Script(case.steps)
         with pytest.raises(BadQuery):
             search(case.source(), replace(case.query, text=text), script)
-        assert not script.asked
+        assert not script.requests
 
     @pytest.mark.parametrize("cursor", ["-1", "x", "1e3", "[]", '{"taxon": "a"}', "9" * 30, "\ud800", "{" * 9000, "²"])
     def test_a_wrong_cursor_is_refused_unasked(self, case: Case, cursor: str) -> None:
         script = Script(case.steps)
         with pytest.raises(BadQuery):
             search(case.source(), case.query, script, cursor)
-        assert not script.asked
+        assert not script.requests
 
     def test_a_secret_is_sent_and_never_told(self, case: Case) -> None:
         source, script = case.source(), Script(case.steps)
@@ -520,7 +520,7 @@ class TestContract:
         assert SECRET not in repr((pages, source, source.facts))
         if not case.key:
             return
-        for request in script.asked:
+        for request in script.requests:
             hidden = [value for name, value in request.params if name in request.secret_params]
             assert SECRET in hidden or SECRET in request.headers.values()
             assert SECRET not in [value for name, value in request.params if name not in request.secret_params]
@@ -532,15 +532,18 @@ class TestContract:
         script = Script(case.steps)
         with pytest.raises(KeyNeeded, match=case.key):
             search(case.make({case.key: " "}), case.query, script)
-        assert not script.asked
+        assert not script.requests
 
     def test_the_policy_any_asks_for_all_licences(self, case: Case) -> None:
-        steps = [replace(step, has=tuple(one for one in step.has if one.startswith("method="))) for step in case.steps]
+        steps = [
+            replace(step, has=tuple(parameter for parameter in step.has if parameter.startswith("method=")))
+            for step in case.steps
+        ]
         with_all = Script(steps)
         search(case.source(), replace(case.query, licences="any"), with_all)
-        names = {name for request in with_all.asked for name, _ in request.params}
+        names = {name for request in with_all.requests for name, _ in request.params}
         assert not names & {"license", "license_type", "photo_license", "cc0", "query[term][is_public_domain]"}
-        assert "[public_domain:true]" not in repr(with_all.asked)
+        assert "[public_domain:true]" not in repr(with_all.requests)
 
     @given(
         body=nested(

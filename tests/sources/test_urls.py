@@ -33,21 +33,21 @@ def test_a_list_is_read_once_for_all_classes_and_again_when_it_has_changed(
 ) -> None:
     path = tmp_path / "list.csv"
     path.write_text("url,label\nhttps://a.example/1,heron\nhttps://a.example/2,stork\n", encoding="utf-8")
-    source, opened, really = UrlsSource(), [], Path.open
+    source, opened, open_path = UrlsSource(), [], Path.open
 
-    def watched(self: Path, *how: Any, **more: Any) -> Any:
+    def watch_open(self: Path, *how: Any, **more: Any) -> Any:
         opened.append(self)
-        return really(self, *how, **more)
+        return open_path(self, *how, **more)
 
-    def found(class_name: str) -> list[str]:
+    def urls_of(class_name: str) -> list[str]:
         page = asyncio.run(source.search(Query("urls", class_name, str(path)), "", nobody))
-        return [one.url for one in page.candidates]
+        return [candidate.url for candidate in page.candidates]
 
-    monkeypatch.setattr(Path, "open", watched)
-    assert (found("heron"), found("stork")) == (["https://a.example/1"], ["https://a.example/2"])
+    monkeypatch.setattr(Path, "open", watch_open)
+    assert (urls_of("heron"), urls_of("stork")) == (["https://a.example/1"], ["https://a.example/2"])
     assert len(opened) == 1
     path.write_text("url,label\nhttps://a.example/1,heron\nhttps://a.example/23,stork\n", encoding="utf-8")
-    assert found("stork") == ["https://a.example/23"]
+    assert urls_of("stork") == ["https://a.example/23"]
 
 
 def test_a_csv_row_becomes_a_candidate_with_its_credits(tmp_path: Path) -> None:
@@ -85,7 +85,10 @@ def test_a_text_holds_an_address_a_line(tmp_path: Path) -> None:
     path = tmp_path / "list.txt"
     path.write_bytes(b"# herons\r\nhttps://a.example/1.jpg # the first\r\n\r\nhttps://a.example/2.jpg#part\r\nno\xff\n")
     page = search(path)
-    assert [one.url for one in page.candidates] == ["https://a.example/1.jpg", "https://a.example/2.jpg#part"]
+    assert [candidate.url for candidate in page.candidates] == [
+        "https://a.example/1.jpg",
+        "https://a.example/2.jpg#part",
+    ]
     assert page.skipped == {"not_utf8": 1}
 
 
@@ -94,7 +97,7 @@ def test_spreadsheets_have_other_delimiters(tmp_path: Path, delimiter: str) -> N
     path = tmp_path / "list.csv"
     rows = (("class", "url"), ("grey heron", "https://a.example/1.jpg"), ("robin", "https://a.example/2.jpg"))
     path.write_text("\n".join(delimiter.join(row) for row in rows), encoding="utf-8")
-    assert [one.url for one in search(path).candidates] == ["https://a.example/1.jpg"]
+    assert [candidate.url for candidate in search(path).candidates] == ["https://a.example/1.jpg"]
 
 
 @pytest.mark.parametrize("kind", ["csv", "txt", "parquet"])
@@ -109,7 +112,7 @@ def test_it_goes_on_where_it_stopped(tmp_path: Path, kind: str) -> None:
         path.write_text("\n".join((["url"] if kind == "csv" else []) + urls), encoding="utf-8")
     pages = all_of(path)
     assert [len(page.candidates) for page in pages] == [1000, 1000, 500]
-    assert [one.url for page in pages for one in page.candidates] == urls
+    assert [candidate.url for page in pages for candidate in page.candidates] == urls
     assert pages[1].cursor.startswith("2000@")
 
 
@@ -119,19 +122,19 @@ def test_a_list_that_grew_at_its_head_is_counted_again(tmp_path: Path) -> None:
     path.write_text("\n".join(["url", *lines]), encoding="utf-8")
     cursor = search(path).cursor
     path.write_text("\n".join(["url,title", *lines]), encoding="utf-8")
-    assert [one.url for one in search(path, cursor).candidates] == lines[1000:]
+    assert [candidate.url for candidate in search(path, cursor).candidates] == lines[1000:]
 
 
 def test_a_row_that_is_no_csv_harms_only_itself(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text(f"url\nhttps://a.example/1.jpg\n{'x' * 140_000}\nhttps://a.example/2.jpg\n", encoding="utf-8")
     page = search(path)
-    assert [one.url for one in page.candidates] == ["https://a.example/1.jpg", "https://a.example/2.jpg"]
+    assert [candidate.url for candidate in page.candidates] == ["https://a.example/1.jpg", "https://a.example/2.jpg"]
     assert page.skipped == {"not_csv": 1}
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "said"),
+    ("name", "data", "message"),
     [
         ("gone.csv", None, "there is no list"),
         ("folder.csv", "folder", "there is no list"),
@@ -141,14 +144,14 @@ def test_a_row_that_is_no_csv_harms_only_itself(tmp_path: Path) -> None:
         ("broken.parquet", b"PAR1 and nothing more", "cannot be read as Parquet"),
     ],
 )
-def test_files_that_are_no_lists(tmp_path: Path, name: str, data: bytes | str | None, said: str) -> None:
+def test_files_that_are_no_lists(tmp_path: Path, name: str, data: bytes | str | None, message: str) -> None:
     if name.endswith(".parquet"):
         pytest.importorskip("pyarrow", reason="Parquet needs the extra [parquet]")
     if isinstance(data, bytes):
         (tmp_path / name).write_bytes(data)
     elif data:
         (tmp_path / name).mkdir()
-    with pytest.raises(BadQuery, match=said) as caught:
+    with pytest.raises(BadQuery, match=message) as caught:
         search(tmp_path / name)
     assert caught.value.hint
 
@@ -170,4 +173,4 @@ def test_any_bytes_give_a_page_or_a_bad_query(tmp_path_factory: pytest.TempPathF
         page = search(path)
     except BadQuery:
         return
-    assert all(one.url.startswith(("http://", "https://")) for one in page.candidates)
+    assert all(candidate.url.startswith(("http://", "https://")) for candidate in page.candidates)

@@ -57,15 +57,16 @@ def test_a_page_told_of_later_is_counted_and_not_lost() -> None:
 def test_a_cursor_changes_no_other_parameter() -> None:
     script = first("wikimedia_3")
     search(WikimediaSource(), QUERY, script, json.dumps({"continue": "x||", "gsrsearch": "other", "gsroffset": "50"}))
-    asked = dict(script.asked[0].params)
-    assert (asked["gsrsearch"], asked["gsroffset"]) == ("filetype:bitmap kettle", "50")
+    params = dict(script.requests[0].params)
+    assert (params["gsrsearch"], params["gsroffset"]) == ("filetype:bitmap kettle", "50")
 
 
 @pytest.mark.parametrize(
-    "said", [{"continue": "gsroffset||"}, {}, [], 7, {"gsroffset": 50}, {"continue": "gsroffset||", "gsroffset": 10}]
+    "following",
+    [{"continue": "gsroffset||"}, {}, [], 7, {"gsroffset": 50}, {"continue": "gsroffset||", "gsroffset": 10}],
 )
-def test_a_way_to_go_on_that_leads_nowhere_is_refused(said: object) -> None:
-    answer = {**json.loads((SAMPLES / "wikimedia_2.json").read_text()), "continue": said}
+def test_a_way_to_go_on_that_leads_nowhere_is_refused(following: object) -> None:
+    answer = {**json.loads((SAMPLES / "wikimedia_2.json").read_text()), "continue": following}
     cursor = json.dumps({"continue": "gsroffset||", "gsroffset": "50"})
     with pytest.raises(LayoutChanged, match="'continue'"):
         search(WikimediaSource(), QUERY, one_answer(json.dumps(answer).encode()), cursor)
@@ -91,14 +92,16 @@ def test_errors_come_with_status_200(code: str, kind: type[FieldguideError]) -> 
 
 
 def test_how_long_to_wait_is_in_the_header_or_five_seconds_after_maxlag() -> None:
-    for name, said, seconds in [
+    for name, retry_after, seconds in [
         ("wikimedia_maxlag", "8", 8.0),
         ("wikimedia_maxlag", "", 5.0),
         ("wikimedia_ratelimited", "60", 60.0),
         ("wikimedia_ratelimited", "", 0.0),
     ]:
         with pytest.raises(RateLimited) as caught:
-            search(WikimediaSource(), QUERY, one_answer((SAMPLES / f"{name}.json").read_bytes(), retry_after=said))
+            search(
+                WikimediaSource(), QUERY, one_answer((SAMPLES / f"{name}.json").read_bytes(), retry_after=retry_after)
+            )
         assert caught.value.retry_after_s == seconds
 
 
@@ -106,9 +109,9 @@ def test_options_become_words_of_the_search() -> None:
     script = first("wikimedia_nothing")
     options = {"depicts": "Q42", "category": "Tea kettles", "width": "960"}
     search(WikimediaSource(), replace(QUERY, options=options), script)
-    asked = dict(script.asked[0].params)
-    assert asked["gsrsearch"] == 'filetype:bitmap kettle haswbstatement:P180=Q42 incategory:"Tea kettles"'
-    assert asked["iiurlwidth"] == "960"
+    params = dict(script.requests[0].params)
+    assert params["gsrsearch"] == 'filetype:bitmap kettle haswbstatement:P180=Q42 incategory:"Tea kettles"'
+    assert params["iiurlwidth"] == "960"
     for wrong in ({"depicts": "kettle"}, {"category": 'a" b'}, {"width": "1000"}):
         with pytest.raises(BadQuery):
             search(WikimediaSource(), replace(QUERY, options=wrong), script)
@@ -117,8 +120,8 @@ def test_options_become_words_of_the_search() -> None:
 def test_a_small_original_is_not_called_larger_than_it_is() -> None:
     info = {"url": "https://u.example.org/a.jpg", "thumburl": "https://u.example.org/1280px-a.jpg"}
     sizes = {"width": 803, "height": 1000, "thumbwidth": 1280, "thumbheight": 1594}
-    (found,) = search(WikimediaSource(), QUERY, with_info({**info, **sizes})).candidates
-    assert (found.width, found.height) == (803, 1000)
+    (candidate,) = search(WikimediaSource(), QUERY, with_info({**info, **sizes})).candidates
+    assert (candidate.width, candidate.height) == (803, 1000)
 
 
 def test_a_page_without_anything_is_counted_where_the_batch_is_complete() -> None:
@@ -136,17 +139,18 @@ class TestRecorded:
         bodies = [(folder / f"modelled_generator_search_p{number}.json").read_bytes() for number in (1, 2)]
         steps = [Step(ADDRESS, lacks=("gsroffset",), sample=bodies[0]), Step(ADDRESS, ("gsroffset=20",), (), bodies[1])]
         pages = walk(WikimediaSource(), QUERY, Script(steps))
-        found = candidates_of(pages)
+        candidates = candidates_of(pages)
         assert [len(page.candidates) for page in pages] == [20, 8]
         assert all(not page.skipped for page in pages)
-        assert (found[0].item_id, found[0].licence, found[0].licence_url) == ("18263872", "pd", "")  # no address for PD
-        assert found[0].author == "The original uploader was Elvezio at Italian Wikipedia."
-        assert found[0].author_url == "https://en.wikipedia.org/wiki/it:User:Elvezio"
-        assert found[0].url.endswith("/1280px-Minchinmavida_Volcano.jpg")
-        assert found[1].licence == "No restrictions"
-        assert found[5].licence == "cc-by-sa-3.0-de"
-        assert found[-1].title == "Stigbygel - Livrustkammaren - 61961-negative.tif"
-        assert (found[-1].author, found[-1].extra["mime"]) == ("Unknown", "image/tiff")
+        assert (candidates[0].item_id, candidates[0].licence) == ("18263872", "pd")
+        assert candidates[0].licence_url == ""  # there is none for PD
+        assert candidates[0].author == "The original uploader was Elvezio at Italian Wikipedia."
+        assert candidates[0].author_url == "https://en.wikipedia.org/wiki/it:User:Elvezio"
+        assert candidates[0].url.endswith("/1280px-Minchinmavida_Volcano.jpg")
+        assert candidates[1].licence == "No restrictions"
+        assert candidates[5].licence == "cc-by-sa-3.0-de"
+        assert candidates[-1].title == "Stigbygel - Livrustkammaren - 61961-negative.tif"
+        assert (candidates[-1].author, candidates[-1].extra["mime"]) == ("Unknown", "image/tiff")
 
     @pytest.mark.parametrize(
         ("name", "text", "address"),
@@ -159,8 +163,10 @@ class TestRecorded:
     )
     def test_an_artist_is_html(self, shared: Path, name: str, text: str, address: str) -> None:
         info = json.loads((shared / "fixtures" / "wikimedia_commons" / f"image_info_artist_{name}.json").read_text())
-        (found,) = search(WikimediaSource(), QUERY, with_info({**info, "url": "https://u.example.org/a"})).candidates
-        assert (found.author, found.author_url) == (text, address)
+        (candidate,) = search(
+            WikimediaSource(), QUERY, with_info({**info, "url": "https://u.example.org/a"})
+        ).candidates
+        assert (candidate.author, candidate.author_url) == (text, address)
 
     def test_the_same_pages_again_with_more_about_them(self, shared: Path) -> None:
         folder = shared / "fixtures" / "wikimedia_commons"

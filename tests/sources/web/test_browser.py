@@ -149,45 +149,45 @@ class Engines:
         self.address, self.port = address, self.server.server_address[1]
 
     async def resolve(self, host: str, port: int) -> Sequence[tuple[str, int]]:
-        """This server for every host but those that end in .nowhere."""
+        """Return this server for every host but those that end in .nowhere."""
         return [] if host.endswith(".nowhere") else [(self.address, self.port)]
 
 
 @contextmanager
 def running(address: str = "127.0.0.1") -> Iterator[Engines]:
-    """A server that answers for every host, as long as the block."""
-    made = Engines(address)
-    thread = threading.Thread(target=made.server.serve_forever, args=(0.02,), daemon=True)
+    """Run a server that answers for every host, as long as the block."""
+    engines = Engines(address)
+    thread = threading.Thread(target=engines.server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
+    yield engines
+    engines.server.shutdown()
+    engines.server.server_close()
     thread.join()
 
 
 @pytest.fixture
 def engines() -> Iterator[Engines]:
-    """A server that answers for every host."""
-    with running() as made:
-        yield made
+    """Run a server that answers for every host."""
+    with running() as engines:
+        yield engines
 
 
 @pytest.fixture
 def chromium() -> None:
-    """Skips where there is no Chromium."""
+    """Skip where there is no Chromium."""
     if not shutil.which("chromium") or not shutil.which("chromedriver"):
         pytest.skip("no Chromium with its driver here")
 
 
 def asking(robots: str = ROBOTS, status: int = 200) -> tuple[Ask, list[Request]]:
-    """What answers for robots.txt, and what it was asked."""
-    asked: list[Request] = []
+    """Return what answers for robots.txt, and the list of its requests."""
+    requests: list[Request] = []
 
     async def ask(request: Request) -> Answer:
-        asked.append(request)
+        requests.append(request)
         return Answer(request.url, status, {}, robots.encode())
 
-    return ask, asked
+    return ask, requests
 
 
 def source_of(engines: Engines, appear_s: float = 10.0) -> BrowserSource:
@@ -195,8 +195,8 @@ def source_of(engines: Engines, appear_s: float = 10.0) -> BrowserSource:
 
 
 def query_of(spec: str, text: str = "heron", **options: str) -> Query:
-    given = {"spec": spec, "allow": "true", "allow_networks": "127.0.0.0/8", "click_seconds": "1", **options}
-    return Query("browser", "heron", text, given)
+    values = {"spec": spec, "allow": "true", "allow_networks": "127.0.0.0/8", "click_seconds": "1", **options}
+    return Query("browser", "heron", text, values)
 
 
 def run(work: Coroutine[Any, Any, ResultPage]) -> ResultPage:
@@ -204,11 +204,11 @@ def run(work: Coroutine[Any, Any, ResultPage]) -> ResultPage:
 
 
 def numbers(page: ResultPage) -> list[str]:
-    return [one.url.rpartition("/")[2].removesuffix(".jpg") for one in page.candidates]
+    return [candidate.url.rpartition("/")[2].removesuffix(".jpg") for candidate in page.candidates]
 
 
 def no_browser_is_left() -> bool:
-    """Whether no process of ours has a profile of a session; looked up in the system's own table."""
+    """Tell whether no process of ours has a profile of a session; looked up in the system's own table."""
     lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
     return not any(b"/fieldguide-" in line and b"--headless" in line for line in lines)
 
@@ -225,7 +225,7 @@ class TestEngines:
             "www.bing.com/images/async#7": "bing_last.html",
             "www.bing.com/images/async#8": "bing_empty.html",
         }
-        ask, asked = asking()
+        ask, requests = asking()
         source = source_of(engines)
         page = run(source.search(query_of("bing", "grey heron & chick"), "", ask))
         assert numbers(page) == ["1", "2", "3", "4", "5", "6", "7"]
@@ -237,7 +237,7 @@ class TestEngines:
         assert page.cursor == "7"
         assert page.answer.status == 200
         assert b"pictures.example/7.jpg" in page.answer.body
-        assert [one.url for one in asked] == ["https://www.bing.com/robots.txt"]
+        assert [request.url for request in requests] == ["https://www.bing.com/robots.txt"]
         assert "www.bing.com/images/search?q=grey%20heron%20%26%20chick&safeSearch=Strict" in engines.log
         assert all("Headless" in agent for agent in engines.agents)  # nothing is disguised
         last = run(source.search(query_of("bing"), page.cursor, ask))
@@ -247,12 +247,14 @@ class TestEngines:
 
     def test_google_gives_its_originals_away_by_clicks(self, engines: Engines) -> None:
         engines.pages = {"www.google.com/search": "google.html"}
-        ask, asked = asking("User-agent: *\nDisallow: /search")
+        ask, requests = asking("User-agent: *\nDisallow: /search")
         page = run(source_of(engines).search(query_of("google", ignore_robots="true"), "", ask))
-        assert asked == []
+        assert requests == []
         assert numbers(page) == ["1", "2", "3", "images?q=4", "5"]
-        assert [one.is_thumb for one in page.candidates] == [False, False, False, True, False]
-        assert [one.page_url for one in page.candidates] == [f"https://site.example/{i}" for i in range(1, 6)]
+        assert [candidate.is_thumb for candidate in page.candidates] == [False, False, False, True, False]
+        assert [candidate.page_url for candidate in page.candidates] == [
+            f"https://site.example/{i}" for i in range(1, 6)
+        ]
         assert page.cursor == ""
 
     def test_yandex_by_its_state_its_button_and_its_similar_pictures(self, engines: Engines) -> None:
@@ -263,7 +265,7 @@ class TestEngines:
         assert page.candidates[0].title == "цапля 1"
         like = run(source.similar(query_of("yandex"), page.candidates[1], "", asking()[0]))
         assert numbers(like) == ["1", "2-big", "3"]
-        assert any("cbir_page=similar&url=https%3A%2F%2Fpictures.example%2F2-big.jpg" in one for one in engines.log)
+        assert any("cbir_page=similar&url=https%3A%2F%2Fpictures.example%2F2-big.jpg" in line for line in engines.log)
         engines.pages = {"yandex.com/images/search": "yandex_bem.html", "yandex.com/more": "yandex_more.html"}
         assert numbers(run(source.search(query_of("yandex"), "", asking()[0]))) == ["1-big", "2", "3", "4", "5"]
 
@@ -304,7 +306,7 @@ class TestEngines:
             engines.pages[f"{host}/{path}"] = (shared / "fixtures" / f"{name}.html").read_bytes()
         page = run(source_of(engines).search(query_of(spec, "red panda", click_seconds="0.5"), "", asking()[0]))
         assert len(page.candidates) == count
-        assert sum(not one.is_thumb for one in page.candidates) == originals
+        assert sum(not candidate.is_thumb for candidate in page.candidates) == originals
 
     def test_it_stops_where_enough_is_there(self, engines: Engines) -> None:
         engines.pages = {"artsandculture.google.com/color": "google_arts.html"}
@@ -338,7 +340,7 @@ class TestEngines:
 
     def test_the_page_cannot_reach_private_addresses(self, engines: Engines) -> None:
         links = ("https://127.0.0.1/a.html", "https://localhost/b.html", "https://intern.example/c.html")
-        frames = "".join(f"<img src='{one}'><iframe src='{one}'></iframe>" for one in links)
+        frames = "".join(f"<img src='{link}'><iframe src='{link}'></iframe>" for link in links)
         body = (PAGES / "google_arts.html").read_text(encoding="utf-8").replace("<div id", f"{frames}<div id")
         with running("127.0.0.2") as beside:
             engines.pages = {"artsandculture.google.com/color": body.encode()}
@@ -348,16 +350,16 @@ class TestEngines:
 
             source = BrowserSource(resolve, flags=["--ignore-certificate-errors"])
             for opened, reached in (("127.0.0.1/32", False), ("127.0.0.1/32, 127.0.0.2/32", True)):
-                asked = query_of("google_arts", "TEAL", allow_networks=opened, most_items="40")
-                assert run(source.search(asked, "", asking()[0])).candidates
+                query = query_of("google_arts", "TEAL", allow_networks=opened, most_items="40")
+                assert run(source.search(query, "", asking()[0])).candidates
                 assert bool(beside.log) == reached
 
     def test_cancelling_ends_the_browser_first(self, engines: Engines) -> None:
         engines.pages = {"artsandculture.google.com/color": b"<html><body>Never known"}
 
         async def cut() -> None:
-            asked = query_of("google_arts", "TEAL", most_seconds="500")
-            work = source_of(engines, appear_s=500.0).search(asked, "", asking()[0])
+            query = query_of("google_arts", "TEAL", most_seconds="500")
+            work = source_of(engines, appear_s=500.0).search(query, "", asking()[0])
             task = asyncio.create_task(work)
             while not engines.log:
                 await asyncio.sleep(0.05)
@@ -379,16 +381,16 @@ class TestGate:
 
     @pytest.mark.parametrize("spec", ["google", "google_wml", "bing", "yandex", "google_arts"])
     def test_off_by_default(self, engines: Engines, spec: str) -> None:
-        ask, asked = asking()
+        ask, requests = asking()
         with pytest.raises(Blocked, match="is off"):
             run(source_of(engines).search(query_of(spec, allow="false"), "", ask))
-        assert (engines.log, asked) == ([], [])
+        assert (engines.log, requests) == ([], [])
 
     def test_robots_are_obeyed(self, engines: Engines) -> None:
-        ask, asked = asking("User-agent: *\nDisallow: /search\n")
+        ask, requests = asking("User-agent: *\nDisallow: /search\n")
         with pytest.raises(Blocked, match=r"robots\.txt of www\.google\.com"):
             run(source_of(engines).search(query_of("google"), "", ask))
-        assert [one.url for one in asked] == ["https://www.google.com/robots.txt"]
+        assert [request.url for request in requests] == ["https://www.google.com/robots.txt"]
         with pytest.raises(NetworkDown, match="robots"):
             run(source_of(engines).search(query_of("google"), "", asking("", 503)[0]))
         assert engines.log == []
@@ -403,7 +405,7 @@ class TestGate:
         assert engines.log == []
 
     @pytest.mark.parametrize(
-        ("options", "said"),
+        ("options", "message"),
         [
             ({"spec": ""}, "needs a page spec"),
             ({"spec": "bong"}, "no page spec 'bong'"),
@@ -415,8 +417,8 @@ class TestGate:
             ({"ignore_robot": "true"}, "ignore_robot"),
         ],
     )
-    def test_options_that_cannot_be(self, engines: Engines, options: dict[str, str], said: str) -> None:
-        with pytest.raises(BadQuery, match=said):
+    def test_options_that_cannot_be(self, engines: Engines, options: dict[str, str], message: str) -> None:
+        with pytest.raises(BadQuery, match=message):
             run(source_of(engines).search(query_of(**{"spec": "bing", **options}), "", asking()[0]))
         with pytest.raises(BadQuery, match="similar"):
             run(source_of(engines).similar(query_of("bing"), Candidate("https://a.example/1.jpg"), "", asking()[0]))

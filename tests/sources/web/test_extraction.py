@@ -24,13 +24,15 @@ def extract_sample(spec: str, name: str) -> PageResults:
 
 class TestOwnSamples:
     def test_bing(self) -> None:
-        found = extract_sample("bing", "bing")
-        assert [one.url for one in found.candidates] == [f"https://pictures.example/{i}.jpg" for i in (1, 2, 3)]
-        assert found.candidates[1] == Candidate(
+        results = extract_sample("bing", "bing")
+        assert [candidate.url for candidate in results.candidates] == [
+            f"https://pictures.example/{i}.jpg" for i in (1, 2, 3)
+        ]
+        assert results.candidates[1] == Candidate(
             url="https://pictures.example/2.jpg", item_id="M2", page_url="https://site.example/2",
             thumb_url="https://ts2.mm.bing.net/th?id=2", title='a "heron" 2', width=802, height=602,
         )  # fmt: skip
-        assert found.skipped == {"no_record": 1}
+        assert results.skipped == {"no_record": 1}
         assert extract_sample("bing", "bing_empty") == PageResults(())
 
     def test_google(self) -> None:
@@ -40,13 +42,13 @@ class TestOwnSamples:
         page = (PAGES / "google.html").read_text(encoding="utf-8")
         clicked = page.replace('data-i="2"', 'data-fieldguide-original="https://pictures.example/2.jpg"')
         clicked = clicked.replace('data-i="3"', 'data-fieldguide-original="https://encrypted-tbn0.gstatic.com/x"')
-        found = extract(clicked, SPECS["google"], "https://www.google.com/search")
-        assert [(one.url, one.is_thumb, one.title) for one in found.candidates] == [
+        results = extract(clicked, SPECS["google"], "https://www.google.com/search")
+        assert [(candidate.url, candidate.is_thumb, candidate.title) for candidate in results.candidates] == [
             ("https://pictures.example/2.jpg", False, "heron 2"),
             ("https://encrypted-tbn0.gstatic.com/x", True, "heron 3"),
         ]
-        assert found.skipped == {"data_uri": 3}
-        assert not any(one.thumb_url for one in found.candidates)
+        assert results.skipped == {"data_uri": 3}
+        assert not any(candidate.thumb_url for candidate in results.candidates)
         wml = extract_sample("google_wml", "google_wml").candidates
         assert (wml[0].url, wml[0].page_url, wml[0].width) == (
             "https://pictures.example/1.jpg", "https://site.example/1", 801,
@@ -55,32 +57,32 @@ class TestOwnSamples:
             extract_sample("google", "google_consent")
 
     def test_yandex(self) -> None:
-        found = extract_sample("yandex", "yandex").candidates
-        assert [(one.url.rpartition("/")[2], one.width, one.height) for one in found] == [
+        candidates = extract_sample("yandex", "yandex").candidates
+        assert [(candidate.url.rpartition("/")[2], candidate.width, candidate.height) for candidate in candidates] == [
             ("1.jpg", 1200, 900), ("2-big.jpg", 2400, 1800), ("3.jpg", 1200, 900),
         ]  # fmt: skip
-        assert found[0].title == "цапля 1"
-        assert found[0].similar_url.endswith("&url=https%3A%2F%2Fpictures.example%2F1.jpg")
+        assert candidates[0].title == "цапля 1"
+        assert candidates[0].similar_url.endswith("&url=https%3A%2F%2Fpictures.example%2F1.jpg")
         older = extract_sample("yandex", "yandex_bem").candidates
-        assert [(one.url.rpartition("/")[2], one.width) for one in older] == [
+        assert [(candidate.url.rpartition("/")[2], candidate.width) for candidate in older] == [
             ("1-big.jpg", 640), ("2.jpg", 0), ("3.jpg", 0),
         ]  # fmt: skip
         assert older[0].thumb_url == "https://small.example/1"
 
     def test_arts(self) -> None:
-        found = extract_sample("google_arts", "google_arts_saved")
-        assert [one.url for one in found.candidates] == [
+        results = extract_sample("google_arts", "google_arts_saved")
+        assert [candidate.url for candidate in results.candidates] == [
             "https://lh3.example/ci/AA=s1024",
             "https://lh3.example/ci/BB=s1024",
         ]
-        assert found.candidates[0].page_url == "https://artsandculture.google.com/asset/one"
-        assert found.skipped == {"no_address": 1}
+        assert results.candidates[0].page_url == "https://artsandculture.google.com/asset/one"
+        assert results.skipped == {"no_address": 1}
 
 
 @pytest.mark.shared
 class TestModelledPages:
     @pytest.mark.parametrize(
-        ("spec", "name", "count", "first"),
+        ("spec", "name", "count", "first_name"),
         [
             ("bing", "bing_images/modelled_async_page1", 35, "orig-1.jpg"),
             ("bing", "bing_images/modelled_async_page2", 35, "orig-36.jpeg?w=1200&h=900"),
@@ -92,16 +94,16 @@ class TestModelledPages:
             ("yandex", "yandex_images/modelled_databem_2023", 30, "orig-1000.jpg"),
         ],
     )
-    def test_golden(self, shared: Path, spec: str, name: str, count: int, first: str) -> None:
-        found = extract((shared / "fixtures" / f"{name}.html").read_bytes(), SPECS[spec], SPECS[spec].url)
-        assert len(found.candidates) == count
-        assert not found.skipped
+    def test_golden(self, shared: Path, spec: str, name: str, count: int, first_name: str) -> None:
+        results = extract((shared / "fixtures" / f"{name}.html").read_bytes(), SPECS[spec], SPECS[spec].url)
+        assert len(results.candidates) == count
+        assert not results.skipped
         if count:
-            assert found.candidates[0].url.rpartition("/")[2] == first
-            assert all(one.page_url.startswith("https://site") for one in found.candidates)
-            assert all(one.thumb_url.startswith("https://") for one in found.candidates)
-            assert all(one.width > one.height > 0 for one in found.candidates)
-            assert not any(one.is_thumb for one in found.candidates)
+            assert results.candidates[0].url.rpartition("/")[2] == first_name
+            assert all(candidate.page_url.startswith("https://site") for candidate in results.candidates)
+            assert all(candidate.thumb_url.startswith("https://") for candidate in results.candidates)
+            assert all(candidate.width > candidate.height > 0 for candidate in results.candidates)
+            assert not any(candidate.is_thumb for candidate in results.candidates)
 
     @pytest.mark.parametrize(
         ("spec", "name", "error"),
@@ -160,18 +162,18 @@ class TestRules:
             of two lines</b></i><i u="//other.example/c.jpg"></i><i u="/a b.jpg?x=&#1094;"></i>
             <i u="DATA:image/gif;x"></i><i u="javascript:x"></i><i u="http://small7.example/d.jpg"></i><i u=" "></i>
             <i u="/{}"></i>""".replace("{}", "x" * 5000)
-        found = extract(html, spec, "https://s.example/deep/page")
-        assert [(one.url, one.title, one.is_thumb) for one in found.candidates] == [
+        results = extract(html, spec, "https://s.example/deep/page")
+        assert [(candidate.url, candidate.title, candidate.is_thumb) for candidate in results.candidates] == [
             ("https://s.example/a%20b.jpg?x=%D1%86", "A title of two lines", False),
             ("https://other.example/c.jpg", "", False),
             ("http://small7.example/d.jpg", "", True),
         ]
-        assert found.skipped == {"same_address": 1, "data_uri": 1, "scheme": 1, "no_address": 1, "too_long": 1}
+        assert results.skipped == {"same_address": 1, "data_uri": 1, "scheme": 1, "no_address": 1, "too_long": 1}
 
     def test_records_hold_texts_that_are_none(self) -> None:
         page = (PAGES / "yandex_bem.html").read_text(encoding="utf-8")
-        found = extract(page.replace("heron 2", "her\\ud800on\\u0007"), SPECS["yandex"], "https://yandex.com/")
-        assert found.candidates[1].title == "her on"
+        results = extract(page.replace("heron 2", "her\\ud800on\\u0007"), SPECS["yandex"], "https://yandex.com/")
+        assert results.candidates[1].title == "her on"
 
     @pytest.mark.parametrize("coding", ["utf-8", "windows-1251", "koi8-r", "utf-16"])
     def test_pages_say_their_coding(self, coding: str) -> None:
@@ -207,7 +209,9 @@ HOSTILE = (
 def test_a_changed_page_gives_candidates_or_a_source_error(data: st.DataObject) -> None:
     """Pieces are cut out, doubled or replaced: nothing but the tree of source errors may come of it."""
     path = data.draw(st.sampled_from(SAMPLES))
-    name = data.draw(st.sampled_from([one for one in SPECS if path.name.startswith(one.partition("_")[0])] or ["bing"]))
+    name = data.draw(
+        st.sampled_from([spec for spec in SPECS if path.name.startswith(spec.partition("_")[0])] or ["bing"])
+    )
     text = path.read_text(encoding="utf-8")
     for _ in range(data.draw(st.integers(1, 4))):
         start = data.draw(st.integers(0, len(text)))
@@ -240,11 +244,11 @@ def test_any_record_gives_candidates_or_a_source_error(record: dict[str, object]
 
 def check_total(page: bytes | str, name: str) -> None:
     try:
-        found = extract(page, SPECS[name], SPECS[name].url)
+        results = extract(page, SPECS[name], SPECS[name].url)
     except SourceError as error:
         assert isinstance(error, LayoutChanged | Blocked)
         return
-    for one in found.candidates:
-        assert one.url.startswith(("http://", "https://"))
-        assert json.dumps(one.url + one.title + one.page_url).encode("utf-8")
-        (one.url + one.title + one.page_url + one.thumb_url).encode("utf-8")
+    for candidate in results.candidates:
+        assert candidate.url.startswith(("http://", "https://"))
+        assert json.dumps(candidate.url + candidate.title + candidate.page_url).encode("utf-8")
+        (candidate.url + candidate.title + candidate.page_url + candidate.thumb_url).encode("utf-8")

@@ -27,7 +27,7 @@ def search(path: Path, cursor: str = "", **options: str) -> ResultPage:
 
 
 def names(page: ResultPage) -> list[str]:
-    return [one.url.rpartition("/")[2] for one in page.candidates]
+    return [candidate.url.rpartition("/")[2] for candidate in page.candidates]
 
 
 def entry(url: str, body: str | bytes, kind: str = "text/html; charset=utf-8") -> dict[str, object]:
@@ -51,14 +51,14 @@ def sample(name: str) -> str:
 
 def test_every_picture_of_a_page_without_a_spec() -> None:
     page = search(PAGES / "plain.html")
-    assert [(one.url, one.title) for one in page.candidates] == [
+    assert [(candidate.url, candidate.title) for candidate in page.candidates] == [
         ("https://birds.example/share/heron.jpg", "Herons of the pond"),
         ("https://birds.example/pond/grey.jpg", "grey heron"),
         ("https://birds.example/late/purple.png", "purple heron"),
         ("https://birds.example/pond/night-1600.jpg", "night heron"),
         ("https://birds.example/pond/big/white.JPEG?size=full", "white heron"),
     ]
-    assert {one.page_url for one in page.candidates} == {"https://birds.example/pond/herons"}
+    assert {candidate.page_url for candidate in page.candidates} == {"https://birds.example/pond/herons"}
     assert page.candidates[3].thumb_url == "https://birds.example/pond/night-200.jpg"
     assert page.skipped == {"data_uri": 1, "not_a_url": 1}
     assert page.answer.url == "plain.html"
@@ -85,9 +85,9 @@ def test_a_folder_whose_names_are_no_text(tmp_path: Path) -> None:
     for number, name in enumerate((b"a\xff.html", b"b c.html")):
         page = f"<img src='https://a.example/{number}.jpg'>".encode()
         (tmp_path / os.fsdecode(name)).write_bytes(page)
-    first = search(tmp_path)
-    assert first.cursor.encode() and first.answer.url.encode("utf-8")
-    assert names(search(tmp_path, first.cursor)) == ["1.jpg"]
+    results = search(tmp_path)
+    assert results.cursor.encode() and results.answer.url.encode("utf-8")
+    assert names(search(tmp_path, results.cursor)) == ["1.jpg"]
 
 
 def test_a_page_by_its_spec() -> None:
@@ -161,14 +161,16 @@ def test_a_har_of_walls_or_of_nothing(tmp_path: Path) -> None:
 def test_modelled_pages_as_a_har(tmp_path: Path, shared: Path) -> None:
     folder = shared / "fixtures" / "bing_images"
     pages = [folder / "modelled_search.html", *sorted(folder.glob("modelled_async_page*.html"))]
-    path = har(tmp_path / "bing.har", *(entry(f"https://www.bing.com/{one.stem}", one.read_bytes()) for one in pages))
+    path = har(
+        tmp_path / "bing.har", *(entry(f"https://www.bing.com/{page.stem}", page.read_bytes()) for page in pages)
+    )
     page = search(path, spec="bing")
     assert len(page.candidates) == 82
     assert page.skipped == {"same_address": 35}
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "said"),
+    ("name", "data", "message"),
     [
         ("gone.html", None, "there is no saved page"),
         ("folder", "folder", "holds no saved page"),
@@ -179,12 +181,12 @@ def test_modelled_pages_as_a_har(tmp_path: Path, shared: Path) -> None:
         ("d.har", b"[" * 100_000, "is not a HAR"),
     ],
 )
-def test_what_is_no_saved_page(tmp_path: Path, name: str, data: bytes | str | None, said: str) -> None:
+def test_what_is_no_saved_page(tmp_path: Path, name: str, data: bytes | str | None, message: str) -> None:
     if isinstance(data, bytes):
         (tmp_path / name).write_bytes(data)
     elif data:
         (tmp_path / name).mkdir()
-    with pytest.raises(BadQuery, match=said):
+    with pytest.raises(BadQuery, match=message):
         search(tmp_path / name, spec="bing")
 
 

@@ -18,7 +18,7 @@ class World:
     def __init__(self) -> None:
         self.heads: list[str] = []
         self.port = 0
-        self.asked: list[str] = []
+        self.lookups: list[str] = []
         self.answers: dict[str, list[str]] = {}
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -29,13 +29,13 @@ class World:
         writer.close()
 
     async def resolve(self, host: str, port: int) -> Sequence[tuple[str, int]]:
-        self.asked.append(host)
-        answers = self.answers.get(host, ["127.0.0.1"])
-        return [(answers.pop(0) if len(answers) > 1 else one, self.port) for one in answers[:1]]
+        self.lookups.append(host)
+        addresses = self.answers.get(host, ["127.0.0.1"])
+        return [(addresses.pop(0) if len(addresses) > 1 else address, self.port) for address in addresses[:1]]
 
 
 async def talk(proxy: GuardProxy, text: str) -> bytes:
-    """All that the proxy answers."""
+    """Return all that the proxy answers."""
     reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
     writer.write(text.encode())
     await writer.drain()
@@ -48,7 +48,7 @@ async def talk(proxy: GuardProxy, text: str) -> bytes:
 def within(
     work: Callable[[GuardProxy, World], Awaitable[None]], opened: str = "127.0.0.0/8", max_bytes: int = 10**6
 ) -> World:
-    """The world after the work was done with a proxy."""
+    """Do the work with a proxy; return the world afterwards."""
     world = World()
 
     async def whole() -> None:
@@ -63,10 +63,10 @@ def within(
 
 def test_plain_http_and_tunnels_go_through() -> None:
     async def work(proxy: GuardProxy, world: World) -> None:
-        said = await talk(proxy, "GET http://a.example/b?c=d HTTP/1.1\r\nHost: a.example\r\nProxy-Secret: x\r\n\r\n")
-        assert said.endswith(b"hello")
-        said = await talk(proxy, "CONNECT a.example:443 HTTP/1.1\r\n\r\nGET /in/the/tunnel HTTP/1.1\r\n\r\n")
-        assert said.startswith(b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK")
+        reply = await talk(proxy, "GET http://a.example/b?c=d HTTP/1.1\r\nHost: a.example\r\nProxy-Secret: x\r\n\r\n")
+        assert reply.endswith(b"hello")
+        reply = await talk(proxy, "CONNECT a.example:443 HTTP/1.1\r\n\r\nGET /in/the/tunnel HTTP/1.1\r\n\r\n")
+        assert reply.startswith(b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK")
         assert not proxy.refused
 
     world = within(work)
@@ -119,7 +119,7 @@ def test_a_name_that_changes_its_address_is_checked_each_time() -> None:
 
     world = within(work, opened="127.0.0.1/32")
     assert len(world.heads) == 1
-    assert len(world.asked) == 2  # one look-up a connection: what was checked is what is connected to
+    assert len(world.lookups) == 2  # one look-up a connection: what was checked is what is connected to
 
 
 @pytest.mark.parametrize(
@@ -141,14 +141,14 @@ def test_what_is_no_request_ends_the_connection(text: str) -> None:
 
 def test_a_page_that_never_ends_is_cut() -> None:
     async def work(proxy: GuardProxy, world: World) -> None:
-        said = await talk(proxy, "GET http://a.example/long HTTP/1.1\r\n\r\n")
-        assert 0 < len(said) < 200_000
+        reply = await talk(proxy, "GET http://a.example/long HTTP/1.1\r\n\r\n")
+        assert 0 < len(reply) < 200_000
 
     within(work, max_bytes=150_000)
 
 
 def test_networks_and_names() -> None:
-    assert [str(one) for one in parse_networks(" 10.0.0.0/8, fd00::/8,")] == ["10.0.0.0/8", "fd00::/8"]
+    assert [str(network) for network in parse_networks(" 10.0.0.0/8, fd00::/8,")] == ["10.0.0.0/8", "fd00::/8"]
     for wrong in ("home", "10.0.0.1/8", "10.0.0.0/8 11.0.0.0/8"):
         with pytest.raises(BadQuery, match="allow_networks"):
             parse_networks(wrong)

@@ -47,7 +47,7 @@ def test_a_persons_own_by_its_path(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
         ("hosts", "host", "unknown key 'host', did you mean 'hosts'"),
         ("[markers]\nok", "[markers]\nokay", "did you mean 'ok'"),
@@ -68,13 +68,13 @@ def test_a_persons_own_by_its_path(tmp_path: Path) -> None:
         ("[markers]", '[drive]\nclick = "li"\n[markers]', "need each other"),
     ],
 )
-def test_what_is_wrong_is_said(old: str, new: str, said: str) -> None:
+def test_what_is_wrong_is_said(old: str, new: str, message: str) -> None:
     assert parse_spec(OWN, "own.toml")
     assert old in OWN
     with pytest.raises(BadQuery) as caught:
         parse_spec(OWN.replace(old, new, 1), "own.toml")
     assert "own.toml" in caught.value.message
-    assert said in caught.value.message
+    assert message in caught.value.message
 
 
 def test_specs_that_are_not_there(tmp_path: Path) -> None:
