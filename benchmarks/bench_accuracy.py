@@ -56,7 +56,7 @@ def compare_set(name: str, pictures: Path, project: Path) -> None:
     share, low, high = report["evaluate"]["grouped"]
     right, total = score_plain_script(pictures)
     plain_low, plain_high = wilson_interval(right, total)
-    choice = f"{report['train']['fit']} {report['train']['chosen'].get('depth', '')}"
+    choice = f"{report['train']['fit']} {report['train']['chosen']['layers read']}"
     print(
         f"{name:<12} {share:.3f} ({low:.3f} to {high:.3f}), {choice:<12} "
         f"{right / total:.3f} ({plain_low:.3f} to {plain_high:.3f}) {TARGETS[name]:>12.2f} {seconds:>8.1f}",
