@@ -244,7 +244,7 @@ class FrozenLearner:
         widths = backbone_widths(self._choice, self._preprocessing("squash").size)
         features = {fit: sample.pictures.embed(path, self._preprocessing(fit), runtime) for fit in fits}
         folds = group_folds(sample.labels, sample.groups, sample.folds, sample.seed)
-        training.pictures.progress.start("choosing how pictures are viewed", len(views))
+        training.pictures.progress.start("choosing fit and layers", len(views))
         scores: dict[str, float] = {}
         losses = []
         for fit, depth in views:

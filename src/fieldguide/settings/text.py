@@ -26,7 +26,7 @@ def render_settings(settings: Settings, changed: Mapping[str, Mapping[str, Any]]
         changed: section to key to value, written as live lines instead of comments.
     """
     lines = [
-        "# Everything a person edits is here. A line with # before it shows the default.",
+        "# All settings of this project. Lines that begin with # show the defaults: remove the # to change one.",
         f"schema_version = {SCHEMA_VERSION}",
         f"name = {_to_toml(settings.name)}",
         f"about = {_to_toml(settings.about)}",

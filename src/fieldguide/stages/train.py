@@ -89,7 +89,7 @@ def preview(project: Project, settings: Settings, *, progress: Progress) -> Prev
     data = data.take(_choose_pictures(data))
     pictures = Pictures(project, tuple(data.images.items()), settings, progress)
     preprocessing = settings.train.preprocessing(_PREVIEW_SIDE)
-    progress.start("drawing the sheet", None)
+    progress.start("drawing the preview", None)
     squares = np.stack([pictures.square(index, preprocessing) for index in range(len(pictures))])
     names = [data.class_names[label] for label in data.labels]
     path = project.root / "preview.png"

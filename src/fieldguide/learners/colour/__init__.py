@@ -97,7 +97,7 @@ class ColourLearner:
         folds = group_folds(training.labels, training.groups, training.folds, training.seed)
         result = self._search(samples, folds, training.pictures.progress)
         classifier = _to_arrays(fit_classifier(samples, result.best), result.temperature, samples.features)
-        training.pictures.progress.start("which features matter", None)
+        training.pictures.progress.start("measuring which features matter", None)
         balance = class_balance(training.labels, len(training.class_names), "weights" if samples.balanced else "none")
         files = {"families.csv": _table(result).encode(), **_weigh_features(samples, folds, result)}
         files["balance.csv"] = balance_csv(balance, training.class_names).encode()

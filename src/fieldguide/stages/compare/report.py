@@ -44,8 +44,8 @@ def advise(rows: Sequence[CompareRow]) -> tuple[str, str]:
     base = next((row for row in rows if row.learner == BASELINE), None)
     if base is not None and (base is best or base.verdict == "no significant difference"):
         return "", (
-            f"No run is significantly better than the baseline, which {base.what} and is right for "
-            f"{base.accuracy[0]:.1%}: more pictures, or pictures that differ more between the classes, are needed."
+            f"No run is significantly better than the baseline, which {base.what} and is {base.accuracy[0]:.1%} "
+            f"accurate: more pictures, or pictures that differ more between the classes, are needed."
         )
     equals = [row for row in trained if row is best or row.verdict.startswith(("no significant", "better"))]
     near = [row for row in equals if _is_within_error(row)]
@@ -80,10 +80,10 @@ def _explain_choice(
 ) -> str:
     """Return the sentences about the recommended run; `rivals`: runs not worse than the best, and those near it."""
     equals, near = rivals
-    cost = f"{format_ms(chosen.p50_ms)} for a picture, {format_bytes(chosen.bytes)}"
+    cost = f"{format_ms(chosen.p50_ms)} per picture, {format_bytes(chosen.bytes)}"
     if chosen.p50_ms is None:
         cost = f"{format_bytes(chosen.bytes)}; not timed"
-    head = f"Publish {chosen.name} ({chosen.what}): right for {chosen.accuracy[0]:.1%}; {cost}."
+    head = f"Publish {chosen.name} ({chosen.what}): {chosen.accuracy[0]:.1%} accurate, {cost}."
     if trained == 1:
         better = f" It beats the baseline's {base.accuracy[0]:.1%};" if base is not None else ""
         return f"{head}{better} there is no other run to compare it with."
@@ -101,7 +101,7 @@ def _explain_choice(
         doubt = f" It may be up to {-chosen.difference[1] * 100:.1f} points less accurate than that."
     return (
         f"{head} It costs the least of the {len(near)} runs within one standard error of the most accurate, "
-        f"{best.name}, which is right for {best.accuracy[0]:.1%}, at {format_ms(best.p50_ms)} and "
+        f"{best.name}, which is {best.accuracy[0]:.1%} accurate, at {format_ms(best.p50_ms)} and "
         f"{format_bytes(best.bytes)}.{doubt}"
     )
 
