@@ -25,7 +25,6 @@ from fieldguide.features import (
     load_square,
     open_runner,
     runtimes,
-    store,
 )
 from fieldguide.images import Limits
 from fieldguide.progress import SilentProgress
@@ -215,7 +214,7 @@ def test_trouble_passes_on(
     def full(path: Path, data: bytes) -> None:
         raise DiskFull("no space", "free some")
 
-    monkeypatch.setattr(store, "write_bytes", full)
+    monkeypatch.setattr(features, "write_bytes", full)
     with pytest.raises(DiskFull):
         embedder.embed(images, SilentProgress())
 

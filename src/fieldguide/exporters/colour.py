@@ -201,8 +201,8 @@ def _make_model(graph: Graph, inputs: Sequence[Any], outputs: Sequence[Any]) -> 
     """Return the ONNX model of a graph, given what its inputs and outputs are called, and their types and shapes."""
     from onnx import helper
 
-    made = helper.make_graph(graph.nodes, "guide", inputs, outputs, graph.constants)
-    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+    onnx_graph = helper.make_graph(graph.nodes, "guide", inputs, outputs, graph.constants)
+    model = helper.make_model(onnx_graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
     model.producer_name = "fieldguide"
     return model
 

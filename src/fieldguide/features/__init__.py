@@ -5,12 +5,16 @@ Knows nothing about classes or splits, and nothing of how a backbone was made: i
 everywhere; OpenVINO where it is installed and measures faster.
 """
 
+import io
+import json
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,27 +22,19 @@ from numpy.typing import NDArray
 from fieldguide.engine import core_count, map_threads
 from fieldguide.errors import BadImage, InputMissing, ProjectDamaged
 from fieldguide.features.runtimes import Runner, Runtime, cache_folder, choose_runtime, open_runner
-from fieldguide.features.store import Extractor, FeatureStore
+from fieldguide.hashing import hash_text
 from fieldguide.images import Limits, decode_image
 from fieldguide.images.preprocess import decode_size, prepare_image
 from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
+from fieldguide.project.atomic import write_bytes
 from fieldguide.records import Preprocessing
 from fieldguide.settings import Settings
 
 __all__ = [
-    "Extractor",
-    "FeatureStore",
-    "Pictures",
-    "Runner",
-    "Runtime",
-    "Squares",
-    "cache_folder",
-    "choose_runtime",
-    "extract",
-    "load_square",
-    "open_runner",
-]
+    "Extractor", "FeatureStore", "Pictures", "Runner", "Runtime", "Squares", "cache_folder", "choose_runtime",
+    "extract", "load_square", "open_runner",
+]  # fmt: skip
 
 Squares = NDArray[np.uint8] | Callable[[int], NDArray[np.uint8]]
 SHARD_PICTURES = 512  # computed between two writes: what an interrupt may lose
@@ -68,6 +64,61 @@ def extract(
             batch = []
     if batch:
         yield run(np.stack(batch))
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """A computation of one row of numbers per square, the same each time.
+
+    Attributes:
+        name: identifies all that the numbers depend on, except preprocessing and runtime; up to its first hyphen a
+            word for people.
+        runtime: the library that computes them.
+        open: returns the function that computes them.
+    """
+
+    name: str
+    runtime: str
+    open: Callable[[], Runner]
+
+
+@dataclass(frozen=True)
+class FeatureStore:
+    """What was computed from squares under one preprocessing, by the hash of the image.
+
+    Shards are written whole; a pass that is interrupted loses at most one.
+    """
+
+    folder: Path
+
+    @classmethod
+    def at(cls, base: Path, extractor: Extractor, preprocessing: Preprocessing) -> "FeatureStore":
+        """Return the store below `base` for an extractor and a preprocessing, each pair having its own."""
+        key = json.dumps([extractor.name, asdict(preprocessing), extractor.runtime], sort_keys=True)
+        kind = extractor.name.partition("-")[0]
+        return cls(base / f"{kind}-{preprocessing.fit}-{hash_text(key)[:12]}")
+
+    def read(self) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
+        """Yield the images and rows, (m, d) float32, of one shard after another: all at once may be 300 MB.
+
+        A damaged shard counts as missing and is computed again.
+        """
+        for path in sorted(self.folder.glob("*.npz")):
+            try:
+                with path.open("rb") as file, np.load(file, allow_pickle=False) as shard:
+                    names, features = [str(name) for name in shard["sha256"]], shard["features"]
+                    fits = features.ndim == 2 and len(names) == len(features)
+            except (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, BadZipFile, zlib.error):
+                continue
+            if fits:
+                yield names, features
+
+    def write(self, names: Sequence[str], features: NDArray[np.float32]) -> None:
+        """Write one more shard, named after what it holds."""
+        buffer = io.BytesIO()
+        np.savez(buffer, sha256=np.array(names), features=features)
+        name = hash_text("".join(names))[:16]
+        write_bytes(self.folder / f"{name}.npz", buffer.getvalue())
 
 
 @dataclass(frozen=True)
@@ -130,16 +181,16 @@ class Pictures:
             self.progress.start(f"features ({preprocessing.fit})", len(missing))
             run = extractor.open()
             for start in range(0, len(missing), SHARD_PICTURES):
-                some = missing[start : start + SHARD_PICTURES]
-                names = [name for name, _ in some]
-                features = self._run(run, some, preprocessing)
+                shard = missing[start : start + SHARD_PICTURES]
+                names = [name for name, _ in shard]
+                features = self._run(run, shard, preprocessing)
                 store.write(names, features)
                 table.fill(names, features)
         return table.rows
 
-    def _run(self, run: Runner, some: list[tuple[str, str]], preprocessing: Preprocessing) -> NDArray[np.float32]:
+    def _run(self, run: Runner, shard: list[tuple[str, str]], preprocessing: Preprocessing) -> NDArray[np.float32]:
         """Compute the rows of one shard."""
-        paths = [self.project.image_path(name, suffix) for name, suffix in some]
+        paths = [self.project.image_path(name, suffix) for name, suffix in shard]
         limits, batches = decode_limits(self.settings), []
         with self._explained():
             for batch in extract(paths, preprocessing, limits, run, self.settings.features.batch_size):
@@ -164,7 +215,6 @@ class _Table:
     """Rows in the order of their images, filled part by part, so that they are held only once."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        """Take the images; repeats are allowed."""
         self._places: dict[str, list[int]] = defaultdict(list)
         for place, name in enumerate(names):
             self._places[name].append(place)

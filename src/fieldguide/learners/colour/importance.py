@@ -112,12 +112,12 @@ def trace_elimination(samples: Samples, folds: Sequence[Fold], fitted: Sequence[
 
     def hold_out(number: int) -> None:
         train, test = folds[number]
-        some = np.random.default_rng([samples.seed, number]).permutation(train)[:_LEARNING_ROWS]
-        losses = _lose_accuracy(fitted[number], samples.take(some[:_RANKING_ROWS]), 3).mean(axis=1)
+        rows = np.random.default_rng([samples.seed, number]).permutation(train)[:_LEARNING_ROWS]
+        losses = _lose_accuracy(fitted[number], samples.take(rows[:_RANKING_ROWS]), 3).mean(axis=1)
         order, candidate = np.argsort(-losses, kind="stable"), lighten(fitted[number].candidate)
         for count in range(1, width + 1):
             kept = replace(samples, features=samples.features[:, order[:count]])
-            model = fit_rows(kept.take(some), candidate, samples.class_count)
+            model = fit_rows(kept.take(rows), candidate, samples.class_count)
             answers[count - 1, test] = model.logits(kept.features[test]).argmax(axis=1)
 
     with fit_quietly():

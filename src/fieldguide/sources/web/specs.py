@@ -302,20 +302,20 @@ class Result:
     node: LexborNode
     record: Any
 
-    def read(self, wanted: Value) -> str:
+    def read(self, value: Value) -> str:
         """Return the first thing that holds something, as one line of text, "" where nothing does."""
-        if isinstance(wanted, tuple):
-            return next((text for text in map(self.read, wanted) if text), "")
-        if isinstance(wanted, Picked):
-            match = re.search(wanted.match, next(self._texts(wanted.get), "")[:MAX_MATCHED_CHARS])
+        if isinstance(value, tuple):
+            return next((text for text in map(self.read, value) if text), "")
+        if isinstance(value, Picked):
+            match = re.search(value.match, next(self._texts(value.get), "")[:MAX_MATCHED_CHARS])
             return (match[1] if match and match.re.groups else match[0] if match else "") or ""
-        if isinstance(wanted, Largest):
-            values = (value for place in wanted.largest for value in json_values(self.record, place))
-            entries = [entry for value in values for entry in (value if isinstance(value, list) else (value,))]
+        if isinstance(value, Largest):
+            holders = (holder for place in value.largest for holder in json_values(self.record, place))
+            entries = [entry for holder in holders for entry in (holder if isinstance(holder, list) else (holder,))]
             objects = [entry for entry in entries if isinstance(entry, dict)]
-            largest = max(objects, key=lambda entry: _size(entry.get(wanted.by)), default={})
-            return clean_text(largest.get(wanted.get), MAX_MATCHED_CHARS * 2)
-        return next((text for text in self._texts(wanted) if text), "")
+            largest = max(objects, key=lambda entry: _size(entry.get(value.by)), default={})
+            return clean_text(largest.get(value.get), MAX_MATCHED_CHARS * 2)
+        return next((text for text in self._texts(value) if text), "")
 
     def _texts(self, place: str) -> Iterator[str]:
         if "@" in place:

@@ -9,24 +9,28 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from fieldguide.errors import NotReady, SettingsError
+from fieldguide.engine import Crash, core_count, map_guarded
+from fieldguide.errors import BadImage, NotReady, SettingsError
 from fieldguide.hashing import hash_text
+from fieldguide.images import read_header
 from fieldguide.net import Client, NetRules
 from fieldguide.progress import Progress
-from fieldguide.project import Project
+from fieldguide.project import Project, decode_limits
 from fieldguide.project.catalog import Catalog
 from fieldguide.project.ledger import Ledger
-from fieldguide.records import CollectReport
+from fieldguide.records import CollectReport, ImageRow, Label, Origin
 from fieldguide.records.candidates import DrawingSource
 from fieldguide.settings import Settings, digest_json
 from fieldguide.sources import draws, open_source
-from fieldguide.stages.collect.drawing import draw_pictures
 from fieldguide.stages.collect.pipeline import Connect, Outcome, run_classes
 from fieldguide.stages.collect.queries import describe_plan, net_rules, plan_queries
 
 __all__ = ["collect", "inputs"]
 
 _OFFLINE = ("page", "urls")
+_BATCH = 32  # drawings written at once
+_CPU_S = 60.0
+_MEMORY_BYTES = 2**42  # of address space: V8, inside vl-convert, sets aside far more than it uses
 
 
 def inputs(catalog: Catalog, settings: Settings) -> str:
@@ -98,8 +102,76 @@ def _draw(
     """Draw what is missing and report."""
     source = open_source(name)
     assert isinstance(source, DrawingSource)
-    good = {} if dry_run else draw_pictures(source, project, settings, catalog, progress)
+    good = {} if dry_run else _draw_pictures(source, project, settings, catalog, progress)
     return CollectReport(settings.collect.per_class, good)
+
+
+def _draw_pictures(
+    source: DrawingSource, project: Project, settings: Settings, catalog: Catalog, progress: Progress
+) -> dict[str, int]:
+    """Draw what each class still lacks and return how many drawings of each there are now.
+
+    Each drawing is known by its class and number, so an interrupted run continues where it stopped and the final set is
+    the same.
+    """
+    unknown = sorted(set(settings.classes) - set(source.class_names))
+    if unknown or not settings.classes:
+        problem = f"cannot draw {unknown[0]!r}" if unknown else "needs names under [classes]"
+        raise SettingsError(f"the source '{source.name}' {problem}", f"it draws: {', '.join(source.class_names)}")
+    source.check()
+    known = catalog.locations(source.name)
+    todo = [
+        (class_name, number)
+        for number in range(settings.seed, settings.seed + settings.collect.per_class)
+        for class_name in settings.classes
+        if f"{class_name}/{number}" not in known
+    ]
+    if todo:
+        progress.start("drawing", len(todo))
+        _draw_all(source, project, settings, catalog, todo, progress)
+    return catalog.count_origins(source.name)
+
+
+class _Pen:
+    """Draws one numbered picture in a worker process."""
+
+    def __init__(self, source: DrawingSource) -> None:
+        self._source = source
+
+    def __call__(self, item: tuple[str, int]) -> bytes:
+        return self._source.draw(*item)
+
+
+def _draw_all(
+    source: DrawingSource, project: Project, settings: Settings, catalog: Catalog, todo: list[tuple[str, int]],
+    progress: Progress,
+) -> None:  # fmt: skip
+    """Store what can be drawn, and tell what cannot."""
+    failed: Counter[tuple[str, str]] = Counter()
+    rows: list[tuple[ImageRow, Origin, Label]] = []
+    for index, data in map_guarded(_Pen(source), todo, workers=core_count(), cpu_s=_CPU_S, memory_bytes=_MEMORY_BYTES):
+        class_name, number = todo[index]
+        progress.advance()
+        try:
+            if isinstance(data, Crash):
+                raise BadImage(data.reason, data.detail)
+            header = read_header(data, decode_limits(settings))
+        except BadImage as error:
+            failed[class_name, error.detail] += 1
+            continue
+        sha256 = project.store_image(data, header.format)
+        image = ImageRow(sha256, header.format, len(data), header.width, header.height, header.mode, header.frames)
+        location = f"{class_name}/{number}"
+        origin = Origin(sha256, source.name, location, source.author, source.licence, source.licence_url)
+        rows.append((image, origin, Label(sha256, class_name, "query")))
+        if len(rows) == _BATCH:
+            catalog.add_images(rows, project.now())
+            rows.clear()
+    catalog.add_images(rows, project.now())
+    if failed:
+        class_name, reason = failed.most_common(1)[0][0]
+        message = f"{failed.total()} pictures could not be drawn, the first of {class_name!r}: {reason}"
+        raise NotReady(message, "run the same command again; if that does not help, report it")
 
 
 def _search(

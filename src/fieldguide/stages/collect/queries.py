@@ -157,7 +157,9 @@ def net_rules(settings: Settings, sources: Mapping[str, Source]) -> NetRules:
         connections=collect.connections,
         max_bytes=settings.images.max_bytes,
         max_wait_s=collect.max_wait_s,
-        robots_exempt=frozenset(documented | {host for host, one in collect.hosts.items() if one.robots == "ignore"}),
+        robots_exempt=frozenset(
+            documented | {host for host, decision in collect.hosts.items() if decision.robots == "ignore"}
+        ),
         private_hosts=frozenset(host for host, decision in plain.items() if decision.private),
         host_ports={host: frozenset(decision.ports) for host, decision in plain.items() if decision.ports},
         allow_networks=collect.allow_networks,
