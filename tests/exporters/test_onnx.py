@@ -1,11 +1,11 @@
-"""The graph behind a frozen backbone: it answers as the head does, whatever layers that has and whatever signs."""
+"""Dense layers, and the graph behind a frozen backbone: it answers as the head does, whatever its layers and signs."""
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from fieldguide.calibration import fit_familiarity
-from fieldguide.exporters.onnx import Activation, Layer
+from fieldguide.exporters.onnx import ACTIVATIONS, Activation, Layer, apply_layers
 from fieldguide.learners.linear_head import Head, root
 
 onnx = pytest.importorskip("onnx", reason="publishing needs the extra [train]")
@@ -65,3 +65,24 @@ def test_the_graph_answers_as_the_head_does(shapes: list[tuple[int, int, Activat
     assert np.abs(shown - features[:, :top]).max() < 1e-5
     assert np.abs(familiar - familiarity.score(root(features[:, :top]))).max() < 1e-5
     assert probs.std(axis=0).max() > 0.01 and familiar.std() > 0.001
+
+
+@pytest.mark.parametrize(
+    ("activation", "expected"),
+    [
+        ("none", [-4.0, -1.0, 0.0, 1.0, 4.0]),
+        ("relu", [0.0, 0.0, 0.0, 1.0, 4.0]),
+        ("hardswish", [0.0, -1 / 3, 0.0, 2 / 3, 4.0]),
+    ],
+)
+def test_activations(activation: Activation, expected: list[float]) -> None:
+    rows = np.array([[-4.0, -1.0, 0.0, 1.0, 4.0]])
+    assert ACTIVATIONS[activation](rows).tolist() == [pytest.approx(expected)]
+
+
+def test_layers_follow_one_another() -> None:
+    first = Layer(np.array([[1.0, -1.0], [2.0, 0.5]]), np.array([0.5, 0.0]), "relu")
+    last = Layer(np.array([[3.0], [7.0]]), np.array([-1.0]))
+    values = apply_layers((first, last), np.array([[1.0, 1.0], [1.0, 4.0]], np.float32))
+    assert values.tolist() == [[3 * 3.5 - 1], [3 * 9.5 + 7 * 1.0 - 1]]
+    assert values.dtype == np.float64

@@ -8,9 +8,8 @@ torch = pytest.importorskip("torch", reason="training needs the extra [train]")
 from test_linear_head import clouds  # noqa: E402
 
 from fieldguide.errors import SettingsError  # noqa: E402
-from fieldguide.learners import heads  # noqa: E402
 from fieldguide.learners.contract import group_folds  # noqa: E402
-from fieldguide.learners.heads import HEADS, fit_head, list_layers, predict_held_out  # noqa: E402
+from fieldguide.learners.heads import HEADS, fit_head, forward, list_layers, predict_held_out  # noqa: E402
 from fieldguide.learners.linear_head import Head, fit_linear_head, hold_out_folds  # noqa: E402
 
 
@@ -21,19 +20,19 @@ def test_it_learns_and_has_the_layers_of_its_kind(kind: str) -> None:
     features[:, 6] *= -1
     head = fit_head(features[:60], labels[:60], kind, 0, 3)
     assert (head.probs(features[60:]).argmax(axis=1) == labels[60:]).mean() > 0.9
-    said = [(layer.inputs, layer.outputs, layer.activation) for layer in list_layers(kind, 40, 3)]
-    assert [(*layer.weights.shape, layer.activation) for layer in head.layers] == said
+    layers = [(layer.inputs, layer.outputs, layer.activation) for layer in list_layers(kind, 40, 3)]
+    assert [(*layer.weights.shape, layer.activation) for layer in head.layers] == layers
     assert (head.temperature, head.width) == (1.0, 40)
     assert Head.from_bytes(head.to_bytes()).logits(features) == pytest.approx(head.logits(features))
 
 
 @pytest.mark.parametrize("kind", ["mlp-1024", "mlp-halving"])
 def test_everything_follows_from_the_seed(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heads, "_MIN_STEPS", 12)
+    monkeypatch.setattr("fieldguide.learners.heads.MIN_STEPS", 12)
     features, labels = clouds(50, 20, 3)
     threads = torch.get_num_threads()
     torch.manual_seed(1)
-    one = fit_head(features, labels, kind, 3, 3)
+    first = fit_head(features, labels, kind, 3, 3)
     torch.manual_seed(2)
     try:
         torch.set_num_threads(3)
@@ -43,7 +42,7 @@ def test_everything_follows_from_the_seed(kind: str, monkeypatch: pytest.MonkeyP
     finally:
         torch.set_num_threads(threads)
     other = fit_head(features, labels, kind, 4, 3)
-    for place, layer in enumerate(one.layers):
+    for place, layer in enumerate(first.layers):
         assert np.array_equal(layer.weights, same.layers[place].weights)
         assert not np.array_equal(layer.weights, other.layers[place].weights)
 
@@ -58,11 +57,11 @@ def test_a_class_without_pictures_is_never_the_answer() -> None:
 def test_held_out_logits_come_from_heads_that_never_saw_the_picture() -> None:
     features, labels = clouds(60, 30, 3)
     folds = group_folds(labels, None, 3, 0)
-    found = predict_held_out(features, labels, folds, "mlp-halving", 5)
+    logits = predict_held_out(features, labels, folds, "mlp-halving", 5)
     for train, test in folds:
         head = fit_head(features[train], labels[train], "mlp-halving", 5, 3)
-        assert np.array_equal(found[test], head.logits(features[test])), "whatever goes on beside it"
-    assert (found.argmax(axis=1) == labels).mean() > 0.8
+        assert np.array_equal(logits[test], head.logits(features[test])), "whatever goes on beside it"
+    assert (logits.argmax(axis=1) == labels).mean() > 0.8
 
 
 def test_any_kind_of_head_can_be_held_out() -> None:
@@ -72,19 +71,19 @@ def test_any_kind_of_head_can_be_held_out() -> None:
     test = np.arange(40, 60)  # the whole last class
     some = np.arange(0, 40, 2)
     folds = [(np.arange(40), test), (np.arange(1, 60, 2), some)]
-    found = hold_out_folds(features, labels, folds, lambda rows, own: fit_linear_head(rows, own, 0.01, 1.0))
-    assert found.shape == (60, 3)
-    assert (found[test, 2] == -50).all() and found[test, :2].min() > -50 and found[some].min() > -50
-    assert (found[some].argmax(axis=1) == labels[some]).mean() > 0.9
+    logits = hold_out_folds(features, labels, folds, lambda rows, own: fit_linear_head(rows, own, 0.01, 1.0))
+    assert logits.shape == (60, 3)
+    assert (logits[test, 2] == -50).all() and logits[test, :2].min() > -50 and logits[some].min() > -50
+    assert (logits[some].argmax(axis=1) == labels[some]).mean() > 0.9
 
 
 def test_dropout_is_seen_while_learning() -> None:
     rows = torch.ones((400, 10))
     (layer,) = list_layers("linear", 10, 1)
     weights, bias = torch.eye(10)[:, :1] * 10, torch.zeros(1)
-    seen = heads._forward(rows, [(weights, bias)], [layer], torch.Generator().manual_seed(0))
-    assert sorted({round(float(one), 3) for one in seen.ravel()}) == [0.0, 12.5]
-    assert 0.1 < float((seen == 0).float().mean()) < 0.3
+    logits = forward(rows, [(weights, bias)], [layer], torch.Generator().manual_seed(0))
+    assert sorted({round(float(value), 3) for value in logits.ravel()}) == [0.0, 12.5]
+    assert 0.1 < float((logits == 0).float().mean()) < 0.3
 
 
 def test_a_head_that_is_not_there() -> None:

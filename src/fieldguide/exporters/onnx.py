@@ -133,8 +133,9 @@ def export_network(module: Any, size: int, temperature: float, familiarity: Fami
             features = self.network.features(image.permute(0, 3, 1, 2).float())
             return torch.softmax(self.network.head(features) / temperature, dim=1), features
 
-    converted, classes = _convert(PixelNetwork().eval(), size)
-    model = onnx.load_model_from_string(converted)
+    data = convert_module(PixelNetwork().eval(), size, {name: {0: "n"} for name in ("image", "probs", "features")})
+    model = onnx.load_model_from_string(data)
+    classes = model.graph.output[0].type.tensor_type.shape.dim[1].dim_value
     graph = model.graph
     for node in graph.node:  # what the head reads gets the name that `add_roots` is about to give it
         node.input[:] = ["backbone" if name == "features" else name for name in node.input]
@@ -145,22 +146,25 @@ def export_network(module: Any, size: int, temperature: float, familiarity: Fami
     return _finish(model, size, classes, familiarity)
 
 
-def _convert(model: Any, size: int) -> tuple[bytes, int]:
-    """Convert the module to ONNX, for any number of pictures at once; return it with its number of classes."""
+def convert_module(module: Any, size: int, axes: Mapping[str, Mapping[int, str]]) -> bytes:
+    """Convert a torch module to ONNX.
+
+    Args:
+        module: takes pictures, (n, size, size, 3) uint8 RGB.
+        size: side of the square, pixels.
+        axes: names of the axes whose length is open, for the input `image` and then for each output.
+    """
     import torch
 
-    sample = torch.zeros((2, size, size, 3), dtype=torch.uint8)
-
-    buffer: Any = io.BytesIO()
-    names = ["probs", "features"]
+    sample, (image, *outputs), buffer = torch.zeros((2, size, size, 3), dtype=torch.uint8), axes, io.BytesIO()
+    target: Any = buffer
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")  # the exporter warns of its own successor
         torch.onnx.export(
-            model, (sample,), buffer, dynamo=False, opset_version=OPSET,
-            input_names=["image"], output_names=names, dynamic_axes={name: {0: "n"} for name in ("image", *names)},
+            module, (sample,), target, dynamo=False, opset_version=OPSET,
+            input_names=[image], output_names=outputs, dynamic_axes=axes,
         )  # fmt: skip
-        classes = int(model(sample)[0].shape[1])
-    return buffer.getvalue(), classes
+    return buffer.getvalue()
 
 
 class Nodes:

@@ -3,9 +3,7 @@
 Knows nothing about pictures or projects. The ONNX files are kept in this machine's cache folder.
 """
 
-import io
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,16 +13,16 @@ from typing import Any
 import numpy as np
 
 from fieldguide.errors import SettingsError
+from fieldguide.exporters.onnx import OPSET, convert_module
 from fieldguide.hashing import hash_text
 from fieldguide.learners.architectures import seeded
-from fieldguide.learners.weights import Norm, find_norm, find_weights, find_width, is_embedded, load_backbone
+from fieldguide.learners.weights import find_weights, find_width, is_embedded, load_backbone
 from fieldguide.optional import require
 from fieldguide.project.atomic import write_bytes
 from fieldguide.records import Depth, Preprocessing
 
 _DEEP_BLOCKS = 5
 _DEEP_WIDTH = 6560
-_OPSET = 17
 _FORM = 3  # raise when the graph changes, so that old conversions are not reused
 _TOLERANCE = 1e-3  # of the largest feature, or of 1
 
@@ -55,11 +53,6 @@ def backbone_widths(chosen: BackboneChoice, size: int) -> Mapping[Depth, int]:
     return MappingProxyType(top | {"deep": _DEEP_WIDTH} if "deep" in depths(chosen) else top)
 
 
-def backbone_norm(chosen: BackboneChoice) -> Norm:
-    """Return the mean and standard deviation, per RGB channel in units of 0..1, that the backbone's weights expect."""
-    return find_norm(chosen.name)
-
-
 def backbone_model(chosen: BackboneChoice, preprocessing: Preprocessing, cache: Path) -> Path:
     """Return the path of the backbone as an ONNX file, `image` (n, h, w, 3) uint8 RGB to `features` (n, d) float32.
 
@@ -71,18 +64,15 @@ def backbone_model(chosen: BackboneChoice, preprocessing: Preprocessing, cache: 
 
     Args:
         chosen: which backbone with which weights.
-        preprocessing: its `mean` and `std` go into the graph: those that `backbone_norm` gives.
+        preprocessing: its `mean` and `std` go into the graph: those that `weights.find_norm` gives.
         cache: the folder where conversions are kept.
 
     Raises:
         SettingsError: no such backbone, no such weights for it, a square that it cannot take, or no way to ONNX.
-        InputMissing: there is no such file of weights.
-        InputUnusable: the file holds no weights, those of another architecture, or not what the checksum says.
-        NetworkDown: the hub cannot be reached.
         RuntimeError: the converted model does not agree with the original.
     """
     _, digest = find_weights(chosen.name, chosen.weights, sha256=chosen.sha256)
-    any_size, one_size = (_kept(chosen.name, digest, preprocessing, cache, size) for size in (0, preprocessing.size))
+    any_size, one_size = (_cached(chosen.name, digest, preprocessing, cache, size) for size in (0, preprocessing.size))
     path = next((path for path in (any_size, one_size) if path.exists()), None)
     if path is None:
         data, fixed = _convert(chosen, preprocessing)
@@ -91,46 +81,33 @@ def backbone_model(chosen: BackboneChoice, preprocessing: Preprocessing, cache: 
     return path
 
 
-def _kept(name: str, digest: str, preprocessing: Preprocessing, cache: Path, size: int) -> Path:
-    """Return where a conversion is kept; a size of 0 stands for any."""
-    key = f"{_FORM} {_OPSET} {name} {preprocessing.mean} {preprocessing.std} {digest} {size}"
+def _cached(name: str, digest: str, preprocessing: Preprocessing, cache: Path, size: int) -> Path:
+    """Return the path of a conversion; a size of 0 stands for any."""
+    key = f"{_FORM} {OPSET} {name} {preprocessing.mean} {preprocessing.std} {digest} {size}"
     readable = re.sub(r"[^\w.-]", "-", name)
     return cache / f"{readable}-{hash_text(key)[:12]}.onnx"
 
 
 def _convert(chosen: BackboneChoice, preprocessing: Preprocessing) -> tuple[bytes, bool]:
     """Return the bytes of the ONNX file, and whether it takes squares of one size only."""
-    torch = require("torch", extra="train")
+    require("torch", extra="train")
     size = preprocessing.size
     with seeded(0):  # random weights are the same ones on every machine
         backbone = load_backbone(chosen.name, chosen.weights, size, sha256=chosen.sha256)
-    fixed = _fix_pools(backbone.module) or not _takes_any_size(backbone.module)
+    # timm knows which networks take one size only, such as transformers with their positions
+    fixed = _fix_pools(backbone.module) or getattr(backbone.module, "pretrained_cfg", {}).get("fixed_input_size", False)
     model = _with_pixels(backbone.module, preprocessing, deep="deep" in depths(chosen))
     names = {0: "n"} if fixed else {0: "n", 1: "height", 2: "width"}
-    sample = torch.zeros((2, size, size, 3), dtype=torch.uint8)
-    buffer: Any = io.BytesIO()
-    with warnings.catch_warnings(), torch.inference_mode():
-        warnings.simplefilter("ignore")  # the exporter warns of its own successor
-        try:
-            torch.onnx.export(
-                model, (sample,), buffer, dynamo=False, opset_version=_OPSET,
-                input_names=["image"], output_names=["features"], dynamic_axes={"image": names, "features": {0: "n"}},
-            )  # fmt: skip
-        except RuntimeError as error:
-            raise SettingsError(
-                f"{chosen.name} cannot be converted to ONNX: {str(error).splitlines()[0][:200]}",
-                "choose another backbone",
-            ) from error
-    data: bytes = buffer.getvalue()
+    try:
+        data = convert_module(model, size, {"image": names, "features": {0: "n"}})
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0][:200]
+        message = f"{chosen.name} cannot be converted to ONNX: {reason}"
+        raise SettingsError(message, "choose another backbone") from error
     _check(model, data, (3, size, size, 3))
     if not fixed:
         _check(model, data, (1, size, size + 64, 3))
     return data, fixed
-
-
-def _takes_any_size(module: Any) -> bool:
-    """Return whether its layers take squares of any size: timm knows that of a transformer's positions."""
-    return not getattr(module, "pretrained_cfg", {}).get("fixed_input_size", False)
 
 
 def _fix_pools(module: Any) -> bool:
@@ -150,7 +127,7 @@ def _fix_pools(module: Any) -> bool:
 
         def forward(self, values: Any) -> Any:
             """Return (n, channels, rows, columns) cells."""
-            down, across = (_means(int(side), cells) for side, cells in zip(values.shape[2:], self.cells, strict=True))
+            down, across = (_means(int(side), count) for side, count in zip(values.shape[2:], self.cells, strict=True))
             return torch.from_numpy(down) @ values @ torch.from_numpy(across.T.copy())
 
     replaced = False

@@ -24,7 +24,7 @@ from fieldguide.optional import require
 HEADS = ("linear", "mlp-1024", "mlp-halving")
 _BATCH_SIZE = 128
 _EPOCHS = 12
-_MIN_STEPS, _MAX_STEPS = 300, 1500
+MIN_STEPS, _MAX_STEPS = 300, 1500  # of the optimiser
 _LR = 1e-3
 _WEIGHT_DECAY = 0.05
 _WARM_UP = 0.1  # share of the steps in which the rate rises
@@ -34,14 +34,7 @@ Parameters = list[tuple[Any, Any]]
 
 @dataclass(frozen=True)
 class DenseLayer:
-    """One layer of a head: dropout on what comes in, a product, an activation.
-
-    Attributes:
-        inputs: how many numbers come in.
-        outputs: how many go out.
-        activation: what is done to them.
-        dropout: share of the numbers coming in that is left out while training, 0..1.
-    """
+    """One layer of a head: dropout of a share of the inputs, a product, an activation."""
 
     inputs: int
     outputs: int
@@ -67,11 +60,8 @@ def list_layers(head: str, width: int, classes: int) -> tuple[DenseLayer, ...]:
         inner = [DenseLayer(before, after, "relu") for before, after in ((width, 1024), (1024, 1024), (1024, 512))]
         return *inner, DenseLayer(512, classes)
     half, quarter = max(classes, width // 2), max(classes, width // 4)
-    return (
-        DenseLayer(width, half, "relu", 0.2),
-        DenseLayer(half, quarter, "hardswish", 0.2),
-        DenseLayer(quarter, classes),
-    )
+    inner = [DenseLayer(width, half, "relu", 0.2), DenseLayer(half, quarter, "hardswish", 0.2)]
+    return *inner, DenseLayer(quarter, classes)
 
 
 def attach_head(backbone: Backbone, head: str, classes: int, seed: int) -> Network:
@@ -82,28 +72,20 @@ def attach_head(backbone: Backbone, head: str, classes: int, seed: int) -> Netwo
         head: one of `HEADS`; `list_layers` says what each is.
         classes: how many there are.
         seed: of the head's weights.
-
-    Raises:
-        SettingsError: there is no such head.
     """
-    with seeded(seed):
-        module = _build(head, backbone.width, classes)
-    name = f"{backbone.name} + {head}"
-    parts = Network(name, backbone.size, classes, backbone.width, (backbone.module, module), backbone.stages)
-    return assemble(parts, backbone.mean, backbone.std)
-
-
-def _build(head: str, width: int, classes: int) -> Any:
-    """Return the head as a torch module."""
     from torch import nn
 
     activations: dict[Activation, list[Any]] = {"none": [], "relu": [nn.ReLU], "hardswish": [nn.Hardswish]}
     parts: list[Any] = []
-    for layer in list_layers(head, width, classes):
-        parts += [nn.Dropout(layer.dropout)] if layer.dropout else []
-        parts.append(nn.Linear(layer.inputs, layer.outputs))
-        parts += [kind() for kind in activations[layer.activation]]
-    return nn.Sequential(*parts)
+    with seeded(seed):
+        for layer in list_layers(head, backbone.width, classes):
+            parts += [nn.Dropout(layer.dropout)] if layer.dropout else []
+            parts.append(nn.Linear(layer.inputs, layer.outputs))
+            parts += [activation() for activation in activations[layer.activation]]
+    name = f"{backbone.name} + {head}"
+    modules = backbone.module, nn.Sequential(*parts)
+    network = Network(name, backbone.size, classes, backbone.width, modules, backbone.stages)
+    return assemble(network, backbone.mean, backbone.std)
 
 
 def fit_head(features: NDArray[np.float32], labels: NDArray[np.int64], kind: str, seed: int, classes: int) -> Head:
@@ -118,10 +100,6 @@ def fit_head(features: NDArray[np.float32], labels: NDArray[np.int64], kind: str
         kind: one of `HEADS`.
         seed: of the weights, the order of the pictures and the dropout.
         classes: how many.
-
-    Raises:
-        SettingsError: there is no such head.
-        MissingExtra: torch is not installed.
     """
     torch = require("torch", extra="train")
     layers = list_layers(kind, features.shape[1], classes)
@@ -152,10 +130,6 @@ def predict_held_out(
         folds: pairs of (train, held-out) indices that cover every picture once.
         kind: one of `HEADS`.
         seed: as in `fit_head`, the same for every fold.
-
-    Raises:
-        SettingsError: there is no such head.
-        MissingExtra: torch is not installed.
     """
     fit = partial(fit_head, kind=kind, seed=seed, classes=int(labels.max()) + 1)
     with _one_thread():  # out here too, so that the threads of the folds begin with one
@@ -182,7 +156,7 @@ def _train(rows: Any, labels: Any, layers: Sequence[DenseLayer], generator: Any)
     flat = [tensor for pair in parameters for tensor in pair]
     optimiser = torch.optim.AdamW(flat, lr=_LR, weight_decay=_WEIGHT_DECAY, fused=True)
     steps_per_epoch = -(-len(rows) // _BATCH_SIZE)
-    steps = min(max(steps_per_epoch * _EPOCHS, _MIN_STEPS), _MAX_STEPS)
+    steps = min(max(steps_per_epoch * _EPOCHS, MIN_STEPS), _MAX_STEPS)
     epochs = -(-steps // steps_per_epoch)
     order = torch.cat([torch.randperm(len(rows), generator=generator) for _ in range(epochs)])
     batch_size = min(_BATCH_SIZE, len(rows))
@@ -190,7 +164,7 @@ def _train(rows: Any, labels: Any, layers: Sequence[DenseLayer], generator: Any)
         chosen = order[step * batch_size % (len(order) - batch_size + 1) :][:batch_size]
         for group in optimiser.param_groups:
             group["lr"] = _LR * _lr_factor(step / steps)
-        logits = _forward(rows[chosen], parameters, layers, generator)
+        logits = forward(rows[chosen], parameters, layers, generator)
         optimiser.zero_grad()
         loss: Any = torch.nn.functional.cross_entropy(logits, labels[chosen])
         loss.backward()
@@ -215,8 +189,8 @@ def _initialise(layer: DenseLayer, generator: Any) -> tuple[Any, Any]:
     return weights.requires_grad_(), bias.requires_grad_()
 
 
-def _forward(rows: Any, parameters: Parameters, layers: Sequence[DenseLayer], generator: Any) -> Any:
-    """Return logits, with dropout (Srivastava et al., 2014)."""
+def forward(rows: Any, parameters: Parameters, layers: Sequence[DenseLayer], generator: Any) -> Any:
+    """Return the logits, (n, classes), of (n, d) rows while learning: with dropout (Srivastava et al., 2014)."""
     import torch
 
     activations = {"none": lambda values: values, "relu": torch.relu, "hardswish": torch.nn.functional.hardswish}

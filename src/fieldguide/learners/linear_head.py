@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from fieldguide.calibration import fit_temperature, log_losses, softmax
 from fieldguide.engine import core_count, map_threads
-from fieldguide.exporters.onnx import Activation, Layer, apply_layers
+from fieldguide.exporters.onnx import ACTIVATIONS, Activation, Layer, apply_layers
 from fieldguide.learners.contract import Fold
 
 NEVER = -50.0  # a logit that nothing overcomes, for a class without pictures
@@ -29,6 +29,7 @@ _FEW = 2000  # rows up to which rotating them is cheap
 # of our own took
 _TOLERANCE, _TOLERANCE_OF_MANY = 1e-3, 5e-4
 _CHUNK = 1024  # rows
+_ACTIVATIONS: dict[str, Activation] = {name: name for name in ACTIVATIONS}
 _ERRORS = 0.5  # a whole one chooses too strong a penalty where pictures are few
 
 Doubles = NDArray[np.float64]
@@ -77,8 +78,7 @@ class Head:
     def logits(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return (n, classes) logits, before the temperature, of (n, d) features, d at least `width`."""
         seen = features[:, : self.width]
-        # layers compute in float64: all rows at once would take four times their memory
-        starts = range(0, max(1, len(seen)), _CHUNK)
+        starts = range(0, max(1, len(seen)), _CHUNK)  # in float64 all rows at once would take four times their memory
         return np.concatenate([apply_layers(self.layers, root(seen[at : at + _CHUNK])) for at in starts])
 
     def probs(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -109,32 +109,17 @@ class Head:
         """
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as file:
-                kinds = [str(kind) for kind in file["activations"]]
                 layers = [
-                    Layer(file[f"weights{number}"], file[f"bias{number}"], _activation(kind))
-                    for number, kind in enumerate(kinds)
+                    Layer(file[f"weights{number}"], file[f"bias{number}"], _ACTIVATIONS[str(name)])
+                    for number, name in enumerate(file["activations"])
                 ]
                 return cls(tuple(layers), float(file["temperature"]), float(file["strength"]))
         except (KeyError, OSError, EOFError, BadZipFile, zlib.error, TypeError) as error:
             raise ValueError(f"not a head: {error}") from error
 
 
-def _activation(name: str) -> Activation:
-    known: tuple[Activation, ...] = get_args(Activation)
-    for activation in known:
-        if activation == name:
-            return activation
-    raise ValueError(f"not a head: no activation {name!r}")
-
-
-@dataclass(frozen=True)
-class StrengthSearch:
-    """What cross-validation chose.
-
-    Attributes:
-        strength: the lowest C whose held-out log loss is within half a standard error of the best.
-        logits: (n, classes) held-out logits at that C.
-    """
+class StrengthSearch(NamedTuple):
+    """The strength that cross-validation chose, and the (n, classes) held-out logits at it."""
 
     strength: float
     logits: Doubles
@@ -143,7 +128,7 @@ class StrengthSearch:
 def search_strength(
     features: Floats, labels: NDArray[np.int64], folds: Sequence[Fold], strengths: Sequence[float]
 ) -> StrengthSearch:
-    """Choose the strength by cross-validation.
+    """Return the lowest strength whose held-out log loss is within half a standard error of the best.
 
     Args:
         features: (n, d).
@@ -169,7 +154,7 @@ def search_strength(
     # one thread for each fold is faster than all threads for every product
     with threadpool_limits(1), _without_convergence_warnings():
         list(map_threads(hold_out, folds, workers=core_count()))
-    chosen = choose_within_error([picture_losses(of_one, labels) for of_one in logits], _ERRORS)
+    chosen = choose_within_error([picture_losses(values, labels) for values in logits], _ERRORS)
     return StrengthSearch(ordered[chosen], logits[chosen].copy())
 
 

@@ -22,7 +22,7 @@ from fieldguide.features import Pictures, Runtime, cache_folder, open_runner
 from fieldguide.hashing import hash_file, hash_text
 from fieldguide.learners import heads, linear_head
 from fieldguide.learners.architectures import Network
-from fieldguide.learners.backbones import BackboneChoice, backbone_model, backbone_norm, backbone_widths, depths
+from fieldguide.learners.backbones import BackboneChoice, backbone_model, backbone_widths, depths
 from fieldguide.learners.contract import (
     FitResult,
     Fold,
@@ -36,7 +36,7 @@ from fieldguide.learners.contract import (
 from fieldguide.learners.finetune import NetworkLearner, resolve_loop
 from fieldguide.learners.linear_head import Head
 from fieldguide.learners.sampling import Imbalance, balance_csv, class_balance, oversample
-from fieldguide.learners.weights import load_backbone
+from fieldguide.learners.weights import find_norm, load_backbone
 from fieldguide.metrics import accuracy
 from fieldguide.records import Depth, Fit, Preprocessing
 from fieldguide.settings import TrainSettings
@@ -81,14 +81,9 @@ class TransferLearner:
         loop = settings.loop
         if settings.mode == "full":
             loop = loop.model_copy(update={"freeze": 0, "unfreeze": 0})
-        return NetworkLearner(
-            settings,
-            resolve_loop(loop, self._seed, DEFAULTS),
-            settings.preprocessing(side),
-            self._build,
-            self._build_empty,
-            settings.backbone,
-        )
+        loop = resolve_loop(loop, self._seed, DEFAULTS)
+        preprocessing = settings.preprocessing(side)
+        return NetworkLearner(settings, loop, preprocessing, self._build, self._build_empty, settings.backbone)
 
     def _build(self, classes: int) -> Network:
         """Return the backbone with its weights and a new head."""
@@ -107,11 +102,9 @@ class FrozenModel:
     """A head over a backbone's features.
 
     Attributes:
-        head: what gives the logits.
         backbone: the ONNX file.
         digest: its SHA-256.
         top: how many of the first features are the backbone's last layer.
-        preprocessing: how pictures are fitted to the square.
         runtime: what computed the features that the head was fitted on.
     """
 
@@ -163,7 +156,7 @@ class FrozenLearner:
     def _preprocessing(self, fit: Fit) -> Preprocessing:
         """Return how pictures are fitted to the square."""
         side = self._settings.side(224 if self._choice.name.startswith(("dino", "vit", "deit")) else _FROZEN_SIDE)
-        mean, std = backbone_norm(self._choice)
+        mean, std = find_norm(self._choice.name)
         return Preprocessing(size=side, fit=fit, resize_shorter=round(side / 0.875), mean=mean, std=std)
 
     def _open(self, training: TrainingData) -> tuple[Path, Runtime]:
