@@ -20,9 +20,9 @@ import sqlalchemy.orm  # noqa: F401
 
 from fieldguide.errors import SettingsError
 from fieldguide.progress import SilentProgress
+from fieldguide.stages.tune import Limits, run_trials
 from fieldguide.stages.tune.space import Choices, Floats, Ints, Space
 from fieldguide.stages.tune.study import Plan, RunningTrial, open_study
-from fieldguide.stages.tune.trials import Limits, run_trials
 
 SPACE = Space(
     {

@@ -32,7 +32,8 @@ from fieldguide.learners.augment import PRESETS as AUGMENTATIONS
 from fieldguide.learners.weights import BACKBONE_NAMES
 from fieldguide.progress import SilentProgress
 from fieldguide.settings import LoopSettings, Settings, TuneSettings
-from fieldguide.stages.tune.report import About, best_so_far, param_importances, summarise, write_report
+from fieldguide.stages.tune import Limits, run_trials
+from fieldguide.stages.tune.report import best_so_far, param_importances, summarise, write_report
 from fieldguide.stages.tune.space import (
     PRESETS,
     Choices,
@@ -45,7 +46,6 @@ from fieldguide.stages.tune.space import (
     parse_space,
 )
 from fieldguide.stages.tune.study import Plan, RunningTrial, Study, TrialRow, best_row, open_study
-from fieldguide.stages.tune.trials import Limits, run_trials
 
 optuna = pytest.importorskip("optuna", reason="tuning needs the extra [train]")
 
@@ -629,7 +629,7 @@ def test_the_history_rises() -> None:
     assert best_row(rows[1:2]) is None
 
 
-ABOUT = About("<b>roses</b>", "validation accuracy", {"preset": "<script>usual</script>"})
+ABOUT = ("<b>roses</b>", "validation accuracy", {"preset": "<script>usual</script>"})
 
 
 def test_the_report(tmp_path: Path) -> None:
@@ -646,7 +646,7 @@ def test_the_report(tmp_path: Path) -> None:
     with open_study(tmp_path / "old", Plan(LR, "pictures")) as one:
         ended = run_trials(objective, one, Limits(12), SilentProgress())
         report = summarise(one, ended)
-        path = write_report(one, report, ABOUT)
+        path = write_report(one, report, *ABOUT)
         rows = one.rows()
     best = best_row(rows)
     assert best and report.value == best.value and report.params == best.params and report.best == best.number
@@ -666,7 +666,7 @@ def test_a_report_of_next_to_nothing(study: Study, trials: int) -> None:
     pytest.importorskip("matplotlib", reason="charts need the extra [train]")
     ended = run_trials(by_lr, study, Limits(trials), SilentProgress()) if trials else "time is up"
     report = summarise(study, ended)
-    page = write_report(study, report, ABOUT).read_text()
+    page = write_report(study, report, *ABOUT).read_text()
     assert "too few completed trials" in page
     assert (report.best, report.interval) == (0 if trials else None, None)
     assert ("No trial has finished yet" in page) == (not trials)

@@ -189,7 +189,6 @@ class Pictures:
         return table.rows
 
     def _run(self, run: Runner, shard: list[tuple[str, str]], preprocessing: Preprocessing) -> NDArray[np.float32]:
-        """Compute the rows of one shard."""
         paths = [self.project.image_path(name, suffix) for name, suffix in shard]
         limits, batches = decode_limits(self.settings), []
         with self._explained():

@@ -34,10 +34,6 @@ _LATER = "wait, then run the same command again: it continues where it stopped"
 _CONNECTION = "check the connection, then run the same command again: it continues where it stopped"
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Client:
     """Asks servers politely, and nothing but public ones. An asynchronous context manager; one per collecting.
 
@@ -59,7 +55,7 @@ class Client:
         ssl: SSLContext | None = None,
         random: Random | None = None,
         stop: asyncio.Event | None = None,
-        now: Callable[[], datetime] = _utc_now,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._rules = rules
         self._resolver = resolver
@@ -193,7 +189,6 @@ class _Secrets:
 
 
 def _as_error(failure: RequestFailed, secrets: _Secrets) -> FieldguideError:
-    """Return the error that a person or a source is told."""
     host = (failure.url.host if failure.url is not None else None) or "the server"
     detail = secrets.hide(failure.detail)
     message = detail if host in detail else f"{host}: {detail}"

@@ -102,7 +102,6 @@ def retry_after(headers: Mapping[str, str], body: bytes, now: Callable[[], datet
 
 
 def _date(text: str) -> datetime | None:
-    """Return the moment that an HTTP date means, or none."""
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, IndexError, TypeError, OverflowError):

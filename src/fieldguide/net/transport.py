@@ -219,7 +219,6 @@ async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHand
 
 
 async def _read(response: aiohttp.ClientResponse, reply: Reply, options: RequestOptions) -> bytes:
-    """Return the body, inflated."""
     limit, truncate = options.max_bytes, options.truncate
     if options.picture and reply.ok:
         line = signs.opted_out(reply.headers)

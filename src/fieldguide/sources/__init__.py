@@ -81,7 +81,6 @@ def _open_built_in(name: str) -> Source:
 
 
 def _open_added(entry: EntryPoint) -> AnySource:
-    """Return the source of another package."""
     package = entry.dist.name if entry.dist else entry.value
     hint = f"update or remove the package '{package}', or take '{entry.name}' out of the settings"
     try:

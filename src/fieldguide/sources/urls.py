@@ -91,7 +91,6 @@ def _read_chunk(path: Path, _state: tuple[int, int], skip: int, end: int) -> tup
 
 
 def _candidates(rows: Iterable[_Row], class_name: str) -> tuple[tuple[Candidate, ...], Mapping[str, int]]:
-    """Return the candidates of rows, and why others hold none."""
     class_key = match_key(class_name)
     candidates: list[Candidate] = []
     skipped: Counter[str] = Counter()

@@ -95,7 +95,6 @@ def _search_params(query: Query) -> dict[str, str]:
 
 
 def _parse_cursor(cursor: str) -> dict[str, str]:
-    """Return the `continue` object that a cursor holds."""
     if not cursor:
         return {}
     try:
@@ -122,7 +121,6 @@ def _next_cursor(reply: Reply, continued: Mapping[str, str]) -> str:
 
 
 def _error(reply: Reply) -> RateLimited | NetworkDown | Blocked | BadQuery | LayoutChanged:
-    """Return the error that an answer with status 200 reports."""
     code, message = reply.text("error", "code").lower(), reply.text("error", "info")
     because = f": {message}" if message else ""
     if code in ("ratelimited", "maxlag"):

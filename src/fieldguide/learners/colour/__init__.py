@@ -143,7 +143,6 @@ def _to_arrays(fitted: FittedClassifier, temperature: float, features: NDArray[n
 
 
 def _best_of_each(result: SearchResult, count: int) -> dict[str, float]:
-    """Return the accuracy of the best candidate of each family."""
     best: dict[str, float] = {}
     for score in result.scores:
         family = score.candidate.family

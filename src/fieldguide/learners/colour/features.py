@@ -57,7 +57,6 @@ class Tables:
 
 
 def _make_tables() -> Tables:
-    """Compute the tables from the definitions."""
     level = np.arange(1, 256)
     encoded = np.arange(256) / 255
     linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)

@@ -163,7 +163,6 @@ class BrowserSource:
         return await self._read(query, spec, url, ask)
 
     async def _read(self, query: Query, spec: PageSpec, url: str, ask: Ask) -> ResultPage:
-        """Return the candidates at one address."""
         limits = _Limits(
             int(_number(query, "most_items")),
             _number(query, "most_seconds"),
@@ -254,7 +253,6 @@ async def _obey_robots(url: str, ask: Ask) -> None:
 
 
 async def _check_host(url: str, proxy: GuardProxy) -> None:
-    """Check that the page's own host may be reached."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     if await proxy.allowed(host, port):

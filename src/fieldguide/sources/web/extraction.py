@@ -131,7 +131,6 @@ def _candidates(tree: LexborHTMLParser, spec: PageSpec, base_url: str) -> tuple[
 
 
 def _candidate(result: Result, rule: Find, spec: PageSpec, base_url: str) -> Candidate | str:
-    """Return the candidate of a result, or why there is none."""
     fields = rule.fields
     url = absolute_url(result.read(fields.url), base_url)
     if not url:

@@ -103,7 +103,6 @@ def _reason(error: SourceError) -> str:
 
 
 def _extract_file(file: Path, data: bytes, spec: PageSpec | None, base_url: str) -> PageResults:
-    """Return the candidates of a file."""
     if file.suffix.lower() != ".har":
         return _extract_page(data, spec, find_base_url(data, base_url or (spec.url if spec else "")))
     pages = _har_pages(data, file.name)

@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
-from types import TracebackType
 from urllib.parse import urlsplit
 
 from fieldguide.errors import BadQuery
@@ -78,9 +77,7 @@ class GuardProxy:
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:
@@ -151,7 +148,6 @@ class GuardProxy:
         return None
 
     async def _join(self, here: _Connection, there: _Connection) -> None:
-        """Pass bytes both ways until one side ends."""
         pumps = {asyncio.create_task(self._pump(*pair)) for pair in ((here[0], there[1]), (there[0], here[1]))}
         try:
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)

@@ -282,7 +282,6 @@ def _folder() -> Any:
 
 
 def _explain(location: tuple[int | str, ...], kind: str, message: str) -> str:
-    """Return one fault as a person would say it."""
     where = ".".join(str(part) for part in location if not str(part).startswith(("function-", "tuple[", "constrained")))
     if kind != "extra_forbidden":
         return f"{where}: {message.removeprefix('Value error, ')}"

@@ -99,7 +99,6 @@ def collect(
 def _draw(
     name: str, project: Project, settings: Settings, catalog: Catalog, progress: Progress, dry_run: bool
 ) -> CollectReport:
-    """Draw what is missing and report."""
     source = open_source(name)
     assert isinstance(source, DrawingSource)
     good = {} if dry_run else _draw_pictures(source, project, settings, catalog, progress)
@@ -146,7 +145,6 @@ def _draw_all(
     source: DrawingSource, project: Project, settings: Settings, catalog: Catalog, todo: list[tuple[str, int]],
     progress: Progress,
 ) -> None:  # fmt: skip
-    """Store what can be drawn, and tell what cannot."""
     failed: Counter[tuple[str, str]] = Counter()
     rows: list[tuple[ImageRow, Origin, Label]] = []
     for index, data in map_guarded(_Pen(source), todo, workers=core_count(), cpu_s=_CPU_S, memory_bytes=_MEMORY_BYTES):
@@ -178,7 +176,6 @@ def _search(
     project: Project, settings: Settings, catalog: Catalog, means: tuple[Progress, Connect], retry: Sequence[str],
     dry_run: bool,
 ) -> CollectReport:  # fmt: skip
-    """Search the sources for every name and report."""
     queries = plan_queries(settings, project.root)
     plan = describe_plan(queries, settings.collect, net_rules(settings, queries.sources))
     if not settings.collect.contact and any(name not in _OFFLINE for name in queries.sources):
@@ -221,7 +218,6 @@ def _check_outcome(outcome: Outcome, ledger: Ledger) -> None:
 
 
 def _report(settings: Settings, catalog: Catalog, ledger: Ledger, outcome: Outcome, plan: list[str]) -> CollectReport:
-    """Return the report that the ledger gives."""
     reasons, skipped, fetched = ledger.reasons(), ledger.skipped(), ledger.count_fetched()
     offered = {name: reasons.get(name, Counter()) for name in settings.classes}
     return CollectReport(

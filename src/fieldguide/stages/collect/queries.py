@@ -76,7 +76,6 @@ def _check_settings(settings: Settings, sources: Mapping[str, Source]) -> None:
 
 
 def _queries(settings: Settings, root: Path, class_name: str, source: str) -> Iterator[Query]:
-    """Yield the queries of a class at a source."""
     collect = settings.collect
     options = dict(collect.options.get(source, {}))
     template = options.pop("query", "")
@@ -192,7 +191,6 @@ def describe_plan(plan: QueryPlan, settings: CollectSettings, rules: NetRules) -
 
 
 def _describe_source(facts: SourceFacts, pictures: int, queries: int, spacing_s: float) -> str:
-    """Return what one source will be asked for so many pictures."""
     has_key = bool(facts.key and os.environ.get(facts.key))
     if facts.key_needed and not has_key:
         return f"needs a key in {facts.key}: it will not be searched"

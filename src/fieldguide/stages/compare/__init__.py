@@ -148,7 +148,6 @@ def _read_answers(path: Path) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _describe(run: Run) -> str:
-    """Return the run's settings in a few words."""
     settings, chosen = run.settings, run.report["chosen"]
     if run.learner == "colour":
         return str(chosen["family"])

@@ -154,7 +154,7 @@ def write_comparison(folder: Path, name: str, report: CompareReport) -> CompareR
     """Write the page and the table into a folder, and return the report with their paths."""
     page, table = folder / "report.html", folder / "compare.csv"
     html = draw_page(name, report)
-    write_text(table, _table(report))
+    write_text(table, write_csv(_HEADING, [_cells(row) for row in (*report.rows, *report.outdated)]))
     write_text(page, html)
     return replace(report, report=str(page), table=str(table))
 
@@ -196,11 +196,6 @@ def _chart(rows: Sequence[CompareRow], kind: str) -> str:
         points.append(PlotPoint(row.name, cost, *row.accuracy, best))
     x = "median time of one picture on this machine, ms" if kind == "fastest" else "the published file, MB"
     return base64.b64encode(draw_tradeoff(points, title="", x=x, y="held-out accuracy")).decode("ascii")
-
-
-def _table(report: CompareReport) -> str:
-    """Return a CSV of every run, those made from other pictures last."""
-    return write_csv(_HEADING, [_cells(row) for row in (*report.rows, *report.outdated)])
 
 
 def _cells(row: CompareRow) -> list[str]:

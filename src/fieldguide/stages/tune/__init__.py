@@ -1,31 +1,54 @@
 """The stage that searches settings: trials that a kill cannot spoil, by several processes at once if need be.
 
 A trial is trained like any other run and scored on pictures that it was not trained on. The test split is never read
-here. Only this room imports Optuna.
+here. Only this room imports Optuna. Several processes may work on one search at once.
 """
 
 import difflib
 import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from fieldguide.errors import SettingsError
+from fieldguide.errors import (
+    DiskFailed,
+    DiskFull,
+    FieldguideError,
+    MissingExtra,
+    NoPermission,
+    NotReady,
+    ProjectBusy,
+    ProjectDamaged,
+    ProjectMissing,
+    ProjectTooNew,
+    SettingsError,
+)  # fmt: skip
 from fieldguide.features import Pictures
 from fieldguide.learners import open_learner
 from fieldguide.learners.contract import TrainingData
 from fieldguide.metrics import accuracy
+from fieldguide.optional import require
 from fieldguide.progress import Progress, SilentProgress
 from fieldguide.project import Project
 from fieldguide.project.dataset import Dataset, load_dataset
 from fieldguide.records import TuneReport
 from fieldguide.settings import Settings, TrainSettings, change_settings, digest_json, flatten_tables
-from fieldguide.stages.tune.report import About, summarise, write_report
-from fieldguide.stages.tune.space import Choices, Preset, choose_preset
-from fieldguide.stages.tune.study import Plan, RunningTrial, Study, open_study
-from fieldguide.stages.tune.trials import Limits, Objective, run_trials
+from fieldguide.stages.tune.report import summarise, write_report
+from fieldguide.stages.tune.space import Choices, Preset, choose_preset, format_params
+from fieldguide.stages.tune.study import Ending, Plan, RunningTrial, Study, TimeUp, TrialRow, best_row, open_study
 
+Objective = Callable[[RunningTrial], float]
 _PEERS_BY = ("learner", "mode", "network")
+_MAX_FAILURES = 10
+# what would meet every trial alike: the search stops, and the trial waits until it is mended
+_FATAL = (
+    DiskFailed, DiskFull, MissingExtra, NoPermission, NotReady, ProjectBusy, ProjectDamaged, ProjectMissing,
+    ProjectTooNew,
+)  # fmt: skip
 
 
 def tune(project: Project, settings: Settings, *, progress: Progress) -> TuneReport:
@@ -53,8 +76,8 @@ def tune(project: Project, settings: Settings, *, progress: Progress) -> TuneRep
         ended = run_trials(_objective(project, base, data, progress), study, limits, progress)
         progress.start("writing the report", None)
         report = summarise(study, ended)
-        made = {"search": preset.about, "trials asked for": str(preset.trials), "seed": str(settings.learning_seed)}
-        write_report(study, report, About(settings.name, _measure(base, data), made))
+        details = {"search": preset.about, "trials asked for": str(preset.trials), "seed": str(settings.learning_seed)}
+        write_report(study, report, settings.name, _measure(base, data), details)
     if report.best is not None:
         defaults = flatten_tables(base.train.model_dump(mode="json"))
         inactive = {name: defaults[name] for name in preset.space.domains}  # as the best trial had them
@@ -129,3 +152,85 @@ class _TrialProgress(SilentProgress):
     def note(self, text: str) -> None:
         """Note how it goes."""
         self._progress.note(f"trial {self._number}: {text}")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a search ends.
+
+    Attributes:
+        trials: in all, those of earlier calls too.
+        minutes: of this call; 0 for no limit. A running trial stops at its next step, and goes on next time.
+        clock: seconds.
+    """
+
+    trials: int
+    minutes: float = 0.0
+    clock: Callable[[], float] = time.monotonic
+
+
+def run_trials(objective: Objective, study: Study, limits: Limits, progress: Progress) -> Ending:
+    """Run trials, whose results are in the study, and return why it ended.
+
+    A kill or Ctrl-C leaves everything as it is: the running trial goes on when this is called again.
+
+    Args:
+        objective: runs one trial; its value, higher is better. A `FieldguideError` ends that trial only, with its
+            reason kept, unless it would meet every trial alike.
+        study: where trials are kept.
+        limits: when to end.
+        progress: told of each trial as it ends.
+    """
+    deadline = limits.clock() + 60 * limits.minutes if limits.minutes else math.inf
+    progress.start("trials", limits.trials)
+    rows = study.rows()
+    progress.advance(sum(row.state != "running" for row in rows))
+    best, done, failed = best_row(rows), 0, 0
+    while limits.clock() < deadline:
+        trial = study.begin(limits.trials, limits.clock, deadline)
+        if not isinstance(trial, RunningTrial):
+            return trial
+        if not _run_trial(objective, trial):
+            break
+        row = study.rows()[trial.number]
+        done, failed = done + 1, failed + (row.state == "failed")
+        progress.advance()
+        _tell(progress, row, best)
+        best = best_row([known for known in (best, row) if known])
+        if failed == done == _MAX_FAILURES and best is None:
+            hint = "correct that, then run the same command again"
+            raise NotReady(f"the first {_MAX_FAILURES} trials all failed, the last so: {row.reason}", hint)
+    return "time is up"
+
+
+def _run_trial(objective: Objective, trial: RunningTrial) -> bool:
+    """Run a trial, and return whether it has ended; it has not where the time was up first."""
+    pruned = require("optuna", extra="train").TrialPruned
+    try:
+        if trial.should_prune():  # a kill came between the last step and its end
+            raise pruned
+        value = float(objective(trial))
+        if math.isfinite(value):
+            trial.end("complete", value)
+        else:
+            trial.end("failed", reason=f"its value is {value}")
+    except pruned:
+        trial.end("pruned")
+    except TimeUp:
+        return False
+    except _FATAL:
+        raise
+    except FieldguideError as error:
+        trial.end("failed", reason=f"{error.message}: {error.hint}")
+    finally:
+        trial.release()
+    return True
+
+
+def _tell(progress: Progress, row: TrialRow, best: TrialRow | None) -> None:
+    """Tell of a trial that failed, and of one that is better than all before."""
+    params = format_params(row.params)
+    if row.state == "failed":
+        progress.say(f"trial {row.number} failed ({params}): {row.reason}")
+    elif row.state == "complete" and row.value is not None and (best is None or row.value > (best.value or -math.inf)):
+        progress.say(f"trial {row.number}: {row.value:.4f}, the best so far ({params})")

@@ -7,7 +7,6 @@ import base64
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +14,14 @@ from fieldguide.optional import require
 from fieldguide.plots import draw_bars, draw_curves
 from fieldguide.project.atomic import write_text
 from fieldguide.records import TuneReport
-from fieldguide.stages.tune.space import format_value
-from fieldguide.stages.tune.study import Study, TrialRow, best_row
-from fieldguide.stages.tune.trials import Ending, format_params
+from fieldguide.stages.tune.space import format_params, format_value
+from fieldguide.stages.tune.study import Ending, Study, TrialRow, best_row
 from fieldguide.text import render
 
 PAGE = "report.html"
 _MAX_CURVES = 6
 _MIN_TRIALS = 4  # complete ones, before anything is said about importance
 _TOP_TRIALS = 5  # so many at least are "the best" (what Optuna advises), and a tenth of all
-
-
-@dataclass(frozen=True)
-class About:
-    """What the page says besides the trials.
-
-    Attributes:
-        name: of the project.
-        measure: what the value of a trial is, such as "validation accuracy".
-        made: how the search was made, in words by name.
-    """
-
-    name: str
-    measure: str
-    made: dict[str, str]
 
 
 def summarise(study: Study, ended: Ending) -> TuneReport:
@@ -63,21 +46,31 @@ def summarise(study: Study, ended: Ending) -> TuneReport:
     )
 
 
-def write_report(study: Study, report: TuneReport, about: About) -> Path:
-    """Write the page with the trials, how the search went and which settings mattered; return its path."""
+def write_report(study: Study, report: TuneReport, name: str, measure: str, details: Mapping[str, str]) -> Path:
+    """Write the page with the trials, how the search went and which settings mattered; return its path.
+
+    Args:
+        study: the search.
+        report: what `summarise` says of it.
+        name: of the project.
+        measure: what the value of a trial is, such as "validation accuracy".
+        details: how the search was made, in words by name.
+    """
     rows = study.rows()
     importances = param_importances(study)
     path = study.folder / PAGE
     values = {
-        "about": about,
+        "name": name,
+        "measure": measure,
+        "details": details,
         "report": report,
         "params": {name: format_value(value) for name, value in report.params.items()},
         "rows": [_cells(row, row.number == report.best) for row in _ranked(rows)],
         "failed": [row for row in rows if row.state == "failed"],
         "importances": importances,
-        "history": _base64(_history(rows, about.measure)),
+        "history": _base64(_history(rows, measure)),
         "bars": _base64(_bars(importances)) if importances else "",
-        "curves": _base64(_curves(rows, about.measure)) if any(row.steps for row in rows) else "",
+        "curves": _base64(_curves(rows, measure)) if any(row.steps for row in rows) else "",
     }
     write_text(path, render("tune.html", values))
     return path
@@ -127,7 +120,6 @@ def _ranked(rows: Sequence[TrialRow]) -> list[TrialRow]:
 
 
 def _cells(row: TrialRow, best: bool) -> dict[str, Any]:
-    """Return a row of the page's table."""
     interval = _interval(row)
     return {
         "number": row.number,

@@ -295,3 +295,8 @@ def choose_preset(settings: TuneSettings) -> Preset:
 def format_value(value: Value) -> str:
     """Return a value as text, a fraction with three figures."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def format_params(params: Mapping[str, Value]) -> str:
+    """Return settings as text, such as `learner cnn, loop.lr 0.001`."""
+    return ", ".join(f"{name} {format_value(value)}" for name, value in params.items())

@@ -44,6 +44,7 @@ _WARM_UP_STEPS = 2  # steps count from 1: no trial is pruned at the first
 _MIN_COMPLETE, _MIN_PEERS = 5, 3  # the median of fewer says little
 
 State = Literal["running", "complete", "pruned", "failed"]
+Ending = Literal["all trials", "time is up", "nothing new to try"]
 _STATES: Mapping[str, State] = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
 _OURS = "fieldguide:"
 _DEATHS, _REASON, _SECONDS = f"{_OURS}deaths", f"{_OURS}reason", f"{_OURS}seconds"
@@ -306,7 +307,6 @@ class Study:
                 return trial
 
     def _take_over(self, timer: tuple[Callable[[], float], float]) -> RunningTrial | None:
-        """Take the first trial whose process has died."""
         with self.translated():
             for trial in self.trials():
                 running = None if trial.state.is_finished() else self._take(trial.number, timer)
