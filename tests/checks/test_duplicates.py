@@ -34,12 +34,12 @@ def copies(images: list[Image.Image]) -> list[tuple[int, int]]:
 
 
 def slow_copies(prints: Fingerprints, distance: int, likeness: float) -> list[tuple[int, int]]:
-    """Every pair, one after the other, in Python's own numbers."""
+    """Compare every pair, one after the other, in Python's own numbers."""
 
-    def correlation(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
-        if first.std() == 0 or second.std() == 0:
-            return float(first.std() == second.std())
-        return float(np.corrcoef(first.ravel().astype(float), second.ravel().astype(float))[0, 1])
+    def correlation(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> float:
+        if left.std() == 0 or right.std() == 0:
+            return float(left.std() == right.std())
+        return float(np.corrcoef(left.ravel().astype(float), right.ravel().astype(float))[0, 1])
 
     pairs = []
     for i in range(len(prints.sha256)):
@@ -60,15 +60,17 @@ def test_pairs_are_those_of_the_slow_reference(seed: int, distance: int, likenes
     hashes = dice.integers(0, 2**63, 12).astype(np.uint64)
     mirrors = dice.integers(0, 2**63, 12).astype(np.uint64)
     for _ in range(10):
-        first, second = dice.integers(0, 12, 2)
-        noisy = np.clip(grey[first] + dice.integers(-60, 61, (8, 8)) * dice.choice([0.2, 1.0]), 0, 255).astype(np.uint8)
-        near = hashes[first] ^ np.uint64(
+        original, copy = dice.integers(0, 12, 2)
+        noisy = np.clip(grey[original] + dice.integers(-60, 61, (8, 8)) * dice.choice([0.2, 1.0]), 0, 255).astype(
+            np.uint8
+        )
+        near = hashes[original] ^ np.uint64(
             sum(1 << bit for bit in set(dice.integers(0, 64, dice.integers(0, 14)).tolist()))
         )
         if dice.random() < 0.5:
-            grey[second], hashes[second] = noisy, near
+            grey[copy], hashes[copy] = noisy, near
         else:
-            grey[second], mirrors[second] = noisy[:, ::-1], near
+            grey[copy], mirrors[copy] = noisy[:, ::-1], near
     grey[dice.integers(0, 12, 2)] = 255
     prints = Fingerprints([str(number) for number in range(12)], hashes, mirrors, grey)
     assert find_copies(prints, distance, likeness) == slow_copies(prints, distance, likeness)
@@ -207,11 +209,11 @@ def test_one_of_each_family_is_kept_or_none(pairs: list[tuple[int, int]], classe
     reasons, groups = judged(pairs, {name: {label} for name, label in zip(names, classes, strict=True)})
     families = {name: {name} for name in names}
     for _ in names:  # slow: join until nothing changes
-        for first, second in pairs:
-            union = families[names[first]] | families[names[second]]
+        for left, right in pairs:
+            union = families[names[left]] | families[names[right]]
             families.update(dict.fromkeys(union, union))
     for name, family in families.items():
-        kept = [member for member in family if not reasons[member]]
+        survivors = [member for member in family if not reasons[member]]
         mixed = len({classes[int(member)] for member in family}) > 1
-        assert len(kept) == (0 if mixed else 1)
+        assert len(survivors) == (0 if mixed else 1)
         assert groups.get(name, name) == min(family)

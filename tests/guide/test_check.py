@@ -18,16 +18,16 @@ FLOAT = onnx.TensorProto.FLOAT
 
 
 def tensor(name: str, external: bool = False) -> Any:
-    made = helper.make_tensor(name, FLOAT, [2], [1.0, 2.0])
-    return outside(made) if external else made
+    values = helper.make_tensor(name, FLOAT, [2], [1.0, 2.0])
+    return outside(values) if external else values
 
 
-def outside(made: Any) -> Any:
-    """The tensor with its data in another file."""
-    made.ClearField("float_data")
-    made.data_location = onnx.TensorProto.EXTERNAL
-    made.external_data.add(key="location", value="../../etc/passwd")
-    return made
+def outside(values: Any) -> Any:
+    """Move the data of a tensor to another file."""
+    values.ClearField("float_data")
+    values.data_location = onnx.TensorProto.EXTERNAL
+    values.external_data.add(key="location", value="../../etc/passwd")
+    return values
 
 
 def graph(nodes: list[Any], initializers: list[Any], name: str = "g", inner: bool = False) -> Any:
@@ -46,8 +46,8 @@ def add_node(domain: str = "") -> Any:
 
 
 def if_node(branch: Any) -> Any:
-    other = graph([helper.make_node("Constant", [], ["y_else"], value=tensor("c"))], [], "else", inner=True)
-    return helper.make_node("If", ["x"], ["y_g"], then_branch=branch, else_branch=other)
+    else_branch = graph([helper.make_node("Constant", [], ["y_else"], value=tensor("c"))], [], "else", inner=True)
+    return helper.make_node("If", ["x"], ["y_g"], then_branch=branch, else_branch=else_branch)
 
 
 def good() -> Any:
@@ -67,11 +67,11 @@ def with_function(domain: str = "", external: bool = False) -> Any:
 
 
 def with_sparse(external: bool) -> Any:
-    made = model([add_node()], [tensor("w")])
+    sparse = model([add_node()], [tensor("w")])
     indices = helper.make_tensor("i", onnx.TensorProto.INT64, [2], [0, 1])
     values = tensor("v", external)
-    made.graph.sparse_initializer.append(helper.make_sparse_tensor(values, indices, [4]))
-    return made
+    sparse.graph.sparse_initializer.append(helper.make_sparse_tensor(values, indices, [4]))
+    return sparse
 
 
 def with_sparse_attribute(external: bool) -> Any:
@@ -97,9 +97,9 @@ def with_list_of_graphs(external: bool) -> Any:
     return model([node])
 
 
-def refused(made: Any) -> str:
+def refused(proto: Any) -> str:
     with pytest.raises(GuideDamaged) as caught:
-        check_model(made if isinstance(made, bytes) else made.SerializeToString())
+        check_model(proto if isinstance(proto, bytes) else proto.SerializeToString())
     assert caught.value.hint
     return caught.value.message
 
@@ -143,40 +143,40 @@ def test_data_elsewhere_is_refused_also_by_halves() -> None:
 
 
 def test_saved_by_the_library_itself(tmp_path: Path) -> None:
-    made = good()
-    onnx.external_data_helper.convert_model_to_external_data(made, size_threshold=0, location="w.bin")
-    made.graph.initializer[0].raw_data = b"\0" * 8
-    onnx.external_data_helper.convert_model_to_external_data(made, size_threshold=0, location="w.bin")
-    onnx.save(made, tmp_path / "m.onnx")
+    proto = good()
+    onnx.external_data_helper.convert_model_to_external_data(proto, size_threshold=0, location="w.bin")
+    proto.graph.initializer[0].raw_data = b"\0" * 8
+    onnx.external_data_helper.convert_model_to_external_data(proto, size_threshold=0, location="w.bin")
+    onnx.save(proto, tmp_path / "m.onnx")
     assert "other files" in refused((tmp_path / "m.onnx").read_bytes())
 
 
 @pytest.mark.parametrize("domain", ["com.microsoft", "evil", "ai.onnx.training", "AI.ONNX", "\u2024"])
 def test_operators_of_other_domains_are_refused_wherever_they_hide(domain: str) -> None:
     in_opsets = model([add_node()], [tensor("w")], opsets=[helper.make_opsetid(domain, 1)])
-    for made in (in_opsets, model([add_node(domain)]), with_subgraph(domain=domain), with_function(domain=domain)):
-        assert "operators of" in refused(made)
+    for proto in (in_opsets, model([add_node(domain)]), with_subgraph(domain=domain), with_function(domain=domain)):
+        assert "operators of" in refused(proto)
 
 
 def test_a_function_of_another_domain() -> None:
-    made = with_function()
-    made.functions[0].domain = "evil"
-    assert "'evil'" in refused(made)
+    proto = with_function()
+    proto.functions[0].domain = "evil"
+    assert "'evil'" in refused(proto)
 
 
 def test_a_training_graph_cannot_hide_data() -> None:
-    made = good()
-    made.training_info.add().algorithm.CopyFrom(graph([add_node()], [tensor("w", external=True)]))
-    assert "other files" in refused(made)
+    proto = good()
+    proto.training_info.add().algorithm.CopyFrom(graph([add_node()], [tensor("w", external=True)]))
+    assert "other files" in refused(proto)
 
 
 def test_the_defaults_and_versions_of_a_function_are_read_too() -> None:
-    made = with_function()
-    made.functions[0].attribute_proto.append(helper.make_attribute("a", tensor("t", external=True)))
-    assert "other files" in refused(made)
-    made = with_function()
-    made.functions[0].opset_import.append(helper.make_opsetid("evil", 1))
-    assert "'evil'" in refused(made)
+    proto = with_function()
+    proto.functions[0].attribute_proto.append(helper.make_attribute("a", tensor("t", external=True)))
+    assert "other files" in refused(proto)
+    proto = with_function()
+    proto.functions[0].opset_import.append(helper.make_opsetid("evil", 1))
+    assert "'evil'" in refused(proto)
 
 
 def test_graphs_nested_too_deep() -> None:
@@ -193,11 +193,11 @@ def test_graphs_nested_too_deep() -> None:
 
 
 def _field(number: int, data: bytes) -> bytes:
-    """A length-delimited field."""
-    length, rest = b"", len(data)
-    while rest > 0x7F:
-        length, rest = length + bytes([rest & 0x7F | 0x80]), rest >> 7
-    return bytes([number << 3 | 2]) + length + bytes([rest]) + data
+    """Return a length-delimited field."""
+    length, remaining = b"", len(data)
+    while remaining > 0x7F:
+        length, remaining = length + bytes([remaining & 0x7F | 0x80]), remaining >> 7
+    return bytes([number << 3 | 2]) + length + bytes([remaining]) + data
 
 
 @pytest.mark.parametrize(
@@ -224,10 +224,10 @@ def test_damage_is_refused_or_harmless(draw: st.DataObject) -> None:
     except GuideDamaged:
         return
     try:
-        read = onnx.load_model_from_string(bytes(data))
+        loaded = onnx.load_model_from_string(bytes(data))
     except Exception:  # the library refuses it too
         return
-    assert not [tensor for tensor in read.graph.initializer if tensor.external_data]
+    assert not [tensor for tensor in loaded.graph.initializer if tensor.external_data]
 
 
 @given(st.binary(max_size=200))

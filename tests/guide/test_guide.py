@@ -26,7 +26,7 @@ Change = Callable[[dict[str, Any]], object]
 
 @pytest.fixture
 def folder(built_once: Path, tmp_path: Path) -> Path:
-    """A copy of a guide, to be changed."""
+    """Copy a guide, to be changed."""
     return Path(shutil.copytree(built_once / "guide", tmp_path / "guide"))
 
 
@@ -36,7 +36,7 @@ def guide(built_once: Path) -> Guide:
 
 
 def refusal(folder: Path) -> str:
-    """Why a guide is not opened."""
+    """Return why a guide is not opened."""
     with pytest.raises(GuideDamaged) as caught:
         open_guide(folder)
     assert caught.value.hint
@@ -204,8 +204,8 @@ def test_an_example_that_the_manifest_does_not_list(folder: Path, tmp_path: Path
 
 def test_a_model_that_is_none(folder: Path) -> None:
     model = folder / "model.onnx"
-    good = model.read_bytes()
-    for data in (b"", b"not ONNX at all", good[: len(good) // 2], b"\x80\x04\x95" + good, bytes(1000)):
+    sound = model.read_bytes()
+    for data in (b"", b"not ONNX at all", sound[: len(sound) // 2], b"\x80\x04\x95" + sound, bytes(1000)):
         model.write_bytes(data)
         write_manifest(folder)
         assert "model" in refusal(folder)
@@ -214,10 +214,10 @@ def test_a_model_that_is_none(folder: Path) -> None:
 def test_a_model_with_data_elsewhere_or_operators_of_its_own(folder: Path, tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx", reason="changing a model needs the extra [train]")
     path = folder / "model.onnx"
-    good = path.read_bytes()
+    sound = path.read_bytes()
     outside = tmp_path / "outside.bin"
     outside.write_bytes(bytes(4000))
-    model = onnx.load_model_from_string(good)
+    model = onnx.load_model_from_string(sound)
     tensor = model.graph.initializer[0]
     entry = tensor.external_data.add()
     entry.key, entry.value = "location", "../outside.bin"
@@ -225,7 +225,7 @@ def test_a_model_with_data_elsewhere_or_operators_of_its_own(folder: Path, tmp_p
     path.write_bytes(model.SerializeToString())
     write_manifest(folder)
     assert "other files" in refusal(folder)
-    model = onnx.load_model_from_string(good)
+    model = onnx.load_model_from_string(sound)
     model.graph.node[0].domain = "com.example.custom"
     path.write_bytes(model.SerializeToString())
     write_manifest(folder)
@@ -331,8 +331,8 @@ print(guide.classify(Path(sys.argv[2]).read_bytes()).class_name)
 """
     picture = tmp_path / "picture.png"
     picture.write_bytes(picture_bytes("circle", 1))
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", program, str(built_once / "guide"), str(picture)],
         env=environment(), capture_output=True, text=True,
     )  # fmt: skip
-    assert (done.returncode, done.stdout) == (0, "circle\n"), done.stderr
+    assert (result.returncode, result.stdout) == (0, "circle\n"), result.stderr

@@ -9,13 +9,13 @@ from fieldguide.guide import open_session  # noqa: E402
 
 
 def model() -> bytes:
-    """A model that adds a constant."""
+    """Return a model that adds a constant."""
     make, kinds = onnx.helper, onnx.TensorProto
     more = onnx.numpy_helper.from_array(np.arange(8, dtype=np.float32), "more")
     ends = [make.make_tensor_value_info(name, kinds.FLOAT, ["n", 8]) for name in ("x", "y")]
     graph = make.make_graph([make.make_node("Add", ["x", "more"], ["y"])], "g", ends[:1], ends[1:], [more])
-    made = make.make_model(graph, opset_imports=[make.make_opsetid("", 17)], ir_version=8)
-    return bytes(made.SerializeToString())
+    proto = make.make_model(graph, opset_imports=[make.make_opsetid("", 17)], ir_version=8)
+    return bytes(proto.SerializeToString())
 
 
 @pytest.mark.parametrize("threads", [0, 1, 2])
@@ -23,5 +23,5 @@ def test_it_answers(threads: int) -> None:
     session = open_session(model(), threads)
     assert session.get_session_options().intra_op_num_threads == threads
     assert session.get_providers() == ["CPUExecutionProvider"]
-    (answer,) = session.run(None, {"x": np.ones((3, 8), np.float32)})
-    assert np.array_equal(answer, np.ones((3, 1)) + np.arange(8))
+    (output,) = session.run(None, {"x": np.ones((3, 8), np.float32)})
+    assert np.array_equal(output, np.ones((3, 1)) + np.arange(8))

@@ -99,7 +99,7 @@ def test_a_text_that_unpacks_without_end() -> None:
 
 
 def with_scans(extra: int) -> bytes:
-    """A progressive JPEG with its last scan said again and again."""
+    """Return a progressive JPEG with its last scan repeated again and again."""
     data = saved(photo(), "JPEG", progressive=True)
     last = data.rindex(b"\xff\xda")
     return data[:-2] + data[last:-2] * extra + b"\xff\xd9"
@@ -186,7 +186,7 @@ TAKEN = set(Limits().formats) | {"MPO"}
 
 
 def outcome(path: str, limits: Limits) -> Outcome:
-    """ "accepted" and a shape, or the reason; any warning is a mistake and so raised."""
+    """Return "accepted" and a shape, or the reason; any warning is a mistake and so raised."""
     warnings.simplefilter("error")
     data = Path(path).read_bytes()
     try:
@@ -229,18 +229,18 @@ def outcomes(more_formats: bool) -> list[Outcome]:
     paths = [str(HOSTILE / row["path"]) for row in rows()]
     function = everything if more_formats else usual
     limits = {"workers": 2, "cpu_s": 5.0, "memory_bytes": 400_000_000}
-    done = dict(map_guarded(function, paths, **limits))  # type: ignore[arg-type]
-    assert len(done) == len(paths)
+    by_place = dict(map_guarded(function, paths, **limits))  # type: ignore[arg-type]
+    assert len(by_place) == len(paths)
     results = []
     for i, path in enumerate(paths):
-        result = done[i]
+        result = by_place[i]
         assert not isinstance(result, Crash), f"{path}: {result}"
         results.append(result)
     return results
 
 
 def allowed(row: dict[str, str]) -> set[str]:
-    """The right answers with the usual formats, by what the collection says of a file."""
+    """Return the right answers with the usual formats, by what the collection says of a file."""
     expect, kind = row["expect"], row["format"]
     refusals = {"empty", "not_an_image", "unsupported_format", "too_many_bytes", "truncated", "damaged"}
     if kind and kind not in TAKEN:
@@ -268,9 +268,9 @@ def test_there_are_as_many_as_were_counted() -> None:
 @needs_collection
 def test_every_good_picture_is_accepted() -> None:
     pairs = zip(rows(), outcomes(False), strict=True)
-    good = [(row["path"], got) for row, (got, _) in pairs if row["expect"] == "accept"]
-    assert len(good) == 383
-    assert [path for path, got in good if got != "accepted"] == [NO_PICTURE]
+    accepted = [(row["path"], answer) for row, (answer, _) in pairs if row["expect"] == "accept"]
+    assert len(accepted) == 383
+    assert [path for path, answer in accepted if answer != "accepted"] == [NO_PICTURE]
 
 
 @pytest.mark.shared
@@ -278,9 +278,9 @@ def test_every_good_picture_is_accepted() -> None:
 def test_what_is_labelled_good_and_refused_holds_no_picture() -> None:
     """Its one IDAT fails its CRC and is no zlib stream (PNG, third edition, 10.1): no decoder can make pixels of it."""
     data = (HOSTILE / NO_PICTURE).read_bytes()
-    start = data.index(b"IDAT")
-    (length,) = struct.unpack(">I", data[start - 4 : start])
-    packed, (sum_,) = data[start + 4 : start + 4 + length], struct.unpack_from(">I", data, start + 4 + length)
+    place = data.index(b"IDAT")
+    (length,) = struct.unpack(">I", data[place - 4 : place])
+    packed, (sum_,) = data[place + 4 : place + 4 + length], struct.unpack_from(">I", data, place + 4 + length)
     assert data.count(b"IDAT") == 1 and zlib.crc32(b"IDAT" + packed) != sum_
     with pytest.raises(zlib.error):
         zlib.decompress(packed)
@@ -292,8 +292,8 @@ def test_nothing_that_must_be_refused_is_accepted() -> None:
     must = {"reject", "bomb", "archive", "truncated", "unsupported_format"}
     wrong = [
         row["path"]
-        for row, (got, _) in zip(rows(), outcomes(False), strict=True)
-        if row["expect"] in must and got == "accepted"
+        for row, (answer, _) in zip(rows(), outcomes(False), strict=True)
+        if row["expect"] in must and answer == "accepted"
     ]
     assert wrong == []
 
@@ -302,9 +302,9 @@ def test_nothing_that_must_be_refused_is_accepted() -> None:
 @needs_collection
 def test_the_reasons_are_right() -> None:
     wrong = [
-        (row["expect"], row["path"], got)
-        for row, (got, _) in zip(rows(), outcomes(False), strict=True)
-        if got not in allowed(row)
+        (row["expect"], row["path"], answer)
+        for row, (answer, _) in zip(rows(), outcomes(False), strict=True)
+        if answer not in allowed(row)
     ]
     assert wrong == [("accept", NO_PICTURE, "damaged")]
 
@@ -312,8 +312,8 @@ def test_the_reasons_are_right() -> None:
 @pytest.mark.shared
 @needs_collection
 def test_pictures_come_out_upright() -> None:
-    for row, (got, shape) in zip(rows(), outcomes(False), strict=True):
-        if got == "accepted" and row["width"]:
+    for row, (answer, shape) in zip(rows(), outcomes(False), strict=True):
+        if answer == "accepted" and row["width"]:
             size = int(row["height"]), int(row["width"])
             lying = row["orientation"] in ("5", "6", "7", "8")
             assert shape[:2] == (size[::-1] if lying else size), row["path"]
@@ -322,6 +322,6 @@ def test_pictures_come_out_upright() -> None:
 @pytest.mark.shared
 @needs_collection
 def test_with_tiff_and_avif_nothing_crashes_and_bombs_are_refused() -> None:
-    counts = Counter((row["expect"], got) for row, (got, _) in zip(rows(), outcomes(True), strict=True))
+    counts = Counter((row["expect"], answer) for row, (answer, _) in zip(rows(), outcomes(True), strict=True))
     assert counts["bomb", "accepted"] == counts["reject", "accepted"] == counts["archive", "accepted"] == 0
     assert counts["unsupported_format", "accepted"] >= 75

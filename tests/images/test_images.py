@@ -22,7 +22,7 @@ ALL = Limits(formats=("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"))
 
 
 def photo(width: int = 64, height: int = 48) -> Image.Image:
-    """Smooth, not symmetric in any way, so that every turn shows."""
+    """Return a smooth picture, not symmetric in any way, so that every turn shows."""
     y, x = np.mgrid[0:height, 0:width]
     red, green = 255 * x / width, 255 * y / height
     return Image.fromarray(np.stack([red, green, 255 - (red + green) / 2], -1).astype(np.uint8))
@@ -39,7 +39,7 @@ def chunk(name: bytes, body: bytes) -> bytes:
 
 
 def png(width: int, height: int, depth: int, colour: int, rows: bytes, *extra: bytes) -> bytes:
-    """A PNG by hand, for what Pillow does not write."""
+    """Write a PNG by hand, for what Pillow does not write."""
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
     pixels = chunk(b"IDAT", zlib.compress(rows))
     return b"\x89PNG\r\n\x1a\n" + head + b"".join(extra) + pixels + chunk(b"IEND", b"")
@@ -129,8 +129,8 @@ def test_an_mpo_is_a_jpeg() -> None:
 
 def test_what_is_wrong_with_an_animation_does_not_matter() -> None:
     rows = b"\0\xff\0\0" * 1
-    bad = chunk(b"acTL", struct.pack(">II", 0, 0))
-    assert decode(png(1, 1, 8, 2, rows, bad, bad)).tolist() == [[[255, 0, 0]]]
+    empty_control = chunk(b"acTL", struct.pack(">II", 0, 0))
+    assert decode(png(1, 1, 8, 2, rows, empty_control, empty_control)).tolist() == [[[255, 0, 0]]]
     early = chunk(b"fdAT", bytes(8))
     assert decode(png(1, 1, 8, 2, rows, chunk(b"acTL", struct.pack(">II", 2, 0)), early)).tolist() == [[[255, 0, 0]]]
 
@@ -165,8 +165,8 @@ def test_big_endian_exif_and_one_behind_the_pixels() -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=60), st.sampled_from([b"", b"II*\0", b"MM\0*", b"II*\0\x08\0\0\0\xff\xff"]))
-def test_damaged_exif_neither_warns_nor_refuses(rest: bytes, start: bytes) -> None:
-    data = saved(photo(8, 6), "JPEG", exif=b"Exif\0\0" + start + rest)
+def test_damaged_exif_neither_warns_nor_refuses(body: bytes, magic: bytes) -> None:
+    data = saved(photo(8, 6), "JPEG", exif=b"Exif\0\0" + magic + body)
     assert sorted(decode(data).shape) == [3, 6, 8]
     assert read_header(data).width == 8
 
@@ -224,10 +224,10 @@ def test_palettes_and_colour_keys() -> None:
 
 
 def test_one_bit_and_grey() -> None:
-    two = Image.new("1", (2, 1))
-    two.putpixel((1, 0), 1)
+    image = Image.new("1", (2, 1))
+    image.putpixel((1, 0), 1)
     for kind in ("PNG", "BMP", "TIFF"):
-        assert decode(saved(two, kind), ALL)[0].tolist() == [[0] * 3, [255] * 3]
+        assert decode(saved(image, kind), ALL)[0].tolist() == [[0] * 3, [255] * 3]
     assert (decode(saved(Image.new("L", (9, 9), 77), "JPEG")) == 77).all()
 
 
@@ -246,7 +246,7 @@ def test_lab_and_ycbcr() -> None:
 
 
 def swapped_profile() -> bytes:
-    """An sRGB profile whose red and green primaries have changed places, under another name."""
+    """Return an sRGB profile whose red and green primaries have changed places, under another name."""
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     red, green = profile.index(b"rXYZ"), profile.index(b"gXYZ")
     profile[red : red + 4], profile[green : green + 4] = b"gXYZ", b"rXYZ"
@@ -283,10 +283,10 @@ def test_a_profile_of_another_kind_is_ignored() -> None:
 def test_changes_nothing_global_and_works_in_threads() -> None:
     files = [saved(photo(300, 200), kind) for kind in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")] * 8
     alone = [decode(data, ALL) for data in files]
-    before = (ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS, threading.active_count())
+    state = (ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS, threading.active_count())
     together = list(map_threads(lambda data: decode(data, ALL), files, workers=6))
     assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
-    assert before == (ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS, threading.active_count())
+    assert state == (ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS, threading.active_count())
 
 
 # ---- scaled
@@ -322,7 +322,7 @@ def test_thumbnails() -> None:
 
 
 def hash_by_hand(pixels: Pixels) -> int:
-    """From the definition, on a picture whose cells are whole numbers of pixels."""
+    """Compute it by the definition, on a picture whose cells are whole numbers of pixels."""
     grey = (pixels.astype(int) @ np.array([19595, 38470, 7471]) + 32768) >> 16
     rows, columns = grey.shape[0] // 8, grey.shape[1] // 9
     across = np.floor(grey.reshape(-1, 9, columns).mean(2) + 0.5)
@@ -343,15 +343,15 @@ def test_dhash_by_its_definition() -> None:
 def test_near_copies_are_near_and_others_are_not() -> None:
     rng = np.random.default_rng(3)
     blotches = Image.fromarray(rng.integers(0, 256, (6, 7, 3), dtype=np.uint8))
-    other = Image.fromarray(rng.integers(0, 256, (6, 7, 3), dtype=np.uint8)).resize(
+    unlike = Image.fromarray(rng.integers(0, 256, (6, 7, 3), dtype=np.uint8)).resize(
         (700, 600), Image.Resampling.BICUBIC
     )
     big = blotches.resize((700, 600), Image.Resampling.BICUBIC)
     copy = decode(saved(big.resize((331, 280)), "JPEG", quality=60))
-    here = dhash(np.asarray(big))
-    assert (here[0] ^ dhash(copy)[0]).bit_count() <= 3
-    assert (here[1] ^ dhash(copy[:, ::-1])[0]).bit_count() <= 3
-    assert (here[0] ^ dhash(np.asarray(other))[0]).bit_count() > 12
+    hashes = dhash(np.asarray(big))
+    assert (hashes[0] ^ dhash(copy)[0]).bit_count() <= 3
+    assert (hashes[1] ^ dhash(copy[:, ::-1])[0]).bit_count() <= 3
+    assert (hashes[0] ^ dhash(np.asarray(unlike))[0]).bit_count() > 12
     likeness = np.corrcoef(grey_thumbnail(np.asarray(big)).ravel(), grey_thumbnail(copy).ravel())[0, 1]
     assert likeness > 0.99
 
@@ -362,7 +362,7 @@ def test_grey_thumbnail() -> None:
 
 
 def test_small_pictures_refuse_other_arrays() -> None:
-    for bad in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3))):
+    for pixels in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3))):
         with pytest.raises(ValueError, match="pixels must be"):
-            dhash(bad)
+            dhash(pixels)
     assert dhash(memoryview(bytearray(48)).cast("B", (4, 4, 3))) == (0, 0)

@@ -55,7 +55,7 @@ def coefficients(size: int, box: tuple[float, float], out: int) -> list[tuple[in
 
 
 def one_pass(pixels: Pixels, box: tuple[float, float], out: int) -> Pixels:
-    """Along axis 1."""
+    """Resize along axis 1."""
     if (box[0], box[1]) == (0, out) and pixels.shape[1] == out:
         return pixels
     result = np.empty((pixels.shape[0], out, 3), np.uint8)
@@ -92,7 +92,7 @@ def reference(pixels: Pixels, how: Preprocessing) -> Pixels:
 # ---- tests
 
 
-def made(width: int, height: int, seed: int) -> Pixels:
+def draw_noise(width: int, height: int, seed: int) -> Pixels:
     x, values = seed, []
     for _ in range(width * height * 3):
         values.append(x >> 24)
@@ -208,9 +208,9 @@ CASES: tuple[tuple[int, int, int, Fit, int], ...] = (
 def vectors() -> str:
     cases = []
     for seed, (width, height, size, fit, shorter) in enumerate(CASES, start=1):
-        answer = prepare(made(width, height, seed), Preprocessing(size=size, fit=fit, resize_shorter=shorter))
+        square = prepare(draw_noise(width, height, seed), Preprocessing(size=size, fit=fit, resize_shorter=shorter))
         how = {"size": size, "fit": fit, "resize_shorter": shorter}
-        pixels = base64.b64encode(answer.tobytes()).decode("ascii")
+        pixels = base64.b64encode(square.tobytes()).decode("ascii")
         cases.append({"width": width, "height": height, "seed": seed, "preprocessing": how, "pixels": pixels})
     about = "small pictures and what prepare makes of them; see docs/preprocessing.md"
     return json.dumps({"about": about, "cases": cases}, indent=1) + "\n"
@@ -222,9 +222,9 @@ def test_the_vectors_match() -> None:
 
 def test_the_vectors_match_the_reference() -> None:
     for case in json.loads(VECTORS.read_text(encoding="utf-8"))["cases"]:
-        pixels = made(case["width"], case["height"], case["seed"])
-        answer = reference(pixels, Preprocessing(**case["preprocessing"]))
-        assert base64.b64decode(case["pixels"]) == answer.tobytes()
+        pixels = draw_noise(case["width"], case["height"], case["seed"])
+        expected = reference(pixels, Preprocessing(**case["preprocessing"]))
+        assert base64.b64decode(case["pixels"]) == expected.tobytes()
 
 
 if __name__ == "__main__":

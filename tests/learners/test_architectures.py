@@ -20,7 +20,7 @@ from learning import QUICK, change, coloured, tiny_network  # noqa: E402
 
 
 def vgg_small_by_hand(size: int, classes: int) -> int:
-    """Weights and biases, layer by layer: 3x3 kernels without padding, pools that halve."""
+    """Count weights and biases, layer by layer: 3x3 kernels without padding, pools that halve."""
     side = size - 2 - 2
     side = side // 2 - 2 - 2
     side = side // 2 - 2
@@ -37,11 +37,12 @@ def test_vgg_small_has_the_parameters_of_the_hand_count(size: int, classes: int)
 
 def test_vgg_small_has_the_layers_of_that_system() -> None:
     module = build_network("vgg-small", 5, 64, 0).module
-    kinds = [type(one).__name__ for one in module.modules() if not list(one.children())]
-    two = ["Conv2d", "ReLU", "Conv2d", "ReLU", "MaxPool2d"]
-    assert kinds == [*two, *two, "Conv2d", "ReLU", "MaxPool2d", "Flatten", "Linear", "ReLU", "Dropout", "Linear"]
-    assert [one.out_channels for one in module.modules() if type(one).__name__ == "Conv2d"] == [32, 32, 64, 64, 64]
-    assert next(one.p for one in module.modules() if type(one).__name__ == "Dropout") == 0.5
+    kinds = [type(layer).__name__ for layer in module.modules() if not list(layer.children())]
+    block = ["Conv2d", "ReLU", "Conv2d", "ReLU", "MaxPool2d"]
+    assert kinds == [*block, *block, "Conv2d", "ReLU", "MaxPool2d", "Flatten", "Linear", "ReLU", "Dropout", "Linear"]
+    convolutions = [layer for layer in module.modules() if type(layer).__name__ == "Conv2d"]
+    assert [layer.out_channels for layer in convolutions] == [32, 32, 64, 64, 64]
+    assert next(layer.p for layer in module.modules() if type(layer).__name__ == "Dropout") == 0.5
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -57,19 +58,19 @@ def test_pixels_in_logits_out(name: str, size: int) -> None:
     assert float((logits[0] - logits[1]).abs().max()) > 0
     names = [name for stage in network.stages for name in stage]
     assert sorted(names) == sorted(name for name, _ in network.module.named_parameters())
-    assert all(network.stages) and all(one.startswith("head.") for one in network.stages[-1])
+    assert all(network.stages) and all(parameter.startswith("head.") for parameter in network.stages[-1])
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_weights_follow_from_the_seed_alone(name: str) -> None:
     torch.manual_seed(1)
-    one = build_network(name, 3, 32, 7).module.state_dict()
+    weights = build_network(name, 3, 32, 7).module.state_dict()
     torch.manual_seed(2)
-    before = torch.get_rng_state()
-    same, other = (build_network(name, 3, 32, seed).module.state_dict() for seed in (7, 8))
-    assert torch.equal(before, torch.get_rng_state())
-    assert all(torch.equal(one[key], same[key]) for key in one)
-    assert any(not torch.equal(one[key], other[key]) for key in one)
+    state = torch.get_rng_state()
+    repeated, reseeded = (build_network(name, 3, 32, seed).module.state_dict() for seed in (7, 8))
+    assert torch.equal(state, torch.get_rng_state())
+    assert all(torch.equal(weights[key], repeated[key]) for key in weights)
+    assert any(not torch.equal(weights[key], reseeded[key]) for key in weights)
 
 
 def test_a_guess_is_where_it_starts() -> None:
@@ -85,8 +86,8 @@ def test_normalising_is_inside() -> None:
     network.module.eval()
     pixels = torch.rand((1, 3, 8, 8)) * 255
     with torch.inference_mode():
-        wanted = network.module.body((pixels / 255 - 0.5) / 0.25)
-        assert torch.allclose(network.module.features(pixels), wanted, atol=1e-5)
+        expected = network.module.body((pixels / 255 - 0.5) / 0.25)
+        assert torch.allclose(network.module.features(pixels), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(("name", "size", "word"), [("vgg", 64, "no network 'vgg'"), ("small", 16, "too small")])
@@ -107,12 +108,12 @@ def test_networks_that_cannot_be(name: str, size: int, word: str) -> None:
 def test_heads_of_the_seeds(head: str, layers: list[tuple[int, int]]) -> None:
     backbone = load_backbone("efficientnet_lite0", "none", 32)
     network = attach_head(backbone, head, 5, 0)
-    found = [one for one in network.module.head.modules() if type(one).__name__ == "Linear"]
-    assert [(one.in_features, one.out_features) for one in found] == layers
+    linears = [layer for layer in network.module.head.modules() if type(layer).__name__ == "Linear"]
+    assert [(layer.in_features, layer.out_features) for layer in linears] == layers
     names = [name for stage in network.stages for name in stage]
     assert sorted(names) == sorted(name for name, _ in network.module.named_parameters())
-    again = attach_head(backbone, head, 5, 0).module.head.state_dict()
-    assert all(torch.equal(value, again[key]) for key, value in network.module.head.state_dict().items())
+    repeated = attach_head(backbone, head, 5, 0).module.head.state_dict()
+    assert all(torch.equal(value, repeated[key]) for key, value in network.module.head.state_dict().items())
 
 
 def test_a_head_that_is_not_there() -> None:
@@ -125,7 +126,7 @@ def test_a_head_that_is_not_there() -> None:
 
 
 def learnt() -> tuple[Network, Any]:
-    """A network that has learnt a little, so that its norms are not those of a new one."""
+    """Return a network that has learnt a little, so that its norms are not those of a new one."""
     network, examples = tiny_network(), coloured(60)
     train_network(network, examples, change(QUICK, epochs=2))
     return network, examples
@@ -143,29 +144,29 @@ def test_the_published_model_answers_as_torch_does(kind: str, tmp_path: Path) ->
     else:
         network = attach_head(load_backbone(kind, "none", size), "mlp-halving", 3, 0)
     network.module.eval()
-    said = predict(network, squares, np.arange(7), 4)
-    familiarity = fit_familiarity(root(said.features), np.array([0, 1, 2, 0, 1, 2, 0]))
+    outputs = predict(network, squares, np.arange(7), 4)
+    familiarity = fit_familiarity(root(outputs.features), np.array([0, 1, 2, 0, 1, 2, 0]))
     data = export_network(network.module, size, 0.7, familiarity)
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
-    assert [(one.name, one.type, one.shape) for one in session.get_inputs()] == [
+    assert [(tensor.name, tensor.type, tensor.shape) for tensor in session.get_inputs()] == [
         ("image", "tensor(uint8)", ["n", size, size, 3])
     ]
     probs, features, familiar = session.run(["probs", "features", "familiarity"], {"image": squares})
-    wanted = torch.softmax(torch.from_numpy(said.logits) / 0.7, 1).numpy()
-    assert np.abs(probs - wanted).max() < 1e-4
-    assert np.abs(features - said.features).max() < 1e-3 * max(1.0, float(np.abs(said.features).max()))
-    assert np.abs(familiar - familiarity.score(root(said.features))).max() < 1e-4
+    expected = torch.softmax(torch.from_numpy(outputs.logits) / 0.7, 1).numpy()
+    assert np.abs(probs - expected).max() < 1e-4
+    assert np.abs(features - outputs.features).max() < 1e-3 * max(1.0, float(np.abs(outputs.features).max()))
+    assert np.abs(familiar - familiarity.score(root(outputs.features))).max() < 1e-4
     assert probs.shape == (7, 3) and np.allclose(probs.sum(1), 1, atol=1e-5)
-    one = session.run(["probs"], {"image": squares[:1]})[0]
-    assert np.abs(one - probs[:1]).max() < 1e-5, "any number of pictures at once"
+    first = session.run(["probs"], {"image": squares[:1]})[0]
+    assert np.abs(first - probs[:1]).max() < 1e-5, "any number of pictures at once"
     assert np.abs(probs[0] - probs[1]).max() > 0 or kind == "small"
 
 
 def test_seeded_is_a_block_of_its_own() -> None:
     torch.manual_seed(3)
-    before = torch.get_rng_state()
+    state = torch.get_rng_state()
     with seeded(5):
-        one = torch.rand(3)
+        numbers = torch.rand(3)
     with seeded(5):
-        assert torch.equal(one, torch.rand(3))
-    assert torch.equal(before, torch.get_rng_state())
+        assert torch.equal(numbers, torch.rand(3))
+    assert torch.equal(state, torch.get_rng_state())

@@ -29,13 +29,13 @@ def squares() -> Square:
 
 
 def only(part: str, value: Any) -> Augmentation:
-    """An augmentation of one part."""
-    given: dict[str, Any] = {part: value}
-    return Augmentation(**given)
+    """Return an augmentation of one part."""
+    parts: dict[str, Any] = {part: value}
+    return Augmentation(**parts)
 
 
 def ramp() -> Square:
-    """Red rises to the right, green downwards: each pixel says where it is from."""
+    """Return a square whose red rises to the right and green downwards: each pixel says where it is from."""
     rise = np.linspace(40, 215, SIDE).round()
     return np.stack([np.tile(rise, (SIDE, 1)), np.tile(rise[:, None], (1, SIDE)), np.full((SIDE, SIDE), 9)], 2).astype(
         np.uint8
@@ -44,16 +44,18 @@ def ramp() -> Square:
 
 @pytest.mark.parametrize("name", list(PRESETS))
 def test_a_square_stays_a_square_and_follows_from_its_key(name: str, square: Square) -> None:
-    kept = square.copy()
-    seen = [augment(square, PRESETS[name], (0, epoch, 7)) for epoch in range(12)]
-    for epoch, one in enumerate(seen):
-        assert one.shape == (SIDE, SIDE, 3) and one.dtype == np.uint8
-        assert np.array_equal(one, augment(square, PRESETS[name], (0, epoch, 7)))
-    assert np.array_equal(square, kept), "what was given is not changed"
-    different = {one.tobytes() for one in seen}
+    before = square.copy()
+    versions = [augment(square, PRESETS[name], (0, epoch, 7)) for epoch in range(12)]
+    for epoch, version in enumerate(versions):
+        assert version.shape == (SIDE, SIDE, 3) and version.dtype == np.uint8
+        assert np.array_equal(version, augment(square, PRESETS[name], (0, epoch, 7)))
+    assert np.array_equal(square, before), "what was given is not changed"
+    different = {version.tobytes() for version in versions}
     assert len(different) == 1 if name == "none" else len(different) > 6
     if name != "none":
-        assert {augment(square, PRESETS[name], key).tobytes() for key in ((1, 0, 7), (0, 0, 8))} - {seen[0].tobytes()}
+        assert {augment(square, PRESETS[name], key).tobytes() for key in ((1, 0, 7), (0, 0, 8))} - {
+            versions[0].tobytes()
+        }
 
 
 def test_none_gives_the_very_square(square: Square) -> None:
@@ -71,8 +73,8 @@ def test_all_presets_are_there_and_frozen() -> None:
 
 @given(st.integers(0, 2**31), st.integers(0, 99))
 def test_any_key_will_do(seed: int, index: int) -> None:
-    found = augment(ramp(), PRESETS["strong"], (seed, 0, index, 1))
-    assert found.shape == (SIDE, SIDE, 3) and found.dtype == np.uint8
+    augmented = augment(ramp(), PRESETS["strong"], (seed, 0, index, 1))
+    assert augmented.shape == (SIDE, SIDE, 3) and augmented.dtype == np.uint8
 
 
 # each part: what does nothing, and what does something
@@ -96,7 +98,7 @@ KEYS = st.tuples(st.integers(0, 2**32), st.integers(0, 999), st.integers(0, 2**2
 
 def test_every_part_is_among_the_parts() -> None:
     mixing = {"mixup", "cutmix"}
-    assert {one.name for one in fields(Augmentation) if not one.name.endswith("_chance")} == PARTS.keys() | mixing
+    assert {field.name for field in fields(Augmentation) if not field.name.endswith("_chance")} == PARTS.keys() | mixing
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -114,7 +116,7 @@ def test_the_key_alone_decides_what_a_part_does(part: str, key: tuple[int, ...])
     assert np.array_equal(augment(noise, preset, key), augment(noise.copy(), preset, list(key)))
     for place in range(3):
         keys = [(*key[:place], key[place] + more, *key[place + 1 :]) for more in range(24)]
-        assert len({augment(noise, preset, one).tobytes() for one in keys}) > 1, place
+        assert len({augment(noise, preset, near_key).tobytes() for near_key in keys}) > 1, place
 
 
 @given(KEYS)
@@ -128,8 +130,12 @@ def test_a_flip_is_the_mirror_image_to_the_pixel(key: tuple[int, ...]) -> None:
 def test_geometry_invents_no_colour(key: tuple[int, ...]) -> None:
     """Beyond its edges a square is mirrored: what is seen stays within what there was."""
     for part in ("rotation", "shift", "shear", "zoom", "crop"):
-        found = augment(ramp(), PARTS[part][1], key)
-        assert found[..., :2].min() >= 39 and found[..., :2].max() <= 216 and set(np.unique(found[..., 2])) == {9}, part
+        augmented = augment(ramp(), PARTS[part][1], key)
+        assert (
+            augmented[..., :2].min() >= 39
+            and augmented[..., :2].max() <= 216
+            and set(np.unique(augmented[..., 2])) == {9}
+        ), part
 
 
 @given(KEYS)
@@ -144,22 +150,22 @@ def test_tints_stay_at_their_place_and_keep_the_order_of_levels(key: tuple[int, 
 
 
 def test_flip_is_a_mirror_image_half_of_the_time(square: Square) -> None:
-    seen = [augment(square, Augmentation(flip=0.5), (0, 0, index)) for index in range(200)]
-    flipped = sum(np.array_equal(one, square[:, ::-1]) for one in seen)
+    versions = [augment(square, Augmentation(flip=0.5), (0, 0, index)) for index in range(200)]
+    flipped = sum(np.array_equal(version, square[:, ::-1]) for version in versions)
     assert 70 < flipped < 130
-    assert flipped + sum(np.array_equal(one, square) for one in seen) == 200
+    assert flipped + sum(np.array_equal(version, square) for version in versions) == 200
 
 
 def test_rotation_turns_about_the_middle() -> None:
     spread = []
     for index in range(60):
-        found = augment(ramp(), Augmentation(rotation=30), (0, 0, index)).astype(float)
-        inner = found[12:36, 12:36]
+        turned = augment(ramp(), Augmentation(rotation=30), (0, 0, index)).astype(float)
+        inner = turned[12:36, 12:36]
         across, down = np.gradient(inner[..., 0], axis=1).mean(), np.gradient(inner[..., 0], axis=0).mean()
         turn = np.degrees(np.arctan2(down, across))
         spread.append(turn)
         assert np.hypot(across, down) == pytest.approx(175 / (SIDE - 1), rel=0.06), "it turns and does not stretch"
-        assert found[SIDE // 2 - 1 : SIDE // 2 + 1, SIDE // 2 - 1 : SIDE // 2 + 1, :2].mean() == pytest.approx(
+        assert turned[SIDE // 2 - 1 : SIDE // 2 + 1, SIDE // 2 - 1 : SIDE // 2 + 1, :2].mean() == pytest.approx(
             127.5, abs=3
         )
     assert -31 < min(spread) < -20 and 20 < max(spread) < 31
@@ -168,10 +174,10 @@ def test_rotation_turns_about_the_middle() -> None:
 def test_shift_moves() -> None:
     moved = []
     for index in range(60):
-        found = augment(ramp(), Augmentation(shift=0.1), (0, 0, index)).astype(float)[16:32, 16:32]
-        here = ramp().astype(float)[16:32, 16:32]
+        shifted = augment(ramp(), Augmentation(shift=0.1), (0, 0, index)).astype(float)[16:32, 16:32]
+        unshifted = ramp().astype(float)[16:32, 16:32]
         step = 175 / (SIDE - 1)
-        moved.append(((found - here)[..., 0].mean() / step / SIDE, (found - here)[..., 1].mean() / step / SIDE))
+        moved.append([(shifted - unshifted)[..., axis].mean() / step / SIDE for axis in (0, 1)])
     assert np.abs(moved).max() == pytest.approx(0.1, abs=0.01)
     assert np.abs(np.mean(moved, axis=0)).max() < 0.03
 
@@ -180,9 +186,9 @@ def test_shift_moves() -> None:
 def test_zoom_and_crop_enlarge_as_much_as_they_say(preset: str, low: float, high: float) -> None:
     areas = []
     for index in range(120):
-        found = augment(ramp(), only(preset, (low, high)), (0, 0, index)).astype(float)[16:32, 16:32]
-        across = np.gradient(found[..., 0], axis=1).mean() / (175 / (SIDE - 1))
-        down = np.gradient(found[..., 1], axis=0).mean() / (175 / (SIDE - 1))
+        scaled = augment(ramp(), only(preset, (low, high)), (0, 0, index)).astype(float)[16:32, 16:32]
+        across = np.gradient(scaled[..., 0], axis=1).mean() / (175 / (SIDE - 1))
+        down = np.gradient(scaled[..., 1], axis=0).mean() / (175 / (SIDE - 1))
         areas.append(across * down)
         if preset == "zoom":
             assert 1 / high - 0.03 < min(across, down) and max(across, down) < 1 / low + 0.03
@@ -197,12 +203,12 @@ def test_zoom_and_crop_enlarge_as_much_as_they_say(preset: str, low: float, high
 def test_shear_slants_rows_and_keeps_columns_upright() -> None:
     slants = []
     for index in range(80):
-        found = augment(ramp(), Augmentation(shear=0.2), (0, 0, index)).astype(float)[16:32, 16:32]
+        sheared = augment(ramp(), Augmentation(shear=0.2), (0, 0, index)).astype(float)[16:32, 16:32]
         step = 175 / (SIDE - 1)
-        assert np.gradient(found[..., 1], axis=1).mean() == pytest.approx(0, abs=0.05)
-        assert abs(np.gradient(found[..., 0], axis=0).mean()) <= 0.2 * step + 0.1
-        assert np.gradient(found[..., 1], axis=0).mean() == pytest.approx(step, rel=0.03)
-        slants.append(np.gradient(found[..., 0], axis=0).mean() / step)
+        assert np.gradient(sheared[..., 1], axis=1).mean() == pytest.approx(0, abs=0.05)
+        assert abs(np.gradient(sheared[..., 0], axis=0).mean()) <= 0.2 * step + 0.1
+        assert np.gradient(sheared[..., 1], axis=0).mean() == pytest.approx(step, rel=0.03)
+        slants.append(np.gradient(sheared[..., 0], axis=0).mean() / step)
     assert -0.23 < min(slants) < -0.15 and 0.15 < max(slants) < 0.23
 
 
@@ -234,10 +240,10 @@ def test_tints_change_what_they_name() -> None:
 
 def test_sharpness_sharpens_as_often_as_it_says(square: Square) -> None:
     preset = Augmentation(sharpness=1.85, sharpness_chance=0.25)
-    seen = [augment(square, preset, (0, 0, index)) for index in range(200)]
-    changed = [one for one in seen if one is not square]
+    versions = [augment(square, preset, (0, 0, index)) for index in range(200)]
+    changed = [version for version in versions if version is not square]
     assert 30 < len(changed) < 70
-    edges = [np.abs(np.diff(one.astype(float), axis=1)).mean() for one in (square, changed[0])]
+    edges = [np.abs(np.diff(version.astype(float), axis=1)).mean() for version in (square, changed[0])]
     assert edges[1] > edges[0] * 1.05
 
 
@@ -246,11 +252,11 @@ def test_erasing_paints_one_grey_rectangle_of_that_area() -> None:
     preset = Augmentation(erase=(0.05, 0.2), erase_chance=0.5)
     erased = 0
     for index in range(100):
-        found = augment(black, preset, (0, 0, index))
-        rows, columns = np.nonzero(found[..., 0])
+        augmented = augment(black, preset, (0, 0, index))
+        rows, columns = np.nonzero(augmented[..., 0])
         if len(rows):
             erased += 1
-            assert set(np.unique(found)) == {0, 128}
+            assert set(np.unique(augmented)) == {0, 128}
             height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
             assert height * width == len(rows), "a rectangle"
             assert 0.04 < len(rows) / SIDE**2 < 0.22
@@ -270,8 +276,8 @@ def test_mixing_keeps_targets_distributions_and_in_the_same_shares(way: str, squ
         means = mixed.reshape(6, -1).mean(1)
         assert np.allclose(means, shares @ (10 + 40 * np.arange(6)), atol=0.6)
         mixes += bool((shares.max(1) < 0.98).any())
-        again = mix(flat, targets, only(way, 1.0), (0, 0, step))
-        assert np.array_equal(mixed, again[0]) and np.array_equal(shares, again[1])
+        repeated = mix(flat, targets, only(way, 1.0), (0, 0, step))
+        assert np.array_equal(mixed, repeated[0]) and np.array_equal(shares, repeated[1])
     assert mixes > 30
 
 
@@ -279,19 +285,19 @@ def test_cutmix_pastes_one_rectangle_and_mixup_blends(squares: Square) -> None:
     targets = np.eye(6, dtype=np.float32)
     pasted, shares = mix(squares, targets, Augmentation(cutmix=1.0), (0, 0, 1))
     for number in range(6):
-        other = next((one for one in np.flatnonzero(shares[number]) if one != number), number)
-        same = (pasted[number] == squares[number]).all(2)
-        assert ((pasted[number] == squares[other]).all(2) | same).all(), "every pixel is of one of the two"
+        partner = next((index for index in np.flatnonzero(shares[number]) if index != number), number)
+        untouched = (pasted[number] == squares[number]).all(2)
+        assert ((pasted[number] == squares[partner]).all(2) | untouched).all(), "every pixel is of one of the two"
     blended, _ = mix(squares, targets, Augmentation(mixup=1.0), (0, 0, 1))
     assert not np.array_equal(blended, squares)
 
 
 @given(step=st.integers(0, 9999), alpha=st.floats(0.1, 4.0))
 def test_mixup_is_the_blend_that_its_targets_say(step: int, alpha: float) -> None:
-    given_squares = np.random.default_rng(step).integers(0, 256, (4, 8, 8, 3), np.uint8)
-    mixed, shares = mix(given_squares, np.eye(4, dtype=np.float32), Augmentation(mixup=alpha), (0, 0, step))
-    wanted = np.einsum("ij,jklm->iklm", shares.astype(float), given_squares.astype(float))
-    assert np.abs(mixed - wanted).max() <= 0.51
+    squares = np.random.default_rng(step).integers(0, 256, (4, 8, 8, 3), np.uint8)
+    mixed, shares = mix(squares, np.eye(4, dtype=np.float32), Augmentation(mixup=alpha), (0, 0, step))
+    expected = np.einsum("ij,jklm->iklm", shares.astype(float), squares.astype(float))
+    assert np.abs(mixed - expected).max() <= 0.51
     assert ((shares > 0).sum(1) <= 2).all()
 
 
@@ -300,18 +306,18 @@ def test_cutmix_pastes_the_same_place_of_another_in_the_share_that_its_targets_s
     owners = np.broadcast_to(np.arange(4, dtype=np.uint8)[:, None, None, None], (4, 20, 20, 3))
     mixed, shares = mix(owners, np.eye(4, dtype=np.float32), Augmentation(cutmix=alpha), (0, 0, step))
     for number in range(4):
-        found = np.bincount(mixed[number, ..., 0].ravel(), minlength=4) / 400
-        assert np.allclose(found, shares[number], atol=1e-6)
+        pasted = np.bincount(mixed[number, ..., 0].ravel(), minlength=4) / 400
+        assert np.allclose(pasted, shares[number], atol=1e-6)
         rows, columns = np.nonzero(mixed[number, ..., 0] != number)
         assert len(rows) == 0 or (np.ptp(rows) + 1) * (np.ptp(columns) + 1) == len(rows), "a rectangle"
 
 
 def test_nothing_is_mixed_where_nothing_is_to_be(squares: Square) -> None:
     targets = np.eye(6, dtype=np.float32)
-    same, kept = mix(squares, targets, PRESETS["perspective-colour"], (0, 0, 0))
-    assert same is squares and kept is targets
-    one, _ = mix(squares[:1], targets[:1], PRESETS["strong"], (0, 0, 0))
-    assert np.array_equal(one, squares[:1])
+    unmixed, unmixed_targets = mix(squares, targets, PRESETS["perspective-colour"], (0, 0, 0))
+    assert unmixed is squares and unmixed_targets is targets
+    single, _ = mix(squares[:1], targets[:1], PRESETS["strong"], (0, 0, 0))
+    assert np.array_equal(single, squares[:1])
 
 
 def test_a_preset_without_a_part_does_not_do_it(square: Square) -> None:

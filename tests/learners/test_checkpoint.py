@@ -22,8 +22,8 @@ from fieldguide.progress import SilentProgress  # noqa: E402
 from learning import QUICK, change, coloured, tiny_network, without_time  # noqa: E402
 
 
-def made(number: int) -> Checkpoint:
-    """A checkpoint whose every value follows from its number."""
+def make_checkpoint(number: int) -> Checkpoint:
+    """Return a checkpoint whose every value follows from its number."""
     parts = {"model": {"a/b": torch.full((2, 3), float(number)), "n": torch.tensor(number)}, "empty": {}}
     return Checkpoint(number, {"epoch": number, "loss": 0.1 * number}, parts)
 
@@ -32,21 +32,21 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def same(one: Checkpoint, other: Checkpoint) -> bool:
-    return one.state == other.state and all(
-        one.tensors[part].keys() == other.tensors[part].keys()
-        and all(torch.equal(one.tensors[part][name], other.tensors[part][name]) for name in one.tensors[part])
-        for part in one.tensors.keys() | other.tensors.keys()
+def equals(left: Checkpoint, right: Checkpoint) -> bool:
+    return left.state == right.state and all(
+        left.tensors[part].keys() == right.tensors[part].keys()
+        and all(torch.equal(left.tensors[part][name], right.tensors[part][name]) for name in left.tensors[part])
+        for part in left.tensors.keys() | right.tensors.keys()
     )
 
 
 def test_what_was_saved_comes_back_and_the_two_newest_are_kept(tmp_path: Path) -> None:
     assert load_checkpoint(tmp_path / "nowhere").checkpoint is None
     for number in (1, 2, 3):
-        save_checkpoint(tmp_path, made(number))
-        found = load_checkpoint(tmp_path)
-        assert found.checkpoint is not None and not found.damaged
-        assert same(found.checkpoint, made(number))
+        save_checkpoint(tmp_path, make_checkpoint(number))
+        loaded = load_checkpoint(tmp_path)
+        assert loaded.checkpoint is not None and not loaded.damaged
+        assert equals(loaded.checkpoint, make_checkpoint(number))
     assert names(tmp_path) == [f"checkpoint-0000000{n}.{kind}" for n in (2, 3) for kind in ("json", "safetensors")]
 
 
@@ -54,72 +54,72 @@ def test_what_was_saved_comes_back_and_the_two_newest_are_kept(tmp_path: Path) -
 @pytest.mark.parametrize("damage", ["cut", "flip", "gone", "empty"])
 def test_a_damaged_one_falls_back_to_the_one_before_and_says_so(tmp_path: Path, kind: str, damage: str) -> None:
     for number in (1, 2):
-        save_checkpoint(tmp_path, made(number))
+        save_checkpoint(tmp_path, make_checkpoint(number))
     path = tmp_path / f"checkpoint-00000002.{kind}"
     data = path.read_bytes()
     flipped = data[:-40] + bytes([data[-40] ^ 1]) + data[-39:]
     path.write_bytes({"cut": data[: len(data) // 2], "flip": flipped, "gone": b"", "empty": b""}[damage])
     if damage == "gone":
         path.unlink()
-    found = load_checkpoint(tmp_path)
-    assert found.checkpoint is not None
-    assert same(found.checkpoint, made(1))
+    loaded = load_checkpoint(tmp_path)
+    assert loaded.checkpoint is not None
+    assert equals(loaded.checkpoint, make_checkpoint(1))
     if (damage, kind) != ("gone", "json"):  # a file of tensors without its JSON was never finished
-        assert len(found.damaged) == 1 and "checkpoint-00000002.json is damaged" in found.damaged[0]
-    save_checkpoint(tmp_path, made(2))
-    again = load_checkpoint(tmp_path)
-    assert again.checkpoint is not None and not again.damaged
-    assert same(again.checkpoint, made(2))
+        assert len(loaded.damaged) == 1 and "checkpoint-00000002.json is damaged" in loaded.damaged[0]
+    save_checkpoint(tmp_path, make_checkpoint(2))
+    reloaded = load_checkpoint(tmp_path)
+    assert reloaded.checkpoint is not None and not reloaded.damaged
+    assert equals(reloaded.checkpoint, make_checkpoint(2))
     assert "checkpoint-00000001.json" in names(tmp_path), "the good one stays until there are two newer"
 
 
 def test_a_number_changed_in_the_json_is_damage_too(tmp_path: Path) -> None:
     for number in (1, 2):
-        save_checkpoint(tmp_path, made(number))
+        save_checkpoint(tmp_path, make_checkpoint(number))
     path = tmp_path / "checkpoint-00000002.json"
     text = path.read_text()
     assert '\\"epoch\\": 2' in text
     path.write_text(text.replace('\\"epoch\\": 2', '\\"epoch\\": 3'))
-    found = load_checkpoint(tmp_path)
-    assert found.checkpoint is not None and same(found.checkpoint, made(1))
-    assert "not what was written" in found.damaged[0]
+    loaded = load_checkpoint(tmp_path)
+    assert loaded.checkpoint is not None and equals(loaded.checkpoint, make_checkpoint(1))
+    assert "not what was written" in loaded.damaged[0]
 
 
 def test_when_all_are_damaged_a_new_one_is_the_newest(tmp_path: Path) -> None:
     for number in (7, 8):
-        save_checkpoint(tmp_path, made(number))
+        save_checkpoint(tmp_path, make_checkpoint(number))
     for path in tmp_path.glob("*.json"):
         path.write_bytes(path.read_bytes()[:30])
-    found = load_checkpoint(tmp_path)
-    assert found.checkpoint is None and len(found.damaged) == 2
-    save_checkpoint(tmp_path, made(1))
-    again = load_checkpoint(tmp_path)
-    assert again.checkpoint is not None and again.checkpoint.number == 1 and not again.damaged
+    loaded = load_checkpoint(tmp_path)
+    assert loaded.checkpoint is None and len(loaded.damaged) == 2
+    save_checkpoint(tmp_path, make_checkpoint(1))
+    reloaded = load_checkpoint(tmp_path)
+    assert reloaded.checkpoint is not None and reloaded.checkpoint.number == 1 and not reloaded.damaged
 
 
 def test_a_full_disk_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    save_checkpoint(tmp_path, made(1))
+    save_checkpoint(tmp_path, make_checkpoint(1))
 
     def full(path: Path, text: str) -> None:
         raise DiskFull("no space", "free some")
 
     monkeypatch.setattr(room, "write_text", full)
     with pytest.raises(DiskFull):
-        save_checkpoint(tmp_path, made(2))
+        save_checkpoint(tmp_path, make_checkpoint(2))
     monkeypatch.undo()
-    found = load_checkpoint(tmp_path)
-    assert found.checkpoint is not None and same(found.checkpoint, made(1))
+    loaded = load_checkpoint(tmp_path)
+    assert loaded.checkpoint is not None and equals(loaded.checkpoint, make_checkpoint(1))
 
 
 def test_the_same_tensors_give_the_same_bytes_in_any_order_and_layout() -> None:
-    one = torch.arange(24.0).view(1, 2, 3, 4)
-    forth = {"a": one, "b": torch.tensor(1)}
-    back = {"b": torch.tensor(1), "a": one.to(memory_format=torch.channels_last)}
-    assert pack(forth) == pack(back) != pack({"a": one + 1, "b": torch.tensor(1)})
+    tensor = torch.arange(24.0).view(1, 2, 3, 4)
+    forward = {"a": tensor, "b": torch.tensor(1)}
+    backward = {"b": torch.tensor(1), "a": tensor.to(memory_format=torch.channels_last)}
+    assert pack(forward) == pack(backward) != pack({"a": tensor + 1, "b": torch.tensor(1)})
 
 
 class Killed(Exception):
-    """Ends a training from its watcher."""
+    """End a training from its watcher."""
 
 
 @pytest.mark.parametrize(
@@ -127,42 +127,42 @@ class Killed(Exception):
 )
 def test_a_training_goes_on_to_the_same_bytes(tmp_path: Path, changes: dict[str, Any]) -> None:
     settings = change(QUICK, epochs=7, augment="strong", checkpoint_s=1e-9, **changes)
-    whole = train_network(tiny_network(), coloured(), settings)
-    left = [3, 5, 9]  # each time it is told the epochs from before once more
+    uninterrupted = train_network(tiny_network(), coloured(), settings)
+    countdown = [3, 5, 9]  # each time it is told the epochs from before once more
 
     def stop(row: object) -> None:
-        left[0] -= 1
-        if not left[0]:
-            left.pop(0)
+        countdown[0] -= 1
+        if not countdown[0]:
+            countdown.pop(0)
             raise Killed
 
     for _ in range(2):
         with pytest.raises(Killed):
             train_network(tiny_network(), coloured(), settings, tmp_path, Callbacks(on_epoch=stop))
     resumed = train_network(tiny_network(), coloured(), settings, tmp_path)
-    assert pack(resumed.state) == pack(whole.state)
-    assert without_time(resumed.history) == without_time(whole.history)
-    assert resumed.best_epoch == whole.best_epoch
+    assert pack(resumed.state) == pack(uninterrupted.state)
+    assert without_time(resumed.history) == without_time(uninterrupted.history)
+    assert resumed.best_epoch == uninterrupted.best_epoch
     assert resumed.notes and "resumed at epoch 6" in resumed.notes[0]
 
 
 def test_a_cut_checkpoint_is_said_and_changes_nothing_in_the_end(tmp_path: Path) -> None:
     settings = change(QUICK, augment="strong")
-    whole = train_network(tiny_network(), coloured(), settings, tmp_path)
+    uninterrupted = train_network(tiny_network(), coloured(), settings, tmp_path)
     newest = max(tmp_path.glob("*.safetensors"))
     newest.write_bytes(newest.read_bytes()[:-100])
-    told: list[str] = []
+    lines: list[str] = []
 
     class Telling(SilentProgress):
         def say(self, line: str) -> None:
-            told.append(line)
+            lines.append(line)
 
-    again = train_network(tiny_network(), coloured(), settings, tmp_path, Callbacks(Telling()))
-    assert told == [*again.notes, describe_epoch(again.history[-1], 4)]
-    assert "is damaged" in again.notes[0]
-    assert "resumed at epoch 4" in again.notes[1]
-    assert pack(again.state) == pack(whole.state)
-    assert without_time(again.history) == without_time(whole.history)
+    resumed = train_network(tiny_network(), coloured(), settings, tmp_path, Callbacks(Telling()))
+    assert lines == [*resumed.notes, describe_epoch(resumed.history[-1], 4)]
+    assert "is damaged" in resumed.notes[0]
+    assert "resumed at epoch 4" in resumed.notes[1]
+    assert pack(resumed.state) == pack(uninterrupted.state)
+    assert without_time(resumed.history) == without_time(uninterrupted.history)
 
 
 @pytest.mark.parametrize(
@@ -180,34 +180,39 @@ def test_checkpoints_of_another_training_are_refused(tmp_path: Path, what: str, 
 @pytest.mark.parametrize("fails_at", [1, 9, 14, 20])
 def test_it_goes_on_in_the_middle_of_an_epoch(tmp_path: Path, fails_at: int) -> None:
     settings = change(QUICK, augment="strong", checkpoint_s=1e-9, imbalance="oversample", ema=0.9)
-    whole = train_network(tiny_network(), coloured(), settings)
-    left = [fails_at]
+    uninterrupted = train_network(tiny_network(), coloured(), settings)
+    countdown = [fails_at]
 
     class Failing(SilentProgress):
         def advance(self, steps: int = 1, part: str = "") -> None:
-            left[0] -= 1
-            if not left[0]:
+            countdown[0] -= 1
+            if not countdown[0]:
                 raise Killed
 
     with pytest.raises(Killed):
         train_network(tiny_network(), coloured(), settings, tmp_path, Callbacks(Failing()))
     resumed = train_network(tiny_network(), coloured(), settings, tmp_path)
-    assert pack(resumed.state) == pack(whole.state)
-    assert without_time(resumed.history) == without_time(whole.history)
-    steps = -(-sum(row.shown for row in whole.balance) // settings.batch_size)
-    done = fails_at - 2  # progress is told once at the start, and before each step is kept
-    expected = f"resumed at epoch {done // steps + 1}, step {done % steps + 1}" if done > 0 else ""
+    assert pack(resumed.state) == pack(uninterrupted.state)
+    assert without_time(resumed.history) == without_time(uninterrupted.history)
+    steps = -(-sum(row.shown for row in uninterrupted.balance) // settings.batch_size)
+    steps_before = fails_at - 2  # progress is told once at the start, and before each step is kept
+    expected = (
+        f"resumed at epoch {steps_before // steps + 1}, step {steps_before % steps + 1}" if steps_before > 0 else ""
+    )
     assert "".join(resumed.notes) == expected
 
 
 def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    """What a board says of each epoch, but for what a clock says."""
+    """Read what a board says of each epoch, but for what a clock says."""
     events = EventAccumulator(str(folder))
     events.Reload()
     tags = [tag for tag in events.Tags()["scalars"] if tag != "images_per_s"]
-    found = {tag: [(one.step, one.value) for one in events.Scalars(tag)] for tag in tags}
-    assert all([step for step, _ in values] == list(range(1, 11)) for values in found.values()) and len(found) == 5
-    return found
+    values_by_tag = {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in tags}
+    assert (
+        all([step for step, _ in values] == list(range(1, 11)) for values in values_by_tag.values())
+        and len(values_by_tag) == 5
+    )
+    return values_by_tag
 
 
 @pytest.mark.slow
@@ -215,8 +220,8 @@ def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
 def test_twenty_kills_at_random_change_nothing(tmp_path: Path, checkpoint_s: float) -> None:
     script = Path(__file__).parents[1] / "kill_training.py"
     command = [sys.executable, str(script), str(tmp_path), "20", "4", str(checkpoint_s)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, env=environment())
-    assert done.returncode == 0, done.stderr
+    result = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, env=environment())
+    assert result.returncode == 0, result.stderr
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     assert (tmp_path / "kills").read_text() == "20", "it ended before it could be killed"
     assert "resumed at epoch" in (killed / "notes").read_text(), "nothing was left to go on from"

@@ -41,8 +41,8 @@ WAYS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Made:
-    """What came of the walk from `train` to `publish`."""
+class Outcome:
+    """Hold what came of the walk from `train` to `publish`."""
 
     way: str
     project: Project
@@ -56,8 +56,8 @@ class Made:
 
     @property
     def numbers(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.folder / "metrics.json").read_text(encoding="utf-8"))
-        return found
+        metrics: dict[str, Any] = json.loads((self.folder / "metrics.json").read_text(encoding="utf-8"))
+        return metrics
 
     @property
     def page(self) -> str:
@@ -65,7 +65,7 @@ class Made:
 
 
 @pytest.fixture(scope="module", params=list(WAYS))
-def made(request: pytest.FixtureRequest, built_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
+def outcome(request: pytest.FixtureRequest, built_once: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     root = tmp_path_factory.mktemp("learner") / "shapes"
     shutil.copytree(built_once, root)
     project = Project(root, Clock())
@@ -73,17 +73,17 @@ def made(request: pytest.FixtureRequest, built_once: Path, tmp_path_factory: pyt
     settings, silent = project.settings(), SilentProgress()
     trained = train(project, settings, progress=silent)
     evaluated = evaluate(project, settings, progress=silent)
-    return Made(request.param, project, trained, evaluated, publish(project, settings, progress=silent))
+    return Outcome(request.param, project, trained, evaluated, publish(project, settings, progress=silent))
 
 
-def test_the_numbers_agree_with_each_other(made: Made) -> None:
-    trained, evaluated, numbers = made.trained, made.evaluated, made.numbers
+def test_the_numbers_agree_with_each_other(outcome: Outcome) -> None:
+    trained, evaluated, numbers = outcome.trained, outcome.evaluated, outcome.numbers
     assert evaluated.run == trained.run == numbers["run"] and trained.learner in ("colour", "cnn", "transfer")
     confusion = np.array(numbers["confusion"])
-    right, total = int(confusion.trace()), int(confusion.sum())
-    assert (right / total, *wilson_interval(right, total)) == pytest.approx(evaluated.accuracy)
+    correct, total = int(confusion.trace()), int(confusion.sum())
+    assert (correct / total, *wilson_interval(correct, total)) == pytest.approx(evaluated.accuracy)
     assert total == evaluated.test_images and list(evaluated.accuracy) == pytest.approx(numbers["accuracy"])
-    with (made.folder / "predictions.csv").open(newline="", encoding="utf-8") as file:
+    with (outcome.folder / "predictions.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     share = sum(row["answer"] == row["class_name"] for row in rows) / len(rows)
     assert share == pytest.approx(trained.accuracy[0]) and len(rows) == trained.measured
@@ -91,23 +91,23 @@ def test_the_numbers_agree_with_each_other(made: Made) -> None:
         assert {row["split"] for row in rows} == {"val"}
     else:
         assert len(rows) == trained.images
-    crossed = made.way in ("colour", "cnn, crossed")
+    crossed = outcome.way in ("colour", "cnn, crossed")
     assert (evaluated.grouped is not None) == (evaluated.careless is not None) == crossed
     assert (numbers["cv_confusion"] is not None) == crossed
 
 
-def test_of_what_a_network_learnt_nothing_is_said_about_the_unknown(made: Made) -> None:
-    card = (made.project.guide_folder / "README.md").read_text(encoding="utf-8")
-    assert (made.published.false_accept is None) == (made.trained.learner != "colour")
-    assert ("that would take one training run without each class" in card) == (made.trained.learner != "colour")
-    assert 0 <= made.published.true_accept <= 1
+def test_of_what_a_network_learnt_nothing_is_said_about_the_unknown(outcome: Outcome) -> None:
+    card = (outcome.project.guide_folder / "README.md").read_text(encoding="utf-8")
+    assert (outcome.published.false_accept is None) == (outcome.trained.learner != "colour")
+    assert ("that would take one training run without each class" in card) == (outcome.trained.learner != "colour")
+    assert 0 <= outcome.published.true_accept <= 1
 
 
-def test_a_network_s_run_can_be_looked_at_in_tensorboard(made: Made) -> None:
+def test_a_network_s_run_can_be_looked_at_in_tensorboard(outcome: Outcome) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    board = made.folder / "board"
-    assert board.is_dir() == (made.trained.learner != "colour")
+    board = outcome.folder / "board"
+    assert board.is_dir() == (outcome.trained.learner != "colour")
     if board.is_dir():
         events = EventAccumulator(str(board))
         events.Reload()
@@ -117,70 +117,72 @@ def test_a_network_s_run_can_be_looked_at_in_tensorboard(made: Made) -> None:
         assert {"confusion", "samples"} <= {tag.partition("/")[0] for tag in tags["images"]} and tags["graph"]
 
 
-def test_the_guide_says_and_answers_the_same(made: Made) -> None:
-    guide = open_guide(made.project.guide_folder)
-    about = json.loads((made.project.guide_folder / "guide.json").read_text(encoding="utf-8"))
-    card = (made.project.guide_folder / "README.md").read_text(encoding="utf-8")
-    assert about["run"] == made.trained.run and about["learner"] == made.trained.learner
-    assert about["backbone"] == made.trained.backbone == ("efficientnet_lite0" if made.way == "full" else "")
-    assert about["scores"]["accuracy"] == pytest.approx(list(made.evaluated.accuracy))
-    assert about["preprocessing"]["size"] == made.trained.size
-    shown = f"{made.evaluated.accuracy[0] * 100:.1f} %"
-    assert shown in card and "None" not in card and "{{" not in card
-    assert ("grouped cross-validation" in card) == ("careless split" in card) == (made.evaluated.grouped is not None)
-    assert f": {made.trained.learner}{' on efficientnet_lite0' if made.way == 'full' else ''}." in card
-    assert made.published.agreement == 1.0 and made.published.max_difference < 1e-4
-    confusion, names = np.array(made.numbers["confusion"]), list(made.numbers["class_names"])
-    found = np.zeros_like(confusion)
-    with made.project.catalog() as catalog:
-        test = [one for one in catalog.states() if one.state == "kept" and one.split == "test"]
-    for one in test:
-        probs = guide.classify(made.project.read_image(one.sha256, one.format)).probs
-        found[names.index(one.class_name), names.index(max(probs, key=lambda name: probs[name]))] += 1
-    assert np.array_equal(found, confusion)
+def test_the_guide_says_and_answers_the_same(outcome: Outcome) -> None:
+    guide = open_guide(outcome.project.guide_folder)
+    about = json.loads((outcome.project.guide_folder / "guide.json").read_text(encoding="utf-8"))
+    card = (outcome.project.guide_folder / "README.md").read_text(encoding="utf-8")
+    assert about["run"] == outcome.trained.run and about["learner"] == outcome.trained.learner
+    assert about["backbone"] == outcome.trained.backbone == ("efficientnet_lite0" if outcome.way == "full" else "")
+    assert about["scores"]["accuracy"] == pytest.approx(list(outcome.evaluated.accuracy))
+    assert about["preprocessing"]["size"] == outcome.trained.size
+    accuracy = f"{outcome.evaluated.accuracy[0] * 100:.1f} %"
+    assert accuracy in card and "None" not in card and "{{" not in card
+    assert ("grouped cross-validation" in card) == ("careless split" in card) == (outcome.evaluated.grouped is not None)
+    assert f": {outcome.trained.learner}{' on efficientnet_lite0' if outcome.way == 'full' else ''}." in card
+    assert outcome.published.agreement == 1.0 and outcome.published.max_difference < 1e-4
+    confusion, names = np.array(outcome.numbers["confusion"]), list(outcome.numbers["class_names"])
+    counts = np.zeros_like(confusion)
+    with outcome.project.catalog() as catalog:
+        test_images = [image for image in catalog.states() if image.state == "kept" and image.split == "test"]
+    for image in test_images:
+        probs = guide.classify(outcome.project.read_image(image.sha256, image.format)).probs
+        counts[names.index(image.class_name), names.index(max(probs, key=lambda name: probs[name]))] += 1
+    assert np.array_equal(counts, confusion)
 
 
-def test_the_report_shows_what_was_learnt(made: Made) -> None:
-    page = made.page
+def test_the_report_shows_what_was_learnt(outcome: Outcome) -> None:
+    page = outcome.page
     assert not re.search(r"https?://", page) and "<script" not in page
-    if made.way == "colour":
+    if outcome.way == "colour":
         for word in ("Classifiers tried", "svm (C 100, gamma 0.01)", "logistic (C 15)",
                      "Feature importance", 'alt="importance"', 'alt="elimination"'):  # fmt: skip
             assert word in page
         assert page.count("<tr><td>") >= 3 + 2 + 18 and "<h2>Training</h2>" not in page
-        assert (made.folder / "importance.png").read_bytes()[:4] == b"\x89PNG"
+        assert (outcome.folder / "importance.png").read_bytes()[:4] == b"\x89PNG"
         return
     assert 'alt="loss"' in page and 'alt="accuracy"' in page and "<h2>Training</h2>" in page
     assert "Class balance" in page and "Feature importance" not in page
-    with (made.folder / "balance.csv").open(newline="", encoding="utf-8") as file:
+    with (outcome.folder / "balance.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     for row in rows:
         cells = "".join(f'<td class="num">{row[name]}</td>' for name in ("pictures", "shown", "weight"))
         assert f"<td>{row['class_name']}</td>{cells}" in page
-    assert ("Not run: a network" in page) == (made.evaluated.grouped is None)
+    assert ("Not run: a network" in page) == (outcome.evaluated.grouped is None)
 
 
-def test_predict_and_serve_answer(made: Made, pictures: Pictures, tmp_path: Path) -> None:
+def test_predict_and_serve_answer(outcome: Outcome, pictures: Pictures, tmp_path: Path) -> None:
     source = pictures(tmp_path / "new", per_class=1, first=700)
     paths = sorted(source.rglob("*.jpg"))
-    answers = predict(made.project.guide_folder, paths, progress=SilentProgress())
-    assert len(answers) == 3
-    if made.way not in ("colour", "cnn"):
+    predictions = predict(outcome.project.guide_folder, paths, progress=SilentProgress())
+    assert len(predictions) == 3
+    if outcome.way not in ("colour", "cnn"):
         return
     log = tmp_path / "log"
     with log.open("w") as file:
-        server = start("serve", "--port", "0", "--guide", made.project.guide_folder, stderr=file)
+        server = start("serve", "--port", "0", "--guide", outcome.project.guide_folder, stderr=file)
     try:
         deadline = time.monotonic() + 60
         while "http" not in log.read_text() and server.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
         address = re.findall(r"http://\S+", log.read_text())[0].rstrip("/")
-        asked = urllib.request.Request(f"{address}/v1/classify", paths[0].read_bytes(), {"Content-Type": "image/jpeg"})
-        with urllib.request.urlopen(asked, timeout=TIMEOUT_S) as reply:
-            said = json.load(reply)
-        most = max(answers[0].probs, key=lambda name: answers[0].probs[name])
-        assert said["probs"][0]["class_name"] == most
-        assert said["probs"][0]["prob"] == pytest.approx(answers[0].probs[most], abs=1e-5)
+        request = urllib.request.Request(
+            f"{address}/v1/classify", paths[0].read_bytes(), {"Content-Type": "image/jpeg"}
+        )
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as reply:
+            answer = json.load(reply)
+        most = max(predictions[0].probs, key=lambda name: predictions[0].probs[name])
+        assert answer["probs"][0]["class_name"] == most
+        assert answer["probs"][0]["prob"] == pytest.approx(predictions[0].probs[most], abs=1e-5)
     finally:
         server.send_signal(signal.SIGINT)
         server.communicate(timeout=TIMEOUT_S)

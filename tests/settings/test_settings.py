@@ -54,7 +54,7 @@ def test_what_is_written_counts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("[trian]\nsize = 224\n", "did you mean 'train'"),
         ("[train]\nstrenghts = [1.0]\n", "unknown key 'train.strenghts', did you mean 'strengths'"),
@@ -63,12 +63,12 @@ def test_what_is_written_counts(tmp_path: Path) -> None:
         ("seeed = 1\n", "did you mean 'seed'"),
     ],
 )
-def test_an_unknown_key_names_the_nearest(tmp_path: Path, text: str, said: str) -> None:
-    assert said in fault(tmp_path, text)
+def test_an_unknown_key_names_the_nearest(tmp_path: Path, text: str, message: str) -> None:
+    assert message in fault(tmp_path, text)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("[split]\ntest = 0.9\n", "split.test = 0.9: input should be less than or equal to 0.45"),
         ("[split]\ntest = nan\n", "split.test"),
@@ -81,8 +81,8 @@ def test_an_unknown_key_names_the_nearest(tmp_path: Path, text: str, said: str) 
         ("[train]\nstrengths = []\n", "at least 1"),
     ],
 )
-def test_a_value_out_of_bounds_names_them(tmp_path: Path, text: str, said: str) -> None:
-    assert said in fault(tmp_path, text)
+def test_a_value_out_of_bounds_names_them(tmp_path: Path, text: str, message: str) -> None:
+    assert message in fault(tmp_path, text)
 
 
 def test_both_bounds_are_named(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_file_of_the_first_version_is_read_in_the_words_of_this_one(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (
             "[train]\nsize = 0\n",
@@ -157,8 +157,8 @@ def test_a_file_of_the_first_version_is_read_in_the_words_of_this_one(tmp_path: 
         ('[train.loop]\nlr = "high"\n', "above 0, at most 1000 or"),
     ],
 )
-def test_a_file_of_this_version_may_not_use_the_old_words(tmp_path: Path, text: str, said: str) -> None:
-    assert said in fault(tmp_path, f"schema_version = 2\n{text}")
+def test_a_file_of_this_version_may_not_use_the_old_words(tmp_path: Path, text: str, message: str) -> None:
+    assert message in fault(tmp_path, f"schema_version = 2\n{text}")
 
 
 def test_what_the_first_version_made_is_still_up_to_date() -> None:
@@ -204,8 +204,8 @@ def test_the_template_shows_every_key_with_its_default() -> None:
     for section in Settings.model_fields.values():
         for field in getattr(section.annotation, "model_fields", {}).values():
             inner = getattr(field.annotation, "model_fields", {})
-            for one in inner.values() if inner else (field,):
-                assert one.description and one.description in text
+            for leaf in inner.values() if inner else (field,):
+                assert leaf.description and leaf.description in text
 
 
 def test_changed_keys_are_live(tmp_path: Path) -> None:
@@ -222,11 +222,11 @@ _names = st.text("abcé ж中\"'#=[]{}🌹", min_size=1, max_size=20).map(str.st
 @given(_text.filter(bool), _text, st.dictionaries(_names, st.tuples(_text, st.lists(_text, max_size=3)), max_size=3))
 def test_any_text_survives_the_file(name: str, about: str, classes: dict[str, tuple[str, list[str]]]) -> None:
     assume(len({match_key(key) for key in classes}) == len(classes))
-    said = {
+    class_settings = {
         unicodedata.normalize("NFC", key): ClassSettings(about=text, links=tuple(links))
         for key, (text, links) in classes.items()
     }
-    settings = Settings(name=name, about=about, classes=said)
+    settings = Settings(name=name, about=about, classes=class_settings)
     assert parse_settings(tomllib.loads(render_settings(settings)), Path("x")) == settings
 
 
@@ -238,7 +238,7 @@ def test_single_values_can_be_changed_below_dotted_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"train.loop.rl": 0.5}, "'lr'"),
         ({"train.loop.lr": -1.0}, "greater than 0"),
@@ -246,7 +246,7 @@ def test_single_values_can_be_changed_below_dotted_names() -> None:
         ({"trian.lr": 0.5}, "'train'"),
     ],
 )
-def test_a_change_that_cannot_be_is_refused(changed: dict[str, object], said: str) -> None:
+def test_a_change_that_cannot_be_is_refused(changed: dict[str, object], message: str) -> None:
     with pytest.raises(SettingsError) as caught:
         change_settings(change_settings(Settings(), {"train.learner": "cnn"}), changed)
-    assert said in str(caught.value) + caught.value.hint
+    assert message in str(caught.value) + caught.value.hint

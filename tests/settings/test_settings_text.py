@@ -57,7 +57,7 @@ def test_a_table_is_made_where_it_is_missing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"train.fitt": "pad"}, "did you mean 'fit'"),
         ({"trian.fit": "pad"}, "did you mean 'train'"),
@@ -66,13 +66,15 @@ def test_a_table_is_made_where_it_is_missing(tmp_path: Path) -> None:
         ({"name.first": "x"}, "name is a value, not a table"),
     ],
 )
-def test_what_cannot_be_is_refused_and_the_file_untouched(tmp_path: Path, changed: dict[str, Any], said: str) -> None:
+def test_what_cannot_be_is_refused_and_the_file_untouched(
+    tmp_path: Path, changed: dict[str, Any], message: str
+) -> None:
     path = file(tmp_path, MINE)
     with pytest.raises(SettingsError) as caught:
         Project(path.parent).write_settings(changed)
-    assert said in f"{caught.value.message} {caught.value.hint}"
+    assert message in f"{caught.value.message} {caught.value.hint}"
     assert path.read_text() == MINE
-    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
 
 @pytest.mark.parametrize(
@@ -109,10 +111,10 @@ def test_any_way_of_writing(tmp_path: Path, text: str) -> None:
 
 def test_nothing_changed_is_nothing_written(tmp_path: Path) -> None:
     path = file(tmp_path, MINE)
-    before = path.stat().st_ino
+    inode = path.stat().st_ino
     Project(path.parent).write_settings({"train.size": 224})
     Project(path.parent).write_settings({})
-    assert path.stat().st_ino == before
+    assert path.stat().st_ino == inode
 
 
 def test_a_folder_that_may_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
