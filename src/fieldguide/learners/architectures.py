@@ -73,9 +73,8 @@ def build_network(name: str, classes: int, size: int, seed: int) -> Network:
                 _initialise(module, name)
     mean, std = (0.0, 1.0) if name == "vgg-small" else (0.5, 0.5)
     stages = [tuple(f"{key}.{name}" for name, _ in part.named_parameters()) for key, part in body.named_children()]
-    return assemble(
-        Network(name, size, classes, width, (body, head), tuple(filter(None, stages))), (mean,) * 3, (std,) * 3
-    )
+    network = Network(name, size, classes, width, (body, head), tuple(filter(None, stages)))
+    return assemble(network, (mean,) * 3, (std,) * 3)
 
 
 @contextmanager

@@ -26,10 +26,4 @@ class CnnLearner(NetworkLearner):
             return build_network(settings.network, classes, side, seed)
 
         loop = settings.loop.model_copy(update={"freeze": 0, "unfreeze": 0})
-        super().__init__(
-            settings,
-            resolve_loop(loop, seed, DEFAULTS),
-            settings.preprocessing(side),
-            build,
-            build,
-        )
+        super().__init__(settings, resolve_loop(loop, seed, DEFAULTS), settings.preprocessing(side), build, build)

@@ -24,10 +24,6 @@ Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 Scalar = str | int | float
 
 
-def _ignore(step: int, value: float) -> None:
-    """Watch nothing."""
-
-
 @dataclass(frozen=True)
 class TrainingData:
     """Pictures to learn from, with their labels.
@@ -52,7 +48,7 @@ class TrainingData:
     seed: int
     folds: int
     keep: Path | None = None
-    watch: Callable[[int, float], None] = _ignore
+    watch: Callable[[int, float], None] = lambda step, value: None
 
     @classmethod
     def of(cls, data: Dataset, pictures: Pictures, settings: Settings, keep: Path | None = None) -> "TrainingData":

@@ -26,63 +26,48 @@ class Hardware(NamedTuple):
 
 
 def choose_hardware(settings: LoopSettings) -> Hardware:
-    """Return what the settings ask for, and for `auto` what is best here.
-
-    Raises:
-        SettingsError: the device is not there, or bf16 is asked for on MPS.
-    """
+    """Return what the settings ask for, and for `auto` what is best here."""
     device = choose_device(settings.device)
     threads = core_count() if settings.threads == "auto" else settings.threads
     return Hardware(device, choose_precision(settings.precision, device), threads)
 
 
-def choose_device(wanted: str) -> str:
-    """Return the device asked for, or for `auto` the best there is.
-
-    Raises:
-        SettingsError: it is not there.
-    """
+def choose_device(requested: str) -> str:
+    """Return the device asked for, or for `auto` the best there is."""
     import torch
 
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if wanted == "auto":
+    if requested == "auto":
         return next(name for name, here in available.items() if here)
-    if wanted not in available:
-        raise SettingsError(f"there is no device called {wanted!r}", f"choose auto, {', '.join(available)}")
-    if not available[wanted]:
+    if requested not in available:
+        raise SettingsError(f"there is no device called {requested!r}", f"choose auto, {', '.join(available)}")
+    if not available[requested]:
         here = ", ".join(name for name in available if available[name])
         raise SettingsError(
-            f"device {wanted} is asked for, and torch finds only {here} here",
+            f"device {requested} is asked for, and torch finds only {here} here",
             'device = "auto" takes what there is; a GPU needs its driver and a torch that is built for it',
         )
-    return wanted
+    return requested
 
 
-def choose_precision(wanted: str, device: str) -> str:
+def choose_precision(requested: str, device: str) -> str:
     """Return the precision asked for, or for `auto` bf16 on a CUDA device that has it, else fp32.
 
     On a processor bf16 helps passes forward only; training was slower with it for networks with depthwise kernels.
-
-    Raises:
-        SettingsError: bf16 is asked for on MPS.
     """
     import torch
 
-    if wanted == "bf16" and device == "mps":
+    if requested == "bf16" and device == "mps":
         raise SettingsError("bf16 does not work on MPS", 'precision = "auto"')
-    if wanted != "auto":
-        return wanted
+    if requested != "auto":
+        return requested
     return "bf16" if device == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
 
 
 @contextmanager
-def on_device(module: Any, wanted: str) -> Iterator[None]:
-    """Move a torch module to a device inside the block, and back to the processor after it.
-
-    Raises:
-        SettingsError: the device is not there.
-    """
-    module.to(choose_device(wanted))
+def on_device(module: Any, requested: str) -> Iterator[None]:
+    """Move a torch module to a device inside the block, and back to the processor after it."""
+    module.to(choose_device(requested))
     try:
         yield
     finally:

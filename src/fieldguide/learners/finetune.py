@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fieldguide.calibration import Familiarity, fit_temperature
 from fieldguide.errors import NotReady
 from fieldguide.exporters.onnx import export_network
-from fieldguide.features import Extractor, Pictures, Runner
+from fieldguide.features import Extractor, Pictures
 from fieldguide.learners.architectures import Network, count_parameters
 from fieldguide.learners.augment import augment, find_preset
 from fieldguide.learners.checkpoint import pack, unpack
@@ -65,14 +65,7 @@ def resolve_loop(settings: LoopSettings, seed: int, defaults: Mapping[str, float
 
 @dataclass(frozen=True)
 class NetworkModel:
-    """A trained network.
-
-    Attributes:
-        network: with its weights.
-        preprocessing: how pictures are fitted to its square.
-        temperature: what its logits are divided by.
-        batch_size: pictures in one pass.
-    """
+    """A trained network."""
 
     network: Network
     preprocessing: Preprocessing
@@ -89,9 +82,8 @@ class NetworkModel:
 
     def predict(self, pictures: Pictures, *, exact: bool = False) -> Outputs:
         """Return its logits and features of pictures; they are always exact."""
-        rows = pictures.compute(
-            Extractor(f"network-{self._digest}", self.runtime, lambda: self._run), self.preprocessing
-        )
+        extractor = Extractor(f"network-{self._digest}", self.runtime, lambda: self._run)
+        rows = pictures.compute(extractor, self.preprocessing)
         classes = self.network.classes
         return Outputs(rows[:, :classes].astype(np.float64), rows[:, classes:])
 
@@ -99,19 +91,11 @@ class NetworkModel:
     def _digest(self) -> str:
         return hashlib.sha256(self.to_bytes()).hexdigest()
 
-    @property
-    def _run(self) -> Runner:
-        def run(batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-            return np.concatenate(predict(self.network, batch, np.arange(len(batch)), self.batch_size), axis=1)
-
-        return run
+    def _run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return np.concatenate(predict(self.network, batch, np.arange(len(batch)), self.batch_size), axis=1)
 
     def export(self, familiarity: Familiarity) -> bytes:
-        """Return the bytes of `model.onnx`.
-
-        Raises:
-            MissingExtra: torch or onnx is not installed.
-        """
+        """Return the bytes of `model.onnx`."""
         return export_network(self.network.module, self.preprocessing.size, self.temperature, familiarity)
 
     def to_bytes(self) -> bytes:
@@ -143,15 +127,7 @@ class NetworkLearner:
     backbone: str = ""
 
     def fit(self, training: TrainingData) -> FitResult:
-        """Train on the train split, the epoch chosen by val, and measure.
-
-        Raises:
-            SettingsError: the settings cannot be used.
-            TrainingDiverged: the loss is no longer a number; the last good checkpoint is kept.
-            OutOfMemory: the memory is not enough.
-            InputUnusable: there is only one class, or checkpoints of another training.
-            MissingExtra: something optional is not installed.
-        """
+        """Train on the train split, the epoch chosen by val, and measure."""
         check_classes(training)
         squares = training.pictures.squares(self.preprocessing)
         val = training.where("val")
@@ -192,12 +168,7 @@ class NetworkLearner:
         return self._hold_out(training, folds, training.pictures.squares(self.preprocessing))
 
     def load(self, data: bytes, preprocessing: Preprocessing, classes: int) -> Model:
-        """Return the model in a file.
-
-        Raises:
-            NotReady: the file is not whole, or is of another network.
-            MissingExtra: torch is not installed.
-        """
+        """Return the model in a file."""
         require("torch", extra="train")
         try:
             network = self.build_empty(classes)

@@ -76,10 +76,6 @@ class Examples:
         return self.squares(index) if callable(self.squares) else self.squares[index]
 
 
-def _ignore(row: EpochRow) -> None:
-    pass
-
-
 @dataclass(frozen=True)
 class Callbacks:
     """Whom a training tells how it goes.
@@ -93,7 +89,7 @@ class Callbacks:
     """
 
     progress: Progress = field(default_factory=SilentProgress)
-    on_epoch: Callable[[EpochRow], None] = _ignore
+    on_epoch: Callable[[EpochRow], None] = lambda row: None
     clock: Callable[[], float] = time.perf_counter
 
 
@@ -137,7 +133,6 @@ def train_network(
         callbacks: whom it tells how it goes.
 
     Raises:
-        SettingsError: a device that is not there, or batches of one picture that the network cannot normalise.
         TrainingDiverged: the loss, a gradient or a weight is no longer a number; the last good checkpoint stays.
         OutOfMemory: the memory is not enough; the last good checkpoint stays.
         InputUnusable: the folder's checkpoints are of another training.
@@ -421,11 +416,7 @@ class _Training:
         self.saved_at = self.callbacks.clock()
 
     def resume(self, checkpoint: Checkpoint) -> None:
-        """Put everything back as it was when the checkpoint was made.
-
-        Raises:
-            InputUnusable: it is of another training.
-        """
+        """Put everything back as it was when the checkpoint was made."""
         state, made_by = checkpoint.state, checkpoint.state["made by"]
         for name, value in json.loads(json.dumps(self.fingerprint)).items():
             if made_by.get(name) != value:

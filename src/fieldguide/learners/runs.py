@@ -42,15 +42,7 @@ def _digest_weights(settings: TrainSettings) -> str:
 
 
 def make_run(project: Project, settings: Settings, catalog: Catalog, progress: Progress) -> Run:
-    """Train on the train and val pictures and write the run; go on with one that was interrupted.
-
-    Raises:
-        NotReady: the pictures are not split.
-        SettingsError: the settings cannot be.
-        InputUnusable: there is only one class, or the weights do not fit.
-        TrainingDiverged: the loss is no longer a number; the last good checkpoint is kept.
-        MissingExtra: an optional library is not installed.
-    """
+    """Train on the train and val pictures and write the run; go on with one that was interrupted."""
     started_at, inputs = project.clock(), digest_inputs(catalog, settings)
     data = load_dataset(catalog).where("train", "val")
     unfinished = project.runs_folder / f"{_UNFINISHED}{inputs[:16]}"

@@ -106,11 +106,6 @@ class Hub:
         Args:
             name: for messages.
             config: what timm says of the weights: `hf_hub_id`, or `url` with the beginning of a checksum in its name.
-
-        Raises:
-            NetworkDown: it is not there, and the hub cannot be reached.
-            InputUnusable: it is not what its checksum says.
-            SettingsError: nobody offers weights for it.
         """
         repository, url = config.get("hf_hub_id"), config.get("url")
         if repository:
@@ -239,11 +234,6 @@ def find_weights(name: str, weights: str, *, sha256: str = "", hub: Hub | None =
         sha256: what the file must have, in hexadecimal; "" for whatever it has.
         hub: where `hub` is; None for the public one.
 
-    Raises:
-        SettingsError: no such backbone, or no such weights for it.
-        InputMissing: there is no such file.
-        InputUnusable: it is not what the checksum says.
-        NetworkDown: the hub cannot be reached.
     """
     if weights == "none":
         return None, ""
@@ -302,7 +292,7 @@ def load_backbone(name: str, weights: str, size: int, *, sha256: str = "", hub: 
         module.load_state_dict(load_embedded().state_dict(), strict=False)
         source = "embedded"
     elif path is not None:
-        fill_weights(module, read_weights(path), name, path)
+        _fill_weights(module, read_weights(path), name, path)
         source = "hub" if weights == "hub" else path.name
     mean, std = tuple(config["mean"]), tuple(config["std"])
     return Backbone(name, size, config["width"], mean, std, module, _stages(module, full), source, digest)
@@ -370,13 +360,13 @@ def _stages(module: Any, full: str) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(group) for _, group in sorted(groups.items()))
 
 
-def _check_digest(path: Path, wanted: str) -> str:
-    """Return the SHA-256 of the file, which must be the one wanted, if any is."""
+def _check_digest(path: Path, sha256: str) -> str:
+    """Return the SHA-256 of the file, which must be `sha256` unless that is empty."""
     if not path.is_file():
         raise InputMissing(f"there is no file of weights at {path}", 'check the path, or weights = "embedded"')
     digest = hash_file(path)
-    if wanted and digest != wanted.lower():
-        raise InputUnusable(f"{path} has SHA-256 {digest[:16]}..., not {wanted[:16]}...", "fetch the file again")
+    if sha256 and digest != sha256.lower():
+        raise InputUnusable(f"{path} has SHA-256 {digest[:16]}..., not {sha256[:16]}...", "fetch the file again")
     return digest
 
 
@@ -407,29 +397,21 @@ def read_weights(path: Path) -> dict[str, Any]:
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
             break
-    tensors = (
-        {str(key): value for key, value in state.items() if torch.is_tensor(value)} if isinstance(state, dict) else {}
-    )
+    items = state.items() if isinstance(state, dict) else ()
+    tensors = {str(key): value for key, value in items if torch.is_tensor(value)}
     if not tensors:
         raise InputUnusable(f"{path} holds no weights by name", "give a state_dict: tensors by name")
     return {key.removeprefix("module."): value for key, value in tensors.items()}
 
 
-def fill_weights(module: Any, state: dict[str, Any], name: str, path: Path) -> None:
-    """Fill a module with weights; those of a classifier on top are left out.
+def _fill_weights(module: Any, state: dict[str, Any], name: str, path: Path) -> None:
+    """Fill a backbone with weights, without those of a classifier on top; name the first that does not fit.
 
-    Args:
-        module: a backbone without its classifier.
-        state: tensors by name.
-        name: the backbone's, for messages.
-        path: the file's, for messages.
-
-    Raises:
-        InputUnusable: they are of another architecture; the first that does not fit is named.
+    timm's `pretrained_cfg_overlay` loads files too, but leaves it to torch to list every name that does not fit.
     """
-    wanted = module.state_dict()
+    expected = module.state_dict()
     fitting = _translate(module, state)
-    for key, tensor in wanted.items():
+    for key, tensor in expected.items():
         if key not in fitting and not key.endswith("num_batches_tracked"):
             raise _mismatch(f"{key} is not in it", name, path)
         if key in fitting and fitting[key].shape != tensor.shape:
@@ -437,9 +419,9 @@ def fill_weights(module: Any, state: dict[str, Any], name: str, path: Path) -> N
             raise _mismatch(shapes, name, path)
     heads = _classifier_names(module)
     for key in fitting:
-        if key not in wanted and not key.startswith(heads):
+        if key not in expected and not key.startswith(heads):
             raise _mismatch(f"{key} is not in {name}", name, path)
-    module.load_state_dict({key: fitting[key] for key in wanted if key in fitting}, strict=False)
+    module.load_state_dict({key: fitting[key] for key in expected if key in fitting}, strict=False)
 
 
 def _mismatch(what: str, name: str, path: Path) -> InputUnusable:
@@ -482,10 +464,8 @@ def declare_torchvision_operators() -> bool:
     try:
         torch.ops.load_library(str(extensions[0]))  # type: ignore[no-untyped-call]
     except OSError:
-        library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+        library: Any = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
         for name in _SCHEMAS:
-            library.define(  # type: ignore[no-untyped-call]
-                f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-            )
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         _declared.append(library)
     return bool(_declared)
