@@ -36,7 +36,7 @@ WAYS: dict[str, dict[str, Any]] = {
 LOOP = {"train.loop.epochs": 2, "train.loop.batch_size": 16, "train.loop.threads": 1}
 
 
-def lesson_of(project: Project, settings: Settings, keep: Path | None = None) -> TrainingData:
+def training_data_of(project: Project, settings: Settings, keep: Path | None = None) -> TrainingData:
     with project.catalog() as catalog:
         data = load_dataset(catalog).where("train", "val")
     return TrainingData.of(
@@ -56,7 +56,7 @@ def learner(settings: Settings) -> Learner:
 
 @pytest.fixture(scope="class")
 def training(settings: Settings, built_once: Path) -> TrainingData:
-    return lesson_of(Project(built_once), settings)
+    return training_data_of(Project(built_once), settings)
 
 
 @pytest.fixture(scope="class")
@@ -65,13 +65,13 @@ def learnt(learner: Learner, training: TrainingData) -> FitResult:
 
 
 class TestContract:
-    """What every learner keeps to, whatever it is."""
+    """Test what every learner keeps to, whatever it is."""
 
     def test_it_answers_for_each_class(self, learnt: FitResult, training: TrainingData) -> None:
-        answers = learnt.model.predict(training.pictures)
-        assert answers.logits.shape == (len(training.labels), len(training.class_names))
-        assert answers.logits.dtype == np.float64 and np.isfinite(answers.logits).all()
-        assert answers.features.dtype == np.float32 and len(answers.features) == len(training.labels)
+        outputs = learnt.model.predict(training.pictures)
+        assert outputs.logits.shape == (len(training.labels), len(training.class_names))
+        assert outputs.logits.dtype == np.float64 and np.isfinite(outputs.logits).all()
+        assert outputs.features.dtype == np.float32 and len(outputs.features) == len(training.labels)
         assert learnt.model.temperature > 0 and learnt.model.parameters > 0
 
     def test_pictures_are_answered_one_by_one_as_together(self, learnt: FitResult, training: TrainingData) -> None:
@@ -80,22 +80,22 @@ class TestContract:
         assert learnt.model.predict(some, exact=True).logits == pytest.approx(together, abs=1e-4)
 
     def test_held_out_answers_say_how_they_were_had(self, learnt: FitResult, training: TrainingData) -> None:
-        held = ~np.isnan(learnt.held_out[:, 0])
+        is_held_out = ~np.isnan(learnt.held_out[:, 0])
         if learnt.measured_by == "grouped cross-validation":
-            assert held.all()
+            assert is_held_out.all()
         else:
             assert learnt.measured_by == "validation split"
-            assert np.array_equal(held, training.splits == "val")
+            assert np.array_equal(is_held_out, training.splits == "val")
 
     def test_it_comes_back_from_its_file(
         self, learner: Learner, learnt: FitResult, training: TrainingData, settings: Settings
     ) -> None:
         model = learnt.model
         data = model.to_bytes()
-        again = open_learner(settings.train, settings.seed).load(data, model.preprocessing, len(training.class_names))
-        assert again.to_bytes() == data
-        assert (again.temperature, again.file_name) == (model.temperature, model.file_name)
-        assert np.array_equal(again.predict(training.pictures).logits, model.predict(training.pictures).logits)
+        loaded = open_learner(settings.train, settings.seed).load(data, model.preprocessing, len(training.class_names))
+        assert loaded.to_bytes() == data
+        assert (loaded.temperature, loaded.file_name) == (model.temperature, model.file_name)
+        assert np.array_equal(loaded.predict(training.pictures).logits, model.predict(training.pictures).logits)
 
     @pytest.mark.parametrize("cut", [0, 100, -1])
     def test_a_file_cut_short_is_no_model(
@@ -108,39 +108,39 @@ class TestContract:
     def test_the_same_seed_gives_the_same_bytes(
         self, learnt: FitResult, training: TrainingData, settings: Settings
     ) -> None:
-        again = open_learner(settings.train, settings.seed).fit(training)
-        assert again.model.to_bytes() == learnt.model.to_bytes()
-        assert np.array_equal(again.held_out, learnt.held_out, equal_nan=True)
+        repeated = open_learner(settings.train, settings.seed).fit(training)
+        assert repeated.model.to_bytes() == learnt.model.to_bytes()
+        assert np.array_equal(repeated.held_out, learnt.held_out, equal_nan=True)
 
     def test_folds_are_answered_by_what_never_saw_them(
         self, learner: Learner, learnt: FitResult, training: TrainingData
     ) -> None:
         folds = group_folds(training.labels, training.groups, 2, training.seed)
-        found = learner.predict_held_out(training, folds, learnt.model)
-        assert found.shape == (len(training.labels), len(training.class_names)) and np.isfinite(found).all()
+        logits = learner.predict_held_out(training, folds, learnt.model)
+        assert logits.shape == (len(training.labels), len(training.class_names)) and np.isfinite(logits).all()
         wrong = np.where(
             np.isin(np.arange(len(training.labels)), folds[0][1]), (training.labels + 1) % 3, training.labels
         )
         swapped = learner.predict_held_out(replace(training, labels=wrong), folds[:1], learnt.model)
-        assert np.array_equal(swapped[folds[0][1]], found[folds[0][1]]), "labels held out change nothing"
+        assert np.array_equal(swapped[folds[0][1]], logits[folds[0][1]]), "labels held out change nothing"
 
     def test_the_guide_answers_as_the_model(self, learnt: FitResult, training: TrainingData) -> None:
         model = learnt.model
-        answers = model.predict(training.pictures, exact=True)
-        rows = root(answers.features)
+        outputs = model.predict(training.pictures, exact=True)
+        rows = root(outputs.features)
         familiarity = fit_familiarity(rows, training.labels)
         session = onnxruntime.InferenceSession(model.export(familiarity), providers=["CPUExecutionProvider"])
         squares = training.pictures.squares(model.preprocessing)
         assert isinstance(squares, np.ndarray)
         probs, features, known = session.run(["probs", "features", "familiarity"], {"image": squares})
-        assert probs == pytest.approx(softmax(answers.logits / model.temperature), abs=1e-4)
-        assert features == pytest.approx(answers.features, abs=1e-3, rel=1e-3)
+        assert probs == pytest.approx(softmax(outputs.logits / model.temperature), abs=1e-4)
+        assert features == pytest.approx(outputs.features, abs=1e-3, rel=1e-3)
         assert known == pytest.approx(familiarity.score(rows), abs=1e-3)
 
     def test_one_class_cannot_be_told_apart(self, learner: Learner, training: TrainingData) -> None:
-        same = replace(training, labels=np.zeros_like(training.labels), class_names=training.class_names[:1])
+        one_class = replace(training, labels=np.zeros_like(training.labels), class_names=training.class_names[:1])
         with pytest.raises(InputUnusable, match="one class"):
-            learner.fit(same)
+            learner.fit(one_class)
 
 
 # ---- found by name
@@ -183,7 +183,7 @@ def test_other_packages_add_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(open_learner(TrainSettings(learner="mine"), 5), Mine)
 
 
-@pytest.mark.parametrize("value", ["no.such:thing", "test_learners:nothing", "test_learners:lesson_of"])
+@pytest.mark.parametrize("value", ["no.such:thing", "test_learners:nothing", "test_learners:training_data_of"])
 def test_a_learner_that_is_none_is_told_so(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     entries(monkeypatch, value)
     with pytest.raises(SettingsError, match="mine"):

@@ -26,7 +26,7 @@ linear = pytest.importorskip("sklearn.linear_model", reason="learning needs the 
 
 
 def clouds(count: int, wide: int, classes: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Features that are never negative, as pooled activations are, and labels with some overlap."""
+    """Return features that are never negative, as pooled activations are, and labels with some overlap."""
     dice = np.random.default_rng(seed)
     labels = (np.arange(count) % classes).astype(np.int64)
     middles = dice.gamma(2.0, 1.0, (classes, wide))
@@ -34,7 +34,7 @@ def clouds(count: int, wide: int, classes: int, seed: int = 0) -> tuple[NDArray[
 
 
 def plain(features: NDArray[np.float32], labels: NDArray[np.int64], strength: float) -> NDArray[np.float64]:
-    """Probabilities of scikit-learn's own logistic regression over standardised roots, solved closely."""
+    """Return the probabilities of scikit-learn's own logistic regression over standardised roots, solved closely."""
     rows = root(features).astype(np.float64)
     rows = (rows - rows.mean(axis=0)) / np.where(rows.std(axis=0) > 1e-6, rows.std(axis=0), 1.0)
     model = linear.LogisticRegression(C=strength, max_iter=5000, tol=1e-8).fit(rows, labels)
@@ -89,25 +89,25 @@ def test_a_class_without_pictures_is_never_the_answer() -> None:
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 11)), min_size=12, max_size=60), st.integers(2, 6))
 @settings(max_examples=40)
 def test_folds_cover_everything_once_with_groups_whole(rows: list[tuple[int, int]], folds: int) -> None:
-    rows = [*[(one, 20 + 10 * one + number) for one in range(3) for number in range(3)], *rows]
+    rows = [*[(label, 20 + 10 * label + number) for label in range(3) for number in range(3)], *rows]
     labels = np.array([label for label, _ in rows], dtype=np.int64)
     groups = [f"{label} {group}" for label, group in rows]
-    made = group_folds(labels, groups, folds, 0)
-    assert 2 <= len(made) <= folds
-    assert sorted(np.concatenate([test for _, test in made]).tolist()) == list(range(len(rows)))
-    for train, test in made:
-        assert not {groups[one] for one in train} & {groups[one] for one in test}
+    splits = group_folds(labels, groups, folds, 0)
+    assert 2 <= len(splits) <= folds
+    assert sorted(np.concatenate([test for _, test in splits]).tolist()) == list(range(len(rows)))
+    for train, test in splits:
+        assert not {groups[index] for index in train} & {groups[index] for index in test}
         assert sorted([*train.tolist(), *test.tolist()]) == list(range(len(rows)))
 
 
 def test_without_groups_pictures_are_shuffled_one_by_one() -> None:
     labels = np.arange(40) % 2
-    made = group_folds(labels, None, 4, 0)
-    assert [len(test) for _, test in made] == [10] * 4
-    assert all(labels[test].sum() == 5 for _, test in made)
-    again, other = group_folds(labels, None, 4, 0), group_folds(labels, None, 4, 1)
-    assert all(np.array_equal(one[1], two[1]) for one, two in zip(made, again, strict=True))
-    assert not all(np.array_equal(one[1], two[1]) for one, two in zip(made, other, strict=True))
+    splits = group_folds(labels, None, 4, 0)
+    assert [len(test) for _, test in splits] == [10] * 4
+    assert all(labels[test].sum() == 5 for _, test in splits)
+    repeated, reseeded = group_folds(labels, None, 4, 0), group_folds(labels, None, 4, 1)
+    assert all(np.array_equal(left[1], right[1]) for left, right in zip(splits, repeated, strict=True))
+    assert not all(np.array_equal(left[1], right[1]) for left, right in zip(splits, reseeded, strict=True))
 
 
 def test_few_groups_make_few_folds() -> None:
@@ -135,26 +135,28 @@ def test_the_strength_with_the_least_held_out_loss_is_chosen() -> None:
     noisy[::5] = (noisy[::5] + 1) % 3
     folds = group_folds(noisy, None, 3, 0)
     strengths = (1.0, 1e-4, 0.01)
-    found = search_strength(features, noisy, folds, strengths)
-    assert found.strength in strengths
+    best = search_strength(features, noisy, folds, strengths)
+    assert best.strength in strengths
     temperatures = np.exp(np.linspace(np.log(0.05), np.log(20), 300))
-    logits = {one: predict_held_out(features, noisy, folds, one) for one in strengths}
-    losses = {one: min(log_losses(logits[one] / t, noisy).mean() for t in temperatures) for one in strengths}
-    assert losses[found.strength] <= min(losses.values()) + 0.01
+    logits = {strength: predict_held_out(features, noisy, folds, strength) for strength in strengths}
+    losses = {
+        strength: min(log_losses(logits[strength] / t, noisy).mean() for t in temperatures) for strength in strengths
+    }
+    assert losses[best.strength] <= min(losses.values()) + 0.01
 
 
 def test_many_rows_have_the_answer_of_a_close_solution() -> None:
     features, labels = clouds(2400, 30, 3, seed=1)
     features[:, 3] = 1.5
-    before = features.copy()
+    untouched = features.copy()
     head = fit_linear_head(features, labels, 0.01, 1.0)
     assert head.probs(features) == pytest.approx(plain(features, labels, 0.01), abs=0.03)
     folds = group_folds(labels, None, 3, 0)
     logits = predict_held_out(features, labels, folds, 0.01)
     for train, test in folds[:1]:
-        again = fit_linear_head(features[train], labels[train], 0.01, 1.0)
-        assert softmax(logits[test]) == pytest.approx(again.probs(features[test]), abs=1e-4)
-    assert np.array_equal(features, before)
+        refitted = fit_linear_head(features[train], labels[train], 0.01, 1.0)
+        assert softmax(logits[test]) == pytest.approx(refitted.probs(features[test]), abs=1e-4)
+    assert np.array_equal(features, untouched)
 
 
 def test_the_simplest_within_an_error_of_the_best_is_chosen() -> None:
@@ -181,7 +183,7 @@ def head() -> Head:
 
 
 def deep() -> Head:
-    """A head of three layers."""
+    """Return a head of three layers."""
     dice = np.random.default_rng(4)
     shapes: list[tuple[int, int, Activation]] = [(12, 7, "relu"), (7, 5, "hardswish"), (5, 3, "none")]
     layers = [Layer(dice.normal(size=(wide, out)), dice.normal(size=out), kind) for wide, out, kind in shapes]
@@ -190,26 +192,26 @@ def deep() -> Head:
 
 def test_layers_one_after_the_other() -> None:
     features = np.random.default_rng(1).normal(size=(9, 14)).astype(np.float32)
-    first, second, last = deep().layers
-    rows = np.maximum(root(features)[:, :12] @ first.weights + first.bias, 0)
-    rows = rows @ second.weights + second.bias
+    lower, middle, upper = deep().layers
+    rows = np.maximum(root(features)[:, :12] @ lower.weights + lower.bias, 0)
+    rows = rows @ middle.weights + middle.bias
     rows = rows * np.minimum(np.maximum(rows + 3, 0), 6) / 6
     assert deep().width == 12
-    assert deep().logits(features) == pytest.approx(rows @ last.weights + last.bias)
+    assert deep().logits(features) == pytest.approx(rows @ upper.weights + upper.bias)
     assert deep().probs(features) == pytest.approx(softmax(deep().logits(features) / 0.6))
-    again = Head(deep().tempered(), 1.0, 0.0)
-    assert again.probs(features) == pytest.approx(deep().probs(features))
+    folded = Head(deep().tempered(), 1.0, 0.0)
+    assert folded.probs(features) == pytest.approx(deep().probs(features))
 
 
 @pytest.mark.parametrize("make", [head, deep])
 def test_bytes_there_and_back(make: Callable[[], Head]) -> None:
-    made = make()
-    again = Head.from_bytes(made.to_bytes())
-    assert len(again.layers) == len(made.layers)
-    for one, other in zip(again.layers, made.layers, strict=True):
-        assert np.array_equal(one.weights, other.weights) and np.array_equal(one.bias, other.bias)
-        assert one.activation == other.activation
-    assert (again.temperature, again.strength) == (made.temperature, made.strength)
+    original = make()
+    loaded = Head.from_bytes(original.to_bytes())
+    assert len(loaded.layers) == len(original.layers)
+    for left, right in zip(loaded.layers, original.layers, strict=True):
+        assert np.array_equal(left.weights, right.weights) and np.array_equal(left.bias, right.bias)
+        assert left.activation == right.activation
+    assert (loaded.temperature, loaded.strength) == (original.temperature, original.strength)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.99])
@@ -220,7 +222,7 @@ def test_a_file_that_is_cut_short_is_no_head(share: float) -> None:
 
 
 def other_head(**changed: Any) -> bytes:
-    """A linear head's file with other arrays; None takes one away."""
+    """Return the file of a linear head with other arrays; None takes one away."""
     arrays: dict[str, Any] = {"weights0": np.ones((2, 2)), "bias0": np.ones(2), "activations": np.array(["none"])}
     arrays |= {"temperature": 1.0, "strength": 1.0}
     file = io.BytesIO()
@@ -255,6 +257,6 @@ def test_answers_do_not_depend_on_how_many_are_asked_for_at_once() -> None:
     chance = np.random.default_rng(0)
     rows = chance.random((2500, 6), dtype=np.float32)
     head = Head((Layer(chance.standard_normal((4, 3)), chance.standard_normal(3)),), 1.0, 1.0)
-    wanted = np.sqrt(rows[:, :4].astype(np.float64)) @ head.layers[0].weights + head.layers[0].bias
-    assert head.logits(rows) == pytest.approx(wanted, abs=1e-5)
+    expected = np.sqrt(rows[:, :4].astype(np.float64)) @ head.layers[0].weights + head.layers[0].bias
+    assert head.logits(rows) == pytest.approx(expected, abs=1e-5)
     assert head.logits(rows[:0]).shape == (0, 3)

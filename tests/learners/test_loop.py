@@ -42,7 +42,7 @@ from learning import CLASSES, QUICK, SIZE, change, coloured, ticking, tiny_netwo
 
 
 def train(network: Network | None = None, examples: Examples | None = None, **changes: Any) -> TrainingResult:
-    """What came of a training with these settings beside the quick ones."""
+    """Train with these settings beside the quick ones."""
     return train_network(network or tiny_network(), examples or coloured(), change(QUICK, **changes))
 
 
@@ -50,9 +50,9 @@ def weights(network: Network) -> dict[str, Any]:
     return {name: value.detach().clone() for name, value in network.module.state_dict().items()}
 
 
-def far(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
-    """The largest difference of any weight."""
-    return max(float((one[name].double() - other[name].double()).abs().max()) for name in one)
+def max_difference(left: Mapping[str, Any], right: Mapping[str, Any]) -> float:
+    """Return the largest difference of any weight."""
+    return max(float((left[name].double() - right[name].double()).abs().max()) for name in left)
 
 
 # ---- learning
@@ -79,7 +79,7 @@ def test_a_picture_too_many_for_the_batches_is_learnt_from(batch_size: int, accu
     network = build_network("small", 3, 32, 0)
     changes: dict[str, Any] = {"epochs": 1, "batch_size": batch_size, "accumulate": accumulate}
     trained = train(network, examples, **changes)
-    assert sum(one.shown for one in trained.balance) == 33 and len(trained.history) == 1
+    assert sum(row.shown for row in trained.balance) == 33 and len(trained.history) == 1
     with pytest.raises(SettingsError) as caught:
         train(build_network("small", 3, 32, 0), examples, epochs=1, batch_size=1)
     assert "batch_size = 2" in caught.value.hint
@@ -107,48 +107,51 @@ def test_a_network_from_scratch_learns_it() -> None:
 
 
 def test_two_runs_give_the_same_bytes_and_another_seed_gives_others() -> None:
-    one, same, other = (train(augment="strong", ema=0.9, seed=seed) for seed in (0, 0, 1))
-    assert pack(one.state) == pack(same.state)
-    assert without_time(one.history) == without_time(same.history)
-    assert pack(one.state) != pack(other.state)
+    first, repeated, reseeded = (train(augment="strong", ema=0.9, seed=seed) for seed in (0, 0, 1))
+    assert pack(first.state) == pack(repeated.state)
+    assert without_time(first.history) == without_time(repeated.history)
+    assert pack(first.state) != pack(reseeded.state)
 
 
 def test_two_runs_with_several_threads_give_the_same_bytes() -> None:
-    one, same = (train(threads=2, augment="strong") for _ in range(2))
-    assert pack(one.state) == pack(same.state)
-    assert one.hardware.threads == same.hardware.threads == 2
+    first, repeated = (train(threads=2, augment="strong") for _ in range(2))
+    assert pack(first.state) == pack(repeated.state)
+    assert first.hardware.threads == repeated.hardware.threads == 2
 
 
 def test_a_function_of_squares_is_the_same_as_an_array() -> None:
     examples = coloured()
     stored = examples.squares
     assert not callable(stored)
-    one, other = train(examples=examples), train(examples=replace(examples, squares=lambda index: stored[index]))
-    assert pack(one.state) == pack(other.state)
+    from_array, from_function = (
+        train(examples=examples),
+        train(examples=replace(examples, squares=lambda index: stored[index])),
+    )
+    assert pack(from_array.state) == pack(from_function.state)
 
 
 def test_nothing_of_the_process_is_changed() -> None:
     torch.manual_seed(5)
-    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), torch.get_rng_state()
+    state_before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), torch.get_rng_state()
     train(epochs=1)
-    after = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), torch.get_rng_state()
-    assert before[:2] == after[:2]
-    assert torch.equal(before[2], after[2])
+    state_after = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), torch.get_rng_state()
+    assert state_before[:2] == state_after[:2]
+    assert torch.equal(state_before[2], state_after[2])
 
 
 def test_the_best_is_kept_and_not_the_last() -> None:
     network = tiny_network()
-    seen: list[EpochRow] = []
-    callbacks = Callbacks(on_epoch=seen.append, clock=ticking())
+    rows: list[EpochRow] = []
+    callbacks = Callbacks(on_epoch=rows.append, clock=ticking())
     trained = train_network(network, coloured(), change(QUICK, epochs=8, lr=0.3, schedule="constant"), None, callbacks)
-    assert tuple(seen) == trained.history
+    assert tuple(rows) == trained.history
     ranks = [(row.val_accuracy or 0, -(row.val_loss or 0)) for row in trained.history]
     assert trained.best_epoch == 1 + int(np.argmax([rank == max(ranks) for rank in ranks]))
-    assert far(weights(network), trained.state) == 0
+    assert max_difference(weights(network), trained.state) == 0
     examples = coloured()
-    found = predict(network, examples.squares, examples.val, 8).logits.argmax(1)
-    right = float((found == examples.labels[examples.val]).mean())
-    assert right == trained.history[trained.best_epoch - 1].val_accuracy
+    predictions = predict(network, examples.squares, examples.val, 8).logits.argmax(1)
+    accuracy = float((predictions == examples.labels[examples.val]).mean())
+    assert accuracy == trained.history[trained.best_epoch - 1].val_accuracy
     assert not network.module.training
 
 
@@ -214,33 +217,33 @@ def test_progress_counts_every_picture_once(tmp_path: Path) -> None:
 
 def test_a_person_sees_how_it_goes_after_each_step_and_each_epoch() -> None:
     notes: list[str] = []
-    said: list[str] = []
+    lines: list[str] = []
 
     class Telling(SilentProgress):
         def note(self, text: str) -> None:
             notes.append(text)
 
         def say(self, line: str) -> None:
-            said.append(line)
+            lines.append(line)
 
     settings = change(QUICK, epochs=3)
     trained = train_network(
         tiny_network(), coloured(), settings, callbacks=Callbacks(progress=Telling(), clock=ticking())
     )
-    assert said == [describe_epoch(row, 3) for row in trained.history]
+    assert lines == [describe_epoch(row, 3) for row in trained.history]
     assert len(notes) == 3 * 4
     assert all(note.startswith(f"epoch {1 + step // 4} of 3: loss ") for step, note in enumerate(notes))
     assert "val" not in notes[3]
-    first, last = trained.history[0], trained.history[2]
-    assert notes[4].endswith(f"; val {first.val_accuracy:.1%}")
+    start, last = trained.history[0], trained.history[2]
+    assert notes[4].endswith(f"; val {start.val_accuracy:.1%}")
     assert f"loss {last.loss:.3f}, accuracy {last.accuracy:.1%}" in notes[-1], "the last step's are the epoch's own"
 
 
 def test_a_training_that_goes_on_tells_its_watcher_all_epochs_once_more(tmp_path: Path) -> None:
     for _ in range(2):  # the second time everything is done already
-        seen: list[EpochRow] = []
-        trained = train_network(tiny_network(), coloured(), QUICK, tmp_path, Callbacks(on_epoch=seen.append))
-        assert tuple(seen) == trained.history and len(seen) == 4
+        rows: list[EpochRow] = []
+        trained = train_network(tiny_network(), coloured(), QUICK, tmp_path, Callbacks(on_epoch=rows.append))
+        assert tuple(rows) == trained.history and len(rows) == 4
 
 
 # ---- settings
@@ -281,21 +284,21 @@ def test_the_rate_of_the_history_is_that_of_its_last_step(schedule: Any) -> None
 
 def test_accumulating_is_the_same_as_a_larger_batch() -> None:
     examples = coloured(48, shares=(0.6, 0.3, 0.1))
-    same = {"optimiser": "sgd", "label_smoothing": 0.1, "imbalance": "weights", "augment": "strong"}
+    changes = {"optimiser": "sgd", "label_smoothing": 0.1, "imbalance": "weights", "augment": "strong"}
     large, small = tiny_network(norm=False, dropout=0.0), tiny_network(norm=False, dropout=0.0)
-    one = train(large, examples, batch_size=16, **same)
-    other = train(small, examples, batch_size=4, accumulate=4, **same)
-    assert far(one.state, other.state) < 1e-5
-    assert [row.loss for row in one.history] == pytest.approx([row.loss for row in other.history], abs=1e-5)
-    third = train(tiny_network(norm=False, dropout=0.0), examples, batch_size=4, **same)
-    assert far(one.state, third.state) > 1e-3
+    whole = train(large, examples, batch_size=16, **changes)
+    accumulated = train(small, examples, batch_size=4, accumulate=4, **changes)
+    assert max_difference(whole.state, accumulated.state) < 1e-5
+    assert [row.loss for row in whole.history] == pytest.approx([row.loss for row in accumulated.history], abs=1e-5)
+    unaccumulated = train(tiny_network(norm=False, dropout=0.0), examples, batch_size=4, **changes)
+    assert max_difference(whole.state, unaccumulated.state) > 1e-3
 
 
 def test_the_average_is_what_is_validated_and_kept() -> None:
     plain, averaged = train(augment="none"), train(augment="none", ema=0.95)
     assert [row.loss for row in plain.history] == [row.loss for row in averaged.history], "what learns is the same"
     assert [row.val_loss for row in plain.history] != [row.val_loss for row in averaged.history]
-    assert far(plain.state, averaged.state) > 1e-4
+    assert max_difference(plain.state, averaged.state) > 1e-4
 
 
 def test_clipping_cuts_the_gradient() -> None:
@@ -310,45 +313,45 @@ def test_clipping_cuts_the_gradient() -> None:
 
 
 def test_frozen_stages_stay_and_thaw_when_told() -> None:
-    before = weights(tiny_network())
+    initial = weights(tiny_network())
     frozen = train(freeze=1, epochs=3)
-    stays = {name for name in before if name.startswith("body.one")}
+    stays = {name for name in initial if name.startswith("body.one")}
     assert stays >= {"body.one.0.weight", "body.one.1.running_mean"}
     for name, value in frozen.state.items():
-        assert torch.equal(value, before[name]) == (name in stays), name
+        assert torch.equal(value, initial[name]) == (name in stays), name
     head = train(freeze="auto", epochs=3).state
-    assert {name for name in head if not torch.equal(head[name], before[name])} == {"head.1.weight", "head.1.bias"}
+    assert {name for name in head if not torch.equal(head[name], initial[name])} == {"head.1.weight", "head.1.bias"}
     # while they are frozen nothing differs, afterwards all of them learn
     rows = train(freeze=1, unfreeze=2, epochs=3)
     assert without_time(rows.history)[:2] == without_time(frozen.history)[:2]
     last = train(examples=replace(coloured(), val=np.arange(0)), freeze=1, unfreeze=2, epochs=3).state
-    assert all(not torch.equal(last[name], before[name]) for name in stays)
+    assert all(not torch.equal(last[name], initial[name]) for name in stays)
 
 
 def test_layers_learn_at_their_own_rates() -> None:
     network = tiny_network(norm=False)
-    before = weights(network)
+    initial = weights(network)
     optimiser = Optimiser(network, change(QUICK, optimiser="adam", layer_decay=0.5, weight_decay=0.0))
     for parameter in network.module.parameters():
         parameter.grad = torch.ones_like(parameter)
     optimiser.step(0.01)
-    after = weights(network)
+    stepped = weights(network)
     for names, scale in zip(network.stages, (0.25, 0.5, 1.0), strict=True):
         for name in names:  # the first step of Adam is as long as the rate
-            assert torch.allclose(before[name] - after[name], torch.tensor(0.01 * scale), rtol=1e-3), name
+            assert torch.allclose(initial[name] - stepped[name], torch.tensor(0.01 * scale), rtol=1e-3), name
 
 
 def test_only_matrices_decay() -> None:
     network = tiny_network()
-    before = weights(network)
+    initial = weights(network)
     optimiser = Optimiser(network, change(QUICK, optimiser="adamw", weight_decay=0.5))
     for parameter in network.module.parameters():
         parameter.grad = torch.zeros_like(parameter)
     optimiser.step(0.1)
-    after = weights(network)
+    stepped = weights(network)
     for name, parameter in network.module.named_parameters():
         factor = 1 - 0.1 * 0.5 if parameter.ndim > 1 else 1.0
-        assert torch.allclose(after[name], before[name] * factor), name
+        assert torch.allclose(stepped[name], initial[name] * factor), name
 
 
 # ---- classes of unequal size
@@ -381,8 +384,10 @@ def test_an_epoch_s_order_follows_from_seed_and_epoch() -> None:
     for imbalance in ("none", "weights"):
         order = epoch_order(labels, imbalance, 1, 0)
         assert sorted(order[:, 0]) == list(range(40)) and not order[:, 1].any()
-    one = [epoch_order(labels, "oversample", seed, epoch).tolist() for seed, epoch in ((1, 0), (1, 0), (1, 1), (2, 0))]
-    assert one[0] == one[1] and one[1] != one[2] and one[1] != one[3]
+    orders = [
+        epoch_order(labels, "oversample", seed, epoch).tolist() for seed, epoch in ((1, 0), (1, 0), (1, 1), (2, 0))
+    ]
+    assert orders[0] == orders[1] and orders[1] != orders[2] and orders[1] != orders[3]
 
 
 def test_the_weighted_loss_is_that_of_torch() -> None:
@@ -390,25 +395,25 @@ def test_the_weighted_loss_is_that_of_torch() -> None:
     network = tiny_network(norm=False, dropout=0.0)
     batch = predict(network, examples.squares, examples.train, 99).logits
     labels = torch.from_numpy(examples.labels[examples.train])
-    given = torch.tensor([row.weight for row in class_balance(labels.numpy(), CLASSES, "weights")]).float()
-    wanted = torch.nn.functional.cross_entropy(torch.from_numpy(batch), labels, weight=given)
-    same = {"batch_size": 99, "lr": 1e-12, "epochs": 1}
-    weighted = train(network, examples, imbalance="weights", **same).history[0].loss
-    assert weighted == pytest.approx(float(wanted), rel=1e-5)
-    smooth = train(tiny_network(norm=False, dropout=0.0), examples, label_smoothing=0.2, **same).history[0].loss
+    class_weights = torch.tensor([row.weight for row in class_balance(labels.numpy(), CLASSES, "weights")]).float()
+    expected = torch.nn.functional.cross_entropy(torch.from_numpy(batch), labels, weight=class_weights)
+    changes = {"batch_size": 99, "lr": 1e-12, "epochs": 1}
+    weighted = train(network, examples, imbalance="weights", **changes).history[0].loss
+    assert weighted == pytest.approx(float(expected), rel=1e-5)
+    smooth = train(tiny_network(norm=False, dropout=0.0), examples, label_smoothing=0.2, **changes).history[0].loss
     plain = torch.nn.functional.cross_entropy(torch.from_numpy(batch), labels, label_smoothing=0.2)
     assert smooth == pytest.approx(float(plain), rel=1e-5)
 
 
 def test_batches_are_the_same_wherever_an_epoch_is_entered() -> None:
     examples, settings = coloured(), change(QUICK, augment="strong", accumulate=2, batch_size=3)
-    whole = list(load_batches(examples, settings, CLASSES, 5))
-    rest = list(load_batches(examples, settings, CLASSES, 5, first_step=2, workers=4))
-    assert len(whole) == 6 and len(rest) == 4
-    for one, other in zip(whole[2:], rest, strict=True):
-        assert np.array_equal(one.squares, other.squares) and np.array_equal(one.targets, other.targets)
-        assert np.allclose(one.targets.sum(1), 1)
-    assert sum(len(batch.labels) for batch in whole) == 32
+    all_batches = list(load_batches(examples, settings, CLASSES, 5))
+    later_batches = list(load_batches(examples, settings, CLASSES, 5, first_step=2, workers=4))
+    assert len(all_batches) == 6 and len(later_batches) == 4
+    for left, right in zip(all_batches[2:], later_batches, strict=True):
+        assert np.array_equal(left.squares, right.squares) and np.array_equal(left.targets, right.targets)
+        assert np.allclose(left.targets.sum(1), 1)
+    assert sum(len(batch.labels) for batch in all_batches) == 32
 
 
 # ---- trouble
@@ -434,9 +439,9 @@ def test_a_loss_that_is_no_number_stops_it_and_says_where(tmp_path: Path) -> Non
     with pytest.raises(TrainingDiverged, match="not a number in epoch 3, step 1 of 4") as caught:
         train_network(network, replace(examples, squares=spoil), settings, tmp_path, Callbacks(on_epoch=break_it))
     assert "lr" in caught.value.hint and "the last good checkpoint is kept" in caught.value.hint
-    found = load_checkpoint(tmp_path)
-    assert found.checkpoint is not None and found.checkpoint.state["epoch"] == 2
-    assert all(bool(value.isfinite().all()) for part in found.checkpoint.tensors.values() for value in part.values())
+    loaded = load_checkpoint(tmp_path)
+    assert loaded.checkpoint is not None and loaded.checkpoint.state["epoch"] == 2
+    assert all(bool(value.isfinite().all()) for part in loaded.checkpoint.tensors.values() for value in part.values())
 
 
 def test_a_checkpoint_of_no_numbers_is_never_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -454,9 +459,9 @@ def test_a_checkpoint_of_no_numbers_is_never_kept(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(Optimiser, "step", overflow)
     with pytest.raises(TrainingDiverged, match="a weight is not a number in epoch 2, step 3 of 4"):
         train_network(network, coloured(), change(QUICK, checkpoint_s=1e-9), tmp_path, Callbacks(clock=ticking()))
-    kept = load_checkpoint(tmp_path).checkpoint
-    assert kept is not None and (kept.state["epoch"], kept.state["step"]) == (1, 2)
-    assert all(bool(one.isfinite().all()) for part in kept.tensors.values() for one in part.values())
+    checkpoint = load_checkpoint(tmp_path).checkpoint
+    assert checkpoint is not None and (checkpoint.state["epoch"], checkpoint.state["step"]) == (1, 2)
+    assert all(bool(value.isfinite().all()) for part in checkpoint.tensors.values() for value in part.values())
 
 
 def test_a_rate_that_is_too_high_is_noticed() -> None:
@@ -471,8 +476,8 @@ def test_a_rate_that_is_too_high_is_noticed() -> None:
 def test_too_little_memory_names_the_batch_size_that_fits(kind: type[Exception]) -> None:
     network = tiny_network()
 
-    def most_six(module: Any, given: tuple[Any, ...]) -> None:
-        if len(given[0]) > 6:
+    def most_six(module: Any, inputs: tuple[Any, ...]) -> None:
+        if len(inputs[0]) > 6:
             raise kind("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
 
     network.module.body.one.register_forward_pre_hook(most_six)
@@ -485,8 +490,8 @@ def test_too_little_memory_names_the_batch_size_that_fits(kind: type[Exception])
 def test_too_little_memory_for_the_optimiser_or_for_validation_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
     network = tiny_network()
 
-    def most_six(module: Any, given: tuple[Any, ...]) -> None:
-        if not network.module.training and len(given[0]) > 6:
+    def most_six(module: Any, inputs: tuple[Any, ...]) -> None:
+        if not network.module.training and len(inputs[0]) > 6:
             raise MemoryError
 
     hook = network.module.body.one.register_forward_pre_hook(most_six)
@@ -506,7 +511,7 @@ def test_too_little_memory_for_the_optimiser_or_for_validation_is_told_too(monke
 def test_another_error_is_not_taken_for_too_little_memory() -> None:
     network = tiny_network()
 
-    def fail(module: Any, given: tuple[Any, ...]) -> None:
+    def fail(module: Any, inputs: tuple[Any, ...]) -> None:
         raise RuntimeError("the shapes do not fit")
 
     network.module.body.one.register_forward_pre_hook(fail)
@@ -531,7 +536,7 @@ def test_the_device_and_precision_that_pay(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
     assert choose_device("auto") == "cuda"
-    assert [choose_precision("auto", one) for one in ("cuda", "mps", "cpu")] == ["bf16", "fp32", "fp32"]
+    assert [choose_precision("auto", device) for device in ("cuda", "mps", "cpu")] == ["bf16", "fp32", "fp32"]
     assert choose_precision("bf16", "cpu") == "bf16"
     with pytest.raises(SettingsError, match="MPS"):
         choose_precision("bf16", "mps")
@@ -545,12 +550,12 @@ def test_bf16_learns_too() -> None:
 
 
 def test_exact_puts_everything_back_when_it_fails() -> None:
-    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    state = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     with pytest.raises(KeyError), deterministic(Hardware("cpu", "fp32", 3)):
         assert torch.get_num_threads() == 3
         assert torch.are_deterministic_algorithms_enabled()
         raise KeyError
-    assert before == (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled())
+    assert state == (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled())
     assert choose_hardware(change(QUICK, device="cpu", threads="auto")) == Hardware("cpu", "fp32", core_count())
 
 
@@ -559,11 +564,11 @@ def test_predicting_leaves_the_network_as_it_was() -> None:
     network.module.train()
     network.module.body.one.eval()
     modes = [module.training for module in network.module.modules()]
-    found = predict(network, examples.squares, examples.val, 5)
+    outputs = predict(network, examples.squares, examples.val, 5)
     assert [module.training for module in network.module.modules()] == modes
-    assert found.logits.shape == (16, CLASSES) and found.features.shape == (16, 8)
-    again = predict(network, examples.squares, examples.val[::-1], 16)
-    assert np.allclose(again.logits[::-1], found.logits, atol=1e-5)
+    assert outputs.logits.shape == (16, CLASSES) and outputs.features.shape == (16, 8)
+    reversed_outputs = predict(network, examples.squares, examples.val[::-1], 16)
+    assert np.allclose(reversed_outputs.logits[::-1], outputs.logits, atol=1e-5)
     none = predict(network, examples.squares, examples.val[:0], 5)
     assert none.logits.shape == (0, CLASSES) and none.features.shape == (0, 8)
     assert network.size == SIZE
@@ -572,7 +577,7 @@ def test_predicting_leaves_the_network_as_it_was() -> None:
 def test_a_fit_that_sees_all_rows_at_once_is_evened_out_by_showing_rare_ones_again() -> None:
     labels = np.array([0, 1, 1, 1, 1, 2, 2, 0])
     places = np.array([1, 2, 3, 4, 5, 6, 7])
-    shown = oversample(places, labels, "oversample")
-    assert np.bincount(labels[shown]).tolist() == [4, 4, 4]
-    assert set(shown.tolist()) == set(places.tolist()) and np.bincount(shown)[5:7].tolist() == [2, 2]
+    places_shown = oversample(places, labels, "oversample")
+    assert np.bincount(labels[places_shown]).tolist() == [4, 4, 4]
+    assert set(places_shown.tolist()) == set(places.tolist()) and np.bincount(places_shown)[5:7].tolist() == [2, 2]
     assert np.array_equal(oversample(places, labels, "none"), places)

@@ -32,19 +32,23 @@ def test_each_row_is_a_square_and_what_epochs_make_of_it(preset: str, squares: N
         assert rows[number].name == name and len(rows[number].squares) == 6
         assert np.array_equal(rows[number].squares[0], square)
         for epoch in range(5):
-            wanted = augment(square, PRESETS[preset], (3, epoch, number))
-            assert np.array_equal(rows[number].squares[1 + epoch], wanted)
+            expected = augment(square, PRESETS[preset], (3, epoch, number))
+            assert np.array_equal(rows[number].squares[1 + epoch], expected)
 
 
 def test_mixing_has_rows_of_its_own_where_the_preset_mixes(squares: NDArray[np.uint8]) -> None:
     plain, mixed = (augment_rows(squares, ["a", "b"], preset, 0) for preset in ("light", "strong"))
     assert [row.name for row in plain] == ["a", "b"] and [row.name for row in mixed] == ["a", "b", "mixup", "cutmix"]
-    changed = (augment(one, PRESETS["strong"], (0, step, n)) for n, one in enumerate(squares) for step in range(40))
-    alone = {one.tobytes() for one in changed}
+    changed = (
+        augment(square, PRESETS["strong"], (0, step, n)) for n, square in enumerate(squares) for step in range(40)
+    )
+    alone = {square.tobytes() for square in changed}
     for row in mixed[2:]:
         assert np.array_equal(row.squares[0], squares[0]) and len(row.squares) == len(row.captions) == 6
-        assert len({one.tobytes() for one in row.squares}) == 6
-        assert not {one.tobytes() for one in row.squares[1:]} & alone, f"a square of {row.name} is mixed with nothing"
+        assert len({square.tobytes() for square in row.squares}) == 6
+        assert not {square.tobytes() for square in row.squares[1:]} & alone, (
+            f"a square of {row.name} is mixed with nothing"
+        )
         assert row.captions[0] == "100% a"
         for caption in row.captions[1:]:
             shares = {line.split("% ")[1]: int(line.split("%")[0]) for line in caption.split("\n")}
@@ -89,14 +93,16 @@ def pixels(data: bytes) -> NDArray[np.uint8]:
 @pytest.mark.parametrize("classes", [2, 12, 60, 300])
 def test_a_confusion_of_any_number_of_classes_is_drawn(classes: int) -> None:
     counts = np.eye(classes, dtype=np.int64) * 9
-    right = pixels(draw_confusion(counts, ["name"] * classes))
+    diagonal = pixels(draw_confusion(counts, ["name"] * classes))
     counts[1, 0] = 1
-    assert not np.array_equal(pixels(draw_confusion(counts, ["name"] * classes)), right)
+    assert not np.array_equal(pixels(draw_confusion(counts, ["name"] * classes)), diagonal)
 
 
 def test_a_single_mistake_among_thousands_is_seen() -> None:
-    without, one = (pixels(draw_confusion(np.array([[100_000, count], [0, 5]]), ["a", "b"])) for count in (0, 1))
-    changed = np.abs(one.astype(int) - without).max(2) > 8
+    without_mistake, with_mistake = (
+        pixels(draw_confusion(np.array([[100_000, count], [0, 5]]), ["a", "b"])) for count in (0, 1)
+    )
+    changed = np.abs(with_mistake.astype(int) - without_mistake).max(2) > 8
     assert changed.mean() > 0.1, "its whole cell has another colour"
 
 

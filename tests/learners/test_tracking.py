@@ -40,7 +40,7 @@ ROWS = (
 
 
 def read(folder: Path) -> Any:
-    """TensorBoard's own view of a folder."""
+    """Read a folder as TensorBoard does."""
     events = EventAccumulator(str(folder))
     events.Reload()
     return events
@@ -48,18 +48,18 @@ def read(folder: Path) -> Any:
 
 def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
     events = read(folder)
-    return {tag: [(one.step, one.value) for one in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+    return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
 
 
-def wanted(rows: tuple[EpochRow, ...]) -> dict[str, list[tuple[int, float]]]:
-    """What the board should say of these rows, as far as no clock says it."""
+def expected_scalars(rows: tuple[EpochRow, ...]) -> dict[str, list[tuple[int, float]]]:
+    """Return what the board should say of these rows, as far as no clock says it."""
     tags = {"loss/train": "loss", "loss/val": "val_loss", "accuracy/train": "accuracy", "accuracy/val": "val_accuracy",
             "lr": "lr"}  # fmt: skip
     return {tag: [(row.epoch, float(np.float32(getattr(row, key)))) for row in rows] for tag, key in tags.items()}
 
 
 class Killed(Exception):
-    """Ends a training from its watcher."""
+    """End a training from its watcher."""
 
 
 # ---- the board
@@ -72,11 +72,11 @@ def test_each_epoch_stands_there_once_with_all_its_numbers(tmp_path: Path) -> No
         # a person looks while it learns
         assert scalars(tmp_path)["loss/train"] == [(1, 1.25), (2, 0.75)]
     events = read(tmp_path)
-    found = scalars(tmp_path)
-    assert set(found) == {"loss/train", "loss/val", "accuracy/train", "accuracy/val", "lr", "images_per_s"}
-    assert found["loss/val"] == [(1, 1.5)] and found["accuracy/val"] == [(1, 0.25)]
-    assert found["images_per_s"] == [(1, float(np.float32(96.4))), (2, 100.0)]
-    assert [one.wall_time for one in events.Scalars("lr")] == [1060.0, 1090.0]
+    series = scalars(tmp_path)
+    assert set(series) == {"loss/train", "loss/val", "accuracy/train", "accuracy/val", "lr", "images_per_s"}
+    assert series["loss/val"] == [(1, 1.5)] and series["accuracy/val"] == [(1, 0.25)]
+    assert series["images_per_s"] == [(1, float(np.float32(96.4))), (2, 100.0)]
+    assert [event.wall_time for event in events.Scalars("lr")] == [1060.0, 1090.0]
 
 
 def test_training_is_the_same_to_the_byte_with_and_without_a_board(tmp_path: Path) -> None:
@@ -92,11 +92,11 @@ def test_training_is_the_same_to_the_byte_with_and_without_a_board(tmp_path: Pat
             board.add_confusion(np.eye(3, dtype=int), ["a", "b", "c"])
             board.add_samples(np.zeros((2, 4, 4, 3), np.uint8))
 
-        seen = train_network(network, coloured(), settings, callbacks=Callbacks(on_epoch=watch))
-    assert pack(seen.state) == pack(plain.state)
-    assert without_time(seen.history) == without_time(plain.history)
-    found = scalars(tmp_path / "events")
-    assert {tag: found[tag] for tag in wanted(seen.history)} == wanted(seen.history)
+        trained = train_network(network, coloured(), settings, callbacks=Callbacks(on_epoch=watch))
+    assert pack(trained.state) == pack(plain.state)
+    assert without_time(trained.history) == without_time(plain.history)
+    series = scalars(tmp_path / "events")
+    assert {tag: series[tag] for tag in expected_scalars(trained.history)} == expected_scalars(trained.history)
 
 
 @pytest.mark.parametrize("damage", [False, True])
@@ -120,19 +120,19 @@ def test_a_training_that_goes_on_leaves_no_epoch_out_and_none_twice(tmp_path: Pa
         newest.write_bytes(newest.read_bytes()[:-9])
     for _ in range(2):  # the second time everything is done already
         trained = go(0)
-        found = scalars(tmp_path / "events")
-        assert {tag: found[tag] for tag in wanted(trained.history)} == wanted(trained.history)
+        series = scalars(tmp_path / "events")
+        assert {tag: series[tag] for tag in expected_scalars(trained.history)} == expected_scalars(trained.history)
         assert len(list((tmp_path / "events").iterdir())) == 1
-    assert [step for step, _ in found["lr"]] == [1, 2, 3, 4, 5, 6]
+    assert [step for step, _ in series["lr"]] == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_board_takes_away_only_events(tmp_path: Path) -> None:
-    kept = tmp_path / "notes.txt"
-    kept.write_text("mine")
+    notes = tmp_path / "notes.txt"
+    notes.write_text("mine")
     for _ in range(2):
         with TensorBoardWriter(tmp_path) as board:
             board.add_epoch(ROWS[0])
-    assert kept.read_text() == "mine" and len(list(tmp_path.iterdir())) == 2
+    assert notes.read_text() == "mine" and len(list(tmp_path.iterdir())) == 2
 
 
 def test_an_event_cut_by_a_kill_hides_no_other(tmp_path: Path) -> None:
@@ -149,13 +149,13 @@ def test_the_graph_is_drawn_and_the_network_stays_as_it_was(tmp_path: Path, make
     network = make()
     network.module.train()
     next(network.module.body.children()).eval()
-    network.module.register_forward_pre_hook(lambda module, given: (given[0] + 0 * torch.rand(1),))
-    modes = [one.training for one in network.module.modules()]
-    before, dice = pack(network.module.state_dict()), torch.get_rng_state()
+    network.module.register_forward_pre_hook(lambda module, inputs: (inputs[0] + 0 * torch.rand(1),))
+    modes = [part.training for part in network.module.modules()]
+    state, dice = pack(network.module.state_dict()), torch.get_rng_state()
     with TensorBoardWriter(tmp_path) as board:
         assert board.add_graph(network)
-    assert [one.training for one in network.module.modules()] == modes
-    assert pack(network.module.state_dict()) == before
+    assert [part.training for part in network.module.modules()] == modes
+    assert pack(network.module.state_dict()) == state
     assert torch.equal(torch.get_rng_state(), dice)
     names = [node.name for node in read(tmp_path).Graph().node]
     assert any("Conv2d" in name for name in names) and any("head" in name for name in names)
@@ -164,7 +164,7 @@ def test_the_graph_is_drawn_and_the_network_stays_as_it_was(tmp_path: Path, make
 def test_a_network_that_cannot_be_traced_has_no_graph(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     network = tiny_network()
 
-    def fail(module: Any, given: tuple[Any, ...]) -> None:
+    def fail(module: Any, inputs: tuple[Any, ...]) -> None:
         raise RuntimeError("this cannot be traced")
 
     network.module.register_forward_pre_hook(fail)
@@ -186,8 +186,8 @@ def test_pictures_are_shown_at_the_last_epoch(tmp_path: Path) -> None:
     (confusion,), (samples,) = events.Images("confusion"), events.Images("samples")
     assert confusion.step == samples.step == 1
     drawn = Image.open(io.BytesIO(draw_confusion(counts, ["rose", "tulip"]))).convert("RGB")
-    shown = Image.open(io.BytesIO(confusion.encoded_image_string))
-    assert np.array_equal(np.asarray(shown), np.asarray(drawn))
+    image = Image.open(io.BytesIO(confusion.encoded_image_string))
+    assert np.array_equal(np.asarray(image), np.asarray(drawn))
     grid = np.asarray(Image.open(io.BytesIO(samples.encoded_image_string)))
     assert all(np.array_equal(grid[:20, 20 * place : 20 * place + 20], squares[place]) for place in range(3))
 
@@ -219,8 +219,8 @@ def test_a_folder_that_cannot_be_and_a_full_disk_are_ours(tmp_path: Path, monkey
 
 
 def test_a_line_says_how_an_epoch_went_and_how_long_is_left() -> None:
-    said = describe_epoch(ROWS[0], 3)
-    assert said == "epoch 1 of 3: loss 1.250, accuracy 50.0%; val 1.500, 25.0%; 96 images/s; 2:00 left"
+    line = describe_epoch(ROWS[0], 3)
+    assert line == "epoch 1 of 3: loss 1.250, accuracy 50.0%; val 1.500, 25.0%; 96 images/s; 2:00 left"
     assert describe_epoch(ROWS[1], 2) == "epoch 2 of 2: loss 0.750, accuracy 62.5%; 100 images/s"
 
 
@@ -231,26 +231,26 @@ def test_the_history_as_csv_has_a_column_for_each_field() -> None:
     assert rows[1]["val_loss"] == rows[1]["val_accuracy"] == ""
     trained = train_network(tiny_network(), coloured(), QUICK, callbacks=Callbacks(clock=ticking()))
     read_back = csv.DictReader(io.StringIO(history_csv(trained.history)))
-    again = [{name: float(value) for name, value in row.items()} for row in read_back]
-    assert again == [asdict(row) for row in trained.history], "no digit is lost"
+    parsed = [{name: float(value) for name, value in row.items()} for row in read_back]
+    assert parsed == [asdict(row) for row in trained.history], "no digit is lost"
 
 
 def test_the_curves_are_training_beside_validation(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib")
     assert all(data.startswith(b"\x89PNG") for data in history_curves(ROWS).values())
-    given: list[tuple[Any, Any]] = []
+    calls: list[tuple[Any, Any]] = []
 
     def draw(series: Any, **words: str) -> bytes:
-        given.append((series, words))
+        calls.append((series, words))
         return words["y"].encode()
 
     monkeypatch.setattr(tracking, "draw_curves", draw)
     assert history_curves(ROWS) == {"loss.png": b"loss", "accuracy.png": b"accuracy"}
-    assert given[0][0] == {"training": [(1.0, 1.25), (2.0, 0.75)], "validation": [(1.0, 1.5)]}
-    assert given[1][0] == {"training": [(1.0, 0.5), (2.0, 0.625)], "validation": [(1.0, 0.25)]}
-    assert {words["x"] for _, words in given} == {"epoch"}
+    assert calls[0][0] == {"training": [(1.0, 1.25), (2.0, 0.75)], "validation": [(1.0, 1.5)]}
+    assert calls[1][0] == {"training": [(1.0, 0.5), (2.0, 0.625)], "validation": [(1.0, 0.25)]}
+    assert {words["x"] for _, words in calls} == {"epoch"}
     history_curves(ROWS[1:])
-    assert list(given[2][0]) == ["training"], "no line for what was not validated"
+    assert list(calls[2][0]) == ["training"], "no line for what was not validated"
 
 
 @pytest.mark.parametrize("imbalance", ["none", "weights", "oversample"])

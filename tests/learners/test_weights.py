@@ -39,7 +39,7 @@ WIDTHS = {
 
 
 def answer(backbone: Backbone) -> Any:
-    """Its features of one made-up square, without dropout."""
+    """Return its features of one made-up square, without dropout."""
     backbone.module.eval()
     pixels = torch.rand((1, 3, backbone.size, backbone.size), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
@@ -52,7 +52,7 @@ def random_state(name: str = SMALL, seed: int = 3) -> dict[str, Any]:
 
 
 def save(state: dict[str, Any], path: Path) -> Path:
-    """The path of a safetensors file with this state."""
+    """Write this state as a safetensors file; return its path."""
     from safetensors.torch import save_file
 
     save_file({name: value.contiguous() for name, value in state.items()}, path)
@@ -63,7 +63,7 @@ def save(state: dict[str, Any], path: Path) -> Path:
 
 
 def timm_norm(name: str) -> Any:
-    """What the library says of the weights of this name; what ImageNet's are, for the one that is not its own."""
+    """Return the library's own norm of a name; ImageNet's for the one whose weights are not the library's."""
     import timm
 
     if name == "alexnet":
@@ -77,8 +77,8 @@ def test_each_name_of_the_seeds_is_built_without_weights(name: str) -> None:
     backbone = load_backbone(name, "none", 70 if name == "dinov2_small" else SIZE)
     assert backbone.width == WIDTHS[name]
     assert answer(backbone).shape == (1, WIDTHS[name])
-    names = [one for stage in backbone.stages for one in stage]
-    assert sorted(names) == sorted(one for one, _ in backbone.module.named_parameters())
+    names = [parameter for stage in backbone.stages for parameter in stage]
+    assert sorted(names) == sorted(parameter for parameter, _ in backbone.module.named_parameters())
     assert len(backbone.stages) >= 5
     assert (backbone.source, backbone.digest) == ("random numbers", "")
     assert (backbone.mean, backbone.std) == find_norm(name) == timm_norm(name)
@@ -90,10 +90,10 @@ def test_each_name_of_the_seeds_is_built_without_weights(name: str) -> None:
 def test_the_names_are_those() -> None:
     assert set(WIDTHS) == set(BACKBONE_NAMES)
     assert find_backbone("resnet18") == "resnet18.tv_in1k"
-    other = "mobilenetv4_conv_small.e2400_r224_in1k"
-    assert find_backbone(other) == other, "any name of timm's"
-    assert find_norm(other) == timm_norm(other)
-    assert find_width(other, SIZE) == load_backbone(other, "none", SIZE).width == 1280
+    timm_name = "mobilenetv4_conv_small.e2400_r224_in1k"
+    assert find_backbone(timm_name) == timm_name, "any name of timm's"
+    assert find_norm(timm_name) == timm_norm(timm_name)
+    assert find_width(timm_name, SIZE) == load_backbone(timm_name, "none", SIZE).width == 1280
     assert find_width("vit_tiny_patch16_224", SIZE) == 192
     with pytest.raises(SettingsError, match="cannot take squares of 10"):
         find_width("vit_tiny_patch16_224", 10)
@@ -136,8 +136,8 @@ def test_the_embedded_weights_are_the_ones_that_are_frozen_elsewhere(shared: Pat
     original = load_embedded()
     pixels = torch.rand((1, 3, 224, 224), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        wanted = original.forward_head(original.forward_features(pixels), pre_logits=True)
-        assert torch.equal(backbone.module.eval()(pixels), wanted)
+        expected = original.forward_head(original.forward_features(pixels), pre_logits=True)
+        assert torch.equal(backbone.module.eval()(pixels), expected)
     assert backbone.source == "embedded"
     assert backbone.digest.startswith("57934424")
 
@@ -159,8 +159,8 @@ def test_the_file_that_is_meant_is_found_without_building_anything(
     monkeypatch.setattr("fieldguide.learners.weights.import_timm", None)
     assert find_weights("resnet18", "none") == (None, "")
     assert find_weights("resnet18", str(path)) == (path, hashlib.sha256(b"weights").hexdigest())
-    found, digest = find_weights("efficientnet_lite0", "embedded")
-    assert found and found.is_file() and digest.startswith("57934424")
+    path_found, digest = find_weights("efficientnet_lite0", "embedded")
+    assert path_found and path_found.is_file() and digest.startswith("57934424")
     with pytest.raises(InputUnusable, match="has SHA-256"):
         find_weights("resnet18", str(path), sha256="0" * 64)
     with pytest.raises(InputMissing):
@@ -174,18 +174,20 @@ def test_a_file_of_its_weights(form: str, tmp_path: Path) -> None:
     if form == "safetensors":
         save(state, path)
     else:
-        kept: dict[str, Any] = dict(state)
+        tensors: dict[str, Any] = dict(state)
         if form == "parallel":
-            kept = {f"module.{name}": value for name, value in state.items()}
+            tensors = {f"module.{name}": value for name, value in state.items()}
         if form == "with classifier":
-            kept |= {"classifier.weight": torch.zeros(1000, 1024), "classifier.bias": torch.zeros(1000)}
-        torch.save({"state_dict": kept, "epoch": 3, "optimizer": {"lr": 0.1}} if form == "wrapped" else kept, path)
+            tensors |= {"classifier.weight": torch.zeros(1000, 1024), "classifier.bias": torch.zeros(1000)}
+        torch.save(
+            {"state_dict": tensors, "epoch": 3, "optimizer": {"lr": 0.1}} if form == "wrapped" else tensors, path
+        )
     backbone = load_backbone(SMALL, str(path), SIZE)
     assert all(torch.equal(value, state[name]) for name, value in backbone.module.state_dict().items())
     assert backbone.digest == hashlib.sha256(path.read_bytes()).hexdigest()
     assert backbone.source == path.name
-    same = load_backbone(SMALL, str(path), SIZE, sha256=backbone.digest.upper())
-    assert torch.equal(answer(same), answer(backbone))
+    checked = load_backbone(SMALL, str(path), SIZE, sha256=backbone.digest.upper())
+    assert torch.equal(answer(checked), answer(backbone))
     with pytest.raises(InputUnusable, match="has SHA-256"):
         load_backbone(SMALL, str(path), SIZE, sha256="0" * 64)
 
@@ -218,7 +220,7 @@ def test_weights_of_another_architecture_name_the_first_mismatch(tmp_path: Path)
 
 
 class Trap:
-    """What a pickle must never be let do."""
+    """Do what a pickle must never be let do."""
 
     def __reduce__(self) -> Any:
         return Path.touch, (Path("trapped"),)
@@ -246,17 +248,17 @@ def test_nothing_in_a_file_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 )  # fmt: skip
 def test_a_file_that_is_no_weights(name: str, data: bytes | None, tmp_path: Path) -> None:
     path = tmp_path / name
-    whole = save(random_state(), tmp_path / "whole.safetensors").read_bytes()
-    path.write_bytes(whole[: len(whole) // 2] if data is None else data)
+    sound = save(random_state(), tmp_path / "whole.safetensors").read_bytes()
+    path.write_bytes(sound[: len(sound) // 2] if data is None else data)
     with pytest.raises(InputUnusable) as caught:
         load_backbone(SMALL, str(path), SIZE)
     assert str(path) in caught.value.message and caught.value.hint
 
 
 def test_a_file_that_holds_other_things(tmp_path: Path) -> None:
-    for number, held in enumerate(([1, 2], {"epoch": 3}, torch.zeros(3))):
+    for number, content in enumerate(([1, 2], {"epoch": 3}, torch.zeros(3))):
         path = tmp_path / f"{number}.pth"
-        torch.save(held, path)
+        torch.save(content, path)
         with pytest.raises(InputUnusable, match="no weights by name"):
             read_weights(path)
 
@@ -274,8 +276,8 @@ class Server(http.server.ThreadingHTTPServer):
     """A hub with one file of one backbone."""
 
     data: bytes = b""
-    said: str = ""
-    asked: int = 0
+    digest: str = ""
+    requests: int = 0
     file: str = "model.safetensors"
 
 
@@ -289,11 +291,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.reply(self.server.data)
 
     def reply(self, body: bytes) -> None:
-        self.server.asked += 1
+        self.server.requests += 1
         known = self.path.startswith("/timm/mobilenetv3_small_100.lamb_in1k/resolve/") and self.server.file in self.path
         self.send_response(200 if known else 404)
         if known:
-            self.send_header("ETag", f'"{self.server.said}"')
+            self.send_header("ETag", f'"{self.server.digest}"')
             self.send_header("X-Repo-Commit", "1" * 40)
             self.send_header("Content-Length", str(len(self.server.data)))
         else:
@@ -309,15 +311,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    one = Server(("127.0.0.1", 0), Handler)
-    one.data = save(random_state(), tmp_path / "hub.safetensors").read_bytes()
-    one.said = hashlib.sha256(one.data).hexdigest()
-    thread = threading.Thread(target=one.serve_forever)
+    hub_server = Server(("127.0.0.1", 0), Handler)
+    hub_server.data = save(random_state(), tmp_path / "hub.safetensors").read_bytes()
+    hub_server.digest = hashlib.sha256(hub_server.data).hexdigest()
+    thread = threading.Thread(target=hub_server.serve_forever)
     thread.start()
-    yield one
-    one.shutdown()
+    yield hub_server
+    hub_server.shutdown()
     thread.join()
-    one.server_close()
+    hub_server.server_close()
 
 
 def hub_of(server: Server, cache: Path) -> Hub:
@@ -326,21 +328,21 @@ def hub_of(server: Server, cache: Path) -> Hub:
 
 def test_weights_of_the_hub_are_fetched_once_and_checked(server: Server, tmp_path: Path) -> None:
     hub = hub_of(server, tmp_path / "cache")
-    one = load_backbone(SMALL, "hub", SIZE, hub=hub)
-    assert one.digest == server.said and one.source == "hub"
-    asked = server.asked
-    again = load_backbone(SMALL, "hub", SIZE, hub=hub)
-    assert server.asked == asked, "the second time nothing is asked"
-    assert torch.equal(answer(one), answer(again))
+    fetched = load_backbone(SMALL, "hub", SIZE, hub=hub)
+    assert fetched.digest == server.digest and fetched.source == "hub"
+    requests = server.requests
+    cached = load_backbone(SMALL, "hub", SIZE, hub=hub)
+    assert server.requests == requests, "the second time nothing is asked"
+    assert torch.equal(answer(fetched), answer(cached))
 
 
 def test_older_weights_of_the_hub_are_fetched_once_too(server: Server, tmp_path: Path) -> None:
     torch.save(random_state(), tmp_path / "old.bin")
     server.data, server.file = (tmp_path / "old.bin").read_bytes(), "pytorch_model.bin"
-    server.said = hashlib.sha256(server.data).hexdigest()
-    one = load_backbone(SMALL, "hub", SIZE, hub=hub_of(server, tmp_path / "cache"))
-    again = load_backbone(SMALL, "hub", SIZE, hub=Hub("http://127.0.0.1:9", tmp_path / "cache"))
-    assert one.digest == again.digest == server.said
+    server.digest = hashlib.sha256(server.data).hexdigest()
+    fetched = load_backbone(SMALL, "hub", SIZE, hub=hub_of(server, tmp_path / "cache"))
+    cached = load_backbone(SMALL, "hub", SIZE, hub=Hub("http://127.0.0.1:9", tmp_path / "cache"))
+    assert fetched.digest == cached.digest == server.digest
 
 
 def test_what_the_hub_sends_is_compared_with_what_it_says(server: Server, tmp_path: Path) -> None:
@@ -381,6 +383,6 @@ def test_weights_at_an_address_carry_their_checksum_in_their_name(tmp_path: Path
 
 def test_the_record_says_all_that_a_run_must_keep() -> None:
     backbone = load_backbone(SMALL, "none", SIZE)
-    said = {name: getattr(backbone, name) for name in ("name", "size", "width", "mean", "std", "source", "digest")}
-    assert json.loads(json.dumps(said))["width"] == 1024
+    record = {name: getattr(backbone, name) for name in ("name", "size", "width", "mean", "std", "source", "digest")}
+    assert json.loads(json.dumps(record))["width"] == 1024
     assert np.isclose(sum(backbone.std), 0.678)
