@@ -134,16 +134,11 @@ def export_colour(
     _add_familiarity(graph, familiarity)
     info = helper.make_tensor_value_info
     sides: Shape = ["h", "w"] if size is None else [size, size]
-    outputs: dict[str, Shape] = {
-        "probs": ["n", classifier.class_count],
-        "features": ["n", len(classifier.mean)],
-        "familiarity": ["n"],
-    }
-    model = _make_model(
-        graph,
-        [info("image", TensorProto.UINT8, ["n", *sides, 3])],
-        [info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()],
-    )
+    inputs = [info("image", TensorProto.UINT8, ["n", *sides, 3])]
+    shapes: list[tuple[str, Shape]] = [
+        ("probs", ["n", classifier.class_count]), ("features", ["n", len(classifier.mean)]), ("familiarity", ["n"])
+    ]  # fmt: skip
+    model = _make_model(graph, inputs, [info(name, TensorProto.FLOAT, shape) for name, shape in shapes])
     onnx.checker.check_model(model, full_check=True)
     data: bytes = model.SerializeToString()
     return data
@@ -366,16 +361,10 @@ def _add_leaves(graph: Graph, rows: str, arrays: Arrays) -> str:
     step.add("Where", low, left, right, to="next_place")
     info = helper.make_tensor_value_info
     places: list[str | int | None] = ["n", len(arrays["start"])]
-    body = helper.make_graph(
-        step.nodes,
-        "step",
-        [
-            info("number", TensorProto.INT64, []),
-            info("going", TensorProto.BOOL, []),
-            info("place", TensorProto.INT32, places),
-        ],
-        [info("still_going", TensorProto.BOOL, []), info("next_place", TensorProto.INT32, places)],
-    )
+    number, going = info("number", TensorProto.INT64, []), info("going", TensorProto.BOOL, [])
+    inputs = [number, going, info("place", TensorProto.INT32, places)]
+    outputs = [info("still_going", TensorProto.BOOL, []), info("next_place", TensorProto.INT32, places)]
+    body = helper.make_graph(step.nodes, "step", inputs, outputs)
     end = graph.add("Loop", arrays["depth"], np.array(True), start, body=body)
     forks = len(arrays["feature"]) - len(arrays["values"])
     leaf = graph.add("Sub", end, np.array(forks, np.int32))

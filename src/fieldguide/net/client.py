@@ -76,16 +76,10 @@ class Client:
         trace = aiohttp.TraceConfig()
         trace.on_request_headers_sent.append(self._note_sent)
         self._transport.session = aiohttp.ClientSession(
-            connector=connector,
-            headers={"User-Agent": agent},
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            trust_env=False,
-            trace_configs=[trace],
-            max_line_size=8190,
-            max_field_size=8190,
-            max_headers=128,
-        )
+            connector=connector, headers={"User-Agent": agent}, cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False, trust_env=False, trace_configs=[trace],
+            max_line_size=8190, max_field_size=8190, max_headers=128,
+        )  # fmt: skip
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -134,13 +134,9 @@ class Transport:
         try:
             with asking(host):
                 response = await self.session.get(
-                    url,
-                    headers=options.headers,
-                    timeout=timeout,
-                    allow_redirects=False,
-                    trace_request_ctx={"host": host},
-                    middlewares=(_send_once,),
-                )
+                    url, headers=options.headers, timeout=timeout, allow_redirects=False,
+                    trace_request_ctx={"host": host}, middlewares=(_send_once,),
+                )  # fmt: skip
             async with response:
                 reply = Reply(url, response.status, response.headers, b"")
                 body = b"" if reply.is_redirect else await _read(response, reply, options)

@@ -110,12 +110,6 @@ def colour_features(pictures: NDArray[np.uint8]) -> Floats:
     return np.concatenate([mean + 128, deviation], axis=1).astype(np.float32)
 
 
-def colour_channels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the channels B, G, R, H, S, V, L, a and b, (n, 9) uint8, of (n, 3) uint8 RGB pixels."""
-    parts = [_channels(pixels[at : at + _PIXELS]) for at in range(0, len(pixels), _PIXELS)]
-    return np.concatenate([np.zeros((_CHANNELS, 0), np.float32), *parts], axis=1).T.astype(np.uint8)
-
-
 def _portions(count: int, pixels: int) -> Iterator[tuple[int, int, int, int]]:
     """Yield first and last picture and pixel of each portion: several small pictures, or a part of a large one."""
     if pixels <= _EXACT:

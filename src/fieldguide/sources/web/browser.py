@@ -147,9 +147,8 @@ class BrowserSource:
         start = cursor_number(self.name, cursor, 0)
         template = spec.page_url if start and spec.page_url else spec.url
         offset, page = spec.first_offset + start, spec.first_page + start // spec.page_size
-        results = await self._read(
-            query, spec, fill(template, q=query.text, offset=offset, page=page, image_url=""), ask
-        )
+        url = fill(template, q=query.text, offset=offset, page=page, image_url="")
+        results = await self._read(query, spec, url, ask)
         seen = start + len(results.candidates)
         more = results.candidates and spec.page_url and seen < spec.most
         return ResultPage(results.candidates, str(seen) if more else "", results.answer, results.skipped)
@@ -163,12 +162,8 @@ class BrowserSource:
         return await self._read(query, spec, url, ask)
 
     async def _read(self, query: Query, spec: PageSpec, url: str, ask: Ask) -> ResultPage:
-        limits = _Limits(
-            int(_number(query, "most_items")),
-            _number(query, "most_seconds"),
-            _number(query, "click_seconds"),
-            self._appear_s,
-        )
+        items, session_s, click_s = (_number(query, name) for name in _NUMBERS)
+        limits = _Limits(int(items), session_s, click_s, self._appear_s)
         opened = parse_networks(query.options.get("allow_networks", ""))
         find_chromium()
         if not _is_true(query, "ignore_robots"):

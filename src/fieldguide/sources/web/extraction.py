@@ -31,6 +31,7 @@ from fieldguide.sources.web.specs import (
     parse_pixels,
 )
 
+_BYTE_ORDER_MARKS = (codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")
 PageKind = Literal["ok", "empty", "blocked", "unknown"]
 
 _MAX_RECORDS = 10_000
@@ -256,11 +257,7 @@ def _largest_of_set(text: str) -> str:
 
 def decode_html(data: bytes) -> str:
     """Return the text of a page: by its byte order mark, else its `<meta charset>`, else as UTF-8; never fails."""
-    for mark, encoding in (
-        (codecs.BOM_UTF8, "utf-8"),
-        (codecs.BOM_UTF16_LE, "utf-16-le"),
-        (codecs.BOM_UTF16_BE, "utf-16-be"),
-    ):
+    for mark, encoding in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
             return data[len(mark) :].decode(encoding, "replace")
     stated = _CHARSET.search(data[:_SNIFFED_CHARS])

@@ -185,11 +185,8 @@ class RunningTrial:
         with self._study.translated():
             trials = self._study.trials()
         complete = [trial for trial in trials if trial.state.name == "COMPLETE"]
-        peers = [
-            trial
-            for trial in complete
-            if all(trial.params.get(name) == self.params.get(name) for name in plan.peers_by)
-        ]
+        own = [self.params.get(name) for name in plan.peers_by]
+        peers = [trial for trial in complete if [trial.params.get(name) for name in plan.peers_by] == own]
         if len(complete) < _MIN_COMPLETE or len(peers) < _MIN_PEERS:
             return False
         pruner = require("optuna", extra="train").pruners.MedianPruner(0, _WARM_UP_STEPS, n_min_trials=_MIN_PEERS)
