@@ -196,7 +196,7 @@ def forward(rows: Any, parameters: Parameters, layers: Sequence[DenseLayer], gen
     activations = {"none": lambda values: values, "relu": torch.relu, "hardswish": torch.nn.functional.hardswish}
     for (weights, bias), layer in zip(parameters, layers, strict=True):
         if layer.dropout:
-            kept = torch.rand(rows.shape, generator=generator) >= layer.dropout
-            rows = rows * kept / (1 - layer.dropout)
+            mask = torch.rand(rows.shape, generator=generator) >= layer.dropout
+            rows = rows * mask / (1 - layer.dropout)
         rows = activations[layer.activation](torch.addmm(bias, rows, weights))
     return rows

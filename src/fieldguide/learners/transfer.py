@@ -92,7 +92,7 @@ class TransferLearner:
         return heads.attach_head(backbone, self._settings.head, classes, self._seed)
 
     def _build_empty(self, classes: int) -> Network:
-        """Return the network with random weights: those that were learnt are filled in."""
+        """Return the same network with random weights, to be filled in."""
         backbone = load_backbone(self._choice.name, "none", self._settings.side(_SIDE))
         return heads.attach_head(backbone, self._settings.head, classes, self._seed)
 
