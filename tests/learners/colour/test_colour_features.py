@@ -23,7 +23,7 @@ def extremes() -> NDArray[np.uint8]:
     level = np.arange(256)
     still = np.zeros(256, int)
     corners = np.stack(np.meshgrid([0, 255], [0, 255], [0, 255]), axis=-1).reshape(-1, 3)
-    ramps = [np.stack(one, axis=1) for one in (
+    ramps = [np.stack(channels, axis=1) for channels in (
         (level, level, level), (level, still, still), (still, level, still), (still, still, level),
         (level, level, still), (level, still, level), (still, level, level), (level, still + 255, level[::-1]),
         (level, level, np.minimum(level + 1, 255)), (level, np.maximum(level - 1, 0), level),
@@ -67,7 +67,7 @@ def plain_lab(red: int, green: int, blue: int) -> list[int]:
         ((0.019334, 0.119193, 0.950227), 1.088754),
     ):
         level = halves_up(
-            sum(round(4096 * one / white) * linear for one, linear in zip(row, light, strict=True)) / 4096
+            sum(round(4096 * weight / white) * linear for weight, linear in zip(row, light, strict=True)) / 4096
         )
         share = level / 2040
         curve = share * 841 / 108 + 4 / 29 if share < (6 / 29) ** 3 else share ** (1 / 3)
@@ -79,7 +79,7 @@ def plain_lab(red: int, green: int, blue: int) -> list[int]:
 
 def test_channels_are_those_of_the_plain_reference() -> None:
     pixels = extremes()
-    expected = [plain_channels(*(int(one) for one in pixel)) for pixel in pixels]
+    expected = [plain_channels(*(int(level) for level in pixel)) for pixel in pixels]
     assert np.array_equal(colour_channels(pixels), np.array(expected))
 
 
@@ -113,8 +113,8 @@ def test_every_colour_is_the_one_of_opencv() -> None:
     for red in range(256):
         bgr = np.stack([blue, green, np.full_like(green, red)], axis=-1)
         spaces = [bgr, cv2.cvtColor(bgr, cv2.COLOR_BGR2HSV), cv2.cvtColor(bgr, cv2.COLOR_BGR2LAB)]
-        found = colour_channels(np.ascontiguousarray(bgr[..., ::-1]).reshape(-1, 3))
-        assert np.array_equal(found, np.concatenate(spaces, axis=2).reshape(-1, 9)), f"red {red}"
+        channels = colour_channels(np.ascontiguousarray(bgr[..., ::-1]).reshape(-1, 3))
+        assert np.array_equal(channels, np.concatenate(spaces, axis=2).reshape(-1, 9)), f"red {red}"
 
 
 @pytest.mark.shared
@@ -127,8 +127,8 @@ def test_features_of_real_pictures_are_those_of_the_original_system(shared: Path
         rgb = np.asarray(Image.open(path).convert("RGB"))
         bgr = np.ascontiguousarray(rgb[..., ::-1])
         spaces = [bgr, cv2.cvtColor(bgr, cv2.COLOR_BGR2HSV), cv2.cvtColor(bgr, cv2.COLOR_BGR2Lab)]
-        means = [one.mean(axis=(0, 1)) for one in spaces]
-        expected = np.hstack([*means, *(one.std(axis=(0, 1)) for one in spaces)])
+        means = [space.mean(axis=(0, 1)) for space in spaces]
+        expected = np.hstack([*means, *(space.std(axis=(0, 1)) for space in spaces)])
         assert np.abs(colour_features(rgb[None])[0] - expected).max() < 2e-5, path.name
 
 
@@ -150,42 +150,42 @@ def test_the_names_are_in_the_order_of_the_original_system() -> None:
 @settings(max_examples=30)
 def test_features_are_means_and_deviations_of_any_shape(count: int, height: int, width: int, seed: int) -> None:
     pictures = np.random.default_rng(seed).integers(0, 256, (count, height, width, 3), dtype=np.uint8)
-    found = colour_features(pictures)
-    assert found.shape == (count, 18)
-    assert found.dtype == np.float32
-    assert np.abs(found - [plain_features(one) for one in pictures]).max() < 2e-5
+    features = colour_features(pictures)
+    assert features.shape == (count, 18)
+    assert features.dtype == np.float32
+    assert np.abs(features - [plain_features(picture) for picture in pictures]).max() < 2e-5
 
 
 def test_large_pictures_are_added_up_exactly() -> None:
     """Taken in parts as they are, the order of their pixels makes no difference."""
     picture = np.random.default_rng(0).integers(0, 256, (1, 211, 307, 3), dtype=np.uint8)
-    whole = colour_features(picture)
-    assert np.abs(whole - plain_features(picture[0])).max() < 2e-5
+    features = colour_features(picture)
+    assert np.abs(features - plain_features(picture[0])).max() < 2e-5
     shuffled = np.random.default_rng(1).permutation(picture.reshape(-1, 3)).reshape(picture.shape)
-    assert np.array_equal(colour_features(shuffled), whole)
+    assert np.array_equal(colour_features(shuffled), features)
 
 
 def test_a_batch_gives_what_its_pictures_give_one_by_one() -> None:
     for side in (7, 40):
         pictures = np.random.default_rng(side).integers(0, 256, (9, side, side, 3), dtype=np.uint8)
-        alone = np.concatenate([colour_features(one[None]) for one in pictures])
+        alone = np.concatenate([colour_features(picture[None]) for picture in pictures])
         assert np.array_equal(colour_features(pictures), alone)
 
 
 def test_flat_pictures_do_not_deviate_at_all() -> None:
     levels = extremes()[:600]
     pictures = np.broadcast_to(levels[:, None, None], (600, 13, 11, 3))
-    found = colour_features(pictures)
-    assert not found[:, 9:].any()
-    assert np.array_equal(found[:, :9], colour_channels(levels))
+    features = colour_features(pictures)
+    assert not features[:, 9:].any()
+    assert np.array_equal(features[:, :9], colour_channels(levels))
 
 
 def test_pictures_that_are_none_are_refused() -> None:
-    good = np.zeros((2, 4, 4, 3), np.uint8)
-    for bad in (good[0], good[..., :2], good.astype(np.float32), good[:, :0]):
+    pictures = np.zeros((2, 4, 4, 3), np.uint8)
+    for unfit in (pictures[0], pictures[..., :2], pictures.astype(np.float32), pictures[:, :0]):
         with pytest.raises(ValueError, match="pictures must be"):
-            colour_features(bad)  # type: ignore[arg-type]
-    assert colour_features(good[:0]).shape == (0, 18)
+            colour_features(unfit)  # type: ignore[arg-type]
+    assert colour_features(pictures[:0]).shape == (0, 18)
 
 
 def test_the_tables_cannot_be_changed() -> None:

@@ -32,8 +32,8 @@ pytest.importorskip("sklearn", reason="learning needs the extra [train]")
 @pytest.mark.parametrize("family", ["forest", "mlp"])
 def test_another_seed_is_another_classifier(family: Family) -> None:
     samples = clouds()
-    one, other = (fit_arrays(replace(samples, seed=seed), SMALL[family]).to_bytes() for seed in (0, 1))
-    assert one != other
+    first, reseeded = (fit_arrays(replace(samples, seed=seed), SMALL[family]).to_bytes() for seed in (0, 1))
+    assert first != reseeded
 
 
 @pytest.mark.parametrize("family", ["forest", "boosting"])
@@ -51,8 +51,8 @@ def test_the_scale_of_a_feature_does_not_matter() -> None:
     samples = clouds()
     stretched = replace(samples, features=samples.features * np.array([1, 1024, 1, 1 / 64, 1], np.float32))
     for family in FAMILIES:
-        one, other = fit_arrays(samples, SMALL[family]), fit_arrays(stretched, SMALL[family])
-        assert one.probs(samples.features) == pytest.approx(other.probs(stretched.features), abs=2e-3), family
+        plain, scaled = fit_arrays(samples, SMALL[family]), fit_arrays(stretched, SMALL[family])
+        assert plain.probs(samples.features) == pytest.approx(scaled.probs(stretched.features), abs=2e-3), family
 
 
 def test_a_feature_that_never_changes_is_no_trouble() -> None:
@@ -82,9 +82,9 @@ def test_a_class_with_fewer_pictures_than_folds(family: Family, few: int) -> Non
     samples = replace(samples, labels=labels, balanced=True)
     folds = group_folds(labels, None, 5, 0)
     assert len(folds) == max(2, few)
-    found = search_families(samples, folds, [SMALL[family]])
-    assert np.isfinite(found.logits).all()
-    assert (found.logits.argmax(axis=1) == labels)[few:].mean() > 0.6
+    search = search_families(samples, folds, [SMALL[family]])
+    assert np.isfinite(search.logits).all()
+    assert (search.logits.argmax(axis=1) == labels)[few:].mean() > 0.6
 
 
 def test_a_fold_that_leaves_one_class_to_learn_from() -> None:
@@ -120,21 +120,21 @@ def test_held_out_logits_come_from_classifiers_that_never_saw_the_row(family: Fa
 def test_the_best_choice_is_found_and_every_choice_is_told_of() -> None:
     samples = clouds(120)
     folds = group_folds(samples.labels, None, 3, 0)
-    wanted = [
+    candidates = [
         Candidate("svm", {"C": 0.001, "gamma": 10}), SMALL["logistic"],
         *(Candidate("forest", {"n_estimators": count, "max_depth": 3}) for count in (1, 7, 3)),
     ]  # fmt: skip
-    told: list[CandidateScore] = []
-    found = search_families(samples, folds, wanted, told.append)
-    assert [one.candidate for one in found.scores] == wanted
-    assert len(told) == 5
-    for one in found.scores:
-        logits = hold_out_logits(samples, folds, one.candidate)
-        assert one.correct == np.sum(logits.argmax(axis=1) == samples.labels), one.candidate
-        assert one.accuracy.shape == (3,)
-    best = min(found.scores, key=lambda score: score.rank)
-    assert found.best == best.candidate
-    assert np.array_equal(found.logits, hold_out_logits(samples, folds, found.best))
+    reported: list[CandidateScore] = []
+    search = search_families(samples, folds, candidates, reported.append)
+    assert [score.candidate for score in search.scores] == candidates
+    assert len(reported) == 5
+    for score in search.scores:
+        logits = hold_out_logits(samples, folds, score.candidate)
+        assert score.correct == np.sum(logits.argmax(axis=1) == samples.labels), score.candidate
+        assert score.accuracy.shape == (3,)
+    best = min(search.scores, key=lambda score: score.rank)
+    assert search.best == best.candidate
+    assert np.array_equal(search.logits, hold_out_logits(samples, folds, search.best))
     with pytest.raises(ValueError, match="no candidates"):
         search_families(samples, folds, [])
 
@@ -142,20 +142,20 @@ def test_the_best_choice_is_found_and_every_choice_is_told_of() -> None:
 def test_the_search_is_the_same_every_time() -> None:
     samples = clouds(90)
     folds = group_folds(samples.labels, None, 3, 0)
-    one, two = (search_families(samples, folds, list(SMALL.values())) for _ in range(2))
-    assert one.best == two.best
-    assert np.array_equal(one.logits, two.logits)
-    assert one.temperature == two.temperature
+    first, repeated = (search_families(samples, folds, list(SMALL.values())) for _ in range(2))
+    assert first.best == repeated.best
+    assert np.array_equal(first.logits, repeated.logits)
+    assert first.temperature == repeated.temperature
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_labels_that_mean_nothing_are_not_learnt(family: Family) -> None:
     samples = clouds(240, classes=2)
     shuffled = replace(samples, labels=np.random.default_rng(3).permutation(samples.labels))
-    found = search_families(shuffled, group_folds(shuffled.labels, None, 5, 0), [SMALL[family]])
-    low, high = accuracy(shuffled.labels, found.logits.argmax(axis=1))[1:]
+    search = search_families(shuffled, group_folds(shuffled.labels, None, 5, 0), [SMALL[family]])
+    low, high = accuracy(shuffled.labels, search.logits.argmax(axis=1))[1:]
     assert low < 0.5 < high + 0.05
-    probs = softmax(found.logits / found.temperature)
+    probs = softmax(search.logits / search.temperature)
     assert log_losses(np.log(probs), shuffled.labels).mean() < np.log(2) + 0.06, "and it does not pretend to be sure"
 
 
@@ -164,8 +164,8 @@ def test_calibrated_probabilities_mean_what_they_say(family: Family) -> None:
     samples = clouds(600, classes=3)
     train, test = np.arange(300), np.arange(300, 600)
     part = samples.take(train)
-    found = search_families(part, group_folds(part.labels, None, 5, 0), [SMALL[family]])
-    classifier = fit_arrays(part, found.best, found.temperature)
+    search = search_families(part, group_folds(part.labels, None, 5, 0), [SMALL[family]])
+    classifier = fit_arrays(part, search.best, search.temperature)
     assert calibration_error(classifier.probs(samples.features[test]), samples.labels[test]) < 0.12
 
 
@@ -176,12 +176,12 @@ def test_balancing_finds_more_of_a_rare_class(family: Family) -> None:
     samples = replace(samples.take(rare), features=samples.take(rare).features[:, 1:])  # the clouds overlap here
     # trees grown to the end hold every row alone, whatever it weighs
     choice = Candidate("boosting", {"n_estimators": 6, "max_depth": 1}) if family == "boosting" else SMALL[family]
-    found = {}
+    recall = {}
     for balanced in (False, True):
         weighed = replace(samples, balanced=balanced)
         logits = hold_out_logits(weighed, group_folds(samples.labels, None, 4, 0), choice)
-        found[balanced] = softmax(logits)[samples.labels == 1, 1].mean()
-    assert found[True] > found[False]
+        recall[balanced] = softmax(logits)[samples.labels == 1, 1].mean()
+    assert recall[True] > recall[False]
 
 
 # ---- the original system's hard cases
@@ -210,12 +210,12 @@ def test_hard_cases_are_told_apart_no_worse_than_by_the_original(art: tuple[Samp
     original = cross_val_predict(
         SVC(C=100, gamma=0.01), StandardScaler().fit_transform(samples.features), samples.labels, cv=folds
     )
-    found = search_families(samples, folds, [DEFAULTS["svm"]])
-    answers = found.logits.argmax(axis=1)
-    share, low, high = accuracy(samples.labels, answers)
+    search = search_families(samples, folds, [DEFAULTS["svm"]])
+    predictions = search.logits.argmax(axis=1)
+    share, low, high = accuracy(samples.labels, predictions)
     assert len(names) == 11
     assert share >= np.mean(original == samples.labels)
     assert 0.56 < low < share < high < 0.61
-    probs = softmax(found.logits / found.temperature)
+    probs = softmax(search.logits / search.temperature)
     assert log_losses(np.log(probs), samples.labels).mean() < 0.93
     assert calibration_error(probs, samples.labels) < 0.1

@@ -18,13 +18,13 @@ def test_what_matters_is_found_and_noise_is_not() -> None:
     samples = clouds(200)
     folds = group_folds(samples.labels, None, 4, 0)
     fitted = search_families(samples, folds, [SMALL["logistic"]]).fitted
-    found = measure_importance(samples, folds, fitted)
-    assert set(np.argsort(-found.mean)[:2]) == {0, 1}
-    assert found.mean[:2].min() > 0.1
-    assert np.abs(found.mean[2:]).max() < 0.05
-    assert found.std.shape == (5,)
-    again = measure_importance(samples, folds, fitted)
-    assert np.array_equal(again.mean, found.mean)
+    importance = measure_importance(samples, folds, fitted)
+    assert set(np.argsort(-importance.mean)[:2]) == {0, 1}
+    assert importance.mean[:2].min() > 0.1
+    assert np.abs(importance.mean[2:]).max() < 0.05
+    assert importance.std.shape == (5,)
+    repeated = measure_importance(samples, folds, fitted)
+    assert np.array_equal(repeated.mean, importance.mean)
 
 
 def test_importance_is_measured_on_held_out_rows() -> None:
@@ -32,8 +32,8 @@ def test_importance_is_measured_on_held_out_rows() -> None:
     samples = clouds(200)
     shuffled = replace(samples, labels=np.random.default_rng(1).permutation(samples.labels))
     folds = group_folds(shuffled.labels, None, 4, 0)
-    found = measure_importance(shuffled, folds, search_families(shuffled, folds, [SMALL["forest"]]).fitted)
-    assert np.abs(found.mean).max() < 0.08
+    importance = measure_importance(shuffled, folds, search_families(shuffled, folds, [SMALL["forest"]]).fitted)
+    assert np.abs(importance.mean).max() < 0.08
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -41,13 +41,13 @@ def test_the_elimination_curve_rises_and_then_stays(family: Family) -> None:
     samples = clouds(200)
     folds = group_folds(samples.labels, None, 4, 0)
     curve = trace_elimination(samples, folds, search_families(samples, folds, [SMALL[family]]).fitted)
-    assert [one.count for one in curve] == [1, 2, 3, 4, 5]
+    assert [point.count for point in curve] == [1, 2, 3, 4, 5]
     assert curve[1].accuracy > curve[0].accuracy + 0.1
     assert abs(curve[4].accuracy - curve[1].accuracy) < 0.08
-    for one in curve:
-        assert one.recall == pytest.approx(one.accuracy)
-        assert 0 <= one.precision <= 1
-        assert 0 <= one.f1 <= 1
+    for point in curve:
+        assert point.recall == pytest.approx(point.accuracy)
+        assert 0 <= point.precision <= 1
+        assert 0 <= point.f1 <= 1
 
 
 def test_a_lighter_form_is_of_the_same_family_and_never_heavier() -> None:
