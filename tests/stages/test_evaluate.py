@@ -67,7 +67,7 @@ def test_every_look_at_the_test_split_is_written_down(built: Project) -> None:
     report = evaluated(built)
     assert looks() == before + 1
     page = (built.root / report.report).read_text(encoding="utf-8")
-    assert f"opened {before + 1} times" in " ".join(page.split())
+    assert f"used {before + 1} times" in " ".join(page.split())
 
 
 def test_the_report_is_one_file_that_reaches_nothing(built: Project) -> None:
