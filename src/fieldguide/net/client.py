@@ -6,13 +6,16 @@ it would stand between the guard and the address. Cookies are dropped.
 
 import asyncio
 import re
+import socket
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from random import Random
 from ssl import SSLContext
 from types import SimpleNamespace
 from typing import Any, Self
 from urllib.parse import quote, quote_plus
+from weakref import WeakSet
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
@@ -61,6 +64,7 @@ class Client:
         self._resolver = resolver
         self._ssl = ssl
         self._guard = guard(rules)
+        self._sockets: WeakSet[socket.socket] = WeakSet()
         self._transport = Transport(rules, random or Random(), stop or asyncio.Event(), now)
 
     async def __aenter__(self) -> Self:
@@ -71,7 +75,7 @@ class Client:
             ttl_dns_cache=300,
             resolver=self._resolver,
             ssl=self._ssl if self._ssl is not None else True,
-            socket_factory=self._guard,
+            socket_factory=self._open_socket,
         )
         trace = aiohttp.TraceConfig()
         trace.on_request_headers_sent.append(self._note_sent)
@@ -85,6 +89,24 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         await self._transport.robots.close()
         await self._transport.session.close()
+        await self._close_sockets()
+
+    def _open_socket(self, info: aiohttp.AddrInfoType) -> socket.socket:
+        guarded = self._guard(info)
+        self._sockets.add(guarded)
+        return guarded
+
+    async def _close_sockets(self) -> None:
+        """Close what aiohttp leaves open: a TLS farewell that a slow server never answers outlives the event loop."""
+        for _ in range(100):
+            await asyncio.sleep(0)
+            still_open = [each for each in self._sockets if each.fileno() != -1]
+            if not still_open:
+                return
+            for each in still_open:
+                with suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+            await asyncio.sleep(0.01)
 
     async def _note_sent(self, _: aiohttp.ClientSession, context: SimpleNamespace, __: Any) -> None:
         self._transport.hosts.sent(context.trace_request_ctx["host"])
