@@ -15,7 +15,7 @@ TABLES = {
     "accuracy": (r"set +fieldguide, grouped 5-fold +plain script, 5-fold +target +seconds", r"rooms +\d"),
     "collect": (r"way +images/s +less start-up +CPU ms/im +peak MB +CPU others", r"plain loop +\d"),
     "colour": (r"family +published \| original: CV \(std\) quarter", r"  from files, 1 thread\(s\): original \d"),
-    "demo": (r" +area +bar.* recall +prec\.", r"real charts: .*; peer 0\.814;"),
+    "demo": (r" +area +box .* recall +prec\.", r"real charts: .*; peer 0\.814;"),
     "features": (r"pipeline +images/s +ratio", r"Pillow \+ eager PyTorch fp32 +\d"),
     "finetune": (r" +images/s +ratio +seconds +accuracy", r"plain script +\d"),
     "learners": (r"way +accuracy, grouped folds +seconds +first", r"script +\d"),
