@@ -45,7 +45,7 @@ _COLOURS = ((215, 60, 50), (50, 90, 210), (60, 170, 80), (225, 175, 40), (140, 7
 
 
 def draw_picture(class_name: str, number: int, side: int = 128) -> Image.Image:
-    """A picture of a class, always the same for the same number: wider or taller than `side`, by up to a third."""
+    """Draw a picture of a class, the same for the same number, up to a third wider and taller than `side`."""
     dice = _dice(class_name, number)
     kind = _kind(class_name)
     width, height = side + int(dice.integers(0, side // 3)), side + int(dice.integers(0, side // 3))
@@ -54,18 +54,18 @@ def draw_picture(class_name: str, number: int, side: int = 128) -> Image.Image:
     pen = ImageDraw.Draw(image)
     radius = int(side * dice.uniform(0.2, 0.36))
     x, y = int(dice.integers(radius, width - radius)), int(dice.integers(radius, height - radius))
-    red, green, blue = (int(np.clip(one + dice.integers(-20, 21), 0, 255)) for one in _COLOURS[kind])
+    red, green, blue = (int(np.clip(channel + dice.integers(-20, 21), 0, 255)) for channel in _COLOURS[kind])
     _shape(pen, _SHAPES[kind], (x, y), radius, (red, green, blue))
     return image
 
 
 def _dice(class_name: str, number: int) -> np.random.Generator:
-    said = hashlib.sha256(f"{class_name} {number}".encode()).digest()
-    return np.random.default_rng(int.from_bytes(said[:8], "big"))
+    digest = hashlib.sha256(f"{class_name} {number}".encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:8], "big"))
 
 
 def _kind(class_name: str) -> int:
-    """The place of the shape and colour of a class; names that are no shape get one too."""
+    """Return the place of the shape and colour of a class; names that are no shape get one too."""
     if class_name in _SHAPES:
         return _SHAPES.index(class_name)
     return hashlib.sha256(class_name.encode()).digest()[0] % len(_SHAPES)
@@ -94,14 +94,14 @@ def _shape(
 
 
 def encode(image: Image.Image, kind: str = "PNG") -> bytes:
-    """The bytes of a file that holds the picture."""
+    """Return the bytes of a file that holds the picture."""
     file = io.BytesIO()
     image.save(file, kind, **({"quality": 92} if kind == "JPEG" else {}))
     return file.getvalue()
 
 
 def picture_bytes(class_name: str, number: int, side: int = 128) -> bytes:
-    """The file of a picture: even numbers are JPEG, odd ones PNG."""
+    """Return the file of a picture: even numbers are JPEG, odd ones PNG."""
     return encode(draw_picture(class_name, number, side), "PNG" if number % 2 else "JPEG")
 
 
@@ -111,12 +111,12 @@ class Pictures(Protocol):
     def __call__(
         self, folder: Path, names: Sequence[str] = CLASS_NAMES, per_class: int = 4, first: int = 0, side: int = 128
     ) -> Path:
-        """The folder, with a folder of pictures numbered from `first` for each name."""
+        """Fill the folder with a folder of pictures numbered from `first` for each name, and return it."""
 
 
 @pytest.fixture(scope="session")
 def pictures() -> Pictures:
-    """A function that fills a folder with a folder of drawn pictures for each class."""
+    """Return a function that fills a folder with a folder of drawn pictures for each class."""
 
     def write(
         folder: Path, names: Sequence[str] = CLASS_NAMES, per_class: int = 4, first: int = 0, side: int = 128
@@ -144,25 +144,25 @@ class Clock:
 
 @pytest.fixture
 def progress() -> SilentProgress:
-    """A progress that tells nobody."""
+    """Return a progress that tells nobody."""
     return SilentProgress()
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """A new, empty project of the classes circle, square and triangle."""
+    """Make a new, empty project of the classes circle, square and triangle."""
     return make_project(tmp_path / "project")
 
 
 def make_project(folder: Path, names: Sequence[str] = CLASS_NAMES) -> Project:
-    """A new, empty project of these classes."""
+    """Make a new, empty project of these classes."""
     new(folder, {name: {} for name in names})
     return Project(folder, Clock())
 
 
 @pytest.fixture
 def filled_project(project: Project, pictures: Pictures, tmp_path: Path) -> Project:
-    """A project to which six pictures of each class were added, and nothing else was done."""
+    """Make a project to which six pictures of each class were added, and nothing else was done."""
     terms = Terms(author="the tests", licence="own")
     source = pictures(tmp_path / "source", per_class=6)
     add(project, project.settings(), source, terms=terms, progress=SilentProgress())
@@ -171,7 +171,7 @@ def filled_project(project: Project, pictures: Pictures, tmp_path: Path) -> Proj
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The cache folder of this test run; backbones that this machine has converted already are taken over."""
+    """Set the cache folder of this test run; take over the backbones that this machine has converted already."""
     machine = cache_folder()
     folder = tmp_path_factory.mktemp("cache")
     for model in machine.glob("*.onnx"):
@@ -183,7 +183,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def built_once(own_cache: Path, tmp_path_factory: pytest.TempPathFactory, pictures: Pictures) -> Path:
-    """The folder of a small project that went through `build`; only to be copied: see `built`."""
+    """Build a small project and return its folder; only to be copied: see `built`."""
     pytest.importorskip("torch", reason="training needs the extra [train]")
     base = tmp_path_factory.mktemp("built")
     changed: dict[str, dict[str, object]] = {
@@ -191,10 +191,10 @@ def built_once(own_cache: Path, tmp_path_factory: pytest.TempPathFactory, pictur
         "train": {"strengths": [0.001, 0.01, 0.1], "folds": 3},
         "evaluate": {"folds": 3},
     }
-    said: dict[str, dict[str, object]] = {
+    classes: dict[str, dict[str, object]] = {
         name: {"about": f"A {name}.", "links": [f"https://example.org/{name}"]} for name in CLASS_NAMES
     }
-    new(base / "shapes", said, about="Tells shapes apart.", changed=changed)
+    new(base / "shapes", classes, about="Tells shapes apart.", changed=changed)
     built = Project(base / "shapes", Clock())
     settings = built.settings()
     terms = Terms(author="the tests", licence="own", licence_url="https://example.org/terms")
@@ -206,7 +206,7 @@ def built_once(own_cache: Path, tmp_path_factory: pytest.TempPathFactory, pictur
 
 @pytest.fixture
 def built(built_once: Path, tmp_path: Path) -> Project:
-    """A copy of the built project, to do anything with: 3 classes of 12 pictures, trained and published."""
+    """Copy the built project, to do anything with: 3 classes of 12 pictures, trained and published."""
     root = tmp_path / "shapes"
     shutil.copytree(built_once, root)
     return Project(root, Clock(datetime(2025, 1, 1, tzinfo=UTC)))
@@ -214,12 +214,12 @@ def built(built_once: Path, tmp_path: Path) -> Project:
 
 @pytest.fixture
 def shared() -> Path:
-    """The folder of real pictures beside the checkout; skips where it is absent."""
+    """Return the folder of real pictures beside the checkout; skip where it is absent."""
     if not (SHARED / "hostile" / "labels.csv").is_file():
         pytest.skip(f"no shared pictures at {SHARED}")
     return SHARED
 
 
 def pixels_of(data: bytes) -> NDArray[np.uint8]:
-    """The upright pixels of a file, (h, w, 3) uint8 RGB, as Pillow reads them."""
+    """Return the upright pixels of a file, (h, w, 3) uint8 RGB, as Pillow reads them."""
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))

@@ -125,35 +125,35 @@ class LocalInternet(Threaded):
         self._contexts: dict[str, ssl.SSLContext] = {}
 
     def hits(self, host: str) -> list[str]:
-        """The paths and queries that a host was asked for, in order, but for /robots.txt."""
+        """Return the paths and queries that a host was asked for, in order, but for /robots.txt."""
         return [hit.path_qs for hit in self.log if hit.host == host and hit.path_qs != "/robots.txt"]
 
     def rules(self, rules: NetRules = QUICK) -> NetRules:
-        """The rules, with loopback allowed."""
+        """Return the rules, with loopback allowed."""
         return dataclasses.replace(rules, allow_networks=(*rules.allow_networks, "127.0.0.0/8"))
 
     def client(self, rules: NetRules = QUICK, **more: Any) -> Client:
-        """A client that finds every host here and trusts it."""
+        """Return a client that finds every host here and trusts it."""
         return Client(self.rules(rules), resolver=self.resolver(), ssl=self.trust(), **more)
 
     def resolver(self) -> AbstractResolver:
-        """What sends each host with a handler to the right port here."""
+        """Return what sends each host with a handler to the right port here."""
         return _Resolver(self)
 
     def trust(self) -> ssl.SSLContext:
-        """A context for clients that trusts these servers and nobody else."""
+        """Return a context for clients that trusts these servers and nobody else."""
         context = ssl.create_default_context()
         self._authority.configure_trust(context)
         return context
 
     def handler(self, host: str) -> Handler | None:
-        """The handler of a host: its own, that of a pattern, or none."""
+        """Return the handler of a host: its own, that of a pattern, or none."""
         if host in self.handlers:
             return self.handlers[host]
-        return next((made for key, made in self.handlers.items() if fnmatch.fnmatchcase(host, key)), None)
+        return next((handler for key, handler in self.handlers.items() if fnmatch.fnmatchcase(host, key)), None)
 
     def port(self, scheme: str) -> int:
-        """The real port behind https or http."""
+        """Return the real port behind https or http."""
         return self._ports[scheme]
 
     async def start(self) -> None:
@@ -232,7 +232,7 @@ class Rebinding(AbstractResolver):
 
 
 def located(name: str, address: str, port: int) -> ResolveResult:
-    """What a resolver says of a name."""
+    """Return what a resolver says of a name."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     return {"hostname": name, "host": address, "port": port, "family": family, "proto": 0, "flags": 0}
 
@@ -254,17 +254,17 @@ class FaultServer(Threaded):
         self.other = 0  # the port that to_name and to_loopback lead to; its own where none is said
 
     def url(self, path: str) -> str:
-        """The address of a path."""
+        """Return the address of a path."""
         return f"http://{self.address}:{self.port}/{path}"
 
     def client(self, rules: NetRules = QUICK, **more: Any) -> Client:
-        """A client that may ask this server, and does not ask for robots.txt."""
+        """Return a client that may ask this server, and does not ask for robots.txt."""
         opened = (*rules.allow_networks, "127.0.0.0/8")
         ports = rules.ports | {self.port}
         return Client(dataclasses.replace(rules, allow_networks=opened, ports=ports, robots=False), **more)
 
     async def fetch(self, path: str, rules: NetRules = QUICK) -> Fetched:
-        """What a fresh client makes of a path."""
+        """Return what a fresh client makes of a path."""
         async with self.client(rules) as client:
             return await client.fetch(self.url(path))
 
@@ -288,7 +288,7 @@ class FaultServer(Threaded):
             writer.close()
 
     def seen(self, path: str) -> int:
-        """How often a path was asked for."""
+        """Return how often a path was asked for."""
         return self.log.count(path)
 
 
@@ -296,7 +296,7 @@ Fault = Callable[[FaultServer, asyncio.StreamWriter], Awaitable[None]]
 
 
 def answer(body: bytes = b"", status: str = "200 OK", **headers: str) -> bytes:
-    """A whole answer; a header's "_" is "-", and Content-Length is right where none is given."""
+    """Return a whole answer; a header's "_" is "-", and Content-Length is right where none is given."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     named = {"Content-Length": str(len(body)), "Connection": "close", **named}
     lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in named.items() if value), "", ""]
@@ -329,7 +329,7 @@ def _repeats(head: bytes, part: bytes, pause_s: float) -> Fault:
 
 
 def _first(times: int, bad: bytes) -> Fault:
-    """The bad answer so many times, then the good one."""
+    """Give the bad answer so many times, then the good one."""
 
     async def fault(server: FaultServer, writer: asyncio.StreamWriter) -> None:
         path = server.log[-1]
@@ -500,16 +500,16 @@ class ToxicProxy(Threaded):
         away.write_eof()
 
     async def _down(self, toxic: str, there: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        left = self._dice.randrange(1, 3000)
+        bytes_left = self._dice.randrange(1, 3000)
         while data := await there.read(65_536):
             if toxic == "timeout":
                 await asyncio.sleep(30)
             if toxic in ("latency", "jitter"):
                 await asyncio.sleep(0.05 if toxic == "latency" else self._dice.uniform(0, 0.1))
             if toxic in ("limit_data", "reset_peer"):
-                writer.write(data[:left])
-                left -= len(data)
-                if left <= 0:
+                writer.write(data[:bytes_left])
+                bytes_left -= len(data)
+                if bytes_left <= 0:
                     await writer.drain()
                     if toxic == "reset_peer":
                         reset(writer)

@@ -25,7 +25,7 @@ SPOILT = {3: "missing", 5: "html", 7: "copy", 11: "small", 13: "cut", 17: "close
 
 @cache
 def picture(name: str, number: int, side: int = 96) -> bytes:
-    """A JPEG unlike any other: a coarse pattern of its own."""
+    """Draw a JPEG unlike any other: a coarse pattern of its own."""
     seed = int.from_bytes(f"{name}/{number}".encode(), "big")
     cells = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
     file = io.BytesIO()
@@ -34,12 +34,12 @@ def picture(name: str, number: int, side: int = 96) -> bytes:
 
 
 def is_good(number: int) -> bool:
-    """Whether the picture of that number can be kept under the policy `open`."""
+    """Tell whether the picture of that number can be kept under the policy `open`."""
     return number not in SPOILT
 
 
 def item(name: str, number: int) -> dict[str, object]:
-    """What the Openverse says of a picture."""
+    """Return what the Openverse says of a picture."""
     closed = SPOILT.get(number) == "closed"
     return {
         "id": f"{name}-{number}",
@@ -59,7 +59,7 @@ def item(name: str, number: int) -> dict[str, object]:
 
 
 def image_answer(name: str, number: int) -> web.Response:
-    """The picture, or whatever spoils it."""
+    """Return the picture, or whatever spoils it."""
     match SPOILT.get(number):
         case "missing":
             return web.Response(status=404)
@@ -76,30 +76,30 @@ def image_answer(name: str, number: int) -> web.Response:
 
 
 async def serve_image(request: web.BaseRequest) -> web.StreamResponse:
-    """The picture whose name and number are the path."""
+    """Answer with the picture whose name and number are the path."""
     name, _, number = request.path.strip("/").rpartition("/")
     return image_answer(name, int(number.removesuffix(".jpg")))
 
 
 def openverse(total: int = 100, related: int = 6) -> Callable[[web.BaseRequest], object]:
-    """A handler that knows so many pictures of whatever is asked for, and so many like each of them."""
+    """Return a handler that knows so many pictures of any query, and so many like each of them."""
 
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
         if request.path.endswith("/related/"):
             name, _, parent = request.path.split("/")[3].rpartition("-")
-            found = [item(f"like {name} {parent}", one) for one in range(20, 20 + related)]
-            return web.json_response({"result_count": related, "results": found})
+            results = [item(f"like {name} {parent}", index) for index in range(20, 20 + related)]
+            return web.json_response({"result_count": related, "results": results})
         page, name = int(request.query["page"]), request.query["q"]
-        found = [item(name, one) for one in range((page - 1) * PAGE, min(page * PAGE, total))]
+        results = [item(name, index) for index in range((page - 1) * PAGE, min(page * PAGE, total))]
         return web.json_response(
-            {"result_count": total, "page_count": 5, "page_size": PAGE, "page": page, "results": found}
+            {"result_count": total, "page_count": 5, "page_size": PAGE, "page": page, "results": results}
         )
 
     return answer
 
 
 def internet(**more: object) -> LocalInternet:
-    """The whole of it."""
+    """Return the whole of it."""
     handlers = {"api.openverse.org": openverse(), "img.example.org": serve_image, **more}
     return LocalInternet(handlers)  # type: ignore[arg-type]
 
@@ -133,11 +133,13 @@ class Searx(Threaded):
             return web.Response(status=404)
         if request.path == "/search":
             page, name = int(request.query["pageno"]), request.query["q"]
-            found = range((page - 1) * PAGE, min(page * PAGE, self.total))
+            numbers = range((page - 1) * PAGE, min(page * PAGE, self.total))
             base = f"http://127.0.0.1:{self.port}"
-            results = [{"img_src": f"{base}/{quote(name)}/{one}.jpg", "url": base, "title": f"{one}"} for one in found]
-            said = {"results": results, "number_of_results": self.total, "unresponsive_engines": []}
-            return web.Response(text=json.dumps(said), content_type="application/json")
+            results = [
+                {"img_src": f"{base}/{quote(name)}/{index}.jpg", "url": base, "title": f"{index}"} for index in numbers
+            ]
+            body = {"results": results, "number_of_results": self.total, "unresponsive_engines": []}
+            return web.Response(text=json.dumps(body), content_type="application/json")
         await asyncio.sleep(self.slow_s)
         while not self.gives_pictures.is_set():
             await asyncio.sleep(0.02)

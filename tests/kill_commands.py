@@ -27,7 +27,7 @@ MOST_ROUNDS = 40
 
 
 def start(project: Path, log: Path, arguments: list[str]) -> int:
-    """The process id of a child that runs the command, as a person would."""
+    """Start a child that runs the command, as a person would; return its process id."""
     child = os.fork()
     if child:
         return child
@@ -46,16 +46,16 @@ def start(project: Path, log: Path, arguments: list[str]) -> int:
 
 
 def wait(child: int, log: Path) -> bool:
-    """Whether the child came to its end; else it was killed."""
+    """Wait for the child, and tell whether it came to its end; else it was killed."""
     status = os.waitpid(child, 0)[1]
     assert os.WIFSIGNALED(status) or status == 0, log.read_text()
     return not os.WIFSIGNALED(status)
 
 
-def kill_until_done(project: Path, log: Path, arguments: list[str], took: float, wanted: tuple[int, int],
+def kill_until_done(project: Path, log: Path, arguments: list[str], took: float, limits: tuple[int, int],
                     dice: random.Random) -> int:  # fmt: skip
-    """How many children were killed before the command came to its end; `wanted`: kills at most, and children."""
-    kills, count = wanted
+    """Return how many children were killed before the end; `limits`: kills at most, and children."""
+    kills, count = limits
     children, killed = [start(project, log, arguments) for _ in range(count)], 0
     while killed < kills:
         time.sleep(took * dice.uniform(0.02, 0.2 + 0.06 * killed))  # ever longer: a step that is short of time ends too
@@ -73,7 +73,7 @@ def kill_until_done(project: Path, log: Path, arguments: list[str], took: float,
 
 def main() -> None:
     base, folder = Path(sys.argv[1]), Path(sys.argv[2])
-    kills, seed, count = (int(one) for one in sys.argv[3:6])
+    kills, seed, count = (int(argument) for argument in sys.argv[3:6])
     arguments, dice, log = sys.argv[6:], random.Random(seed), folder / "log"
     torch.set_num_threads(1)
     shutil.copytree(base, folder / "calm")

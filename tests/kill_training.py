@@ -49,7 +49,7 @@ def train(folder: Path, checkpoint_s: float) -> None:
 
 
 def start(folder: Path, checkpoint_s: float) -> int:
-    """The process id of a child that trains; importing torch anew each time would take most of the test."""
+    """Start a child that trains, and return its id; importing torch anew would take most of the test."""
     child = os.fork()
     if child == 0:
         train(folder, checkpoint_s)
@@ -64,8 +64,8 @@ def main() -> None:
     for module in ("timm.optim", "timm.scheduler", "timm.utils"):
         import_timm(module)
     whole, killed = folder / "whole", folder / "killed"
-    for one in (whole, killed):
-        one.mkdir()
+    for path in (whole, killed):
+        path.mkdir()
     begun = time.monotonic()
     assert os.waitpid(start(whole, checkpoint_s), 0)[1] == 0
     took = time.monotonic() - begun

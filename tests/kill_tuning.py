@@ -36,7 +36,7 @@ PLAN = Plan(SPACE, "pictures", first=({"learner": "colour"}, {"learner": "transf
 
 
 def value(params: Any) -> float:
-    """A value that follows from the settings alone."""
+    """Return a value that follows from the settings alone."""
     if params["learner"] != "cnn":
         return {"colour": 0.4, "top": 0.6, "deep": 0.7}[params.get("depth", "colour")]
     lr, batch_size = float(params["loop.lr"]), int(params["loop.batch_size"])
@@ -44,7 +44,7 @@ def value(params: Any) -> float:
 
 
 def objective(trial: RunningTrial) -> float:
-    """The value, after steps that can be gone on from, as a training with checkpoints would."""
+    """Return the value after steps that can be gone on from, as a training with checkpoints would."""
     calls = trial.folder.parents[1] / "calls"
     running = calls / f"{trial.number}-{os.getpid()}.running"
     others = [path for path in calls.glob(f"{trial.number}-*.running") if alive(int(path.stem.partition("-")[2]))]
@@ -71,7 +71,7 @@ def objective(trial: RunningTrial) -> float:
 
 
 def alive(process: int) -> bool:
-    """Whether that process runs."""
+    """Tell whether that process runs."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -85,7 +85,7 @@ def search(folder: Path, trials: int) -> None:
 
 
 def start(folder: Path, trials: int) -> int:
-    """A child that searches."""
+    """Start a child that searches."""
     child = os.fork()
     if child == 0:
         try:

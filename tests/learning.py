@@ -18,12 +18,12 @@ QUICK = ResolvedLoopSettings(
 
 
 def change(settings: ResolvedLoopSettings, **values: Any) -> ResolvedLoopSettings:
-    """The settings with other values, which are checked."""
+    """Return the settings with other values, which are checked."""
     return ResolvedLoopSettings(**settings.model_dump() | values)
 
 
 def coloured(count: int = 48, seed: int = 0, shares: tuple[float, ...] = (1 / 3, 1 / 3, 1 / 3)) -> Examples:
-    """Noisy squares in which one channel is brighter: its number is the class. The last third validates."""
+    """Draw noisy squares in which one channel is brighter: its number is the class. The last third validates."""
     dice = np.random.default_rng(seed)
     labels = dice.choice(CLASSES, count, p=shares).astype(np.int64)
     squares = dice.integers(40, 200, (count, SIZE, SIZE, 3))
@@ -34,7 +34,7 @@ def coloured(count: int = 48, seed: int = 0, shares: tuple[float, ...] = (1 / 3,
 
 
 def tiny_network(seed: int = 0, *, norm: bool = True, dropout: float = 0.2) -> Network:
-    """Two convolutions and a linear head, in three stages."""
+    """Return two convolutions and a linear head, in three stages."""
     from torch import nn
 
     with seeded(seed):
@@ -44,17 +44,18 @@ def tiny_network(seed: int = 0, *, norm: bool = True, dropout: float = 0.2) -> N
         body.add_module("pool", nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()))
         head = nn.Sequential(nn.Dropout(dropout), nn.Linear(8, CLASSES))
     stages = tuple(
-        tuple(f"{name}.{one}" for one, _ in body.get_submodule(name).named_parameters()) for name in ("one", "two")
+        tuple(f"{name}.{parameter}" for parameter, _ in body.get_submodule(name).named_parameters())
+        for name in ("one", "two")
     )
     return assemble(Network("tiny", SIZE, CLASSES, 8, (body, head), stages), (0.5,) * 3, (0.25,) * 3)
 
 
 def ticking(step: float = 0.25) -> Callable[[], float]:
-    """A clock that is a little later each time it is asked."""
+    """Return a clock that is a little later each time it is asked."""
     count = itertools.count()
     return lambda: next(count) * step
 
 
 def without_time(history: tuple[EpochRow, ...]) -> list[tuple[Any, ...]]:
-    """The history but for what a clock says."""
-    return [(one.epoch, one.loss, one.accuracy, one.val_loss, one.val_accuracy, one.lr) for one in history]
+    """Return the history but for what a clock says."""
+    return [(row.epoch, row.loss, row.accuracy, row.val_loss, row.val_accuracy, row.lr) for row in history]

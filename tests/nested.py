@@ -6,7 +6,7 @@ __all__ = ["nested"]
 
 
 def nested(leaf: st.SearchStrategy[object], keys: st.SearchStrategy[str], depth: int = 3) -> st.SearchStrategy[object]:
-    """Lists and objects of such leaves, at most so many in each other."""
+    """Return lists and objects of such leaves, at most so many in each other."""
     if not depth:
         return leaf
     inner = nested(leaf, keys, depth - 1)

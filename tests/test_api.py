@@ -49,7 +49,7 @@ def inside(folder: Path) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project that the first version made, with its guide; read only."""
+    """Unpack the project that the first version made, with its guide; read only."""
     folder = tmp_path_factory.mktemp("sample")
     zipfile.ZipFile(SAMPLE).extractall(folder)
     return folder / "shapes"
@@ -57,7 +57,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def own_sample(tmp_path: Path) -> Path:
-    """A copy of it to write to."""
+    """Copy it, to write to."""
     zipfile.ZipFile(SAMPLE).extractall(tmp_path)
     return tmp_path / "shapes"
 
@@ -142,18 +142,18 @@ def test_a_picture_in_any_form(sample: Path, tmp_path: Path) -> None:
     image = draw_picture("circle", 50)
     (tmp_path / "x.png").write_bytes(encode(image))
     forms: list[Picture] = [tmp_path / "x.png", str(tmp_path / "x.png"), encode(image), image, np.asarray(image)]
-    first = guide.classify(encode(image)).probs
-    assert next(iter(first)) == "circle" and sum(first.values()) == pytest.approx(1, abs=1e-4)
+    probs = guide.classify(encode(image)).probs
+    assert next(iter(probs)) == "circle" and sum(probs.values()) == pytest.approx(1, abs=1e-4)
     for form in forms:
-        assert guide.classify(form).probs == first
-    assert [answer.probs for answer in guide.classify(forms)] == [first] * 5
+        assert guide.classify(form).probs == probs
+    assert [answer.probs for answer in guide.classify(forms)] == [probs] * 5
     assert guide.classify(tmp_path / "x.png").path == str(tmp_path / "x.png")
     turned = image.rotate(90, expand=True)
     exif = Image.Exif()
     exif[0x0112] = 6
     turned.save(tmp_path / "turned.png", exif=exif)
     with Image.open(tmp_path / "turned.png") as opened:
-        assert guide.classify(opened).probs == first, "an opened picture is turned upright, as its file is"
+        assert guide.classify(opened).probs == probs, "an opened picture is turned upright, as its file is"
 
 
 def test_what_is_no_picture(sample: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from fieldguide.metrics import calibration_error
 
 
 def drawn(temperature: float, count: int = 4000) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Logits that are `temperature` times too large, and labels drawn from the true probabilities."""
+    """Return logits that are `temperature` times too large, and labels drawn from the true probabilities."""
     dice = np.random.default_rng(1)
     logits = dice.normal(0, 2, (count, 4))
     chances = softmax(logits)
@@ -121,6 +121,6 @@ def test_everything_is_accepted_when_all_is_asked_for() -> None:
 
 def test_a_familiarity_is_only_arrays() -> None:
     fitted = fit_familiarity(*clouds(60, 10))
-    again = Familiarity(fitted.means)
+    restored = Familiarity(fitted.means)
     features = clouds(9, 10, seed=5)[0]
-    assert np.array_equal(again.score(features), fitted.score(features))
+    assert np.array_equal(restored.score(features), fitted.score(features))

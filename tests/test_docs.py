@@ -35,10 +35,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_references_are_current() -> None:
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, ROOT / "docs" / "generate.py", "--check"], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
 
 
 def test_exit_codes_are_written_down() -> None:
@@ -72,10 +72,10 @@ def test_the_walk_in_the_readme_runs(tmp_path: Path, pictures: Pictures) -> None
     pictures(tmp_path / "photos", ["rose", "tulip", "iris"], 6)
     for command in [*commands[:-1], *after]:
         words = shlex.split(command)
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-m", "fieldguide", *words[1:]], cwd=tmp_path, capture_output=True, text=True, check=False
         )
-        assert done.returncode == 0, f"{command}\n{done.stderr}"
+        assert result.returncode == 0, f"{command}\n{result.stderr}"
     assert (tmp_path / "plants" / "guide" / "model.onnx").is_file()
     assert (tmp_path / "plants" / "tune" / "report.html").is_file()
     assert (tmp_path / "plants" / "compare" / "report.html").is_file()
@@ -87,9 +87,9 @@ def test_the_tutorial_prints_what_it_shows(tmp_path: Path) -> None:
     (change,) = blocks("tutorial", "toml")
     for block in blocks("tutorial", "console"):
         for part in block.split("$ ")[1:]:
-            command, *shown = part.splitlines()
+            command, *expected = part.splitlines()
             printed = ran(*shlex.split(command)[1:], cwd=tmp_path).splitlines()
-            assert [shape(line) for line in shown or printed] == [shape(line) for line in printed], command
+            assert [shape(line) for line in expected or printed] == [shape(line) for line in printed], command
             if command.startswith("fieldguide new"):
                 set_key(tmp_path / "charts" / "fieldguide.toml", "collect", change.strip())
     assert text.count("```console") == len(blocks("tutorial", "console"))
@@ -101,12 +101,12 @@ def shape(line: str) -> str:
 
 
 def hand_part(name: str) -> str:
-    """What a person wrote of a page."""
+    """Return what a person wrote of a page."""
     return (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8").partition("<!-- from here on")[0]
 
 
 def rows(name: str, heading: str) -> dict[str, list[str]]:
-    """The rows of the table with this heading, each under what its first cell names."""
+    """Return the rows of the table with this heading, each under what its first cell names."""
     table = re.search(rf"^{re.escape(heading)}.*\n\|[-|]+\|\n((?:\|.*\n)+)", hand_part(name), re.MULTILINE)
     assert table, heading
     cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table[1].splitlines()]
@@ -114,13 +114,13 @@ def rows(name: str, heading: str) -> dict[str, list[str]]:
 
 
 def blocks(name: str, language: str) -> list[str]:
-    """The pieces of a page in a language."""
+    """Return the pieces of a page in a language."""
     return re.findall(rf"^```{language}\n(.*?)^```", hand_part(name), re.MULTILINE | re.DOTALL)
 
 
 def facts_without_keys(name: str, monkeypatch: pytest.MonkeyPatch) -> SourceFacts:
-    for one in ("FIELDGUIDE_OPENVERSE_TOKEN", "FLICKR_API_KEY", "BRAVE_API_KEY"):
-        monkeypatch.delenv(one, raising=False)
+    for variable in ("FIELDGUIDE_OPENVERSE_TOKEN", "FLICKR_API_KEY", "BRAVE_API_KEY"):
+        monkeypatch.delenv(variable, raising=False)
     return open_source(name).facts
 
 
@@ -133,9 +133,9 @@ def test_a_source_s_row_is_right(name: str, monkeypatch: pytest.MonkeyPatch) -> 
     facts = facts_without_keys(name, monkeypatch)
     _, _, licences, key, per_query, per_day, terms = rows("sources", "| source | holds |")[name]
     assert licences == ("yes" if facts.licence_fields else "no")
-    said = re.fullmatch(r"`(\w+)` (needed|raises its limits)", key)
-    assert (said[1] if said else "") == facts.key
-    assert bool(said and said[2] == "needed") == facts.key_needed
+    match = re.fullmatch(r"`(\w+)` (needed|raises its limits)", key)
+    assert (match[1] if match else "") == facts.key
+    assert bool(match and match[2] == "needed") == facts.key_needed
     assert per_query == (f"{facts.per_query:,}" if facts.per_query else "–")  # noqa: RUF001 - a dash, as in print
     assert per_day == (f"{facts.per_day:,}" if facts.per_day else "–")  # noqa: RUF001
     assert (f"({facts.terms_url})" in terms) if facts.terms_url else "](" not in terms
@@ -157,16 +157,16 @@ def test_a_source_s_options_are_told(name: str) -> None:
         asyncio.run(source.search(Query(name, "rose", "rose", {"xxxxxxxxxx": "1"}), "", nobody))
     known = set(caught.value.hint.removeprefix("it knows ").split(", ")) - {"no options"}
     row = rows("sources", "| source | options |").get(name)
-    told = set(re.findall(r"`(\w+)`", row[1])) if row else set()
-    assert told == known
+    documented = set(re.findall(r"`(\w+)`", row[1])) if row else set()
+    assert documented == known
     assert row or f"`{name}`" in hand_part("sources").partition("## Options")[2]
 
 
 def test_the_sources_that_know_similar_pictures_are_named() -> None:
-    said = re.search(r"Similar pictures are known to (.*)\.", hand_part("sources"))
-    assert said
+    match = re.search(r"Similar pictures are known to (.*)\.", hand_part("sources"))
+    assert match
     known = {name for name in known_sources() if hasattr(open_source(name), "similar")}
-    assert set(re.findall(r"`(\w+)`", said[1])) == known
+    assert set(re.findall(r"`(\w+)`", match[1])) == known
 
 
 def test_every_spec_that_ships_is_in_the_table() -> None:
@@ -179,37 +179,37 @@ def test_every_spec_that_ships_is_in_the_table() -> None:
 
 
 def test_every_key_of_a_spec_is_told() -> None:
-    told = set(re.findall(r"`(\w+)`", hand_part("specs").partition("## Keys")[2]))
+    documented = set(re.findall(r"`(\w+)`", hand_part("specs").partition("## Keys")[2]))
     for model in (PageSpec, Find, Fields, Markers, Drive):
-        assert not set(model.model_fields) - told - {"find", "markers", "drive"}
+        assert not set(model.model_fields) - documented - {"find", "markers", "drive"}
 
 
 def test_the_example_spec_reads_the_example_page() -> None:
     spec = parse_spec(blocks("specs", "toml")[0], "birds.toml")
-    (found,) = extract(blocks("specs", "html")[0], spec, "https://birds.example/search").candidates
-    assert found.url == "https://birds.example/l/heron.jpg"
-    assert found.page_url == "https://birds.example/photo/17"
-    assert (found.title, found.author) == ("grey heron", "A. Person")
-    assert (found.width, found.height, found.is_thumb) == (1600, 1200, False)
+    (candidate,) = extract(blocks("specs", "html")[0], spec, "https://birds.example/search").candidates
+    assert candidate.url == "https://birds.example/l/heron.jpg"
+    assert candidate.page_url == "https://birds.example/photo/17"
+    assert (candidate.title, candidate.author) == ("grey heron", "A. Person")
+    assert (candidate.width, candidate.height, candidate.is_thumb) == (1600, 1200, False)
 
 
 def test_the_settings_shown_are_possible() -> None:
-    shown = [tomllib.loads(text) for name in ("collect", "sources", "specs") for text in blocks(name, "toml")]
-    tried = [one for one in shown if {"collect", "classes"} & set(one)]
-    assert len(tried) == 6
-    for one in tried:
-        settings = parse_settings(one, Path("fieldguide.toml"))
+    tables = [tomllib.loads(text) for name in ("collect", "sources", "specs") for text in blocks(name, "toml")]
+    relevant = [table for table in tables if {"collect", "classes"} & set(table)]
+    assert len(relevant) == 6
+    for table in relevant:
+        settings = parse_settings(table, Path("fieldguide.toml"))
         assert set(settings.collect.options) <= set(settings.collect.sources) <= set(known_sources())
 
 
 def test_every_reason_is_explained() -> None:
     text = hand_part("collect").partition("| reason | meaning |")[2].partition("\n\n")[0]
-    told = {word for line in text.splitlines() for word in re.findall(r"`(\w+)`", line.split(" | ")[0])}
+    documented = {word for line in text.splitlines() for word in re.findall(r"`(\w+)`", line.split(" | ")[0])}
     decoding = {"not_an_image", "unsupported_format", "too_many_bytes", "too_many_pixels", "too_many_scans", "damaged"}
     judging = {"licence", "too_small", "copy", "near_copy", "enough_similar"}
-    assert told - {"http_404", "http_410"} == {*REASONS, *decoding, *judging}
-    again = hand_part("collect").partition("`--retry REASON`")[2].partition("\n\n")[0]
-    assert set(re.findall(r"`(\w+)`", again)) - {"http_500"} == TRANSIENT - {"stopped"}
+    assert documented - {"http_404", "http_410"} == {*REASONS, *decoding, *judging}
+    retried = hand_part("collect").partition("`--retry REASON`")[2].partition("\n\n")[0]
+    assert set(re.findall(r"`(\w+)`", retried)) - {"http_500"} == TRANSIENT - {"stopped"}
 
 
 TILE = {
@@ -224,20 +224,20 @@ TILE = {
 
 
 def tiles(skip: int, count: int, total: int) -> Step:
-    """A page of the museum in the example."""
-    shown = [
+    """Return a page of the museum in the example."""
+    records = [
         TILE | {"id": str(number), "image": {**TILE["image"], "url": f"https://img.tiles.example/{number}.jpg"}}  # type: ignore[dict-item]
         for number in range(skip, skip + count)
     ]
-    asked = ("q=kettle", f"skip={skip}", "limit=2")
+    parameters = ("q=kettle", f"skip={skip}", "limit=2")
     return Step(
-        "https://api.tiles.example/v1/tiles", asked, sample=json.dumps({"tiles": shown, "total": total}).encode()
+        "https://api.tiles.example/v1/tiles", parameters, sample=json.dumps({"tiles": records, "total": total}).encode()
     )
 
 
 @pytest.fixture
 def example(monkeypatch: pytest.MonkeyPatch) -> contract.Case:
-    """The source in docs/sources.md, found through its entry point."""
+    """Install the source in docs/sources.md through its entry point."""
     (program,) = blocks("sources", "python")
     module = ModuleType("tile_museum")
     exec(compile(program, "docs/sources.md", "exec"), vars(module))
@@ -286,21 +286,21 @@ def test_the_example_learner_passes_the_contract(tmp_path: Path) -> None:
     (packaged / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: 1.0\n")
     ((group, entries),) = project["entry-points"].items()
     (packaged / "entry_points.txt").write_text(f"[{group}]\n" + "".join(f"{k} = {v}\n" for k, v in entries.items()))
-    said = re.search(
+    match = re.search(
         r"^    PYTHONPATH=\.\./fieldguide/tests:\.\./fieldguide/tests/learners (pytest .*)$",
         hand_part("learners"),
         re.MULTILINE,
     )
-    assert said
+    assert match
     paths = os.pathsep.join(
         [str(tmp_path), str(ROOT / "tests"), str(ROOT / "tests" / "learners"), *filter(None, sys.path)]
     )
-    done = subprocess.run(
-        [sys.executable, "-m", *shlex.split(said[1]), "-W", "error"], cwd=tmp_path,
+    result = subprocess.run(
+        [sys.executable, "-m", *shlex.split(match[1]), "-W", "error"], cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr
-    assert " 11 passed" in done.stdout
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr
+    assert " 11 passed" in result.stdout
 
 
 def test_every_backbone_has_a_row_that_is_right() -> None:
@@ -318,9 +318,13 @@ def test_what_suits_a_learner_is_told() -> None:
     from fieldguide.learners import cnn, colour, transfer
 
     table = rows("train", "| key | `cnn` |")
-    assert [float(cell.rstrip(" |")) for cell in table["size"][1:4]] == [cnn._SIDE, transfer._SIDE, transfer._SIDE]
-    assert table["size"][4].startswith(f"{transfer._FROZEN_SIDE};")
-    assert table["size"][5].rstrip(" |") == str(colour._SIDE)
+    assert [float(cell.rstrip(" |")) for cell in table["size"][1:4]] == [
+        cnn.DEFAULT_SIDE,
+        transfer.DEFAULT_SIDE,
+        transfer.DEFAULT_SIDE,
+    ]
+    assert table["size"][4].startswith(f"{transfer.FROZEN_SIDE};")
+    assert table["size"][5].rstrip(" |") == str(colour.DEFAULT_SIDE)
     for key in ("epochs", "lr", "layer_decay"):
         usual = [cnn.DEFAULTS[key], transfer.DEFAULTS[key], transfer.DEFAULTS[key]]
         assert [float(cell) for cell in table[f"loop.{key}"][1:4]] == usual
@@ -332,10 +336,10 @@ def test_every_preset_of_augmentation_has_a_row() -> None:
 
 
 def test_the_search_shown_is_possible() -> None:
-    shown = [tomllib.loads(text) for text in blocks("tune", "toml")]
-    assert shown
-    for one in shown:
-        settings = parse_settings(one, Path("fieldguide.toml"))
+    tables = [tomllib.loads(text) for text in blocks("tune", "toml")]
+    assert tables
+    for table in tables:
+        settings = parse_settings(table, Path("fieldguide.toml"))
         for name, domain in choose_preset(settings.tune).space.domains.items():
             value = domain.values[0] if isinstance(domain, Choices) else domain.low
             change_settings(settings, {f"train.{name}": value})

@@ -3,6 +3,7 @@
 import ctypes
 import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from fieldguide import engine
 from fieldguide.engine import Crash, core_count, map_guarded, map_threads
 from fieldguide.errors import BadImage
 
@@ -38,6 +38,8 @@ def misbehave(what: object) -> object:
         case "spin in C":
             # One call into C that never returns to the interpreter's loop.
             return sum(itertools.repeat(0))
+        case "nap":
+            time.sleep(2)
         case "sleep":
             time.sleep(1000)
         case "eat":
@@ -60,7 +62,7 @@ def threads_and_pid(_: int) -> tuple[int, int]:
 
 
 def children() -> set[int]:
-    """Processes whose parent is this one, the dead not yet reaped among them."""
+    """Return the processes whose parent is this one, the dead not yet reaped among them."""
     mine = set()
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -112,9 +114,7 @@ def test_a_crash_costs_only_its_item() -> None:
 
 @pytest.mark.parametrize("what", ["spin", "spin in C"])
 def test_too_much_processor_time(what: str) -> None:
-    start = time.monotonic()
     results = dict(map_guarded(misbehave, [what, 1, 2], workers=1, cpu_s=0.4))
-    assert time.monotonic() - start < 30
     assert results[0] == Crash("too_slow", "stopped at its limit of processor time")
     assert (results[1], results[2]) == (1, 2)
 
@@ -132,10 +132,9 @@ def burn(x: int) -> int:
 
 
 def test_too_long_without_using_the_processor() -> None:
-    start = time.monotonic()
-    results = dict(map_guarded(misbehave, ["sleep", 1], workers=1, cpu_s=0.1))
-    assert 5 < time.monotonic() - start < 60
-    assert results[0] == Crash("too_slow", "stopped at its limit of time") and results[1] == 1
+    results = dict(map_guarded(misbehave, ["nap", "sleep", 1], workers=1, cpu_s=0.1))
+    assert results[0] == "nap", "who waits may take longer than who works"
+    assert results[1] == Crash("too_slow", "stopped at its limit of time") and results[2] == 1
 
 
 def test_ctrl_c_is_for_the_parent_alone() -> None:
@@ -174,24 +173,24 @@ def test_a_function_that_cannot_be_loaded_says_so(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_worker_that_cannot_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_START", "raise SystemExit(9)")
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
     with pytest.raises(RuntimeError, match="could not be started"):
         list(map_guarded(double, range(10), workers=2))
 
 
 def test_takes_items_only_as_needed() -> None:
-    taken = 0
+    taken_count = 0
 
     def endless() -> Iterator[int]:
-        nonlocal taken
+        nonlocal taken_count
         while True:
-            taken += 1
-            yield taken
+            taken_count += 1
+            yield taken_count
 
     results = map_guarded(double, endless(), workers=2, chunk=4)
     for _ in range(40):
         next(results)
-    assert taken <= 40 + 2 * 4 + 4
+    assert taken_count <= 40 + 2 * 4 + 4
     results.close()  # type: ignore[attr-defined]
 
 
@@ -222,8 +221,8 @@ sys.exit(6)
 
 def test_ctrl_c_ends_the_workers_and_passes_on() -> None:
     command = [sys.executable, "-c", INTERRUPTED, str(Path(__file__).parent)]
-    done = subprocess.run(command, start_new_session=True, timeout=600, check=False)
-    assert done.returncode == 0
+    result = subprocess.run(command, start_new_session=True, timeout=600, check=False)
+    assert result.returncode == 0
 
 
 def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
@@ -290,17 +289,17 @@ def test_threads_keep_the_order() -> None:
 
 
 def test_threads_look_ahead_so_far_and_no_further() -> None:
-    taken = 0
+    taken_count = 0
 
     def items() -> Iterator[int]:
-        nonlocal taken
+        nonlocal taken_count
         while True:
-            taken += 1
-            yield taken
+            taken_count += 1
+            yield taken_count
 
     results = map_threads(double, items(), workers=2, ahead=5)
     assert [next(results) for _ in range(10)] == [2 * i for i in range(1, 11)]
-    assert taken <= 15
+    assert taken_count <= 15
     results.close()  # type: ignore[attr-defined]
 
 

@@ -65,5 +65,5 @@ def test_no_file_that_is_accepted_as_a_picture_is_taken_for_something_else(share
     assert len(accepted) > 300
     for row in accepted:
         with (shared / "hostile" / row["path"]).open("rb") as file_there:
-            found = sniff(file_there.read(2000), "")
-        assert is_picture(found), f"{row['path']}: {found}"
+            content_type = sniff(file_there.read(2000), "")
+        assert is_picture(content_type), f"{row['path']}: {content_type}"

@@ -104,8 +104,8 @@ def test_imports_only_from_lower_floors(path: Path) -> None:
     for name in imports(path):
         if not name.startswith("fieldguide."):
             continue
-        other = room_named(name.removeprefix("fieldguide."))
-        assert other == room or floor_of(other) < floor_of(room), f"{name_of(path)} imports {name}"
+        imported_room = room_named(name.removeprefix("fieldguide."))
+        assert imported_room == room or floor_of(imported_room) < floor_of(room), f"{name_of(path)} imports {name}"
 
 
 @pytest.mark.parametrize("path", modules(), ids=name_of)

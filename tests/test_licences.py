@@ -264,8 +264,8 @@ def test_what_is_no_identifier_is_unknown(spdx: str) -> None:
 def test_any_two_texts_make_a_licence(raw: str, url: str) -> None:
     licence = read_licence(raw, url)
     assert licence.raw == raw
-    again = read_licence(licence.spdx)
-    assert again.spdx == licence.spdx
+    reread = read_licence(licence.spdx)
+    assert reread.spdx == licence.spdx
     assert read_licence(licence.spdx, licence.url).spdx == licence.spdx
     assert licence.spdx == "" or licence.spdx == "own" or licence.url.startswith("https://")
     assert most_specific(licence, read_licence("")) in (licence, Licence("", "", ""))
@@ -283,8 +283,8 @@ def test_policies_include_each_other(raw: str, url: str) -> None:
 def test_two_licences_together_allow_no_more_than_each(first: str, second: str, policy: Policy) -> None:
     if "own" in (first, second):
         return
-    both = read_licence(first, second)
-    if allowed(both, policy) and policy != "any":
+    combined = read_licence(first, second)
+    if allowed(combined, policy) and policy != "any":
         assert allowed(read_licence(first), policy) and allowed(read_licence(second), policy)
 
 
@@ -314,7 +314,7 @@ KNOWN_UNKNOWNS = frozenset(
 
 
 def licence_values(answer: Any, name: str = "") -> Iterator[str]:
-    """Each value of a field that is called as licences are."""
+    """Yield each value of a field that is called as licences are."""
     if isinstance(answer, dict):
         for key, value in answer.items():
             # Commons has {"License": {"value": ...}}, NYPL {"rightsStatementURI": {"$": ...}}
@@ -327,7 +327,7 @@ def licence_values(answer: Any, name: str = "") -> Iterator[str]:
 
 
 def answers(shared: Path, source: str) -> list[Any]:
-    """The recorded answers of a source."""
+    """Return the recorded answers of a source."""
     return [json.loads(path.read_text()) for path in sorted((shared / "fixtures" / source).glob("*.json"))]
 
 
@@ -354,13 +354,13 @@ def test_recorded_media_keep_what_their_record_gives_away(shared: Path) -> None:
 
 @pytest.mark.shared
 def test_recorded_words_and_addresses_agree(shared: Path) -> None:
-    seen = 0
+    count = 0
     for answer in answers(shared, "openverse"):
         for item in answer.get("results", []) if isinstance(answer, dict) else []:
             raw, url = f"{item['license']} {item['license_version']}", item["license_url"]
-            seen += 1
+            count += 1
             assert read_licence(raw, url).spdx == read_licence(raw).spdx == read_licence(url).spdx != ""
-    assert seen >= 40
+    assert count >= 40
 
 
 def test_the_tables_here_are_long_enough_and_without_repeats() -> None:

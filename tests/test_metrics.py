@@ -22,8 +22,8 @@ answers = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, 
 
 
 def pair(rows: list[tuple[int, int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    both = np.array(rows, dtype=np.int64)
-    return both[:, 0], both[:, 1]
+    pairs = np.array(rows, dtype=np.int64)
+    return pairs[:, 0], pairs[:, 1]
 
 
 @pytest.mark.parametrize(
@@ -38,12 +38,12 @@ def test_wilson_against_printed_values(right: int, total: int, low: float, high:
 def test_wilson_solves_its_own_equation(total: int, share: float, z: float) -> None:
     """The ends are where the observed share is `z` standard errors away: (p - x)^2 = z^2 x (1 - x) / n."""
     right = round(share * total)
-    seen = right / total
+    observed = right / total
     low, high = wilson_interval(right, total, z)
-    assert 0.0 <= low <= seen + 1e-12
-    assert seen - 1e-12 <= high <= 1.0
+    assert 0.0 <= low <= observed + 1e-12
+    assert observed - 1e-12 <= high <= 1.0
     for end in (low, high):
-        assert (seen - end) ** 2 == pytest.approx(z * z * end * (1 - end) / total, abs=1e-9)
+        assert (observed - end) ** 2 == pytest.approx(z * z * end * (1 - end) / total, abs=1e-9)
 
 
 @given(answers)
@@ -110,7 +110,7 @@ def test_calibration_error_of_plain_cases() -> None:
 
 
 def answered(both: int, only_a: int, only_b: int, neither: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Two series of answers with these counts."""
+    """Return two series of answers with these counts."""
     counts = (both, only_a, only_b, neither)
     return np.repeat([True, True, False, False], counts), np.repeat([True, False, True, False], counts)
 
@@ -125,9 +125,9 @@ def test_mcnemar_against_the_binomial_test(only_a: int, only_b: int, same: int) 
         assert p == 1.0
         return
     exact = stats.binomtest(only_a, total, 0.5).pvalue
-    seen = stats.binom.pmf(only_a, total, 0.5)
-    # with as many on either side the exact p is held at 1, where twice its tail would be 1 + seen
-    assert p == pytest.approx(1.0 if only_a == only_b else exact - seen, rel=1e-9, abs=1e-300)
+    chance = stats.binom.pmf(only_a, total, 0.5)
+    # with as many on either side the exact p is held at 1, where twice its tail would be 1 + chance
+    assert p == pytest.approx(1.0 if only_a == only_b else exact - chance, rel=1e-9, abs=1e-300)
     assert p == mcnemar(*answered(same, only_b, only_a, same))
 
 

@@ -36,7 +36,7 @@ def opened(png: bytes) -> Image.Image:
 
 
 def ink(png: bytes) -> int:
-    """How many pixels are not white."""
+    """Count the pixels that are not white."""
     return int((np.asarray(opened(png)) < 250).any(axis=2).sum())
 
 
@@ -53,10 +53,10 @@ def colours(png: bytes) -> set[tuple[int, ...]]:
     ],
 )
 def test_the_same_numbers_are_the_same_bytes(png: Callable[[], bytes]) -> None:
-    first = png()
-    assert opened(first).width == 1600
-    assert first == png()
-    assert b"matplotlib" not in first.lower() and b"tEXt" not in first and b"tIME" not in first
+    data = png()
+    assert opened(data).width == 1600
+    assert data == png()
+    assert b"matplotlib" not in data.lower() and b"tEXt" not in data and b"tIME" not in data
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 17, 1000])
@@ -64,8 +64,10 @@ def test_any_number_of_points(count: int) -> None:
     drawings: tuple[Callable[[], bytes], ...] = (
         lambda: draw_tradeoff(points(count), title="Runs", x="ms", y="accuracy"),
         lambda: draw_curves({"a": LINE * count, "b": []}, title="Loss", x="epoch", y="loss"),
-        lambda: draw_curves({f"run {one}": LINE for one in range(count % 100)}, title="Loss", x="epoch", y="loss"),
-        lambda: draw_bars({f"class {one}": (0.5, 0.1) for one in range(count)}, title="F1", x="F1"),
+        lambda: draw_curves(
+            {f"run {number}": LINE for number in range(count % 100)}, title="Loss", x="epoch", y="loss"
+        ),
+        lambda: draw_bars({f"class {number}": (0.5, 0.1) for number in range(count)}, title="F1", x="F1"),
     )
     for draw in drawings:
         assert ink(draw()) > 2000
@@ -73,7 +75,7 @@ def test_any_number_of_points(count: int) -> None:
 
 def test_more_bars_are_taller_and_too_many_are_not_drawn() -> None:
     heights = [
-        opened(draw_bars({f"class {one}": (0.5, 0.0) for one in range(count)}, title="F1", x="F1")).height
+        opened(draw_bars({f"class {number}": (0.5, 0.0) for number in range(count)}, title="F1", x="F1")).height
         for count in (3, MAX_BARS, MAX_BARS + 40)
     ]
     assert heights[0] < heights[1] == heights[2]
@@ -90,14 +92,14 @@ def test_names_of_any_letters_are_drawn_and_are_no_formulas(name: str) -> None:
 
 def test_a_dollar_is_a_dollar() -> None:
     """As a formula the three letters would be drawn without their dollars, in italics."""
-    told = [draw_bars({"a": (0.4, 0.1)}, title=title, x="") for title in ("$abc$", "abc")]
-    assert ink(told[0]) > ink(told[1]) + 200
+    charts = [draw_bars({"a": (0.4, 0.1)}, title=title, x="") for title in ("$abc$", "abc")]
+    assert ink(charts[0]) > ink(charts[1]) + 200
 
 
 def test_every_line_has_its_place_in_the_key() -> None:
     """Beside the axes there is a piece of each line; names that start with an underscore are no exception."""
-    drawn = opened(draw_curves({"_a": LINE, "b": LINE, "c": LINE}, title="", x="", y=""))
-    beside = {colour for _, colour in drawn.crop((1490, 0, 1600, 960)).getcolors(1 << 24) or []}
+    chart = opened(draw_curves({"_a": LINE, "b": LINE, "c": LINE}, title="", x="", y=""))
+    beside = {colour for _, colour in chart.crop((1490, 0, 1600, 960)).getcolors(1 << 24) or []}
     assert {(0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00), (0x00, 0x9E, 0x73)} <= beside
 
 
@@ -113,7 +115,7 @@ def test_values_that_are_no_numbers_leave_gaps() -> None:
 def test_the_frontier_is_drawn_in_another_colour() -> None:
     blue = (0x00, 0x72, 0xB2)
     some = [PlotPoint("a", 1, 0.5, 0.4, 0.6, True), PlotPoint("b", 9, 0.7, 0.6, 0.8, True)]
-    none = [PlotPoint(one.name, one.x, one.y, one.low, one.high, False) for one in some]
+    none = [PlotPoint(point.name, point.x, point.y, point.low, point.high, False) for point in some]
     assert blue in colours(draw_tradeoff(some, title="", x="", y=""))
     assert blue not in colours(draw_tradeoff(none, title="", x="", y=""))
 

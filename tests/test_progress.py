@@ -1,9 +1,11 @@
 """Progress on a terminal and in a file: what a person sees of long work."""
 
 import sys
+import threading
 
 import pytest
 
+from command import TIMEOUT_S
 from fieldguide.progress import Progress, SilentProgress
 from fieldguide.progress.bar import BarProgress
 
@@ -11,15 +13,18 @@ NOTE = "epoch 3 of 20: loss 0.412, 88.3% right; val 85.0%"
 
 
 class Terminal:
-    """An error stream that says it is a terminal, and keeps what it was told."""
+    """An error stream that says it is a terminal, and remembers the frames that are drawn on it."""
 
     encoding = "utf-8"
 
     def __init__(self) -> None:
-        self.told = ""
+        self.frames: list[str] = []
+        self._drawn = threading.Condition()
 
     def write(self, text: str) -> int:
-        self.told += text
+        with self._drawn:
+            self.frames.append(text)
+            self._drawn.notify_all()
         return len(text)
 
     def flush(self) -> None: ...
@@ -27,9 +32,15 @@ class Terminal:
     def isatty(self) -> bool:
         return True
 
+    def wait_for(self, text: str) -> str:
+        """Wait until the newest frame holds the text, and return that frame."""
+        with self._drawn:
+            assert self._drawn.wait_for(lambda: self.frames and text in self.frames[-1], TIMEOUT_S), self.frames
+            return self.frames[-1]
+
 
 def open_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    """A terminal of 80 columns in place of the error stream."""
+    """Put a terminal of 80 columns in place of the error stream."""
     stream = Terminal()
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setenv("TERM", "xterm")
@@ -45,17 +56,11 @@ def test_a_note_stands_under_the_bar_whole_until_the_next_work(monkeypatch: pyte
         progress.start("training", 640)
         progress.advance(64)
         progress.note(NOTE)
-        progress._bars.refresh()
-        assert NOTE in terminal.told, "an ordinary terminal has room for it"
-        assert "64/640" in terminal.told
+        assert "64/640" in terminal.wait_for(NOTE), "an ordinary terminal has room for it"
         progress.note("another")
-        terminal.told = ""
-        progress._bars.refresh()
-        assert "another" in terminal.told and NOTE not in terminal.told
+        assert NOTE not in terminal.wait_for("another")
         progress.start("evaluating", 2)
-        terminal.told = ""
-        progress._bars.refresh()
-        assert "another" not in terminal.told and "evaluating" in terminal.told
+        assert "another" not in terminal.wait_for("evaluating")
 
 
 def test_a_note_leaves_nothing_in_a_file(capsys: pytest.CaptureFixture[str]) -> None:

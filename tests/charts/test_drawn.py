@@ -51,7 +51,7 @@ def test_a_type_draws_files_that_decode_with_sensible_sizes(name: str, drawings:
 
 
 def test_pictures_vary_in_size_format_library_and_style(drawings: dict[str, list[Drawing]]) -> None:
-    everything = [drawing for found in drawings.values() for drawing in found]
+    everything = [drawing for class_drawings in drawings.values() for drawing in class_drawings]
     sizes = {Image.open(io.BytesIO(drawing.data)).size for drawing in everything}
     assert len(sizes) > len(everything) // 2
     assert {drawing.suffix for drawing in everything} == set(FORMATS)

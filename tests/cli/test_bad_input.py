@@ -92,8 +92,8 @@ def test_tables_and_archives_that_cannot_be_used(place: Path, tmp_path: Path) ->
     archive.write_bytes(data)
     check_two_lines(run("add", archive, "-C", place), 65, "pictures.zip")
     (tmp_path / "table.parquet").write_bytes(b"PAR1 and no more")
-    done = run("add", tmp_path / "table.parquet", "-C", place)
-    check_two_lines(done, done.returncode if done.returncode == 9 else 65, "arquet")
+    result = run("add", tmp_path / "table.parquet", "-C", place)
+    check_two_lines(result, result.returncode if result.returncode == 9 else 65, "arquet")
 
 
 def test_pipes_and_odd_names_neither_hang_nor_stop_an_add(place: Path, tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_pipes_and_odd_names_neither_hang_nor_stop_an_add(place: Path, tmp_path:
 
 
 def run_as_anybody(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """The finished program; where root runs the tests, without root's right to pass over the modes of files."""
+    """Run the program to its end; where root runs the tests, without root's right to pass over the modes of files."""
     code = "import ctypes, os, sys; [ctypes.CDLL(None).prctl(24, right, 0, 0, 0) for right in (1, 2)]; " \
         "os.execv(sys.executable, sys.argv[1:])"  # fmt: skip
     command = [sys.executable, "-c", code] if os.geteuid() == 0 else []
@@ -160,10 +160,10 @@ def test_no_permission(filled_project: Project, tmp_path: Path, pictures: Pictur
 
 
 def test_a_place_where_nothing_can_be_made() -> None:
-    made = Path("/proc/fieldguide-test")
+    folder = Path("/proc/fieldguide-test")
     if not Path("/proc/self").exists():
         pytest.skip("there is no /proc here")
-    check_two_lines(run("new", made, "--names", "a,b"), 77, str(made))
+    check_two_lines(run("new", folder, "--names", "a,b"), 77, str(folder))
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_errors_of_the_system_become_ours(number: int, kind: type[FieldguideErro
 
 
 @pytest.mark.parametrize(
-    ("names", "said"),
+    ("names", "message"),
     [
         ("Rose,rose", "would be one class"),
         ("wild rose,Wild_Rose", "would be one class"),
@@ -199,8 +199,8 @@ def test_errors_of_the_system_become_ours(number: int, kind: type[FieldguideErro
         ("café,cafe\u0301", "would be one class"),
     ],
 )
-def test_names_that_cannot_work(names: str, said: str, tmp_path: Path) -> None:
-    check_two_lines(run("new", tmp_path / "x", "--names", names), 64, said)
+def test_names_that_cannot_work(names: str, message: str, tmp_path: Path) -> None:
+    check_two_lines(run("new", tmp_path / "x", "--names", names), 64, message)
     assert not (tmp_path / "x").exists()
 
 
@@ -213,9 +213,9 @@ def test_names_of_every_script(tmp_path: Path, pictures: Pictures) -> None:
     project = Project(place)
     assert list(project.settings().classes) == names
     with project.catalog() as catalog:
-        assert {name for found in catalog.labels().values() for name in found} == set(names)
-    shown = ran("clean", "-C", place) + ran("status", "-C", place)
-    assert "7 kept" in shown
+        assert {name for labels in catalog.labels().values() for name in labels} == set(names)
+    output = ran("clean", "-C", place) + ran("status", "-C", place)
+    assert "7 kept" in output
     check_two_lines(run("build", "-C", place), 5, "at least 3 different pictures")
 
 
@@ -233,7 +233,7 @@ def test_a_list_of_names_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("section", "line", "said"),
+    ("section", "line", "message"),
     [
         ("train", "strenghts = [0.1]", "did you mean 'strengths'"),
         ("split", "test = 0.9", "0.45"),
@@ -246,9 +246,9 @@ def test_a_list_of_names_that_cannot_be_read(tmp_path: Path) -> None:
         ("pubish", "examples = 1", "did you mean 'publish'"),
     ],
 )
-def test_settings_that_are_impossible(section: str, line: str, said: str, place: Path) -> None:
+def test_settings_that_are_impossible(section: str, line: str, message: str, place: Path) -> None:
     set_key(place / "fieldguide.toml", section, line)
-    check_two_lines(run("status", "-C", place), 78, said, "fieldguide.toml")
+    check_two_lines(run("status", "-C", place), 78, message, "fieldguide.toml")
 
 
 def test_settings_that_cannot_be_read(place: Path) -> None:
@@ -353,7 +353,7 @@ def test_a_lock_dies_with_its_holder(filled_project: Project) -> None:
 
 
 def run_small(limit: int, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """The finished program, in which no file may grow over a size."""
+    """Run the program to its end; none of its files may grow over a size."""
     code = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2); " \
         "from fieldguide.cli import main; main(sys.argv[2:])"  # fmt: skip
     command = [sys.executable, "-c", code, str(limit), *map(str, arguments)]
@@ -363,19 +363,19 @@ def run_small(limit: int, *arguments: str | Path) -> subprocess.CompletedProcess
 
 
 def content(project: Project) -> list[tuple[str, str, str, str]]:
-    """What the catalogue says of each picture, after every original was found whole."""
+    """Return what the catalogue says of each picture, after a check that every original is whole."""
     with project.catalog() as catalog:
         for sha256, row in catalog.images().items():
             assert len(project.read_image(sha256, row.format)) == row.bytes
-        return [(one.sha256, one.class_name, one.state, one.split) for one in catalog.states()]
+        return [(state.sha256, state.class_name, state.state, state.split) for state in catalog.states()]
 
 
 @pytest.mark.parametrize("limit", [3_000, 20_000, 60_000, 110_000])
 def test_no_space_for_a_file_loses_nothing(limit: int, project: Project, pictures: Pictures, tmp_path: Path) -> None:
     source = pictures(tmp_path / "source", per_class=24)
     place = project.root
-    done = run_small(limit, "add", source, "-C", place)
-    check_two_lines(done, 74, "no space", "same command")
+    result = run_small(limit, "add", source, "-C", place)
+    check_two_lines(result, 74, "no space", "same command")
     content(project)
     assert not list(place.rglob("*.tmp"))
     ran("add", source, "-C", place)
@@ -384,7 +384,7 @@ def test_no_space_for_a_file_loses_nothing(limit: int, project: Project, picture
     if limit < 100_000:
         check_two_lines(run_small(limit, "clean", "-C", place), 74, "no space")
     ran("clean", "-C", place)
-    assert {one[2] for one in content(project)} == {"kept"}
+    assert {row[2] for row in content(project)} == {"kept"}
 
 
 @pytest.mark.slow

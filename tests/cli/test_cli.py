@@ -16,18 +16,18 @@ from fieldguide.project import Project
 
 
 def read_json(*arguments: str | Path) -> Any:
-    """The one JSON value that a command prints, and nothing beside it."""
+    """Return the one JSON value that a command prints, after a check that it prints no more."""
     return json.loads(ran(*arguments, "--json"))
 
 
 @pytest.mark.parametrize("command", ["", *command_names()])
 def test_every_command_answers_help(command: str) -> None:
-    done = run(*command.split(), "--help")
-    assert done.returncode == 0 and not done.stderr
-    assert f"fieldguide {command}".strip() in done.stdout
-    assert "--help" in done.stdout
+    result = run(*command.split(), "--help")
+    assert result.returncode == 0 and not result.stderr
+    assert f"fieldguide {command}".strip() in result.stdout
+    assert "--help" in result.stdout
     if not command:
-        assert all(f" {name} " in done.stdout for name in command_names())
+        assert all(f" {name} " in result.stdout for name in command_names())
 
 
 def test_a_preset_that_is_typed_goes_before_an_own_space(tmp_path: Path) -> None:
@@ -39,9 +39,9 @@ def test_a_preset_that_is_typed_goes_before_an_own_space(tmp_path: Path) -> None
 
 
 def test_no_arguments_show_the_help() -> None:
-    done = run()
-    assert "fieldguide [OPTIONS] COMMAND" in done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
+    result = run()
+    assert "fieldguide [OPTIONS] COMMAND" in result.stdout + result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_version() -> None:
@@ -67,25 +67,25 @@ def test_arguments_that_are_wrong(arguments: list[str]) -> None:
 def test_a_traceback_only_when_asked_for(tmp_path: Path) -> None:
     plain = run("status", "-C", tmp_path)
     check_two_lines(plain, 66)
-    for asked in (run("status", "-C", tmp_path, "--debug"), run("--debug", "status", "-C", tmp_path)):
-        assert "Traceback" in asked.stderr and "ProjectMissing" in asked.stderr
-        assert asked.returncode == 66
-        assert asked.stderr.endswith(plain.stderr)
+    for result in (run("status", "-C", tmp_path, "--debug"), run("--debug", "status", "-C", tmp_path)):
+        assert "Traceback" in result.stderr and "ProjectMissing" in result.stderr
+        assert result.returncode == 66
+        assert result.stderr.endswith(plain.stderr)
     env = {**environment(), "FIELDGUIDE_DEBUG": "1"}
     assert "Traceback" in run("status", "-C", tmp_path, env=env).stderr
 
 
 def test_errors_are_json_for_programs(tmp_path: Path) -> None:
-    done = run("status", "-C", tmp_path, "--json")
-    assert done.returncode == 66 and not done.stdout
-    said = json.loads(done.stderr)
-    assert said["exit_code"] == 66 and "fieldguide.toml" in said["error"] and said["hint"]
+    result = run("status", "-C", tmp_path, "--json")
+    assert result.returncode == 66 and not result.stdout
+    error = json.loads(result.stderr)
+    assert error["exit_code"] == 66 and "fieldguide.toml" in error["error"] and error["hint"]
 
 
 def test_the_first_reports_are_json(tmp_path: Path, pictures: Pictures) -> None:
     place = tmp_path / "place"
-    made = read_json("new", place, "--names", "circle,square,Роза")
-    assert made == {"folder": str(place), "class_names": ["circle", "square", "Роза"], "sources": []}
+    report = read_json("new", place, "--names", "circle,square,Роза")
+    assert report == {"folder": str(place), "class_names": ["circle", "square", "Роза"], "sources": []}
     source = pictures(tmp_path / "source", ["circle", "square", "Роза"], per_class=3)
     (source / "circle" / "broken.png").write_bytes(b"no picture")
     added = read_json("add", source, "-C", place, "--licence", "own")
@@ -107,7 +107,7 @@ def test_the_later_reports_are_json(built: Project) -> None:
         assert read_json(stage, "-C", place) == reports[stage]
     answers = read_json("predict", place / "guide" / "examples", place / "fieldguide.toml", "-C", place)
     assert len(answers) == 13
-    assert all(abs(sum(one["probs"].values()) - 1) < 1e-4 for one in answers[:-1])
+    assert all(abs(sum(answer["probs"].values()) - 1) < 1e-4 for answer in answers[:-1])
     assert answers[-1]["error"] and not answers[-1]["probs"]
 
 
@@ -118,8 +118,8 @@ def test_collect_is_json(tmp_path: Path) -> None:
 
     ran("new", place, "--names", ",".join(CLASS_NAMES[:2]), "--source", "drawn")
     set_key(place / "fieldguide.toml", "collect", "per_class = 2")
-    found = read_json("collect", "-C", place)
-    assert found["asked"] == 2 and found["found"] == dict.fromkeys(sorted(CLASS_NAMES[:2]), 2)
+    report = read_json("collect", "-C", place)
+    assert report["asked"] == 2 and report["found"] == dict.fromkeys(sorted(CLASS_NAMES[:2]), 2)
 
 
 def test_a_project_that_can_collect_at_once(tmp_path: Path) -> None:
@@ -127,23 +127,23 @@ def test_a_project_that_can_collect_at_once(tmp_path: Path) -> None:
     ran("new", place, "--names", "a,b", "--source", "openverse", "--source", "cleveland", "--contact", "me@example.org")
     plan = read_json("collect", "-C", place, "--dry-run")["plan"]
     assert [line.partition(":")[0] for line in plan[1:3]] == ["openverse", "cleveland"]
-    done = run("new", tmp_path / "other", "--names", "a,b", "--source", "opnverse")
-    check_two_lines(done, 78, "opnverse", "openverse")
+    result = run("new", tmp_path / "other", "--names", "a,b", "--source", "opnverse")
+    check_two_lines(result, 78, "opnverse", "openverse")
 
 
 def test_a_reader_that_leaves_early(built: Project) -> None:
     place = built.root
     for arguments in (["--help"], ["status", "-C", place], ["status", "-C", place, "--json"],
                       ["predict", place / "guide" / "examples", "-C", place]):  # fmt: skip
-        started = subprocess.Popen(
+        process = subprocess.Popen(
             words(*arguments), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
-        assert started.stdout and started.stderr
-        with started:
-            started.stdout.close()
-            said = started.stderr.read()
-        assert "Traceback" not in said and "Error" not in said and "fault" not in said, said
-        assert started.returncode in (0, 1, 141)
+        assert process.stdout and process.stderr
+        with process:
+            process.stdout.close()
+            errors = process.stderr.read()
+        assert "Traceback" not in errors and "Error" not in errors and "fault" not in errors, errors
+        assert process.returncode in (0, 1, 141)
 
 
 def test_answers_that_the_terminal_cannot_write(built: Project) -> None:
@@ -151,8 +151,8 @@ def test_answers_that_the_terminal_cannot_write(built: Project) -> None:
     picture.write_bytes(next((built.guide_folder / "examples").glob("*.jpg")).read_bytes())
     env = {**environment(), "PYTHONUTF8": "0", "PYTHONIOENCODING": "latin-1"}
     for more in ([], ["--json"]):
-        done = run("predict", picture, "-C", built.root, *more, env=env)
-        assert done.returncode == 0, done.stderr
+        result = run("predict", picture, "-C", built.root, *more, env=env)
+        assert result.returncode == 0, result.stderr
 
 
 HEAVY = ("torch", "timm", "sklearn", "scipy", "onnx", "onnxruntime", "openvino", "matplotlib", "fastapi", "uvicorn")
@@ -177,9 +177,9 @@ def test_nothing_is_loaded_before_it_is_needed(code: str, absent: tuple[str, ...
         f"try:\n    {code}\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
         "json.dump(sorted(sys.modules), sys.stderr)"
     )
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", program, str(project.root)], env=environment(), capture_output=True, text=True
     )
-    loaded = set(json.loads(done.stderr))
+    loaded = set(json.loads(result.stderr))
     assert "fieldguide" in loaded
     assert loaded.isdisjoint(absent), sorted(loaded.intersection(absent))

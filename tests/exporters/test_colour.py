@@ -139,21 +139,21 @@ def test_bytes_there_and_back_and_the_same_every_time(family: Family) -> None:
     classifier = fit_arrays(samples, SMALL[family], temperature=1.7)
     data = classifier.to_bytes()
     assert fit_arrays(samples, SMALL[family], temperature=1.7).to_bytes() == data
-    again = Classifier.from_bytes(data)
-    assert Candidate(again.family, again.params) == SMALL[family]
-    assert (again.class_count, again.temperature) == (3, 1.7)
-    assert np.array_equal(again.probs(samples.features), classifier.probs(samples.features))
-    assert again.probs(samples.features).sum(axis=1) == pytest.approx(np.ones(150))
+    restored = Classifier.from_bytes(data)
+    assert Candidate(restored.family, restored.params) == SMALL[family]
+    assert (restored.class_count, restored.temperature) == (3, 1.7)
+    assert np.array_equal(restored.probs(samples.features), classifier.probs(samples.features))
+    assert restored.probs(samples.features).sum(axis=1) == pytest.approx(np.ones(150))
     with np.load(io.BytesIO(data), allow_pickle=False) as file:
         assert not any(file[name].dtype.hasobject for name in file.files)
 
 
 def test_bytes_that_are_no_classifier_are_refused() -> None:
     whole = fit_arrays(clouds(), SMALL["logistic"])
-    data, other = whole.to_bytes(), io.BytesIO()
-    np.savez(other, weights=np.zeros(3))
+    data, other_archive = whole.to_bytes(), io.BytesIO()
+    np.savez(other_archive, weights=np.zeros(3))
     strange = replace(whole, family="oracle").to_bytes()  # type: ignore[arg-type]
-    for bad in (data[: len(data) // 2], b"", b"PK\x05\x06" + bytes(18), other.getvalue(), strange):
+    for bad in (data[: len(data) // 2], b"", b"PK\x05\x06" + bytes(18), other_archive.getvalue(), strange):
         with pytest.raises(ValueError, match=r"classifier|family"):
             Classifier.from_bytes(bad)
 
@@ -203,11 +203,11 @@ def test_the_published_graph_answers_as_the_classifier_does(family: Family, labe
     check_model(model)
     noise = np.random.default_rng(0).integers(0, 256, (6, 48, 48, 3), dtype=np.uint8)
     pictures = np.concatenate([tinted(30, 48), noise, np.zeros((1, 48, 48, 3), np.uint8)])
-    probs, shown, familiar = answer(model, pictures)
+    probs, model_features, familiar = answer(model, pictures)
     expected = colour_features(pictures)
     assert probs.dtype == np.float32
     assert probs.shape == (37, labels.max() + 1)
-    assert np.array_equal(shown, expected), "sums are exact there too"
+    assert np.array_equal(model_features, expected), "sums are exact there too"
     assert np.abs(probs - classifier.probs(expected)).max() < 1e-4
     assert np.abs(familiar - familiarity.score(root(expected))).max() < 1e-5
 
@@ -237,9 +237,9 @@ def test_the_graph_takes_any_size_where_none_is_given() -> None:
     model = export_colour(vars(TABLES), classifier, fit_familiarity(root(features), labels), None)
     for shape in ((2, 31, 57, 3), (1, 3, 1500, 3), (1, 1, 1, 3)):
         pictures = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
-        probs, shown, _ = answer(model, pictures)
+        probs, model_features, _ = answer(model, pictures)
         expected = colour_features(pictures)
-        assert np.abs(shown - expected).max() < 1e-4
+        assert np.abs(model_features - expected).max() < 1e-4
         assert np.abs(probs - classifier.probs(expected)).max() < 1e-4
 
 

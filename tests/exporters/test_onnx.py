@@ -19,7 +19,7 @@ MIX = DICE.normal(size=(3 * SIZE * SIZE, WIDTH)).astype(np.float32) / 255
 
 
 def backbone() -> bytes:
-    """One product of all pixels: features of both signs."""
+    """Return a backbone of one product of all pixels: its features have both signs."""
     make, kinds = onnx.helper, onnx.TensorProto
     nodes = [
         make.make_node("Cast", ["image"], ["float"], to=kinds.FLOAT),
@@ -29,8 +29,8 @@ def backbone() -> bytes:
     image = make.make_tensor_value_info("image", kinds.UINT8, ["n", "h", "w", 3])
     features = make.make_tensor_value_info("features", kinds.FLOAT, ["n", WIDTH])
     graph = make.make_graph(nodes, "g", [image], [features], [onnx.numpy_helper.from_array(MIX, "mix")])
-    made = make.make_model(graph, opset_imports=[make.make_opsetid("", 17)], ir_version=8)
-    return bytes(made.SerializeToString())
+    model = make.make_model(graph, opset_imports=[make.make_opsetid("", 17)], ir_version=8)
+    return bytes(model.SerializeToString())
 
 
 def head(shapes: list[tuple[int, int, Activation]]) -> Head:
@@ -40,8 +40,8 @@ def head(shapes: list[tuple[int, int, Activation]]) -> Head:
 
 def answers(model: bytes, image: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    found: list[NDArray[np.float32]] = session.run(["probs", "features", "familiarity"], {"image": image})
-    return found
+    outputs: list[NDArray[np.float32]] = session.run(["probs", "features", "familiarity"], {"image": image})
+    return outputs
 
 
 @pytest.mark.parametrize(
@@ -59,10 +59,12 @@ def test_the_graph_answers_as_the_head_does(shapes: list[tuple[int, int, Activat
     assert features.min() < -1 and features.max() > 1
     top = 15
     familiarity = fit_familiarity(root(features[:, :top]), np.arange(9) % 3)
-    made = head(shapes)
-    probs, shown, familiar = answers(export_model(backbone(), made.tempered(), familiarity, SIZE), image)
-    assert np.abs(probs - made.probs(features)).max() < 1e-5
-    assert np.abs(shown - features[:, :top]).max() < 1e-5
+    trained_head = head(shapes)
+    probs, model_features, familiar = answers(
+        export_model(backbone(), trained_head.tempered(), familiarity, SIZE), image
+    )
+    assert np.abs(probs - trained_head.probs(features)).max() < 1e-5
+    assert np.abs(model_features - features[:, :top]).max() < 1e-5
     assert np.abs(familiar - familiarity.score(root(features[:, :top]))).max() < 1e-5
     assert probs.std(axis=0).max() > 0.01 and familiar.std() > 0.001
 

@@ -147,8 +147,8 @@ def test_a_class_may_be_called_train(tmp_path: Path, pictures: Pictures) -> None
     project = make_project(tmp_path / "project", ["train", "plane"])
     source = pictures(tmp_path / "source", ["train", "plane"], per_class=2)
     assert put(project, source).taken == {"plane": 2, "train": 2}
-    both = pictures(tmp_path / "both" / "train", ["train", "plane"], per_class=1, first=5)
-    report = put(project, both.parent)
+    split_folder = pictures(tmp_path / "both" / "train", ["train", "plane"], per_class=1, first=5)
+    report = put(project, split_folder.parent)
     assert (report.taken, report.given_splits) == ({"plane": 1, "train": 1}, {"train": 2})
 
 

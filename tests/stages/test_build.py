@@ -27,28 +27,30 @@ WALK = ["clean", "split", "train", "evaluate", "publish"]
 
 
 def walk(project: Project) -> dict[str, Any]:
-    """The reports of a build, after a check that they came in order."""
-    seen: list[str] = []
-    reports = build(project, project.settings(), progress=SilentProgress(), done=lambda name, report: seen.append(name))
-    assert seen == list(reports) == WALK
+    """Return the reports of a build, after a check that they came in order."""
+    stages: list[str] = []
+    reports = build(
+        project, project.settings(), progress=SilentProgress(), done=lambda name, report: stages.append(name)
+    )
+    assert stages == list(reports) == WALK
     return reports
 
 
 def stage_times(project: Project) -> dict[str, str]:
-    """When each stage was last finished."""
+    """Return when each stage was last finished."""
     with closing(sqlite3.connect(project.root / "catalog.db")) as database:
         return dict(database.execute("SELECT name, at FROM stage"))
 
 
 def file_times(project: Project) -> dict[str, int]:
-    """When each file of the runs, the features and the guide was written."""
+    """Return when each file of the runs, the features and the guide was written."""
     folders = (project.runs_folder, project.features_folder, project.guide_folder)
     paths = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
     return {str(path.relative_to(project.root)): path.stat().st_mtime_ns for path in paths}
 
 
 def states(project: Project) -> dict[str, str]:
-    """What `status` says of each stage."""
+    """Return what `status` says of each stage."""
     return {stage.stage: stage.state for stage in status(project, project.settings()).stages}
 
 
@@ -59,7 +61,7 @@ def looks(project: Project) -> int:
 
 @contextmanager
 def asked_for(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The hashes of the pictures whose features are asked for inside the block."""
+    """Yield the hashes of the pictures whose features are asked for inside the block."""
     names: list[str] = []
     real = Pictures.compute
 
@@ -77,10 +79,10 @@ def test_the_stages_are_those_of_the_design() -> None:
 
 
 def test_a_second_build_does_nothing(built: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, files, times, opened = walk(built), file_times(built), stage_times(built), looks(built)
+    reports, files, times, opened = walk(built), file_times(built), stage_times(built), looks(built)
     assert set(times) == set(WALK) and opened == 1
     with asked_for(monkeypatch) as names:
-        assert walk(built) == first
+        assert walk(built) == reports
     assert not names
     assert (file_times(built), stage_times(built), looks(built)) == (files, times, opened)
 
@@ -107,8 +109,10 @@ def test_a_change_of_how_is_learnt_redoes_the_learning_and_what_follows(built: P
     assert reports["train"].chosen["strength C"] == "0.03"
     assert reports["evaluate"].run == reports["train"].run
     assert looks(built) == 2
-    kept = {name: time for name, time in files.items() if not name.startswith("guide/")}
-    assert {name: file_times(built).get(name) for name in kept} == kept, "earlier runs and features stay"
+    earlier_files = {name: time for name, time in files.items() if not name.startswith("guide/")}
+    assert {name: file_times(built).get(name) for name in earlier_files} == earlier_files, (
+        "earlier runs and features stay"
+    )
     assert set(states(built).values()) == {"done"}
 
 

@@ -87,9 +87,9 @@ def test_every_kind_of_trouble_has_its_reason_and_nothing_is_deleted(filled_proj
 
 
 def test_a_second_run_looks_at_nothing(filled_project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = run(filled_project)
+    report = run(filled_project)
     monkeypatch.setattr("fieldguide.stages.clean.map_guarded", None)
-    assert run(filled_project) == first
+    assert run(filled_project) == report
 
 
 def test_only_what_is_new_is_looked_at(
@@ -98,17 +98,17 @@ def test_only_what_is_new_is_looked_at(
     run(filled_project)
     source = pictures(tmp_path / "more", ["circle"], per_class=2, first=30)
     add(filled_project, filled_project.settings(), source, progress=SilentProgress())
-    seen: list[int] = []
+    totals: list[int] = []
 
     class Counting(SilentProgress):
         def start(self, what: str, total: int | None) -> None:
-            seen.append(total if total is not None else -1)
+            totals.append(total if total is not None else -1)
 
     report = clean(filled_project, filled_project.settings(), progress=Counting())
-    assert seen == [2, -1]
+    assert totals == [2, -1]
     assert report.kept["circle"] == 8
     clean(filled_project, changed(filled_project, min_side=65), progress=Counting())
-    assert seen[2:] == [20, -1], "another least side is another look"
+    assert totals[2:] == [20, -1], "another least side is another look"
 
 
 def changed(project: Project, **values: float) -> Settings:
@@ -166,23 +166,23 @@ def test_what_it_depends_on(filled_project: Project, pictures: Pictures, tmp_pat
 
 def test_the_order_of_adding_does_not_matter(tmp_path: Path) -> None:
     copies = {f"circle/{side}.png": encode(draw_picture("circle", 1).resize((side, side))) for side in (90, 120, 150)}
-    kept = set()
+    locations = set()
     for number, names in enumerate((sorted(copies), sorted(copies, reverse=True))):
         project = make_project(tmp_path / f"{number}" / "project")
         for name in names:
             put(project, {name: copies[name]})
         run(project)
-        kept |= {where for where, state in by_location(project).items() if state.state == "kept"}
-    assert kept == {"circle/150.png"}
+        locations |= {where for where, state in by_location(project).items() if state.state == "kept"}
+    assert locations == {"circle/150.png"}
 
 
 def test_pictures_that_look_alike_are_kept_together(project: Project, tmp_path: Path, pictures: Pictures) -> None:
     folder = pictures(tmp_path / "photos", per_class=3)
     scene = draw_picture("circle", 50)
     (folder / "circle" / "scene-1.png").write_bytes(encode(scene))
-    other = scene.copy()
-    other.paste((30, 30, 30), (0, 0, scene.width // 4, scene.height // 5))  # something came into the picture
-    (folder / "circle" / "scene-2.png").write_bytes(encode(other))
+    changed_scene = scene.copy()
+    changed_scene.paste((30, 30, 30), (0, 0, scene.width // 4, scene.height // 5))  # something came into the picture
+    (folder / "circle" / "scene-2.png").write_bytes(encode(changed_scene))
     set_key(project.settings_file, "clean", "alike = 0.6")
     set_key(project.settings_file, "clean", "copy_likeness = 0.999")
     add(project, project.settings(), folder, progress=SilentProgress())
@@ -195,7 +195,7 @@ def test_pictures_that_look_alike_are_kept_together(project: Project, tmp_path: 
 
 
 def families(catalog: Catalog) -> list[set[str]]:
-    """The groups of two or more."""
+    """Return the groups of two or more."""
     groups: dict[str, set[str]] = {}
     for state in catalog.states():
         groups.setdefault(state.group_id, set()).add(state.sha256)

@@ -57,14 +57,14 @@ EASY = {
 
 
 def plants(folder: Path, names: tuple[str, ...] = NAMES, **changed: object) -> Project:
-    """A project that collects from the small Openverse."""
-    asked = {"sources": ["openverse"], "per_class": 30, "contact": "tests@example.org", "hosts": EASY, **changed}
-    new(folder, {name: {} for name in names}, changed={"collect": asked})
+    """Make a project that collects from the small Openverse."""
+    settings = {"sources": ["openverse"], "per_class": 30, "contact": "tests@example.org", "hosts": EASY, **changed}
+    new(folder, {name: {} for name in names}, changed={"collect": settings})
     return Project(folder, Clock())
 
 
 def through(net: LocalInternet) -> Connect:
-    """What connects to the small internet under the stage's own rules, less patient."""
+    """Return what connects to the small internet under the stage's own rules, less patient."""
 
     def connect(rules: NetRules, stop: asyncio.Event) -> Client:
         quick = replace(
@@ -79,15 +79,15 @@ def collected(project: Project, net: LocalInternet, **how: Any) -> CollectReport
     return collect(project, project.settings(), progress=SilentProgress(), connect=through(net), **how)
 
 
-def kept(project: Project) -> dict[str, set[str]]:
-    """Class name to the addresses of what it keeps."""
+def kept_urls(project: Project) -> dict[str, set[str]]:
+    """Return the addresses of what each class keeps."""
     with project.catalog() as catalog:
         labels = catalog.labels()
-        found: dict[str, set[str]] = {}
+        urls: dict[str, set[str]] = {}
         for origin in catalog.origins():
             for name in labels[origin.sha256]:
-                found.setdefault(name, set()).add(origin.location)
-    return found
+                urls.setdefault(name, set()).add(origin.location)
+    return urls
 
 
 def origins(project: Project) -> list[Origin]:
@@ -104,9 +104,9 @@ def test_the_first_good_ones_in_order_with_their_credits(tmp_path: Path) -> None
         report = collected(project, net)
     assert report.found == {"rose": 30, "桜": 30}
     assert not report.short
-    wanted = [number for number in range(100) if is_good(number)][:30]
+    good_numbers = [number for number in range(100) if is_good(number)][:30]
     for name in NAMES:
-        assert kept(project)[name] == {str(item(name, number)["url"]) for number in (*wanted, 7)}, (
+        assert kept_urls(project)[name] == {str(item(name, number)["url"]) for number in (*good_numbers, 7)}, (
             "7 has the bytes of 6"
         )
         reasons = report.reasons[name]
@@ -114,10 +114,10 @@ def test_the_first_good_ones_in_order_with_their_credits(tmp_path: Path) -> None
         assert reasons["copy"] == reasons["too_small"] == reasons["truncated"] == 1
         assert report.offered[name] == 40
         assert report.fetched[name] == 30 + 5
-    one = next(origin for origin in origins(project) if origin.location.endswith("rose/0.jpg"))
-    assert (one.source, one.author, one.title) == ("openverse", "Author 0", "rose no. 0")
-    assert (one.licence, one.licence_url) == ("CC-BY-4.0", "https://creativecommons.org/licenses/by/4.0/")
-    assert (one.page, one.query) == ("https://www.example.org/rose/0", "rose")
+    origin = next(origin for origin in origins(project) if origin.location.endswith("rose/0.jpg"))
+    assert (origin.source, origin.author, origin.title) == ("openverse", "Author 0", "rose no. 0")
+    assert (origin.licence, origin.licence_url) == ("CC-BY-4.0", "https://creativecommons.org/licenses/by/4.0/")
+    assert (origin.page, origin.query) == ("https://www.example.org/rose/0", "rose")
     with project.catalog() as catalog:
         for image in catalog.images().values():
             assert project.read_image(image.sha256, image.format)
@@ -127,14 +127,14 @@ def test_no_more_is_fetched_than_is_missing(tmp_path: Path) -> None:
     project = plants(tmp_path / "plants", ("rose",))
     with internet() as net:
         collected(project, net)
-        first = net.hits("img.example.org")
-        assert len(first) == len(set(first)) == 35
+        first_hits = net.hits("img.example.org")
+        assert len(first_hits) == len(set(first_hits)) == 35
         assert collected(project, net).found == {"rose": 30}
-        assert net.hits("img.example.org") == first, "a finished class asks for nothing"
+        assert net.hits("img.example.org") == first_hits, "a finished class asks for nothing"
         set_key(project.settings_file, "collect", "per_class = 34")
         assert collected(project, net).found == {"rose": 34}
-        later = net.hits("img.example.org")[len(first) :]
-        assert len(later) == 4 and not set(later) & set(first)
+        later = net.hits("img.example.org")[len(first_hits) :]
+        assert len(later) == 4 and not set(later) & set(first_hits)
         pages = [hit for hit in net.hits("api.openverse.org")]
         assert len(pages) == len(set(pages)) == 2
 
@@ -151,16 +151,16 @@ def test_queries_take_turns(tmp_path: Path) -> None:
     project = plants(tmp_path / "plants", ("rose",), queries=["{name} flower", "{name} bush"], per_class=40)
     with internet() as net:
         collected(project, net)
-        asked = [hit.partition("q=")[2].partition("&")[0] for hit in net.hits("api.openverse.org")]
-    assert asked == ["rose+flower", "rose+bush", "rose+flower"]
+        queries = [hit.partition("q=")[2].partition("&")[0] for hit in net.hits("api.openverse.org")]
+    assert queries == ["rose+flower", "rose+bush", "rose+flower"]
     assert {origin.query for origin in origins(project)} == {"rose flower", "rose bush"}
 
 
 def test_synonyms_and_what_a_source_is_asked_instead(tmp_path: Path) -> None:
     project = plants(tmp_path / "plants", ("rose",), per_class=60)
     text = project.settings_file.read_text(encoding="utf-8")
-    said = '"rose" = {queries = ["Rosa", "バラ"]}'
-    project.settings_file.write_text(text.replace('"rose" = {}', said), encoding="utf-8")
+    line = '"rose" = {queries = ["Rosa", "バラ"]}'
+    project.settings_file.write_text(text.replace('"rose" = {}', line), encoding="utf-8")
     with internet() as net:
         collected(project, net)
     assert {origin.query for origin in origins(project)} == {"Rosa", "バラ"}
@@ -215,13 +215,13 @@ def test_a_policy_that_changes_is_followed(tmp_path: Path) -> None:
         set_key(project.settings_file, "collect", 'licences = "open"')
         set_key(project.settings_file, "collect", "per_class = 15")
         report = collected(project, net)
-        assert report.reasons["rose"]["licence"] == 1 and not any("/17." in url for url in kept(project)["rose"])
+        assert report.reasons["rose"]["licence"] == 1 and not any("/17." in url for url in kept_urls(project)["rose"])
         with pytest.raises(SettingsError, match="no download failed with 'licence'"):
             collected(project, net, retry=["licence"])
         set_key(project.settings_file, "collect", 'licences = "any"')
         set_key(project.settings_file, "collect", "per_class = 16")
         assert "licence" not in collected(project, net).reasons["rose"]
-    assert any("/17." in url for url in kept(project)["rose"])
+    assert any("/17." in url for url in kept_urls(project)["rose"])
 
 
 # ---- similar pictures
@@ -243,7 +243,7 @@ def test_the_like_of_the_first_ones_form_families(tmp_path: Path) -> None:
         for origin in catalog.origins():
             if origin.parent or origin.location in families:
                 by_family.setdefault(origin.parent or origin.location, set()).add(groups[origin.sha256])
-    assert all(len(found) == 1 for found in by_family.values()), "a family is one group, its parent with it"
+    assert all(len(group_ids) == 1 for group_ids in by_family.values()), "a family is one group, its parent with it"
     assert len(by_family) == 2
 
 
@@ -294,8 +294,8 @@ def test_a_page_that_is_not_understood_is_kept(tmp_path: Path) -> None:
     strange = answering(lambda: web.json_response({"results": [{"strange": 1}], "result_count": 1}))
     with internet(**{"api.openverse.org": strange}) as net, pytest.raises(LayoutChanged) as caught:
         collected(project, net)
-    kept = project.root / "answers" / "openverse.txt"
-    assert str(kept) in caught.value.hint and b"strange" in kept.read_bytes()
+    path = project.root / "answers" / "openverse.txt"
+    assert str(path) in caught.value.hint and b"strange" in path.read_bytes()
     with project.catalog() as catalog:
         ((body,),) = catalog.rows("SELECT body FROM page")
         assert b"strange" in zlib.decompress(body)
@@ -312,8 +312,10 @@ def test_one_source_of_two_may_fail(tmp_path: Path) -> None:
 
 def test_pages_that_repeat_are_the_end(tmp_path: Path) -> None:
     async def same(request: web.BaseRequest) -> web.StreamResponse:
-        found = [item("rose", number) for number in range(20)]
-        return web.json_response({"result_count": 240, "page_count": 20, "page_size": 20, "page": 1, "results": found})
+        results = [item("rose", number) for number in range(20)]
+        return web.json_response(
+            {"result_count": 240, "page_count": 20, "page_size": 20, "page": 1, "results": results}
+        )
 
     project = plants(tmp_path / "plants", ("rose",))
     with internet(**{"api.openverse.org": same}) as net:
@@ -376,13 +378,13 @@ def test_what_timed_out_can_be_tried_again(tmp_path: Path) -> None:
 
     project = plants(tmp_path / "plants", ("rose",), per_class=5)
     with internet(**{"img.example.org": images}) as net:
-        first = collected(project, net)
-        assert first.found == {"rose": 5} and first.reasons["rose"]["timeout"] == 1
+        first_report = collected(project, net)
+        assert first_report.found == {"rose": 5} and first_report.reasons["rose"]["timeout"] == 1
         slow = False
         set_key(project.settings_file, "collect", "per_class = 6")
         report = collected(project, net, retry=["timeout"])
     assert report.found == {"rose": 6} and "timeout" not in report.reasons["rose"]
-    assert any(url.endswith("/2.jpg") for url in kept(project)["rose"])
+    assert any(url.endswith("/2.jpg") for url in kept_urls(project)["rose"])
 
 
 def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -402,26 +404,29 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             patch.setattr(Project, "store_image", store)
             collected(project, net)
         assert collected(project, net).found == {"rose": 30}
-        first = [hit for hit in net.hits("img.example.org")]
+        hits = [hit for hit in net.hits("img.example.org")]
     whole = plants(tmp_path / "whole", ("rose",))
     with internet() as net:
         collected(whole, net)
-    assert kept(project) == kept(whole)
-    assert len(first) >= 35
+    assert kept_urls(project) == kept_urls(whole)
+    assert len(hits) >= 35
 
 
 # ---- real pictures
 
 
 def exhibiting(folder: Path) -> LocalInternet:
-    """An Openverse whose pictures are those of a folder of folders, each found by its folder's name."""
-    files = {one.name: sorted(path for path in one.iterdir() if path.is_file()) for one in sorted(folder.iterdir())}
+    """Return an Openverse with the pictures of a folder of folders, each found by its folder's name."""
+    files = {
+        class_folder.name: sorted(path for path in class_folder.iterdir() if path.is_file())
+        for class_folder in sorted(folder.iterdir())
+    }
 
     async def api(request: web.BaseRequest) -> web.StreamResponse:
         name, page = request.query["q"], int(request.query["page"])
-        shown = range((page - 1) * 20, min(page * 20, len(files[name])))
-        found = [{**item(name, number), "width": None, "height": None} for number in shown]
-        return web.json_response({"result_count": len(files[name]), "page_count": 9, "page": page, "results": found})
+        numbers = range((page - 1) * 20, min(page * 20, len(files[name])))
+        results = [{**item(name, number), "width": None, "height": None} for number in numbers]
+        return web.json_response({"result_count": len(files[name]), "page_count": 9, "page": page, "results": results})
 
     async def images(request: web.BaseRequest) -> web.StreamResponse:
         name, _, number = request.path.strip("/").rpartition("/")
@@ -448,20 +453,22 @@ def test_from_the_names_of_handbags_to_a_guide_that_knows_them(tmp_path: Path, s
     assert grouped and grouped[0] >= 0.9
     assert publish(project, project.settings(), **how).agreement == 1.0
     credits(project, project.settings(), progress=SilentProgress())
-    said = (project.root / "CREDITS.csv").read_text(encoding="utf-8")
-    assert said.count("img.example.org") == sum(cleaned.kept.values())
+    text = (project.root / "CREDITS.csv").read_text(encoding="utf-8")
+    assert text.count("img.example.org") == sum(cleaned.kept.values())
 
 
 def test_a_disk_that_fills_while_nobody_waits_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project = plants(tmp_path / "plants", ("rose",))
     full = DiskFull("no space left while writing catalog.db", "free some space")
+    refused = threading.Event()
 
     async def slow(request: web.BaseRequest) -> web.StreamResponse:
-        if not request.path.endswith("/0.jpg"):
-            await asyncio.sleep(1)
+        while not request.path.endswith("/0.jpg") and not refused.is_set():
+            await asyncio.sleep(0.02)
         return web.Response(body=picture("rose", int(request.path.rpartition("/")[2].removesuffix(".jpg"))))
 
     def refuse(self: Ledger, *_: object) -> None:
+        refused.set()
         raise full
 
     with internet(**{"img.example.org": slow}) as net, monkeypatch.context() as patch, pytest.raises(DiskFull):
@@ -484,10 +491,10 @@ def test_a_host_that_asks_to_wait_burns_no_offers(tmp_path: Path) -> None:
         collected(project, net)
     assert "left for the next run" in caught.value.message
     assert len(net.hits("api.openverse.org")) == 2, "no page is asked for in vain"
-    asked = len(net.hits("img.example.org"))
-    assert asked < 10
+    request_count = len(net.hits("img.example.org"))
+    assert request_count < 10
     with project.catalog() as catalog:
-        assert sum(Ledger(catalog).count_fetched().values()) <= asked
+        assert sum(Ledger(catalog).count_fetched().values()) <= request_count
     with internet() as net:
         report = collected(project, net, retry=["rate_limited"])
     assert report.found == {"rose": 30}
@@ -541,15 +548,15 @@ def test_a_dry_run_asks_nobody(tmp_path: Path) -> None:
         report = collected(project, net, dry_run=True)
         assert not net.log
     assert not report.found
-    said = "\n".join(report.plan)
-    assert "2 classes x 200 = 400 pictures" in said
-    assert "at least 20 requests" in said
+    plan = "\n".join(report.plan)
+    assert "2 classes x 200 = 400 pictures" in plan
+    assert "at least 20 requests" in plan
     with project.catalog() as catalog:
         assert catalog.finished("collect") is None
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ("sources = []", "no source"),
         ('sources = ["opnverse"]', "no source called 'opnverse'"),
@@ -560,10 +567,10 @@ def test_a_dry_run_asks_nobody(tmp_path: Path) -> None:
         ('queries = ["{name.colour}"]', "not a valid template"),
     ],
 )
-def test_settings_that_cannot_be_are_explained(tmp_path: Path, change: str, said: str) -> None:
+def test_settings_that_cannot_be_are_explained(tmp_path: Path, change: str, message: str) -> None:
     project = plants(tmp_path / "plants")
     set_key(project.settings_file, "collect", change)
-    with pytest.raises(SettingsError, match=said):
+    with pytest.raises(SettingsError, match=message):
         collect(project, project.settings(), progress=SilentProgress())
 
 
@@ -581,8 +588,8 @@ def test_a_browser_is_allowed_for_each_host_only(tmp_path: Path) -> None:
         hosts={"www.bing.com": {"browser": True}},
     )  # fmt: skip
     plan = plan_queries(project.settings(), project.root)
-    asked = source_query(plan.queries["rose"][0], project.root)
-    assert asked.options == {"spec": "bing", "allow": "true", "ignore_robots": "false"}
+    query = source_query(plan.queries["rose"][0], project.root)
+    assert query.options == {"spec": "bing", "allow": "true", "ignore_robots": "false"}
     assert net_rules(project.settings(), plan.sources).asks_robots("www.bing.com")
     set_key(project.settings_file, "collect", 'options = {browser = {spec = "bing", allow = "true"}}')
     with pytest.raises(SettingsError, match="'allow' cannot be set"):
@@ -593,9 +600,9 @@ def test_a_browser_is_allowed_for_each_host_only(tmp_path: Path) -> None:
 
 
 def searching(folder: Path, searx: Searx, concurrency: int = 16) -> Path:
-    """A project that asks a SearXNG on this machine."""
+    """Make a project that asks a SearXNG on this machine."""
     base = f"http://127.0.0.1:{searx.port}"
-    asked: dict[str, object] = {
+    settings: dict[str, object] = {
         "sources": ["searxng"],
         "per_class": 40,
         "licences": "any",
@@ -603,29 +610,29 @@ def searching(folder: Path, searx: Searx, concurrency: int = 16) -> Path:
         "hosts": {"127.0.0.1": {"spacing_s": 0.0, "concurrency": concurrency, "private": True, "ports": [searx.port]}},
         "options": {"searxng": {"base_url": base}},
     }
-    new(folder, {"rose": {}, "tulip": {}}, changed={"collect": asked})
+    new(folder, {"rose": {}, "tulip": {}}, changed={"collect": settings})
     return folder
 
 
 def test_the_program_collects_and_says_what_it_did(tmp_path: Path) -> None:
     with Searx() as searx:
         folder = searching(tmp_path / "plants", searx)
-        done = run("collect", "-C", folder)
-    assert done.returncode == 0, done.stderr
-    assert "80 good pictures of 2 classes" in done.stdout
-    assert "http_404" in done.stdout and "40" in done.stdout
-    assert "2 classes x 40 = 80 pictures" in done.stderr
+        result = run("collect", "-C", folder)
+    assert result.returncode == 0, result.stderr
+    assert "80 good pictures of 2 classes" in result.stdout
+    assert "http_404" in result.stdout and "40" in result.stdout
+    assert "2 classes x 40 = 80 pictures" in result.stderr
 
 
 def test_ctrl_c_drains_and_the_next_run_goes_on(tmp_path: Path) -> None:
     with Searx(slow_s=0.15) as searx:
         folder = searching(tmp_path / "plants", searx)
-        started = start("collect", "-C", folder)
+        process = start("collect", "-C", folder)
         _wait_for(lambda: sum("jpg" in path for _, path in searx.log) > 12)
-        started.send_signal(signal.SIGINT)
-        out, said = started.communicate(timeout=TIMEOUT_S)
-        done = subprocess.CompletedProcess([], started.returncode, out, said)
-        check_two_lines(done, 130, "stopped", "continues where it stopped")
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=TIMEOUT_S)
+        result = subprocess.CompletedProcess([], process.returncode, output, errors)
+        check_two_lines(result, 130, "stopped", "continues where it stopped")
         before = Counter(path for _, path in searx.log if "jpg" in path)
         with Project(folder).catalog() as catalog:
             assert len(catalog.hashes()) > 0
@@ -636,9 +643,9 @@ def test_ctrl_c_drains_and_the_next_run_goes_on(tmp_path: Path) -> None:
     assert max(after.values()) == 1, "what was under way when Ctrl-C came was waited for"
 
 
-def _wait_for(what: Callable[[], bool], seconds: float = TIMEOUT_S) -> None:
+def _wait_for(condition: Callable[[], bool], seconds: float = TIMEOUT_S) -> None:
     end = time.monotonic() + seconds
-    while not what():
+    while not condition():
         assert time.monotonic() < end
         time.sleep(0.01)
 
@@ -647,14 +654,14 @@ def test_a_second_collect_is_told_who_is_first(tmp_path: Path) -> None:
     with Searx() as searx:
         searx.gives_pictures.clear()  # the first one waits for them until it is killed
         folder = searching(tmp_path / "plants", searx)
-        first = start("collect", "-C", folder)
+        process = start("collect", "-C", folder)
         _wait_for(lambda: any("jpg" in path for _, path in searx.log))
         check_two_lines(run("collect", "-C", folder), 75, "collect")
         assert "a plan" in run("collect", "-C", folder, "--dry-run").stdout, (
             "a plan writes nothing, so it need not wait"
         )
-        first.send_signal(signal.SIGKILL)
-        first.communicate(timeout=TIMEOUT_S)
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=TIMEOUT_S)
         searx.gives_pictures.set()
 
 
@@ -670,12 +677,12 @@ def test_twenty_kills_change_nothing(tmp_path: Path) -> None:
         while kills < 20:
             project = Project(searching(tmp_path / f"killed {kills}", searx, concurrency=2))
             kills += _kill_until_done(project, searx, chance)
-            assert kept(project) == kept(whole)
+            assert kept_urls(project) == kept_urls(whole)
             assert not list(project.root.rglob("*.tmp"))
 
 
 def _kill_until_done(project: Project, searx: Searx, chance: random.Random) -> int:
-    """How often collecting was killed before it came to its end."""
+    """Return how often collecting was killed before it came to its end."""
     kills = 0
     while True:
         finished = _fetched(project)
@@ -688,15 +695,15 @@ def _kill_until_done(project: Project, searx: Searx, chance: random.Random) -> i
         running.kill()
         running.communicate(timeout=TIMEOUT_S)
         assert running.returncode in (0, -signal.SIGKILL)
-        again = {path for _, path in searx.log[mark:]} & finished
-        assert not again, "a finished address was fetched twice"
+        repeated = {path for _, path in searx.log[mark:]} & finished
+        assert not repeated, "a finished address was fetched twice"
         if running.returncode == 0:
             return kills
         kills += 1
 
 
 def _fetched(project: Project) -> set[str]:
-    """The paths of every address that the ledger says is fetched."""
+    """Return the paths of every address that the ledger says is fetched."""
     with project.catalog() as catalog:
         rows = catalog.rows("SELECT url FROM fetch")
     return {"/" + row[0].split("/", 3)[3] for row in rows}
@@ -704,9 +711,9 @@ def _fetched(project: Project) -> set[str]:
 
 def test_the_thread_that_collects_need_not_be_the_first(tmp_path: Path) -> None:
     project = plants(tmp_path / "plants", ("rose",), per_class=3)
-    found: list[CollectReport] = []
+    reports: list[CollectReport] = []
     with internet() as net:
-        thread = threading.Thread(target=lambda: found.append(collected(project, net)))
+        thread = threading.Thread(target=lambda: reports.append(collected(project, net)))
         thread.start()
         thread.join(TIMEOUT_S)
-    assert found[0].found == {"rose": 3}
+    assert reports[0].found == {"rose": 3}

@@ -53,12 +53,12 @@ CROSS: HeldOut = "grouped cross-validation"
 
 
 def truths(count: int, first: int = 0) -> dict[str, str]:
-    """So many pictures from a number on: half of the first class, a quarter of each other."""
+    """Return so many pictures from a number on: half of the first class, a quarter of each other."""
     return {f"{place:064x}": CLASSES[(0, 0, 1, 2)[place % 4]] for place in range(first, first + count)}
 
 
-def made(name: str, truth: Mapping[str, str], wrong: Iterable[int] = (), **more: object) -> ComparedRun:
-    """A run that answers these pictures rightly, but for those at some places, which it takes for the next class."""
+def make_run(name: str, truth: Mapping[str, str], wrong: Iterable[int] = (), **more: object) -> ComparedRun:
+    """Return a run that is right, but takes the pictures at the places `wrong` for the next class."""
     missed = set(wrong)
     answers = {
         sha: CLASSES[(CLASSES.index(true) + (place in missed)) % 3] for place, (sha, true) in enumerate(truth.items())
@@ -79,10 +79,10 @@ def by_name(report: CompareReport) -> dict[str, CompareRow]:
 
 def test_the_baseline_answers_the_most_frequent_class() -> None:
     truth = truths(40)
-    found = baseline(["rose", "tulip", "tulip", "rose", "daisy"], truth, "validation split")
-    assert set(found.answers.values()) == {"rose"}  # as frequent as the tulip, and before it
-    assert found.truth == truth and found.answers.keys() == truth.keys()
-    assert found.learner == BASELINE and found.held_out == "validation split"
+    run = baseline(["rose", "tulip", "tulip", "rose", "daisy"], truth, "validation split")
+    assert set(run.answers.values()) == {"rose"}  # as frequent as the tulip, and before it
+    assert run.truth == truth and run.answers.keys() == truth.keys()
+    assert run.learner == BASELINE and run.held_out == "validation split"
     assert compare_runs([idle(truth)]).rows[0].accuracy[0] == 0.5
     with pytest.raises(NotReady):
         baseline([], truth, CROSS)
@@ -97,13 +97,13 @@ def test_nothing_to_compare() -> None:
 
 def test_one_run_beside_the_baseline() -> None:
     truth = truths(100)
-    report = compare_runs([idle(truth), made("a", truth, range(10))])
-    one, none = report.rows
-    assert (one.name, one.verdict, none.verdict) == ("a", "best", "worse")
-    assert one.accuracy == (0.9, *wilson_interval(90, 100))
-    assert one.difference is None and one.p is None
-    assert none.difference and none.difference[0] == pytest.approx(-0.4)
-    assert none.p == none.p_adjusted and (none.p or 1) < 0.001
+    report = compare_runs([idle(truth), make_run("a", truth, range(10))])
+    best, idle_row = report.rows
+    assert (best.name, best.verdict, idle_row.verdict) == ("a", "best", "worse")
+    assert best.accuracy == (0.9, *wilson_interval(90, 100))
+    assert best.difference is None and best.p is None
+    assert idle_row.difference and idle_row.difference[0] == pytest.approx(-0.4)
+    assert idle_row.p == idle_row.p_adjusted and (idle_row.p or 1) < 0.001
     assert report.recommended == "a" and "beats the baseline" in report.advice
     assert report.seeds == () and report.outdated == ()
 
@@ -111,9 +111,9 @@ def test_one_run_beside_the_baseline() -> None:
 def test_rows_are_sorted_and_tested_against_the_best() -> None:
     truth = truths(200)
     runs = [
-        made("bad", truth, range(60)),
-        made("near", truth, range(4, 13)),
-        made("good", truth, range(8)),
+        make_run("bad", truth, range(60)),
+        make_run("near", truth, range(4, 13)),
+        make_run("good", truth, range(8)),
         idle(truth),
     ]
     report = compare_runs(runs)
@@ -130,10 +130,10 @@ def test_rows_are_sorted_and_tested_against_the_best() -> None:
 def test_many_comparisons_are_corrected() -> None:
     """A difference that stands alone is none among a dozen."""
     truth = truths(200)
-    good, other = made("good", truth), made("other", truth, range(6))
+    good, other = make_run("good", truth), make_run("other", truth, range(6))
     pair = by_name(compare_runs([good, other]))["other"]
     assert pair.p == pair.p_adjusted == pytest.approx(1 / 64) and pair.verdict == "worse"
-    crowd = [made(f"run {place}", truth, range(6)) for place in range(12)]
+    crowd = [make_run(f"run {place}", truth, range(6)) for place in range(12)]
     report = compare_runs([good, *crowd])
     assert {row.verdict for row in report.rows[1:]} == {"no significant difference"}
     assert all(row.p == pytest.approx(1 / 64) and row.p_adjusted == pytest.approx(12 / 64) for row in report.rows[1:])
@@ -143,8 +143,8 @@ def test_many_comparisons_are_corrected() -> None:
 def test_equal_runs_and_ties() -> None:
     """Of equals the quicker stands first, then the smaller; nothing differs."""
     truth = truths(60)
-    slow, quick = made("a", truth, [3], p50_ms=9.0), made("b", truth, [3], p50_ms=3.0)
-    unknown = made("0", truth, [3], p50_ms=None)
+    slow, quick = make_run("a", truth, [3], p50_ms=9.0), make_run("b", truth, [3], p50_ms=3.0)
+    unknown = make_run("0", truth, [3], p50_ms=None)
     report = compare_runs([slow, unknown, quick])
     assert [row.name for row in report.rows] == ["b", "a", "0"]
     assert [row.verdict for row in report.rows] == ["best", *["no significant difference"] * 2]
@@ -157,7 +157,7 @@ def test_equal_runs_and_ties() -> None:
 def test_a_class_that_is_never_answered() -> None:
     truth = truths(80)
     tulips = [place for place, true in enumerate(truth.values()) if true == "tulip"]
-    report = compare_runs([made("a", truth, tulips), made("b", truth)])
+    report = compare_runs([make_run("a", truth, tulips), make_run("b", truth)])
     assert report.per_class["tulip"] == {"a": 0.0, "b": 1.0}
     assert report.per_class["daisy"]["a"] == pytest.approx(2 * 40 / (40 + 60))
     row = by_name(report)["a"]
@@ -166,9 +166,9 @@ def test_a_class_that_is_never_answered() -> None:
 
 def test_an_answer_of_a_class_that_no_picture_has_is_wrong_and_no_class_of_its_own() -> None:
     truth = truths(80)
-    odd = made("odd", truth)
-    first = next(iter(truth))
-    odd = replace(odd, answers={**odd.answers, first: "orchid"})
+    odd = make_run("odd", truth)
+    sha256 = next(iter(truth))
+    odd = replace(odd, answers={**odd.answers, sha256: "orchid"})
     report = compare_runs([odd])
     assert report.rows[0].accuracy[0] == pytest.approx(79 / 80)
     assert set(report.per_class) == set(CLASSES)
@@ -176,14 +176,14 @@ def test_an_answer_of_a_class_that_no_picture_has_is_wrong_and_no_class_of_its_o
 
 def test_pictures_without_a_true_class_or_an_answer_do_not_count() -> None:
     truth = truths(50)
-    odd = made("a", truth)
+    odd = make_run("a", truth)
     odd = replace(odd, answers={**odd.answers, "stray": "rose"}, truth={**odd.truth, "unseen": "rose"})
     assert compare_runs([odd]).rows[0].pictures == 50
 
 
 def test_runs_that_share_no_pictures_stand_apart() -> None:
     here, there = truths(60), truths(50, first=1000)
-    report = compare_runs([made("here", here, range(6)), made("there", there)])
+    report = compare_runs([make_run("here", here, range(6)), make_run("there", there)])
     rows = by_name(report)
     assert [row.name for row in report.rows] == ["here", "there"]  # more pictures, not the better number
     assert rows["there"].verdict == "too few shared pictures"
@@ -195,11 +195,11 @@ def test_runs_that_share_no_pictures_stand_apart() -> None:
 
 def test_a_run_without_answers_takes_nothing_from_the_others() -> None:
     truth = truths(60)
-    report = compare_runs([made("none", {}), made("some", truth)])
+    report = compare_runs([make_run("none", {}), make_run("some", truth)])
     rows = by_name(report)
     assert rows["some"].pictures == 60 and rows["some"].verdict == "best"
     assert rows["none"].verdict == "too few shared pictures" and rows["none"].accuracy == (0.0, 0.0, 1.0)
-    only = compare_runs([made("none", {})])
+    only = compare_runs([make_run("none", {})])
     assert only.rows[0].verdict == "too few shared pictures" and only.recommended == ""
 
 
@@ -207,9 +207,9 @@ def test_a_validation_split_beside_a_cross_validation_is_scored_on_what_both_ans
     """The cross-validated runs are worse on the other pictures, which say nothing about the third run."""
     truth = truths(400)
     val = dict(list(truth.items())[:100])
-    cross = made("cross", truth, [0, *range(100, 200)])
-    second = made("second", truth, range(60, 240))
-    split = made("split", val, [0, 1, 2], held_out="validation split")
+    cross = make_run("cross", truth, [0, *range(100, 200)])
+    second = make_run("second", truth, range(60, 240))
+    split = make_run("split", val, [0, 1, 2], held_out="validation split")
     report = compare_runs([split, cross, second])
     assert [row.name for row in report.rows] == ["cross", "split", "second"]
     rows = by_name(report)
@@ -224,8 +224,8 @@ def test_a_run_may_be_better_where_the_others_have_no_answers() -> None:
     """First on the 100 pictures that all have answered, and clearly worse on the 400 that the two share."""
     truth = truths(400)
     val = dict(list(truth.items())[:100])
-    first, second = made("first", truth, range(100, 300)), made("second", truth, range(2), bytes=1_000_000)
-    report = compare_runs([first, second, made("split", val, range(50))])
+    first, second = make_run("first", truth, range(100, 300)), make_run("second", truth, range(2), bytes=1_000_000)
+    report = compare_runs([first, second, make_run("split", val, range(50))])
     assert [row.name for row in report.rows] == ["first", "second", "split"]
     row = report.rows[1]
     assert row.verdict == "better on what both answered" and row.difference and row.difference[0] > 0.4
@@ -234,18 +234,18 @@ def test_a_run_may_be_better_where_the_others_have_no_answers() -> None:
 
 def test_few_shared_pictures_are_said() -> None:
     truth = truths(12)
-    report = compare_runs([made("a", truth), made("b", truth, [1])])
+    report = compare_runs([make_run("a", truth), make_run("b", truth, [1])])
     assert report.rows[1].verdict == "no significant difference"
     assert any(f"fewer than {MIN_SHARED}" in note for note in report.notes)
     large = truths(200)
-    apart = compare_runs([made("a", large), made("b", truth)])
+    apart = compare_runs([make_run("a", large), make_run("b", truth)])
     assert by_name(apart)["b"].verdict == "too few shared pictures" and by_name(apart)["b"].shared == 12
 
 
 def test_runs_made_from_other_pictures_are_listed_apart() -> None:
     truth = truths(100)
-    old = made("old", truth, current=False)
-    report = compare_runs([made("a", truth, range(30)), old, idle(truth)])
+    old = make_run("old", truth, current=False)
+    report = compare_runs([make_run("a", truth, range(30)), old, idle(truth)])
     assert [row.name for row in report.outdated] == ["old"] and report.outdated[0].verdict == "not compared"
     assert "old" not in {row.name for row in report.rows} and "old" not in report.per_class["rose"]
     assert report.recommended == "a"
@@ -257,11 +257,11 @@ def test_runs_made_from_other_pictures_are_listed_apart() -> None:
 def test_seeds_of_the_same_settings_are_grouped() -> None:
     truth = truths(100)
     runs = [
-        made(f"run {seed}", truth, range(missed), seed=seed, settings_key="same")
+        make_run(f"run {seed}", truth, range(missed), seed=seed, settings_key="same")
         for seed, missed in enumerate((10, 12, 17))
     ]
-    again = made("run 1 again", truth, range(11), seed=1, settings_key="same")  # takes the place of the first
-    report = compare_runs([*runs, again, made("other", truth, range(3), settings_key="alone")])
+    repeated = make_run("run 1 again", truth, range(11), seed=1, settings_key="same")  # takes the place of the first
+    report = compare_runs([*runs, repeated, make_run("other", truth, range(3), settings_key="alone")])
     (group,) = report.seeds
     assert group.names == ("run 0", "run 1 again", "run 2")
     assert group.mean == pytest.approx((0.90 + 0.89 + 0.83) / 3)
@@ -271,20 +271,20 @@ def test_seeds_of_the_same_settings_are_grouped() -> None:
 def test_nothing_is_recommended_that_does_not_beat_the_baseline() -> None:
     truth = truths(40)
     for missed in (range(19), range(25)):  # a picture better than always the same; five worse
-        report = compare_runs([made("a", truth, missed), idle(truth)])
+        report = compare_runs([make_run("a", truth, missed), idle(truth)])
         assert report.recommended == "" and "No run is significantly better than the baseline" in report.advice
         assert "always answers daisy" in report.advice
     lazy = idle(truth)
-    same = made("a", truth, answers=lazy.answers)
+    same = make_run("a", truth, answers=lazy.answers)
     assert [row.name for row in compare_runs([lazy, same]).rows] == ["a", lazy.name]
 
 
 def test_the_cheapest_of_those_that_cannot_be_told_apart_is_recommended() -> None:
     truth = truths(200)
-    best = made("best", truth, range(4), p50_ms=40.0, bytes=90_000_000)
-    quick = made("quick", truth, range(2, 7), p50_ms=4.0, bytes=20_000_000)
-    small = made("small", truth, range(1, 7), p50_ms=4.4, bytes=9_000_000)
-    poor = made("poor", truth, range(50), p50_ms=1.0, bytes=100_000)
+    best = make_run("best", truth, range(4), p50_ms=40.0, bytes=90_000_000)
+    quick = make_run("quick", truth, range(2, 7), p50_ms=4.0, bytes=20_000_000)
+    small = make_run("small", truth, range(1, 7), p50_ms=4.4, bytes=9_000_000)
+    poor = make_run("poor", truth, range(50), p50_ms=1.0, bytes=100_000)
     report = compare_runs([best, quick, small, poor, idle(truth)])
     assert by_name(report)["poor"].verdict == "worse"
     assert report.recommended == "small"  # about as fast as the quickest, and half its size
@@ -292,7 +292,7 @@ def test_the_cheapest_of_those_that_cannot_be_told_apart_is_recommended() -> Non
     low = (by_name(report)["small"].difference or (0, 0, 0))[1]
     assert low < 0 and f"up to {-low * 100:.1f} points less accurate" in report.advice
     assert compare_runs([best, poor]).recommended == "best"
-    untimed = [replace(one, p50_ms=None) for one in (best, quick, small)]
+    untimed = [replace(run, p50_ms=None) for run in (best, quick, small)]
     assert compare_runs(untimed).recommended == "small"
     assert compare_runs([best, replace(small, p50_ms=None)]).recommended == "best"  # what is not timed may be slow
     fast = replace(best, p50_ms=3.0, bytes=1_000_000)
@@ -302,9 +302,9 @@ def test_the_cheapest_of_those_that_cannot_be_told_apart_is_recommended() -> Non
 
 def test_a_run_beyond_one_standard_error_is_not_taken_for_being_cheap() -> None:
     truth = truths(200)
-    best = made("best", truth, range(4), p50_ms=40.0, bytes=90_000_000)
-    near = made("near", truth, range(1, 7), p50_ms=30.0, bytes=80_000_000)
-    far = made("far", truth, range(2, 11), p50_ms=1.0, bytes=100_000)
+    best = make_run("best", truth, range(4), p50_ms=40.0, bytes=90_000_000)
+    near = make_run("near", truth, range(1, 7), p50_ms=30.0, bytes=80_000_000)
+    far = make_run("far", truth, range(2, 11), p50_ms=1.0, bytes=100_000)
     report = compare_runs([best, near, far])
     row = by_name(report)["far"]
     assert row.verdict == "no significant difference" and row.difference
@@ -319,11 +319,11 @@ def test_a_run_beyond_one_standard_error_is_not_taken_for_being_cheap() -> None:
 def test_the_frontiers() -> None:
     truth = truths(100)
     runs = [
-        made("best", truth, range(2), p50_ms=40.0, bytes=50),
-        made("quick", truth, range(9), p50_ms=4.0, bytes=60),
-        made("idle", truth, range(70), p50_ms=0.5, bytes=1),  # worse than the baseline, which costs nothing
-        made("slow", truth, range(20), p50_ms=41.0, bytes=10),
-        made("untimed", truth, range(21), p50_ms=None, bytes=10),
+        make_run("best", truth, range(2), p50_ms=40.0, bytes=50),
+        make_run("quick", truth, range(9), p50_ms=4.0, bytes=60),
+        make_run("idle", truth, range(70), p50_ms=0.5, bytes=1),  # worse than the baseline, which costs nothing
+        make_run("slow", truth, range(20), p50_ms=41.0, bytes=10),
+        make_run("untimed", truth, range(21), p50_ms=None, bytes=10),
     ]
     rows = by_name(compare_runs([*runs, idle(truth)]))
     assert {name for name, row in rows.items() if row.fastest} == {"best", "quick"}
@@ -332,10 +332,10 @@ def test_the_frontiers() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=12))
 def test_the_frontier_against_every_pair(choices: list[tuple[int, int]]) -> None:
-    wanted = [
+    expected = [
         not any((a <= cost and b >= gain) and (a, b) != (cost, gain) for a, b in choices) for cost, gain in choices
     ]
-    assert find_frontier([cost for cost, _ in choices], [gain for _, gain in choices]) == wanted
+    assert find_frontier([cost for cost, _ in choices], [gain for _, gain in choices]) == expected
 
 
 def test_numbers_as_a_person_reads_them() -> None:
@@ -353,21 +353,23 @@ def test_numbers_as_a_person_reads_them() -> None:
 
 @pytest.fixture(scope="module")
 def everything() -> CompareReport:
-    """A report with something in each of its parts, and names that mean to break the page."""
+    """Return a report with something in each of its parts, and names that mean to break the page."""
     pytest.importorskip("matplotlib", reason="charts need the extra [train]")
     truth = {sha: {"rose": "<b>rose</b>", "tulip": "oxeye_$x$"}.get(true, true) for sha, true in truths(200).items()}
 
-    def renamed(one: ComparedRun) -> ComparedRun:
+    def renamed(run: ComparedRun) -> ComparedRun:
         names = {"rose": "<b>rose</b>", "tulip": "oxeye_$x$"}
-        return replace(one, answers={sha: names.get(said, said) for sha, said in one.answers.items()}, truth=truth)
+        return replace(
+            run, answers={sha: names.get(answer, answer) for sha, answer in run.answers.items()}, truth=truth
+        )
 
     plain = truths(200)
     runs = [
-        made("20261121-101500-transfer", plain, range(5), what="<script>alert(1)</script>"),
-        made("20261121-101600-transfer", plain, range(7), what="=1+1", p50_ms=41.0),
-        *(made(f"20261121-10170{seed}-cnn", plain, range(50, 80 + seed), seed=seed, settings_key="c", learner="cnn",
+        make_run("20261121-101500-transfer", plain, range(5), what="<script>alert(1)</script>"),
+        make_run("20261121-101600-transfer", plain, range(7), what="=1+1", p50_ms=41.0),
+        *(make_run(f"20261121-10170{seed}-cnn", plain, range(50, 80 + seed), seed=seed, settings_key="c", learner="cnn",
                what="12 epochs") for seed in range(3)),
-        made("20261120-101500-colour", plain, range(90), current=False, what="then"),
+        make_run("20261120-101500-colour", plain, range(90), current=False, what="then"),
     ]  # fmt: skip
     return compare_runs([*map(renamed, runs), idle(truth)])
 
@@ -391,10 +393,10 @@ def test_the_page_of_very_little() -> None:
     truth = truths(30)
     for runs in (
         [idle(truth)],
-        [made("a", truth, p50_ms=None)],
-        [made("a", {})],
-        [made("a", truth, current=False)],
-        [made("a", truth), made("b", truths(30, first=90))],
+        [make_run("a", truth, p50_ms=None)],
+        [make_run("a", {})],
+        [make_run("a", truth, current=False)],
+        [make_run("a", truth), make_run("b", truths(30, first=90))],
     ):
         page = draw_page("x", compare_runs(runs))
         assert "<h2>The runs</h2>" in page and "None" not in page
@@ -405,11 +407,11 @@ def test_both_files_are_written(everything: CompareReport, tmp_path: Path) -> No
     assert Path(report.report).read_text(encoding="utf-8") == draw_page("Flowers", everything)
     rows = list(csv.DictReader(io.StringIO(Path(report.table).read_text(encoding="utf-8"))))
     assert [row["run"] for row in rows] == [row.name for row in (*everything.rows, *everything.outdated)]
-    second, found = everything.rows[1], rows[1]
-    assert found["settings"] == "'=1+1"
-    assert second.difference and float(found["difference"]) == pytest.approx(second.difference[0], rel=1e-5)
-    assert float(found["p_adjusted"]) == pytest.approx(second.p_adjusted, rel=1e-5)
-    assert (found["verdict"], found["fastest"], found["bytes"]) == ("no significant difference", "no", "9000000")
+    second, row = everything.rows[1], rows[1]
+    assert row["settings"] == "'=1+1"
+    assert second.difference and float(row["difference"]) == pytest.approx(second.difference[0], rel=1e-5)
+    assert float(row["p_adjusted"]) == pytest.approx(second.p_adjusted, rel=1e-5)
+    assert (row["verdict"], row["fastest"], row["bytes"]) == ("no significant difference", "no", "9000000")
     assert rows[0]["difference"] == "" and rows[-1]["verdict"] == "not compared"
     assert {path.name for path in (tmp_path / "compare").iterdir()} == {"report.html", "compare.csv"}
 
@@ -419,15 +421,15 @@ def test_the_table_fits_a_terminal(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     show("compare", replace(everything, report="plants/compare/report.html"), as_json=False)
-    said = capsys.readouterr().out
-    heading, *lines = said.splitlines()[1:]
+    output = capsys.readouterr().out
+    heading, *lines = output.splitlines()[1:]
     table = lines[: len(everything.rows)]
     assert max(map(len, [heading, *table])) <= 100
     for line, row in zip(table, everything.rows, strict=True):
         assert line.startswith(row.name) and f"{row.accuracy[0]:.1%}" in line
     assert "no sig. difference" in table[1] and table[-1].count(" - ") >= 3
-    assert "5 runs and the baseline" in said and "of 3 seeds" in said
-    assert everything.advice in said and "plants/compare/report.html" in said
+    assert "5 runs and the baseline" in output and "of 3 seeds" in output
+    assert everything.advice in output and "plants/compare/report.html" in output
     monkeypatch.setenv("COLUMNS", "80")
     show("compare", everything, as_json=False)
     narrow = capsys.readouterr().out.splitlines()[1 : 2 + len(everything.rows)]
@@ -481,8 +483,8 @@ CNN = {"train.learner": "cnn", "train.size": 32, "train.loop.epochs": 1, "train.
        "train.cross_validate": "never"}  # fmt: skip
 
 
-class Told(SilentProgress):
-    """A progress that remembers what it was told."""
+class RecordedLines(SilentProgress):
+    """A progress that remembers its lines."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -506,7 +508,7 @@ def learners(report: CompareReport) -> set[str]:
 
 @pytest.fixture
 def shapes(built_once: Path, tmp_path: Path) -> Project:
-    """A copy of the built project that has published nothing and whose colours are quickly learnt."""
+    """Copy the built project; nothing is published, and its colours are quickly learnt."""
     pytest.importorskip("torch", reason="training needs the extra [train]")
     shutil.copytree(built_once, tmp_path / "shapes")
     project = Project(tmp_path / "shapes", Clock())
@@ -515,13 +517,13 @@ def shapes(built_once: Path, tmp_path: Path) -> Project:
 
 
 def test_colour_and_the_baseline_are_always_among_the_rows(shapes: Project) -> None:
-    first = compared(shapes)
-    assert learners(first) == {"transfer", "colour", BASELINE} and len(first.rows) == 3
+    report = compared(shapes)
+    assert learners(report) == {"transfer", "colour", BASELINE} and len(report.rows) == 3
     runs = sorted(path.name for path in shapes.runs_folder.iterdir())
-    again = compared(shapes)
+    second_report = compared(shapes)
     assert sorted(path.name for path in shapes.runs_folder.iterdir()) == runs, "it is made once"
-    assert again == first
-    transfer = next(row for row in first.rows if row.learner == "transfer")
+    assert second_report == report
+    transfer = next(row for row in report.rows if row.learner == "transfer")
     with shapes.catalog() as catalog:
         finished = catalog.finished("train")
     assert finished and finished.report["run"] == transfer.name, "comparing does not change the current run"
@@ -543,7 +545,7 @@ def test_networks_by_validation_stand_beside_cross_validated_runs(tmp_path: Path
     rows = {row.name: row for row in report.rows}
     by_val, crossed = rows[network.run], rows[colour.run]
     with shapes.catalog() as catalog:
-        val = sum(one == "val" for one in catalog.splits().values())
+        val = sum(split_name == "val" for split_name in catalog.splits().values())
     assert (by_val.held_out, crossed.held_out) == ("validation split", "grouped cross-validation")
     assert by_val.own_pictures == network.measured == val and crossed.own_pictures == colour.images
     assert by_val.own_accuracy == pytest.approx(network.accuracy)
@@ -555,7 +557,7 @@ def test_networks_by_validation_stand_beside_cross_validated_runs(tmp_path: Path
 
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
-    """A file of weights of a backbone that has none embedded."""
+    """Write a file of weights of a backbone that has none embedded."""
     torch = pytest.importorskip("torch")
     path = tmp_path / "weights.pt"
     torch.save(load_backbone("resnet18", "none", 32).module.state_dict(), path)
@@ -564,8 +566,8 @@ def weights(tmp_path: Path) -> Path:
 
 def test_other_weights_in_the_same_file_are_learnt_from_anew(shapes: Project, weights: Path) -> None:
     torch = pytest.importorskip("torch")
-    asked = {"train.backbone": "resnet18", "train.weights": str(weights), "train.size": 32, "train.fit": "squash"}
-    settings, silent = change_settings(shapes.settings(), asked), SilentProgress()
+    changed = {"train.backbone": "resnet18", "train.weights": str(weights), "train.size": 32, "train.fit": "squash"}
+    settings, silent = change_settings(shapes.settings(), changed), SilentProgress()
     first = train(shapes, settings, progress=silent)
     assert train(shapes, settings, progress=silent).run == first.run
     state = torch.load(weights, weights_only=True)
@@ -574,10 +576,10 @@ def test_other_weights_in_the_same_file_are_learnt_from_anew(shapes: Project, we
     assert second.run != first.run
     assert evaluate(shapes, settings, progress=silent).run == second.run
     weights.unlink()
-    told = Told()
-    report = compare(shapes, shapes.settings(), progress=told)
+    progress = RecordedLines()
+    report = compare(shapes, shapes.settings(), progress=progress)
     assert {first.run, second.run}.isdisjoint(row.name for row in report.rows) and len(report.rows) > 2
-    assert any(line.startswith(f"{second.run} is left out: there is no file of weights") for line in told.lines)
+    assert any(line.startswith(f"{second.run} is left out: there is no file of weights") for line in progress.lines)
 
 
 @pytest.mark.slow
@@ -593,17 +595,17 @@ def test_what_a_search_writes_is_what_won(shapes: Project) -> None:
     assert shapes.settings().train.loop.imbalance == "none", "as the best had it"
     now = change_settings(shapes.settings(), changed)
     assert report.value == pytest.approx(train(shapes, now, progress=SilentProgress()).accuracy[0])
-    other, told = searched | {"train.seed": 77, "tune.minutes": 1e-9}, Told()
-    assert tune(shapes, change_settings(shapes.settings(), other), progress=told).others == 1
-    assert any("a new search begins" in line for line in told.lines), "nobody is to wonder where the trials went"
+    other_search, progress = searched | {"train.seed": 77, "tune.minutes": 1e-9}, RecordedLines()
+    assert tune(shapes, change_settings(shapes.settings(), other_search), progress=progress).others == 1
+    assert any("a new search begins" in line for line in progress.lines), "nobody is to wonder where the trials went"
 
 
 def test_the_sheet_follows_from_the_seed_of_learning(shapes: Project) -> None:
-    drawn = []
+    sheets = []
     for seed in (1, 1, 2):
         settings = change_settings(shapes.settings(), {"train.seed": seed, "train.loop.augment": "strong"})
-        drawn.append(Path(preview(shapes, settings, progress=SilentProgress()).path).read_bytes())
-    assert drawn[0] == drawn[1] != drawn[2]
+        sheets.append(Path(preview(shapes, settings, progress=SilentProgress()).path).read_bytes())
+    assert sheets[0] == sheets[1] != sheets[2]
 
 
 @pytest.mark.slow
@@ -618,26 +620,26 @@ def test_seeds_give_a_mean_and_a_spread(shapes: Project) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("changed", [{**COLOUR, "train.seed": 5}, {**CNN, "train.loop.lr": 0.002}])
 def test_a_run_that_is_taken_up_is_evaluated_and_published(shapes: Project, changed: dict[str, Any]) -> None:
-    wanted = trained(shapes, changed)
+    chosen = trained(shapes, changed)
     trained(shapes, {})
     remark = "# why folds is three: they are few\n"
     text = shapes.settings_file.read_text(encoding="utf-8")
     shapes.settings_file.write_text(text.replace("folds = 3", f"folds = 3\n{remark}", 1), encoding="utf-8")
     comments = [line for line in shapes.settings_file.read_text().splitlines() if line.startswith("# ")]
-    compared(shapes, use=wanted.run)
+    compared(shapes, use=chosen.run)
     settings, runs = shapes.settings(), sorted(path.name for path in shapes.runs_folder.iterdir())
     for name, value in changed.items():
-        said: Any = settings.model_dump(mode="json")
+        actual: Any = settings.model_dump(mode="json")
         for part in name.split("."):
-            said = said[part]
-        assert said == value, name
+            actual = actual[part]
+        assert actual == value, name
     text = shapes.settings_file.read_text(encoding="utf-8")
     assert remark in text and all(line in text for line in comments if " = " not in line)
     stages = {stage.stage: stage.state for stage in status(shapes, settings).stages}
     assert stages["train"] == "done" and stages["evaluate"] == stages["publish"] == "out of date"
     reports = build(shapes, settings, progress=SilentProgress(), done=lambda name, report: None)
-    assert reports["train"].run == wanted.run and reports["evaluate"].run == wanted.run
-    assert json.loads((shapes.guide_folder / "guide.json").read_text())["run"] == wanted.run
+    assert reports["train"].run == chosen.run and reports["evaluate"].run == chosen.run
+    assert json.loads((shapes.guide_folder / "guide.json").read_text())["run"] == chosen.run
     assert sorted(path.name for path in shapes.runs_folder.iterdir()) == runs, "nothing is trained again"
     assert {stage.state for stage in status(shapes, shapes.settings()).stages} == {"done"}
 
@@ -645,9 +647,9 @@ def test_a_run_that_is_taken_up_is_evaluated_and_published(shapes: Project, chan
 def test_runs_made_from_other_pictures_stand_apart(shapes: Project) -> None:
     old = trained(shapes, {})
     with shapes.catalog() as catalog:
-        one = next(one for one in catalog.states() if one.split == "train")
+        state = next(state for state in catalog.states() if state.split == "train")
     with closing(sqlite3.connect(shapes.root / "catalog.db")) as database, database:
-        database.execute("UPDATE split SET split = 'val' WHERE sha256 = ?", (one.sha256,))
+        database.execute("UPDATE split SET split = 'val' WHERE sha256 = ?", (state.sha256,))
     report = compared(shapes)
     assert old.run in {row.name for row in report.outdated} and len(report.outdated) == 2
     assert learners(report) == {"colour", BASELINE}, "the colours are learnt anew from what is there now"
@@ -658,18 +660,18 @@ def test_runs_made_from_other_pictures_stand_apart(shapes: Project) -> None:
 @pytest.mark.parametrize("command", ["tune", "compare", "preview"])
 def test_no_test_picture_is_ever_read(shapes: Project, command: str) -> None:
     with shapes.catalog() as catalog:
-        test = [one for one in catalog.states() if one.state == "kept" and one.split == "test"]
+        test = [state for state in catalog.states() if state.state == "kept" and state.split == "test"]
         looks = catalog.count_looks()
     assert test
-    for one in test:
-        shapes.image_path(one.sha256, one.format).unlink()
+    for state in test:
+        shapes.image_path(state.sha256, state.format).unlink()
     shutil.rmtree(shapes.features_folder)
     changed = {"tune.trials": 3, "tune.space": {"learner": ["transfer", "colour", "cnn"]}, "train.folds": 2, **CNN,
                "train.learner": "transfer", "train.fit": "squash", "train.colour.grid": "usual"}  # fmt: skip
     settings, silent = change_settings(shapes.settings(), changed), SilentProgress()
     if command == "tune":
-        found = tune(shapes, settings, progress=silent)
-        assert found.trials["complete"] == 3 and found.trials["failed"] == 0
+        report = tune(shapes, settings, progress=silent)
+        assert report.trials["complete"] == 3 and report.trials["failed"] == 0
     elif command == "preview":
         assert preview(shapes, settings, progress=silent)
     else:

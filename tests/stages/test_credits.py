@@ -33,7 +33,7 @@ def page_of(project: Project) -> str:
     return (project.root / "credits.html").read_text(encoding="utf-8")
 
 
-class Seen(HTMLParser):
+class ParsedPage(HTMLParser):
     """The tags of a page, its links, and its text."""
 
     def __init__(self, page: str) -> None:
@@ -80,21 +80,23 @@ def test_nothing_kept_is_nothing_to_credit(project: Project, filled_project: Pro
 def test_exactly_the_kept_pictures_are_credited(filled_project: Project, pictures: Pictures, tmp_path: Path) -> None:
     clean(filled_project, filled_project.settings(), progress=SilentProgress())
     with filled_project.catalog() as catalog:
-        first = catalog.states()[0]
-        catalog.set_verdicts([Verdict(first.sha256, "files", "reject", "truncated", 0.0)], "")
-        kept: dict[str, ImageState] = {state.sha256: state for state in catalog.states() if state.state == "kept"}
-    assert kept and first.sha256 not in kept
+        rejected = catalog.states()[0]
+        catalog.set_verdicts([Verdict(rejected.sha256, "files", "reject", "truncated", 0.0)], "")
+        kept_states: dict[str, ImageState] = {
+            state.sha256: state for state in catalog.states() if state.state == "kept"
+        }
+    assert kept_states and rejected.sha256 not in kept_states
     report = run(filled_project)
-    assert report == CreditsReport(str(filled_project.root), len(kept), 0, {"own": len(kept)})
+    assert report == CreditsReport(str(filled_project.root), len(kept_states), 0, {"own": len(kept_states)})
     rows = rows_of(filled_project)
-    assert sorted(row["sha256"] for row in rows) == sorted(kept)
+    assert sorted(row["sha256"] for row in rows) == sorted(kept_states)
     for row in rows:
         assert (filled_project.root / row["file"]).is_file() and row["sha256"] in row["file"]
-        assert row["class_name"] == kept[row["sha256"]].class_name
+        assert row["class_name"] == kept_states[row["sha256"]].class_name
         assert (row["author"], row["licence"], row["source"]) == ("the tests", "own", "folder")
         assert row["page"] == "" and row["location"]
         assert row["file"] in page_of(filled_project)
-    assert first.sha256 not in page_of(filled_project)
+    assert rejected.sha256 not in page_of(filled_project)
 
 
 def test_a_second_run_follows_the_catalogue(filled_project: Project) -> None:
@@ -105,10 +107,12 @@ def test_a_second_run_follows_the_catalogue(filled_project: Project) -> None:
     assert run(filled_project) == before
     assert [(filled_project.root / name).read_bytes() for name in ("CREDITS.csv", "credits.html")] == files
     with filled_project.catalog() as catalog:
-        first = catalog.states()[0].sha256
-        catalog.set_verdicts([Verdict(first, "files", "reject", "truncated", 0.0)], "")
+        rejected = catalog.states()[0].sha256
+        catalog.set_verdicts([Verdict(rejected, "files", "reject", "truncated", 0.0)], "")
     assert run(filled_project).images == before.images - 1
-    assert first not in {row["sha256"] for row in rows_of(filled_project)} and first not in page_of(filled_project)
+    assert rejected not in {row["sha256"] for row in rows_of(filled_project)} and rejected not in page_of(
+        filled_project
+    )
 
 
 def test_a_line_says_title_author_licence_source_and_page(project: Project) -> None:
@@ -124,9 +128,9 @@ def test_a_line_says_title_author_licence_source_and_page(project: Project) -> N
          "licence_raw": "CC BY-SA 3.0 de", "source": "openverse",
          "page": "https://pictures.example/works/7", "location": "https://pictures.example/7.jpg"}
     ]  # fmt: skip
-    seen = Seen(page_of(project))
-    assert seen.links == ["https://pictures.example/works/7", "https://people.example/ana", BY_SA]
-    assert "“A blue circle” by Ana Lima, CC BY-SA 3.0 DE" in seen.text
+    page = ParsedPage(page_of(project))
+    assert page.links == ["https://pictures.example/works/7", "https://people.example/ana", BY_SA]
+    assert "“A blue circle” by Ana Lima, CC BY-SA 3.0 DE" in page.text
 
 
 def test_each_origin_with_terms_has_a_line_the_best_known_first(project: Project) -> None:
@@ -144,7 +148,7 @@ def test_each_origin_with_terms_has_a_line_the_best_known_first(project: Project
         ("circle", "CC-BY-4.0", "3.jpg"), ("circle", "CC-BY-2.0", "2.jpg"), ("circle", "ask the curator", "1.jpg"),
         ("square", "unknown", "b.jpg"), ("triangle", "unknown", "4.jpg"),
     ]  # fmt: skip
-    text = Seen(page_of(project)).text
+    text = ParsedPage(page_of(project)).text
     assert text.count("also “Untitled”") == 2 and "Licence unknown: 2." in text
 
 
@@ -173,11 +177,11 @@ def test_rejected_and_unchecked_pictures_are_left_out(project: Project) -> None:
 def test_text_from_outside_never_becomes_a_page(project: Project, field: str) -> None:
     put(project, {"circle": [web(1, **{"author": "x", field: EVIL})]})
     run(project)
-    seen = Seen(page_of(project))
-    assert not seen.tags & {"img", "script", "iframe"} and "onerror" not in seen.attributes
+    page = ParsedPage(page_of(project))
+    assert not page.tags & {"img", "script", "iframe"} and "onerror" not in page.attributes
     if field in ("title", "author", "licence_raw"):
-        assert EVIL in seen.text
-    assert all(link.startswith("https://pictures.example/") for link in seen.links)
+        assert EVIL in page.text
+    assert all(link.startswith("https://pictures.example/") for link in page.links)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +197,7 @@ def test_only_addresses_of_the_web_are_linked(project: Project, address: str) ->
     }
     put(project, {"circle": [Origin("", "page", "saved.html", **terms)]})
     run(project)
-    assert Seen(page_of(project)).links == []
+    assert ParsedPage(page_of(project)).links == []
     assert rows_of(project)[0]["page"] == "" and rows_of(project)[0]["licence_url"] == ""
 
 
@@ -213,20 +217,20 @@ def test_the_page_needs_no_network_and_speaks_every_script(tmp_path: Path) -> No
     run(project)
     page = page_of(project)
     assert "default-src 'none'" in page and "<link" not in page and "\u202e" not in page
-    assert {"ねこ", "كلب"} <= set(Seen(page).text.split()) and "سارة" in page
+    assert {"ねこ", "كلب"} <= set(ParsedPage(page).text.split()) and "سارة" in page
     assert {row["author"] for row in rows_of(project)} == {"田中", "سارة"}
 
 
 def test_the_progress_counts_pictures(filled_project: Project) -> None:
     clean(filled_project, filled_project.settings(), progress=SilentProgress())
-    seen: list[int] = []
+    calls: list[int] = []
 
     class Counting(SilentProgress):
         def start(self, what: str, total: int | None) -> None:
-            seen.append(-(total or 0))
+            calls.append(-(total or 0))
 
         def advance(self, steps: int = 1, part: str = "") -> None:
-            seen.append(steps)
+            calls.append(steps)
 
     report = credits(filled_project, filled_project.settings(), progress=Counting())
-    assert seen[0] == -report.images and sum(seen[1:]) == report.images
+    assert calls[0] == -report.images and sum(calls[1:]) == report.images

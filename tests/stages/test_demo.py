@@ -13,40 +13,42 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def drawn(own_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a demo of ten charts of each kind."""
+def demo_folder(own_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a demo of ten charts of each kind; return its folder."""
     pytest.importorskip("torch", reason="training needs the extra [train]")
     pytest.importorskip("matplotlib", reason="drawing needs the extra [drawn]")
     place = tmp_path_factory.mktemp("demo") / "demo"
-    shown = ran("demo", place, "--per-class", "10")
-    steps = [line.split()[0] for line in shown.splitlines() if not line.startswith((" ", str(place)))]
+    output = ran("demo", place, "--per-class", "10")
+    steps = [line.split()[0] for line in output.splitlines() if not line.startswith((" ", str(place)))]
     assert steps == ["collect", "clean", "split", "train", "evaluate", "publish"]
-    assert sum(line.startswith(str(place / "fresh")) for line in shown.splitlines()) == 14
+    assert sum(line.startswith(str(place / "fresh")) for line in output.splitlines()) == 14
     return place
 
 
-def test_the_demo_ends_with_a_guide(drawn: Path) -> None:
+def test_the_demo_ends_with_a_guide(demo_folder: Path) -> None:
     from fieldguide_charts import CLASS_NAMES
 
-    guide = open_guide(drawn / "guide")
+    guide = open_guide(demo_folder / "guide")
     assert set(guide.class_names) == set(CLASS_NAMES)
-    assert all(one["about"] and one["links"] and one["examples"] for one in guide.about["classes"])
-    assert all(link.startswith("https://") for one in guide.about["classes"] for link in one["links"])
-    answers = json.loads(ran("predict", drawn / "guide" / "examples", "--guide", drawn / "guide", "--json"))
-    assert len(answers) == sum(len(one["examples"]) for one in guide.about["classes"])
-    assert (drawn / "guide" / "CREDITS.csv").read_text().count("CC0-1.0") >= 10 * len(CLASS_NAMES) * 0.5
+    assert all(entry["about"] and entry["links"] and entry["examples"] for entry in guide.about["classes"])
+    assert all(link.startswith("https://") for entry in guide.about["classes"] for link in entry["links"])
+    answers = json.loads(ran("predict", demo_folder / "guide" / "examples", "--guide", demo_folder / "guide", "--json"))
+    assert len(answers) == sum(len(entry["examples"]) for entry in guide.about["classes"])
+    assert (demo_folder / "guide" / "CREDITS.csv").read_text().count("CC0-1.0") >= 10 * len(CLASS_NAMES) * 0.5
 
 
-def test_a_second_demo_does_nothing_anew(drawn: Path) -> None:
+def test_a_second_demo_does_nothing_anew(demo_folder: Path) -> None:
     def files() -> dict[str, int]:
-        paths = [path for path in drawn.rglob("*") if path.is_file() and not path.name.startswith((".lock", "catalog"))]
+        paths = [
+            path for path in demo_folder.rglob("*") if path.is_file() and not path.name.startswith((".lock", "catalog"))
+        ]
         return {str(path): path.stat().st_mtime_ns for path in paths}
 
     before = files()
-    shown = ran("demo", drawn, "--per-class", "10")
+    output = ran("demo", demo_folder, "--per-class", "10")
     assert files() == before
-    assert "new " not in shown and "publish" in shown
-    with Project(drawn).catalog() as catalog:
+    assert "new " not in output and "publish" in output
+    with Project(demo_folder).catalog() as catalog:
         assert catalog.count_looks() == 2  # by evaluate, and by publish for what it promises
 
 

@@ -39,18 +39,18 @@ def test_collects_as_many_as_asked_with_their_licence(tmp_path: Path) -> None:
     assert report.found == {"pie": 3, "vertical bar": 3}
     with project.catalog() as catalog:
         assert {origin.licence for origin in catalog.origins()} == {"CC0-1.0"}
-        assert all(project.image_path(one.sha256, one.format).is_file() for one in catalog.images().values())
+        assert all(project.image_path(image.sha256, image.format).is_file() for image in catalog.images().values())
 
 
 def test_more_are_added_to_those_that_are_there(tmp_path: Path) -> None:
     project = charts(tmp_path / "charts", 2)
     collect(project, project.settings(), progress=SilentProgress())
-    first = hashes(project)
+    first_hashes = hashes(project)
     text = project.settings_file.read_text(encoding="utf-8").replace("per_class = 2", "per_class = 3")
     project.settings_file.write_text(text, encoding="utf-8")
     report = collect(project, project.settings(), progress=SilentProgress())
     assert report.found == {"pie": 3, "vertical bar": 3}
-    assert first < hashes(project)
+    assert first_hashes < hashes(project)
     whole = charts(tmp_path / "whole", 3)
     collect(whole, whole.settings(), progress=SilentProgress())
     assert hashes(whole) == hashes(project)
@@ -82,7 +82,7 @@ class Dots:
     licence_url = "https://creativecommons.org/licenses/by/4.0/"
 
     def check(self) -> None:
-        """Nothing is needed."""
+        """Need no other package."""
 
     def draw(self, class_name: str, seed: int) -> bytes:
         file = io.BytesIO()

@@ -113,8 +113,8 @@ def test_an_exam_that_was_interrupted_may_be_asked_for_otherwise(built: Project)
     with pytest.raises(KeyboardInterrupt):
         evaluate(built, settings, progress=Stopping())
     assert list(built.runs_folder.glob(f"unfinished-evaluate-{run.run}/*/grouped"))
-    other = change_settings(settings, {"evaluate.folds": 3})
-    assert evaluate(built, other, progress=SilentProgress()).run == run.run
+    other_settings = change_settings(settings, {"evaluate.folds": 3})
+    assert evaluate(built, other_settings, progress=SilentProgress()).run == run.run
     assert not list(built.runs_folder.glob("unfinished-*"))
 
 

@@ -27,7 +27,7 @@ from fieldguide.stages.status import status
 
 
 def prepare(folder: Path) -> Project:
-    """A new project whose results can be repeated exactly and are quickly had."""
+    """Make a project whose results can be repeated exactly and are quickly had."""
     project = make_project(folder)
     set_key(project.settings_file, "features", 'runtime = "onnxruntime"')
     set_key(project.settings_file, "features", "batch_size = 4")
@@ -38,16 +38,18 @@ def prepare(folder: Path) -> Project:
 
 
 def outcome(project: Project) -> dict[str, Any]:
-    """What the whole walk came to: each picture's place, and every figure."""
+    """Return what the whole walk came to: each picture's place, and every figure."""
     with project.catalog() as catalog:
-        rows = [(one.sha256, one.class_name, one.state, one.group_id, one.split) for one in catalog.states()]
+        rows = [
+            (state.sha256, state.class_name, state.state, state.group_id, state.split) for state in catalog.states()
+        ]
         verdicts = {check: sorted(catalog.verdicts(check)) for check in ("files", "duplicates")}
         evaluated, published = catalog.finished("evaluate"), catalog.finished("publish")
     assert evaluated and published
     metrics = json.loads((project.root / evaluated.report["report"]).with_name("metrics.json").read_text())
     guide = json.loads((project.guide_folder / "guide.json").read_text())
-    for said in (metrics, guide):
-        said.pop("run")
+    for document in (metrics, guide):
+        document.pop("run")
     return {"rows": rows, "verdicts": verdicts, "metrics": metrics, "guide": guide, "published": published.report}
 
 
@@ -78,7 +80,7 @@ def check_sound(project: Project) -> None:
 
 
 def end_early(dice: random.Random, latest: float, log: Path, *arguments: str | Path) -> int:
-    """The exit code of a program that was killed behind a random line of its progress."""
+    """Kill a program behind a random line of its progress; return its exit code."""
     lines_first = dice.randrange(0, 3)
     wait_s = dice.uniform(0.0, latest)
     with log.open("w") as file:
@@ -96,7 +98,7 @@ def end_early(dice: random.Random, latest: float, log: Path, *arguments: str | P
 
 @pytest.fixture(scope="module")
 def source(pictures: Pictures, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ten pictures of each class, one of them twice, one broken, one too small."""
+    """Write ten pictures of each class, one of them twice, one broken, one too small."""
     folder = pictures(tmp_path_factory.mktemp("kill") / "source", per_class=10)
     data = (folder / "circle" / "001.png").read_bytes()
     (folder / "circle" / "again.png").write_bytes(data)
@@ -117,27 +119,27 @@ def test_twenty_kills_change_nothing(source: Path, own_cache: Path, tmp_path: Pa
         (3, 1.0, ["evaluate"]), (4, 2.5, ["build"]),
     ]  # fmt: skip
     kills = 0
-    for wanted, latest, command in plan:
-        left = wanted
-        for _ in range(10 * wanted):
+    for count, latest, command in plan:
+        remaining = count
+        for _ in range(10 * count):
             code = end_early(dice, latest, tmp_path / "log", *command, "-C", hurt.root)
             assert code in (0, -signal.SIGKILL), (tmp_path / "log").read_text()
             check_sound(hurt)
-            left -= code == -signal.SIGKILL
-            if not left:
+            remaining -= code == -signal.SIGKILL
+            if not remaining:
                 break
             if code == 0:  # quicker than its killer, who hurries from now on
                 latest *= 0.6
                 set_back(hurt, str(command[0]).replace("build", "publish"))
-        kills += wanted - left
+        kills += count - remaining
         if command[0] != "build":
             ran(*command, "-C", hurt.root)
     ran("build", "-C", hurt.root)
     check_sound(hurt)
     assert kills >= 20, f"only {kills} kills came in time"
     hurt_outcome, calm_outcome = outcome(hurt), outcome(calm)
-    for said in (hurt_outcome, calm_outcome):
-        said["guide"].pop("name")
+    for result in (hurt_outcome, calm_outcome):
+        result["guide"].pop("name")
     assert hurt_outcome == calm_outcome
     assert "nothing" not in ran("status", "-C", hurt.root)
     before = sorted(path for path in hurt.root.rglob("*") if path.name != "catalog.db")
@@ -164,15 +166,15 @@ def test_kills_while_drawing_change_nothing(tmp_path: Path) -> None:
         check_sound(hurt)
     assert -signal.SIGKILL in codes
     ran("collect", "-C", hurt.root)
-    found = []
+    contents = []
     for project in projects:
         with project.catalog() as catalog:
-            found.append((catalog.hashes(), catalog.locations("drawn"), catalog.labels()))
-    assert found[0] == found[1] and len(found[0][1]) == 24
+            contents.append((catalog.hashes(), catalog.locations("drawn"), catalog.labels()))
+    assert contents[0] == contents[1] and len(contents[0][1]) == 24
 
 
 def descendants(session: int) -> list[int]:
-    """The processes of a session that still run."""
+    """Return the processes of a session that still run."""
     alive = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -198,37 +200,37 @@ def test_an_interrupt_says_how_to_go_on_and_leaves_nobody_behind(
 
         project = make_project(tmp_path / "drawn", list(KINDS[:4]))
         set_key(project.settings_file, "collect", 'sources = ["drawn"]')
-        first = "drawing"
+        sign = "drawing"
     else:
         pytest.importorskip("torch", reason="training needs the extra [train]")
         for arguments in (["add", source], ["clean"], ["split"]):
             ran(*arguments, "-C", project.root)
-        first = "features"
+        sign = "features"
     log = tmp_path / "log"
     with log.open("w") as file:
         process = start(command, "-C", project.root, start_new_session=True, stderr=file)
     try:
-        while first not in log.read_text() and process.poll() is None:
+        while sign not in log.read_text() and process.poll() is None:
             time.sleep(0.01)
         while command == "collect" and len(descendants(process.pid)) < 2 and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=TIMEOUT_S)
-        said = log.read_text()
+        output = log.read_text()
         if process.returncode == 0:
             pytest.skip("the stage ended before it could be interrupted")
-        assert process.returncode == 130, said
-        assert said.splitlines()[-2:] == [
+        assert process.returncode == 130, output
+        assert output.splitlines()[-2:] == [
             "fieldguide: stopped", "  run the same command again: it continues where it stopped"
         ]  # fmt: skip
-        assert "Traceback" not in said
+        assert "Traceback" not in output
         deadline = time.monotonic() + TIMEOUT_S
         while descendants(process.pid) and time.monotonic() < deadline:
             time.sleep(0.1)
         assert not descendants(process.pid)
     finally:
-        for one in descendants(process.pid):
-            os.kill(one, signal.SIGKILL)
+        for pid in descendants(process.pid):
+            os.kill(pid, signal.SIGKILL)
         process.kill()
         process.wait()
     check_sound(project)
@@ -257,7 +259,7 @@ def test_a_dead_program_leaves_no_workers(tmp_path: Path) -> None:
             time.sleep(0.2)
         assert not descendants(process.pid), "workers outlive the program that started them"
     finally:
-        for one in descendants(process.pid):
-            os.kill(one, signal.SIGKILL)
+        for pid in descendants(process.pid):
+            os.kill(pid, signal.SIGKILL)
         process.communicate()
     assert run("status", "-C", project.root).returncode == 0

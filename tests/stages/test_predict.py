@@ -17,7 +17,7 @@ from fieldguide.stages.predict import predict
 
 
 def ask(guide: Path, *paths: Path) -> list[dict[str, Any]]:
-    """The program's answers."""
+    """Return the program's answers."""
     answers: list[dict[str, Any]] = json.loads(ran("predict", *paths, "--guide", guide, "--json"))
     return answers
 
@@ -54,8 +54,8 @@ def test_bad_files_are_answers_and_stop_nothing(built_once: Path, tmp_path: Path
         "a.png": "", "caf\ufffd.png": "", "b.jpg": "not_an_image", "c.png": "empty", "d.png": "truncated",
         "huge.png": "too_many_bytes", "pipe.png": "not_an_image", "zero": "not_an_image",
     }  # fmt: skip
-    shown = ran("predict", tmp_path, "--guide", built_once / "guide")
-    assert "not readable" in shown and "circle" in shown
+    output = ran("predict", tmp_path, "--guide", built_once / "guide")
+    assert "not readable" in output and "circle" in output
 
 
 def test_markup_in_names_is_shown_as_it_is(built_once: Path, tmp_path: Path) -> None:

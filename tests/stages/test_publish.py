@@ -35,7 +35,7 @@ PLACE = "Museum <b>of</b> 'shapes'"
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder."""
+    """Read every file below a folder."""
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
@@ -103,7 +103,7 @@ def test_publishing_needs_an_evaluated_run(filled_project: Project) -> None:
 
 @pytest.fixture(scope="module")
 def stranger(own_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A built project whose names, authors and places are hostile, and whose pictures have GPS data."""
+    """Build a project whose names, authors and places are hostile, and whose pictures have GPS data."""
     pytest.importorskip("torch", reason="training needs the extra [train]")
     base = tmp_path_factory.mktemp("stranger")
     names = (EVIL, "=cmd|'calc'!A0")
@@ -139,11 +139,11 @@ def stranger(own_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Proje
 
 def test_examples_only_under_licences_that_allow_it(stranger: Project) -> None:
     about = json.loads((stranger.guide_folder / "guide.json").read_text(encoding="utf-8"))
-    shown = [example for row in about["classes"] for example in row["examples"]]
-    assert len(shown) == 4 and {example["licence"] for example in shown} == {"own"}
-    assert {example["author"] for example in shown} == {f"@{PLACE}"}
+    examples = [example for row in about["classes"] for example in row["examples"]]
+    assert len(examples) == 4 and {example["licence"] for example in examples} == {"own"}
+    assert {example["author"] for example in examples} == {f"@{PLACE}"}
     files = {f"examples/{path.name}" for path in (stranger.guide_folder / "examples").iterdir()}
-    assert files == {example["file"] for example in shown}
+    assert files == {example["file"] for example in examples}
     with stranger.catalog() as catalog:
         allowed = {origin.sha256[:16] for origin in catalog.origins() if origin.licence == "own"}
     assert {Path(name).stem for name in files} <= allowed
@@ -169,11 +169,11 @@ def test_nothing_published_carries_what_cameras_write(stranger: Project) -> None
 
 def test_credits_name_every_kept_picture_and_no_other(stranger: Project) -> None:
     with stranger.catalog() as catalog:
-        kept = {state.sha256: state.class_name for state in catalog.states() if state.state == "kept"}
-        assert len(kept) < len(catalog.hashes())
+        kept_classes = {state.sha256: state.class_name for state in catalog.states() if state.state == "kept"}
+        assert len(kept_classes) < len(catalog.hashes())
     text = (stranger.guide_folder / "CREDITS.csv").read_text(encoding="utf-8")
     rows = list(csv.DictReader(io.StringIO(text)))
-    assert {row["sha256"] for row in rows} == set(kept)
+    assert {row["sha256"] for row in rows} == set(kept_classes)
     assert {row["licence"] for row in rows} >= {"own", "unknown"}
     cells = [cell for row in rows for cell in row.values()]
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]

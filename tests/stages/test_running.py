@@ -40,7 +40,7 @@ learner = ["cnn"]
 
 @pytest.fixture(scope="module")
 def divided(pictures: Pictures, own_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project of 3 classes of 8 pictures, divided, whose learners are small and whose checkpoints are many."""
+    """Make a project of 3 classes of 8 pictures, divided, with small learners and many checkpoints."""
     base = tmp_path_factory.mktemp("divided")
     project = make_project(base / "place")
     set_key(project.settings_file, "features", 'runtime = "onnxruntime"')
@@ -59,53 +59,53 @@ def divided(pictures: Pictures, own_cache: Path, tmp_path_factory: pytest.TempPa
 
 
 def end_often(base: Path, folder: Path, kills: int, children: int, *arguments: str) -> list[Path]:
-    """The projects that were killed, behind the one that was not: see tests/kill_commands.py."""
+    """Return the project that was not killed, then those that were: see tests/kill_commands.py."""
     folder.mkdir()
-    said = [str(one) for one in (base, folder, kills, 1, children)]
-    done = subprocess.run(
-        [sys.executable, SCRIPT, *said, *arguments],
+    script_arguments = [str(value) for value in (base, folder, kills, 1, children)]
+    result = subprocess.run(
+        [sys.executable, SCRIPT, *script_arguments, *arguments],
         env=environment(),
         capture_output=True,
         text=True,
         timeout=TIMEOUT_S,
     )
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
     assert int((folder / "kills").read_text()) >= kills
     return [folder / "calm", *sorted(folder.glob("killed-*"))]
 
 
 def outcome(root: Path) -> dict[str, Any]:
-    """What a training came to, but for names and times."""
+    """Return what a training came to, but for names and times."""
     (run,) = [path for path in (root / "runs").iterdir() if (path / "run.json").exists()]
     assert [path.name for path in (root / "runs").iterdir()] == [run.name], "nothing unfinished is left"
-    said = json.loads((run / "run.json").read_text())
-    report = {name: value for name, value in said.pop("report").items() if name not in ("run", "seconds")}
-    said.pop("name")
+    document = json.loads((run / "run.json").read_text())
+    report = {name: value for name, value in document.pop("report").items() if name not in ("run", "seconds")}
+    document.pop("name")
     with (run / "history.csv").open(newline="") as file:
         history = [
             {name: value for name, value in row.items() if name not in ("images_per_s", "seconds")}
             for row in csv.DictReader(file)
         ]
-    files = {name: (run / name).read_bytes() for name in (said["file_name"], "predictions.csv", "balance.csv")}
+    files = {name: (run / name).read_bytes() for name in (document["file_name"], "predictions.csv", "balance.csv")}
     assert len(history) == 8 and report["learner"] == "cnn"
-    return {"said": said, "report": report, "history": history, "files": files}
+    return {"document": document, "report": report, "history": history, "files": files}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cross_validate", ["always", "never"])
 def test_twenty_kills_of_train_change_nothing(divided: Path, tmp_path: Path, cross_validate: str) -> None:
     small = "--epochs", "8", "--set", "loop.batch_size=4", "--set", "size=64"
-    given = "train", "--learner", "cnn", *small, "--set", f"cross_validate={cross_validate}"
-    calm, *killed = (outcome(root) for root in end_often(divided, tmp_path / "kills", 20, 1, *given))
+    arguments = "train", "--learner", "cnn", *small, "--set", f"cross_validate={cross_validate}"
+    calm, *killed = (outcome(root) for root in end_often(divided, tmp_path / "kills", 20, 1, *arguments))
     assert calm["report"]["measured_by"] == {
         "always": "grouped cross-validation", "never": "validation split"
     }[cross_validate]  # fmt: skip
-    for one in killed:
-        assert one == calm
+    for result in killed:
+        assert result == calm
 
 
 def searching(base: Path, root: Path, count: int, space: str) -> Path:
-    """A copy of a project that searches a space of its own."""
+    """Copy a project, and let it search a space of its own."""
     shutil.copytree(base, root)
     set_key(root / "fieldguide.toml", "tune", f"trials = {count}")
     set_key(root / "fieldguide.toml", "train.loop", "epochs = 2")
@@ -115,16 +115,16 @@ def searching(base: Path, root: Path, count: int, space: str) -> Path:
 
 
 def trials(root: Path) -> list[TrialRow]:
-    """The trials of the only search that a project has."""
+    """Return the trials of the only search that a project has."""
     import optuna
 
     storage = f"sqlite:///{root / 'tune' / 'study.db'}"
     (name,) = optuna.get_all_study_names(storage)
-    return [read_row(one) for one in optuna.load_study(study_name=name, storage=storage).get_trials()]
+    return [read_row(trial) for trial in optuna.load_study(study_name=name, storage=storage).get_trials()]
 
 
 def table(root: Path) -> list[tuple[Any, ...]]:
-    """The trials but for their times."""
+    """Return the trials but for their times."""
     return [(row.number, row.state, row.params, row.value, row.steps, row.reason) for row in trials(root)]
 
 
@@ -132,21 +132,21 @@ def table(root: Path) -> list[tuple[Any, ...]]:
 def test_twenty_kills_of_tune_change_nothing(divided: Path, tmp_path: Path) -> None:
     root = searching(divided, tmp_path / "place", 6, SPACE)
     calm, *killed = end_often(root, tmp_path / "kills", 20, 1, "tune")
-    wanted = table(calm)
-    assert len(wanted) == 6 and {row[1] for row in wanted} <= {"complete", "pruned"}
-    assert {row[2]["learner"] for row in wanted} == {"transfer", "colour", "cnn"}
-    for one in killed:
-        assert table(one) == wanted
-        assert (one / "fieldguide.toml").read_text() == (calm / "fieldguide.toml").read_text()
-        assert not list((one / "tune").glob("*/trial-*")), "nothing unfinished is left"
+    expected = table(calm)
+    assert len(expected) == 6 and {row[1] for row in expected} <= {"complete", "pruned"}
+    assert {row[2]["learner"] for row in expected} == {"transfer", "colour", "cnn"}
+    for path in killed:
+        assert table(path) == expected
+        assert (path / "fieldguide.toml").read_text() == (calm / "fieldguide.toml").read_text()
+        assert not list((path / "tune").glob("*/trial-*")), "nothing unfinished is left"
 
 
 @pytest.mark.slow
 def test_two_searches_at_once_share_the_trials(divided: Path, tmp_path: Path) -> None:
     root = searching(divided, tmp_path / "place", 6, SPACE)
     _, *killed = end_often(root, tmp_path / "kills", 6, 2, "tune")
-    for one in killed:
-        rows = trials(one)
+    for path in killed:
+        rows = trials(path)
         assert [row.number for row in rows] == list(range(6)), "none twice, none lost"
         assert {row.state for row in rows} <= {"complete", "pruned"}
         assert len({json.dumps(row.params, sort_keys=True) for row in rows}) == 6
@@ -157,9 +157,9 @@ def test_two_searches_at_once_share_the_trials(divided: Path, tmp_path: Path) ->
 def test_an_interrupt_says_how_to_go_on_and_loses_nothing(divided: Path, tmp_path: Path, command: str) -> None:
     root, log = searching(divided, tmp_path / "place", 2, TINY), tmp_path / "log"
     set_key(root / "fieldguide.toml", "train.loop", "epochs = 12")
-    given = [command, "-C", str(root)] + (["--learner", "cnn"] if command == "train" else [])
+    arguments = [command, "-C", str(root)] + (["--learner", "cnn"] if command == "train" else [])
     with log.open("w") as file:
-        process = start(*given, stderr=file)
+        process = start(*arguments, stderr=file)
     try:
         sign = "epoch 2 of 12"
         while sign not in log.read_text() and process.poll() is None:
@@ -171,17 +171,17 @@ def test_an_interrupt_says_how_to_go_on_and_loses_nothing(divided: Path, tmp_pat
     finally:
         process.kill()
         process.wait()
-    said = log.read_text()
-    assert process.returncode == 130, said
-    assert said.splitlines()[-2:] == [
+    output = log.read_text()
+    assert process.returncode == 130, output
+    assert output.splitlines()[-2:] == [
         "fieldguide: stopped", "  run the same command again: it continues where it stopped"
     ]  # fmt: skip
-    assert "Traceback" not in said
+    assert "Traceback" not in output
     assert list(root.glob("runs/unfinished-*/whole/*.json") if command == "train" else root.glob("tune/*/trial-0/*"))
-    done = subprocess.run([sys.executable, "-m", "fieldguide", *given], env=environment(), capture_output=True,
+    result = subprocess.run([sys.executable, "-m", "fieldguide", *arguments], env=environment(), capture_output=True,
                           text=True, timeout=TIMEOUT_S)  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
     if command == "train":
-        assert "epoch 1 of 12" not in done.stderr.partition("training")[2].partition("training")[0]
+        assert "epoch 1 of 12" not in result.stderr.partition("training")[2].partition("training")[0]
     else:
         assert [row.state for row in trials(root)] == ["complete"] * 2

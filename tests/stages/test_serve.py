@@ -36,14 +36,14 @@ PICTURE = picture_bytes("circle", 33)
 
 @pytest.fixture(scope="module")
 def client(built_once: Path) -> Iterator[TestClient]:
-    """A client of a server with small limits; an exception inside the server becomes a 500, as it would outside."""
+    """Return a client of a server with small limits; an exception inside becomes a 500, as it would outside."""
     app = make_app(open_guide(built_once / "guide"), SETTINGS, HOSTS)
     with TestClient(app, base_url=ADDRESS, raise_server_exceptions=False) as client:
         yield client
 
 
 def check_problem(reply: Any, status: int, code: str = "") -> dict[str, Any]:
-    """The problem, in the form of RFC 9457, with a code and no word about the inside."""
+    """Return the problem, after a check that it has the form of RFC 9457, a code, and no word about the inside."""
     assert reply.status_code == status, reply.text
     assert reply.headers["content-type"] == "application/problem+json"
     problem: dict[str, Any] = reply.json()
@@ -126,12 +126,12 @@ def test_too_many_bytes_stated_or_not(client: TestClient) -> None:
 
 
 def test_a_stream_without_end_is_cut_off(client: TestClient) -> None:
-    sent = 0
+    sent_bytes = 0
 
     def endless() -> Iterator[bytes]:
-        nonlocal sent
-        while sent < 50_000_000:
-            sent += 65_536
+        nonlocal sent_bytes
+        while sent_bytes < 50_000_000:
+            sent_bytes += 65_536
             yield bytes(65_536)
 
     check_problem(client.post("/v1/classify", content=endless()), 413, "too_many_bytes")
@@ -139,7 +139,7 @@ def test_a_stream_without_end_is_cut_off(client: TestClient) -> None:
 
 @pytest.fixture
 def forms_left_open() -> Iterator[None]:
-    """Starlette leaves the parts of a form that cannot be parsed to the garbage collector, which would warn."""
+    """Collect the unparsable parts of a form: Starlette leaves them to the garbage collector, which warns."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         yield
@@ -307,7 +307,7 @@ def test_the_script_sets_text_only_as_text(client: TestClient) -> None:
 
 @contextmanager
 def serving(guide: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """A running server and its port."""
+    """Start a server, and yield it and its port."""
     server = start("serve", "--guide", guide, "--port", "0", *more)
     try:
         assert server.stderr
@@ -348,11 +348,11 @@ def test_a_real_server_from_start_to_end(built_once: Path) -> None:
 
 
 def hold_half_a_picture(port: int) -> socket.socket:
-    """A connection that has sent half of a request."""
-    held = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S)
-    held.sendall(b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nhalf")
+    """Open a connection that has sent half of a request."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S)
+    connection.sendall(b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nhalf")
     assert httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200  # so the half has been read too
-    return held
+    return connection
 
 
 def wait_until_closed(port: int) -> None:
@@ -369,11 +369,11 @@ def wait_until_closed(port: int) -> None:
 
 def test_a_server_that_ends_tells_those_it_waits_for_no_longer(built_once: Path) -> None:
     with serving(built_once / "guide") as (server, port):
-        held = hold_half_a_picture(port)
+        connection = hold_half_a_picture(port)
         server.send_signal(signal.SIGINT)
         _, stderr = server.communicate(timeout=TIMEOUT_S)
-        answer = held.recv(2000)
-        held.close()
+        answer = connection.recv(2000)
+        connection.close()
         assert server.returncode == 0
         assert "Traceback" not in stderr and "Exception" not in stderr, stderr
         assert answer.startswith(b"HTTP/1.1 503") and b"this server is shutting down" in answer
@@ -381,12 +381,12 @@ def test_a_server_that_ends_tells_those_it_waits_for_no_longer(built_once: Path)
 
 def test_a_second_interrupt_prints_no_traceback(built_once: Path) -> None:
     with serving(built_once / "guide") as (server, port):
-        held = hold_half_a_picture(port)
+        connection = hold_half_a_picture(port)
         server.send_signal(signal.SIGINT)
         wait_until_closed(port)
         server.send_signal(signal.SIGINT)
         _, stderr = server.communicate(timeout=TIMEOUT_S)
-        held.close()
+        connection.close()
         assert server.returncode in (0, 130)
         assert "Traceback" not in stderr, stderr
 
@@ -409,11 +409,11 @@ def test_a_server_on_the_other_loopback(built_once: Path) -> None:
 
 
 def test_a_port_that_is_taken(built_once: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        done = run("serve", "--guide", built_once / "guide", "--port", port)
-        check_two_lines(done, 69, f"port {port}", "--port 0")
-        assert len(done.stderr.splitlines()) == 2
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        result = run("serve", "--guide", built_once / "guide", "--port", port)
+        check_two_lines(result, 69, f"port {port}", "--port 0")
+        assert len(result.stderr.splitlines()) == 2
 
 
 def test_an_address_that_is_not_here(built_once: Path) -> None:

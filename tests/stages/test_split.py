@@ -164,7 +164,7 @@ def test_a_class_without_given_splits_is_divided_too() -> None:
 def fill(
     project: Project, classes: dict[str, int], *, first: int = 0, given_split: str = "", spoken: bool = True
 ) -> None:
-    """Catalogue rows without files: the split reads no pixels."""
+    """Put rows without files into the catalogue: the split reads no pixels."""
     with project.catalog() as catalog:
         rows = []
         for name, count in classes.items():
@@ -220,15 +220,15 @@ def test_the_stage_keeps_splits_when_pictures_come_and_not_when_rules_change(pro
 def test_a_picture_that_is_rejected_for_a_while_comes_back_where_it_was(project: Project) -> None:
     fill(project, {"circle": 20, "square": 20, "triangle": 20})
     before = run(project)
-    gone = sorted(name for name, where in before.items() if where == "test")
+    rejected = sorted(name for name, where in before.items() if where == "test")
     with project.catalog() as catalog:
-        catalog.set_verdicts([Verdict(name, "files", "reject", "too_small: x", 1.0) for name in gone], "s")
+        catalog.set_verdicts([Verdict(name, "files", "reject", "too_small: x", 1.0) for name in rejected], "s")
     fill(project, {"circle": 20, "square": 20, "triangle": 20}, first=100)
     run(project)
     with project.catalog() as catalog:
-        catalog.set_verdicts([Verdict(name, "files", "keep", "", 1.0) for name in gone], "s")
+        catalog.set_verdicts([Verdict(name, "files", "keep", "", 1.0) for name in rejected], "s")
     after = run(project)
-    assert {name: after[name] for name in gone} == {name: before[name] for name in gone}
+    assert {name: after[name] for name in rejected} == {name: before[name] for name in rejected}
 
 
 @pytest.mark.parametrize(

@@ -41,16 +41,16 @@ def test_a_built_project(built: Project) -> None:
     assert {stage.state for stage in report.stages} == {
         "done"
     } and report.next_command == f"fieldguide serve -C {built.root}"
-    shown = ran("status", "-C", built.root)
-    assert "36 pictures, 36 kept" in shown and "fieldguide serve" in shown.splitlines()[-1]
-    assert [line.split()[0] for line in shown.splitlines()[1:-1]] == ["clean", "split", "train", "evaluate", "publish"]
+    output = ran("status", "-C", built.root)
+    assert "36 pictures, 36 kept" in output and "fieldguide serve" in output.splitlines()[-1]
+    assert [line.split()[0] for line in output.splitlines()[1:-1]] == ["clean", "split", "train", "evaluate", "publish"]
     set_key(built.settings_file, "clean", "min_side = 100")
     assert "out of date" in ran("status", "-C", built.root)
 
 
 def test_looking_changes_nothing(built: Project) -> None:
     def files() -> dict[Path, bytes]:
-        """Every file but those that SQLite keeps while the catalogue is open."""
+        """Read every file but those that SQLite keeps while the catalogue is open."""
         paths = (path for path in built.root.rglob("*") if path.is_file() and not path.name.startswith("catalog.db-"))
         return {path: path.read_bytes() for path in paths}
 

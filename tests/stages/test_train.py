@@ -50,8 +50,8 @@ def test_predictions_are_held_out_and_cover_train_and_val(built: Project) -> Non
     text = (built.runs_folder / report.run / "predictions.csv").read_text(encoding="utf-8")
     rows = list(csv.DictReader(text.splitlines()))
     with built.catalog() as catalog:
-        wanted = {name: split for name, split in catalog.splits().items() if split != "test"}
-    assert {row["sha256"]: row["split"] for row in rows} == wanted
+        expected = {name: split for name, split in catalog.splits().items() if split != "test"}
+    assert {row["sha256"]: row["split"] for row in rows} == expected
     right = sum(row["class_name"] == row["answer"] for row in rows)
     assert right / len(rows) == pytest.approx(report.accuracy[0])
 
@@ -59,10 +59,10 @@ def test_predictions_are_held_out_and_cover_train_and_val(built: Project) -> Non
 @pytest.mark.parametrize("learner", ["transfer", "colour", "cnn"])
 def test_no_test_picture_is_ever_read(built: Project, learner: str) -> None:
     with built.catalog() as catalog:
-        test = [one for one in catalog.states() if one.state == "kept" and one.split == "test"]
+        test = [state for state in catalog.states() if state.state == "kept" and state.split == "test"]
     assert test
-    for one in test:
-        built.image_path(one.sha256, one.format).unlink()
+    for state in test:
+        built.image_path(state.sha256, state.format).unlink()
     shutil.rmtree(built.features_folder)
     settings = change_settings(built.settings(), {"train.learner": learner, "train.folds": 2, **QUICK})
     report = train(built, settings, progress=SilentProgress())
@@ -70,11 +70,11 @@ def test_no_test_picture_is_ever_read(built: Project, learner: str) -> None:
 
 
 def test_the_same_seed_gives_the_same_head(built: Project) -> None:
-    first = load_run(built.runs_folder / trained(built).run)
-    shutil.rmtree(built.runs_folder / first.name)
-    again = load_run(built.runs_folder / trained(built).run)
-    assert again.name != first.name
-    assert again.model == first.model
+    first_run = load_run(built.runs_folder / trained(built).run)
+    shutil.rmtree(built.runs_folder / first_run.name)
+    second_run = load_run(built.runs_folder / trained(built).run)
+    assert second_run.name != first_run.name
+    assert second_run.model == first_run.model
 
 
 def test_a_run_made_before_is_taken_up_again(built: Project) -> None:
@@ -91,16 +91,16 @@ def test_a_run_made_before_is_taken_up_again(built: Project) -> None:
 def test_a_run_whose_backbone_is_another_now_is_made_anew(built: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     first = trained(built)
     monkeypatch.setattr("fieldguide.learners.transfer.hash_file", lambda path: "another")
-    again = trained(built)
-    assert again.run != first.run and trained(built).run == again.run
+    second = trained(built)
+    assert second.run != first.run and trained(built).run == second.run
 
 
 def test_what_is_unfinished_of_another_run_stays(built: Project) -> None:
-    other = built.runs_folder / "unfinished-0123456789abcdef"
-    (other / "whole").mkdir(parents=True)
+    folder = built.runs_folder / "unfinished-0123456789abcdef"
+    (folder / "whole").mkdir(parents=True)
     report = train(built, change_settings(built.settings(), {"seed": 3}), progress=SilentProgress())
     assert (built.runs_folder / report.run / "run.json").is_file()
-    assert list(built.runs_folder.glob("unfinished-*")) == [other]
+    assert list(built.runs_folder.glob("unfinished-*")) == [folder]
 
 
 def test_two_runs_in_one_second_have_two_names(built: Project) -> None:
@@ -116,8 +116,8 @@ def test_the_way_of_fitting_can_be_set(built: Project) -> None:
     set_key(built.settings_file, "train", 'fit = "pad"')
     report = trained(built)
     assert report.fit == "pad" and list(report.tried) == ["pad, top", "pad, deep"]
-    said = json.loads((built.runs_folder / report.run / "run.json").read_text(encoding="utf-8"))
-    assert said["preprocessing"]["fit"] == "pad"
+    record = json.loads((built.runs_folder / report.run / "run.json").read_text(encoding="utf-8"))
+    assert record["preprocessing"]["fit"] == "pad"
 
 
 @pytest.mark.parametrize("depth", ["top", "deep"])
@@ -128,10 +128,10 @@ def test_what_a_depth_reads_reaches_the_guide(built: Project, depth: Depth) -> N
     run = load_run(built.runs_folder / report.run)
     assert model_of(run).head.width == backbone_widths(BackboneChoice(), 256)[depth]
     evaluate(built, built.settings(), progress=SilentProgress())
-    done = publish(built, built.settings(), progress=SilentProgress())
-    assert done.agreement == 1.0 and done.max_difference < 1e-4
+    published = publish(built, built.settings(), progress=SilentProgress())
+    assert published.agreement == 1.0 and published.max_difference < 1e-4
     model = onnx.load(built.guide_folder / "model.onnx")
-    shapes = {one.name: one.type.tensor_type.shape.dim[-1].dim_value for one in model.graph.output}
+    shapes = {output.name: output.type.tensor_type.shape.dim[-1].dim_value for output in model.graph.output}
     assert shapes["features"] == backbone_widths(BackboneChoice(), 256)["top"]
 
 

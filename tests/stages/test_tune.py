@@ -55,7 +55,7 @@ SCRIPT = Path(__file__).parents[1] / "kill_tuning.py"
 
 
 class RecordedLines(SilentProgress):
-    """A progress that remembers."""
+    """A progress that remembers its lines, and counts its steps."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -69,7 +69,7 @@ class RecordedLines(SilentProgress):
 
 
 def by_lr(trial: RunningTrial) -> float:
-    """0 at a rate of 0.001, less elsewhere."""
+    """Return 0 at a rate of 0.001, less elsewhere."""
     return -abs(math.log10(float(trial.params["loop.lr"])) + 3)
 
 
@@ -88,10 +88,10 @@ def run(study: Study, trials: int, objective: Callable[[RunningTrial], float] = 
 
 
 def search(folder: Path, trials: int, children: int, kills: int, hash_seed: str) -> list[dict[str, Any]]:
-    """The rows that tests/kill_tuning.py leaves."""
+    """Return the rows that tests/kill_tuning.py leaves."""
     folder.mkdir()
     environment = os.environ | {"PYTHONHASHSEED": hash_seed}
-    arguments = [str(one) for one in (folder, trials, children, kills, 5)]
+    arguments = [str(value) for value in (folder, trials, children, kills, 5)]
     subprocess.run([sys.executable, SCRIPT, *arguments], check=True, env=environment)
     rows: list[dict[str, Any]] = json.loads((folder / "rows.json").read_text())
     return rows
@@ -106,8 +106,8 @@ def test_twenty_kills_change_nothing(tmp_path: Path) -> None:
     assert hurt == calm
     states = Counter(row["state"] for row in calm)
     assert states["complete"] and states["pruned"] and states["failed"], "every way to end is among them"
-    left = sorted(path.name for path in (tmp_path / "hurt" / "tune").iterdir())
-    assert [name for name in left if not re.fullmatch(r"[0-9a-f]{12}|study\.db|\.lock|calls", name)] == []
+    entries = sorted(path.name for path in (tmp_path / "hurt" / "tune").iterdir())
+    assert [name for name in entries if not re.fullmatch(r"[0-9a-f]{12}|study\.db|\.lock|calls", name)] == []
     assert not list((tmp_path / "hurt" / "tune").glob("*/trial-*")), "what trials kept is gone once they have ended"
 
 
@@ -121,18 +121,18 @@ def test_several_processes_lose_and_repeat_nothing(tmp_path: Path) -> None:
 
 
 def test_another_seed_is_another_search(tmp_path: Path) -> None:
-    found = []
+    searches = []
     for folder, seed in (("a", 0), ("b", 0), ("c", 1)):
-        with open_study(tmp_path / folder, Plan(LR, "pictures", seed=seed)) as one:
-            found.append([(row.params, row.value) for row in run(one, 13)])
-    assert found[0] == found[1] != found[2]
+        with open_study(tmp_path / folder, Plan(LR, "pictures", seed=seed)) as study:
+            searches.append([(row.params, row.value) for row in run(study, 13)])
+    assert searches[0] == searches[1] != searches[2]
 
 
 def test_a_search_in_parts_is_the_same(tmp_path: Path, study: Study) -> None:
     whole = run(study, 14)
     for trials in (3, 11, 14, 14):
-        with open_study(tmp_path / "parts", Plan(LR, "pictures")) as one:
-            parts = run(one, trials)
+        with open_study(tmp_path / "parts", Plan(LR, "pictures")) as part:
+            parts = run(part, trials)
             assert len(parts) == trials
     assert [(row.params, row.value) for row in whole] == [(row.params, row.value) for row in parts]
 
@@ -151,8 +151,8 @@ def test_what_fails_is_kept_away_from(tmp_path: Path) -> None:
             raise SettingsError("it cannot be", "take another")
         return float(trial.params["loop.lr"])
 
-    with open_study(tmp_path, Plan(space, "pictures", first=({"learner": "a"},))) as one:
-        late = run(one, 30, only_a)[12:]
+    with open_study(tmp_path, Plan(space, "pictures", first=({"learner": "a"},))) as study:
+        late = run(study, 30, only_a)[12:]
     assert sum(row.state == "failed" for row in late) < 9, "by chance it would be three of four"
 
 
@@ -176,9 +176,9 @@ def test_an_interrupt_leaves_the_trial_to_be_gone_on_with(tmp_path: Path, study:
     assert [row.state for row in rows] == ["complete", "complete", "running"]
     assert rows[2].steps == {1: 0.1, 2: 0.2}
     study.close()
-    with open_study(tmp_path / "tune", study.plan) as again:
-        assert not again.is_new
-        rows = run(again, 4, objective)
+    with open_study(tmp_path / "tune", study.plan) as reopened:
+        assert not reopened.is_new
+        rows = run(reopened, 4, objective)
     assert [row.state for row in rows] == ["complete"] * 4
     assert calls == [(0, False, 0), (1, False, 0), (2, False, 0), (2, True, 2), (3, False, 0)]
     assert rows[2].steps == {1: 0.1, 2: 0.2, 3: 0.3}
@@ -196,35 +196,35 @@ def test_a_trial_that_kills_its_process_again_and_again_is_given_up(tmp_path: Pa
         child = os.fork()
         if child == 0:
             try:
-                with open_study(tmp_path / "tune", plan) as one:
-                    run(one, 3, die)
+                with open_study(tmp_path / "tune", plan) as study:
+                    run(study, 3, die)
             finally:
                 os._exit(1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9, death
-    with open_study(tmp_path / "tune", plan) as one:
-        rows = run(one, 3)
+    with open_study(tmp_path / "tune", plan) as study:
+        rows = run(study, 3)
     assert [row.state for row in rows] == ["complete", "failed", "complete"]
     assert "died 10 times" in rows[1].reason
 
 
 def test_a_kill_between_the_last_step_and_the_end_prunes_all_the_same(tmp_path: Path) -> None:
     plan = Plan(LR, "pictures")
-    with open_study(tmp_path / "tune", plan) as one:
-        run(one, 6, stepwise)
-        trial = one.begin(7)
+    with open_study(tmp_path / "tune", plan) as study:
+        run(study, 6, stepwise)
+        trial = study.begin(7)
         assert isinstance(trial, RunningTrial)
         trial.report(1, -9.0)
         with pytest.raises(optuna.TrialPruned):
             trial.report(2, -9.0)  # it is worse than the median
         trial.release()
-        assert run(one, 7, lambda trial: pytest.fail("it was not to be run again"))[6].state == "pruned"
+        assert run(study, 7, lambda trial: pytest.fail("it was not to be run again"))[6].state == "pruned"
 
 
 # ---- how trials end
 
 
 def stepwise(trial: RunningTrial) -> float:
-    """Four steps towards the value."""
+    """Report four steps towards the value."""
     for step in range(1, 5):
         trial.report(step, by_lr(trial) - 4 + step)
     return by_lr(trial)
@@ -234,8 +234,8 @@ def stepwise(trial: RunningTrial) -> float:
 def test_trials_that_fall_behind_end_early(tmp_path: Path) -> None:
     by_pruning = {}
     for pruning in (True, False):
-        with open_study(tmp_path / str(pruning), Plan(LR, "pictures", pruning=pruning)) as one:
-            by_pruning[pruning] = run(one, 25, stepwise)
+        with open_study(tmp_path / str(pruning), Plan(LR, "pictures", pruning=pruning)) as study:
+            by_pruning[pruning] = run(study, 25, stepwise)
     states = Counter(row.state for row in by_pruning[True])
     assert states["pruned"] >= 3 and states["complete"] >= 8
     for row in by_pruning[True]:
@@ -251,7 +251,7 @@ def test_trials_that_fall_behind_end_early(tmp_path: Path) -> None:
 def test_a_trial_is_held_beside_those_like_it(tmp_path: Path, peers_by: tuple[str, ...], state: str) -> None:
     space = Space({"learner": Choices(("quick", "slow")), "loop.lr": Floats(1e-5, 1e-1, log=True)})
     names = ["quick"] * 6 + ["slow"]
-    first: list[dict[str, Value]] = [{"learner": one, "loop.lr": 1e-3 + at * 1e-4} for at, one in enumerate(names)]
+    first: list[dict[str, Value]] = [{"learner": name, "loop.lr": 1e-3 + at * 1e-4} for at, name in enumerate(names)]
 
     def two_steps(trial: RunningTrial) -> float:
         value = 0.9 if trial.params["learner"] == "quick" else 0.1
@@ -259,8 +259,8 @@ def test_a_trial_is_held_beside_those_like_it(tmp_path: Path, peers_by: tuple[st
             trial.report(step, value * step / 3)
         return value
 
-    with open_study(tmp_path / "tune", Plan(space, "pictures", first=tuple(first), peers_by=peers_by)) as one:
-        rows = run(one, 7, two_steps)
+    with open_study(tmp_path / "tune", Plan(space, "pictures", first=tuple(first), peers_by=peers_by)) as study:
+        rows = run(study, 7, two_steps)
     assert [row.params["learner"] for row in rows] == names
     assert [row.state for row in rows] == ["complete"] * 6 + [state]
 
@@ -270,12 +270,12 @@ def test_the_first_five_complete_trials_prune_nobody(study: Study) -> None:
 
 
 def test_a_step_that_is_reported_again_changes_nothing(study: Study, recwarn: pytest.WarningsRecorder) -> None:
-    def again(trial: RunningTrial) -> float:
+    def report_twice(trial: RunningTrial) -> float:
         for value in (1.0, 2.0):
             trial.report(1, value)
         return value
 
-    assert run(study, 1, again)[0].steps == {1: 1.0}
+    assert run(study, 1, report_twice)[0].steps == {1: 1.0}
     assert not recwarn.list
 
 
@@ -358,8 +358,8 @@ def test_another_space_or_other_pictures_are_another_study_in_the_same_file(tmp_
         replace(plan, data="others"), replace(plan, fixed={"size": 256}), replace(plan, seed=1),
         replace(plan, space=Space({"loop.lr": Floats(1e-5, 1e-2, log=True)})), replace(plan, first=({"loop.lr": 0.1},)),
     ]  # fmt: skip
-    for count, one in enumerate([plan, *others]):
-        with open_study(tmp_path / "tune", one) as opened:
+    for count, current_plan in enumerate([plan, *others]):
+        with open_study(tmp_path / "tune", current_plan) as opened:
             assert (opened.is_new, opened.others, opened.rows()) == (True, count, [])
             run(opened, 2)
     with open_study(tmp_path / "tune", replace(plan, pruning=False)) as opened:
@@ -369,26 +369,26 @@ def test_another_space_or_other_pictures_are_another_study_in_the_same_file(tmp_
 def test_the_first_trials_are_those_that_are_given(tmp_path: Path) -> None:
     space = PRESETS["usual"].space
     first = ({"learner": "colour"}, {"learner": "transfer", "mode": "frozen"})
-    with open_study(tmp_path, Plan(space, "pictures", first=first)) as one:
-        rows = run(one, 3, lambda trial: 0.5)
+    with open_study(tmp_path, Plan(space, "pictures", first=first)) as study:
+        rows = run(study, 3, lambda trial: 0.5)
     assert rows[0].params == first[0]
     assert rows[1].params.items() >= first[1].items() and "depth" in rows[1].params
 
 
 def test_nothing_is_tried_twice_and_a_small_space_comes_to_its_end(tmp_path: Path) -> None:
     space = Space({"learner": Choices(("a", "b")), "depth": Ints(1, 5, step=2, only_if=({"learner": ("b",)},))})
-    with open_study(tmp_path, Plan(space, "pictures")) as one:
-        ended = run_trials(lambda trial: 0.5, one, Limits(100), SilentProgress())
-        rows = one.rows()
+    with open_study(tmp_path, Plan(space, "pictures")) as study:
+        ended = run_trials(lambda trial: 0.5, study, Limits(100), SilentProgress())
+        rows = study.rows()
     assert ended == "nothing new to try"
-    tried = [(row.params["learner"], row.params.get("depth")) for row in rows]
-    assert sorted(tried, key=str) == [("a", None), ("b", 1), ("b", 3), ("b", 5)]
+    combinations = [(row.params["learner"], row.params.get("depth")) for row in rows]
+    assert sorted(combinations, key=str) == [("a", None), ("b", 1), ("b", 3), ("b", 5)]
 
 
 @pytest.mark.parametrize("name", ["plain", "ü %41{x}? &#1"])
 def test_any_folder_will_do_and_nothing_lands_elsewhere(tmp_path: Path, name: str) -> None:
-    with open_study(tmp_path / name, Plan(LR, "pictures")) as one:
-        run(one, 1)
+    with open_study(tmp_path / name, Plan(LR, "pictures")) as study:
+        run(study, 1)
     assert [path.name for path in tmp_path.iterdir()] == [name]
     with closing(sqlite3.connect(tmp_path / name / "study.db")) as database:
         assert database.execute("SELECT count(*) FROM trials").fetchone() == (1,)
@@ -398,8 +398,8 @@ def test_any_folder_will_do_and_nothing_lands_elsewhere(tmp_path: Path, name: st
 @pytest.mark.parametrize("damage", ["no database", "cut", "no trials", "empty"])
 def test_a_damaged_file_is_told_in_two_lines(tmp_path: Path, damage: str) -> None:
     plan, file = Plan(LR, "pictures"), tmp_path / "study.db"
-    with open_study(tmp_path, plan) as one:
-        run(one, 3)
+    with open_study(tmp_path, plan) as study:
+        run(study, 3)
     if damage == "no trials":
         with closing(sqlite3.connect(file)) as database, database:
             database.execute("DROP TABLE trial_params")
@@ -409,16 +409,16 @@ def test_a_damaged_file_is_told_in_two_lines(tmp_path: Path, damage: str) -> Non
     else:
         file.write_bytes(b"" if damage == "empty" else b"this is no database at all" * 300)
     if damage == "empty":  # there is nothing in it to lose
-        with open_study(tmp_path, plan) as one:
-            assert one.is_new
+        with open_study(tmp_path, plan) as study:
+            assert study.is_new
         return
-    with pytest.raises(ProjectDamaged) as caught, open_study(tmp_path, plan) as one:
-        one.rows()
+    with pytest.raises(ProjectDamaged) as caught, open_study(tmp_path, plan) as study:
+        study.rows()
     assert str(file) in caught.value.message and "\n" not in caught.value.message
     assert caught.value.hint == "move study.db away to begin the search anew"
     shutil.move(file, tmp_path / "away")
-    with open_study(tmp_path, plan) as one:
-        assert len(run(one, 1)) == 1
+    with open_study(tmp_path, plan) as study:
+        assert len(run(study, 1)) == 1
 
 
 def test_a_folder_that_may_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -431,14 +431,14 @@ def test_a_folder_that_may_not_be_written(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_file_that_may_not_be_written(tmp_path: Path) -> None:
-    with open_study(tmp_path, Plan(LR, "pictures")) as one:
-        run(one, 1)
+    with open_study(tmp_path, Plan(LR, "pictures")) as study:
+        run(study, 1)
         with closing(sqlite3.connect(tmp_path / "study.db")) as database, database:
             database.execute(
                 "CREATE TRIGGER full BEFORE INSERT ON trials BEGIN SELECT RAISE(ABORT, 'x'); END"
             )  # stands for any fault of SQLite's in the middle of a search
         with pytest.raises(ProjectDamaged):
-            run(one, 2)
+            run(study, 2)
 
 
 @pytest.mark.parametrize(
@@ -459,10 +459,10 @@ def test_what_the_disk_refuses_is_told_apart(
         error.sqlite_errorname = name
         raise error
 
-    with open_study(tmp_path, Plan(LR, "pictures")) as one:
-        monkeypatch.setattr(one.optuna_study, "add_trial", refuse)
+    with open_study(tmp_path, Plan(LR, "pictures")) as study:
+        monkeypatch.setattr(study.optuna_study, "add_trial", refuse)
         with pytest.raises(expected):
-            run(one, 1)
+            run(study, 1)
 
 
 # ---- what is chosen from
@@ -494,7 +494,7 @@ def test_a_space_from_a_file() -> None:
 
 
 @pytest.mark.parametrize(
-    ("raw", "said"),
+    ("raw", "message"),
     [
         ({}, "holds no setting"),
         ({"learner": []}, "tune.space.learner = [] cannot be chosen from"),
@@ -520,18 +520,18 @@ def test_a_space_from_a_file() -> None:
         ),
     ],
 )
-def test_a_space_that_cannot_be_is_told_in_two_lines(raw: dict[str, Any], said: str) -> None:
+def test_a_space_that_cannot_be_is_told_in_two_lines(raw: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingsError) as caught:
         parse_space(raw)
-    assert said in f"{caught.value.message} {caught.value.hint}"
+    assert message in f"{caught.value.message} {caught.value.hint}"
     assert caught.value.hint and "\n" not in caught.value.message
 
 
 def test_a_condition_may_stand_before_what_it_depends_on(tmp_path: Path) -> None:
     space = parse_space({"depth": {"choices": [1, 2], "only_if": {"learner": "b"}}, "learner": ["a", "b"]})
     assert list(space.domains) == ["learner", "depth"]
-    with open_study(tmp_path, Plan(space, "pictures")) as one:
-        for row in run(one, 9, lambda trial: 0.5):
+    with open_study(tmp_path, Plan(space, "pictures")) as study:
+        for row in run(study, 9, lambda trial: 0.5):
             assert ("depth" in row.params) == (row.params["learner"] == "b")
 
 
@@ -539,14 +539,16 @@ def test_a_condition_may_stand_before_what_it_depends_on(tmp_path: Path) -> None
 def test_presets_name_what_there_is(tmp_path: Path, preset: Preset) -> None:
     loop = LoopSettings.model_fields
     fixed = {name: (value,) for name, value in preset.fixed.items()}
-    values = fixed | {name: one.values for name, one in preset.space.domains.items() if isinstance(one, Choices)}
+    values = fixed | {
+        name: domain.values for name, domain in preset.space.domains.items() if isinstance(domain, Choices)
+    }
     for name in (*preset.space.domains, *preset.fixed):
         assert not name.startswith("loop.") or name.removeprefix("loop.") in loop, name
     assert set(values["loop.augment"]) <= set(AUGMENTATIONS)
     assert set(values["backbone"]) <= set(BACKBONE_NAMES)
     plan = Plan(preset.space, "pictures", preset.fixed, preset.first)
-    with open_study(tmp_path, plan) as one:
-        rows = run(one, len(preset.first) + 8, lambda trial: 0.5)
+    with open_study(tmp_path, plan) as study:
+        rows = run(study, len(preset.first) + 8, lambda trial: 0.5)
     for row, first in zip(rows, preset.first, strict=False):
         assert row.params == first, "what a preset begins with leaves nothing open and fits its space"
     for row in rows:
@@ -586,16 +588,16 @@ def test_importances_find_what_matters(tmp_path: Path) -> None:
     space = Space(
         {"a": Floats(0, 1), "b": Floats(0, 1), "c": Choices(("x", "y")), "d": Ints(1, 9, only_if=({"c": ("y",)},))}
     )
-    with open_study(tmp_path, Plan(space, "pictures")) as one:
-        run(one, 40, lambda trial: float(trial.params["a"]) + 0.1 * float(trial.params["b"]))
-        shares = param_importances(one)
-        assert param_importances(one) == shares
+    with open_study(tmp_path, Plan(space, "pictures")) as study:
+        run(study, 40, lambda trial: float(trial.params["a"]) + 0.1 * float(trial.params["b"]))
+        shares = param_importances(study)
+        assert param_importances(study) == shares
     assert max(shares, key=lambda name: shares[name]) == "a" and shares["a"] > 0.6
     assert set(shares) <= {"a", "b", "c", "d"} and sum(shares.values()) == pytest.approx(1)
 
 
 def by_number(values: list[float | None]) -> Callable[[RunningTrial], float]:
-    """An objective with these values, by the trial's number; None where it fails."""
+    """Return an objective with these values, by the trial's number; None where it fails."""
 
     def objective(trial: RunningTrial) -> float:
         value = values[trial.number]
@@ -618,9 +620,9 @@ def test_few_trials_have_no_importances(study: Study, values: list[float | None]
 
 def test_a_setting_that_was_always_the_same_is_left_out(tmp_path: Path) -> None:
     space = Space({"a": Choices(("x",)), "b": Floats(0, 1)})
-    with open_study(tmp_path, Plan(space, "pictures")) as one:
-        run(one, 6, lambda trial: float(trial.params["b"]))
-        assert list(param_importances(one)) == ["b"]
+    with open_study(tmp_path, Plan(space, "pictures")) as study:
+        run(study, 6, lambda trial: float(trial.params["b"]))
+        assert list(param_importances(study)) == ["b"]
 
 
 def test_the_history_rises() -> None:
@@ -641,13 +643,13 @@ def test_the_report(tmp_path: Path) -> None:
         trial.note("interval", [by_lr(trial) - 0.1, by_lr(trial) + 0.1])
         return stepwise(trial)
 
-    with open_study(tmp_path / "old", Plan(LR, "others")) as one:
-        run(one, 1)
-    with open_study(tmp_path / "old", Plan(LR, "pictures")) as one:
-        ended = run_trials(objective, one, Limits(12), SilentProgress())
-        report = summarise(one, ended)
-        path = write_report(one, report, *ABOUT)
-        rows = one.rows()
+    with open_study(tmp_path / "old", Plan(LR, "others")) as study:
+        run(study, 1)
+    with open_study(tmp_path / "old", Plan(LR, "pictures")) as study:
+        ended = run_trials(objective, study, Limits(12), SilentProgress())
+        report = summarise(study, ended)
+        path = write_report(study, report, *ABOUT)
+        rows = study.rows()
     best = best_row(rows)
     assert best and report.value == best.value and report.params == best.params and report.best == best.number
     assert report.interval == tuple(best.attrs["interval"])
@@ -676,7 +678,7 @@ def test_searching_does_not_take_the_projects_lock(tmp_path: Path) -> None:
     from fieldguide.project import Project
 
     project = Project(tmp_path)
-    with open_study(project.tune_folder, Plan(LR, "pictures")) as one:
+    with open_study(project.tune_folder, Plan(LR, "pictures")) as study:
 
         def objective(trial: RunningTrial) -> float:
             trial.folder.mkdir(parents=True)
@@ -687,7 +689,7 @@ def test_searching_does_not_take_the_projects_lock(tmp_path: Path) -> None:
             assert unfinished.exists(), "another command does not sweep away what a trial is writing"
             return by_lr(trial)
 
-        assert [row.state for row in run(one, 2, objective)] == ["complete"] * 2
+        assert [row.state for row in run(study, 2, objective)] == ["complete"] * 2
 
 
 def test_progress_counts_what_was_done_before(study: Study) -> None:

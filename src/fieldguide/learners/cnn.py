@@ -10,7 +10,7 @@ from fieldguide.learners.finetune import NetworkLearner, resolve_loop
 from fieldguide.settings import TrainSettings
 
 DEFAULTS: Mapping[str, float] = {"epochs": 40, "lr": 1e-3, "layer_decay": 1.0}
-_SIDE = 128
+DEFAULT_SIDE = 128
 
 
 class CnnLearner(NetworkLearner):
@@ -20,7 +20,7 @@ class CnnLearner(NetworkLearner):
     is_quick = False
 
     def __init__(self, settings: TrainSettings, seed: int) -> None:
-        side = settings.side(_SIDE)
+        side = settings.side(DEFAULT_SIDE)
 
         def build(classes: int) -> Network:
             return build_network(settings.network, classes, side, seed)

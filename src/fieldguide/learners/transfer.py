@@ -42,8 +42,8 @@ from fieldguide.records import Depth, Fit, Preprocessing
 from fieldguide.settings import TrainSettings
 
 DEFAULTS: Mapping[str, float] = {"epochs": 8, "lr": 5e-4, "layer_decay": 0.8}
-_SIDE = 224
-_FROZEN_SIDE = 256
+DEFAULT_SIDE = 224
+FROZEN_SIDE = 256
 _SAMPLE_SIZE = 1500
 View = tuple[Fit, Depth]
 
@@ -77,7 +77,7 @@ class TransferLearner:
         return self._learner.load(data, preprocessing, classes)
 
     def _network_learner(self) -> NetworkLearner:
-        settings, side = self._settings, self._settings.side(_SIDE)
+        settings, side = self._settings, self._settings.side(DEFAULT_SIDE)
         loop = settings.loop
         if settings.mode == "full":
             loop = loop.model_copy(update={"freeze": 0, "unfreeze": 0})
@@ -87,13 +87,13 @@ class TransferLearner:
 
     def _build(self, classes: int) -> Network:
         """Return the backbone with its weights and a new head."""
-        choice, side = self._choice, self._settings.side(_SIDE)
+        choice, side = self._choice, self._settings.side(DEFAULT_SIDE)
         backbone = load_backbone(choice.name, choice.weights, side, sha256=choice.sha256)
         return heads.attach_head(backbone, self._settings.head, classes, self._seed)
 
     def _build_empty(self, classes: int) -> Network:
         """Return the same network with random weights, to be filled in."""
-        backbone = load_backbone(self._choice.name, "none", self._settings.side(_SIDE))
+        backbone = load_backbone(self._choice.name, "none", self._settings.side(DEFAULT_SIDE))
         return heads.attach_head(backbone, self._settings.head, classes, self._seed)
 
 
@@ -155,7 +155,7 @@ class FrozenLearner:
 
     def _preprocessing(self, fit: Fit) -> Preprocessing:
         """Return how pictures are fitted to the square."""
-        side = self._settings.side(224 if self._choice.name.startswith(("dino", "vit", "deit")) else _FROZEN_SIDE)
+        side = self._settings.side(224 if self._choice.name.startswith(("dino", "vit", "deit")) else FROZEN_SIDE)
         mean, std = find_norm(self._choice.name)
         return Preprocessing(size=side, fit=fit, resize_shorter=round(side / 0.875), mean=mean, std=std)
 

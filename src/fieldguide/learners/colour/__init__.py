@@ -38,7 +38,7 @@ from fieldguide.text import write_csv
 
 __all__ = ["ColourLearner", "ColourModel"]
 
-_SIDE = 256
+DEFAULT_SIDE = 256
 _EXTRACTOR = Extractor("colour-1", "numpy", lambda: colour_features)
 _TOLERANCE = 1e-3  # of a probability: scikit-learn computes some families in float32, the graph in float64
 
@@ -91,7 +91,7 @@ class ColourLearner:
     def fit(self, training: TrainingData) -> FitResult:
         """Find the best candidate by grouped cross-validation and fit it on train and val."""
         check_classes(training)
-        side = self._settings.side(_SIDE)
+        side = self._settings.side(DEFAULT_SIDE)
         preprocessing = self._settings.preprocessing(side)
         samples = self._samples(training, preprocessing)
         folds = group_folds(training.labels, training.groups, training.folds, training.seed)
