@@ -18,7 +18,8 @@ from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
 from fieldguide.records import AddReport, ImageRow, Label, Origin
 from fieldguide.settings import Settings
-from fieldguide.stages.add.inputs import InputFile, read_input
+from fieldguide.stages.add.files import InputFile
+from fieldguide.stages.add.inputs import read_input
 from fieldguide.text import readable
 
 _BATCH = 64

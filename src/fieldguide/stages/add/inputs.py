@@ -4,29 +4,23 @@ An archive is read one member at a time into memory: nothing is ever unpacked to
 read a class from, and links and nested archives are not followed. Knows nothing about projects; opens no picture.
 """
 
-import csv
 import lzma
 import os
 import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 from fieldguide.errors import InputMissing, InputUnusable
 from fieldguide.names import match_key
-from fieldguide.optional import require
+from fieldguide.stages.add.files import SPLIT_FOLDERS, InputFile, refuse_reading
+from fieldguide.stages.add.tables import read_table
 from fieldguide.text import readable
 
-SPLIT_FOLDERS = {
-    "train": "train", "training": "train",
-    "val": "val", "valid": "val", "validation": "val", "dev": "val",
-    "test": "test", "testing": "test",
-}  # fmt: skip
 _NOT_PICTURES = {"thumbs.db", "desktop.ini", "__macosx"}
 MAX_MEMBERS = 200_000
 MAX_TOTAL_BYTES = 10_000_000_000
@@ -36,25 +30,6 @@ _DAMAGE = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, IndexError, ValueError,
     NotImplementedError, OverflowError,
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class InputFile:
-    """A file that may be a picture: where it is, what its place names, and how to read it.
-
-    Attributes:
-        location: its path inside what is added, with forward slashes.
-        label: the class that its place names, or "".
-        given_split: "train", "val", "test" or "".
-        size_bytes: its size.
-        read: returns the bytes; may raise OSError.
-    """
-
-    location: str
-    label: str
-    given_split: str
-    size_bytes: int
-    read: Callable[[], bytes]
 
 
 def read_input(path: Path, names: Sequence[str], class_name: str, stack: ExitStack) -> tuple[str, list[InputFile]]:
@@ -76,7 +51,7 @@ def read_input(path: Path, names: Sequence[str], class_name: str, stack: ExitSta
     if path.is_dir():
         kind, files = "folder", _read_folder(path, names, class_name)
     elif path.suffix.lower() in (".csv", ".parquet"):
-        kind, files = "table", _read_table(path, class_name)
+        kind, files = "table", read_table(path, class_name)
     elif is_archive(path):
         kind, files = "archive", read_archive(path, names, class_name, stack)
     else:
@@ -129,10 +104,6 @@ def _is_visible(name: str) -> bool:
     return not name.startswith(".") and name.casefold() not in _NOT_PICTURES
 
 
-def _refuse(location: str) -> bytes:
-    raise OSError(f"{location} is not an ordinary file")
-
-
 def _read_folder(folder: Path, names: Sequence[str], class_name: str) -> list[InputFile]:
     """Return every file under a folder in the order of the paths; hidden ones are skipped."""
     os.scandir(folder).close()
@@ -153,7 +124,7 @@ def _read_folder(folder: Path, names: Sequence[str], class_name: str) -> list[In
         if full.is_file():
             inputs.append(InputFile(location, label, split, full.stat().st_size, full.read_bytes))
         else:  # a dangling link, a socket, a pipe: reading it must not hang
-            inputs.append(InputFile(location, label, split, 0, partial(_refuse, location)))
+            inputs.append(InputFile(location, label, split, 0, partial(refuse_reading, location)))
     return inputs
 
 
@@ -165,61 +136,6 @@ def _visible(folders: list[str], files: list[str]) -> Iterable[str]:
     """Return the visible files; take hidden folders out of `folders` so that the walk skips them."""
     folders[:] = [name for name in folders if _is_visible(name)]
     return [name for name in files if _is_visible(name)]
-
-
-def _read_table(path: Path, class_name: str) -> list[InputFile]:
-    """Return the pictures that a table names, in its order; paths are relative to the table's folder."""
-    rows = _parquet_rows(path) if path.suffix.lower() == ".parquet" else _csv_rows(path)
-    return [_from_row(path, row, class_name) for row in rows]
-
-
-def _csv_rows(path: Path) -> list[Mapping[str, str]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            _check_columns(path, reader.fieldnames or ())
-            return [{key: value or "" for key, value in row.items() if key} for row in reader]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputUnusable(f"{path} is not a UTF-8 CSV: {error}", "save it as CSV in UTF-8") from error
-
-
-def _parquet_rows(path: Path) -> list[Mapping[str, str]]:
-    require("pyarrow", extra="parquet")
-    from pyarrow import ArrowException, parquet
-
-    with path.open("rb") as file:
-        try:
-            schema = parquet.read_schema(file)
-            _check_columns(path, schema.names)
-            columns = [name for name in ("path", "label", "split") if name in schema.names]
-            rows = parquet.read_table(file, columns=columns).to_pylist()
-        except (ArrowException, OSError, ValueError) as error:  # which of them depends on where it is damaged
-            raise InputUnusable(f"{path} is not a valid Parquet file", "check the file") from error
-    return [{key: "" if value is None else str(value) for key, value in row.items()} for row in rows]
-
-
-def _check_columns(path: Path, columns: Iterable[str]) -> None:
-    missing = {"path", "label"} - set(columns)
-    if missing:
-        raise InputUnusable(
-            f"{path} has no column {' and no column '.join(sorted(missing))}", "its first line must be: path,label"
-        )
-
-
-def _from_row(table: Path, row: Mapping[str, str], class_name: str) -> InputFile:
-    """Return one row as a file; that it is missing shows when it is read."""
-    location = row["path"].strip()
-    file = table.parent / location
-    try:
-        ordinary = file.is_file()
-        size = file.stat().st_size if ordinary else 0
-        missing = "\0" not in location and not file.exists()
-    except OSError:  # a path that no file can have
-        ordinary, size, missing = False, 0, False
-    split = SPLIT_FOLDERS.get(row.get("split", "").strip().casefold(), "")
-    # a pipe or a device may never end; a missing file says so itself when it is read
-    read = file.read_bytes if ordinary or missing else partial(_refuse, location)
-    return InputFile(location, class_name or row["label"].strip(), split, size, read)
 
 
 def is_archive(path: Path) -> bool:

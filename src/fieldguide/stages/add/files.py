@@ -1,0 +1,34 @@
+"""A file that may be a picture, and the words for splits. Opens nothing by itself."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+SPLIT_FOLDERS = {
+    "train": "train", "training": "train",
+    "val": "val", "valid": "val", "validation": "val", "dev": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file that may be a picture: where it is, what its place names, and how to read it.
+
+    Attributes:
+        location: its path inside what is added, with forward slashes.
+        label: the class that its place names, or "".
+        given_split: "train", "val", "test" or "".
+        size_bytes: its size.
+        read: returns the bytes; may raise OSError.
+    """
+
+    location: str
+    label: str
+    given_split: str
+    size_bytes: int
+    read: Callable[[], bytes]
+
+
+def refuse_reading(location: str) -> bytes:
+    """Raise the error of a link, a socket or a pipe, which must not be opened."""
+    raise OSError(f"{location} is not an ordinary file")
