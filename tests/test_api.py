@@ -89,6 +89,27 @@ def test_the_walk_as_typed(tmp_path: Path, pictures: Pictures) -> None:
         assert fg.open_guide("p/guide").classify(str(picture)).probs == project.open_guide().classify(picture).probs
 
 
+def test_pictures_are_added_relabelled_and_taken_back(tmp_path: Path, pictures: Pictures) -> None:
+    pictures(tmp_path / "photos", ["a", "b"], 3)
+    project = fg.new(tmp_path / "p")
+    report = project.add(tmp_path / "photos" / "a", str(tmp_path / "photos" / "b"), class_name="a")
+    assert (report.taken, report.number) == ({"a": 6}, 1)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "photos" / "b").rename(tmp_path / "other" / "b")
+    assert project.add(tmp_path / "other", class_name="b").conflicts == 3
+    assert project.add(undo=True).removed == {"b": 3}
+    assert project.add(tmp_path / "other", class_name="b", relabel=True).relabelled == {"b": 3}
+    assert [image.class_name for image in project.images()].count("b") == 3
+    assert project.add(undo=1).removed == {"a": 3}
+    assert {image.class_name for image in project.images()} == {"b"}
+    with pytest.raises(NotReady, match="no addition 1"):
+        project.add(undo=1)
+    with pytest.raises(InputUnusable, match="while an addition is undone"):
+        project.add(tmp_path / "other", undo=True)
+    with pytest.raises(InputUnusable, match="nothing to add"):
+        project.add()
+
+
 def test_a_project_without_names(tmp_path: Path) -> None:
     with inside(tmp_path):
         assert fg.new("p").settings.classes == {}

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from fieldguide.errors import NotReady
+from fieldguide.errors import InputUnusable, NotReady
 from fieldguide.guide import Guide, open_guide
 from fieldguide.names import check_names, read_names
 from fieldguide.progress import Progress, SilentProgress
@@ -237,32 +237,48 @@ class Project:
 
     def add(
         self,
-        path: PathLike,
-        *,
+        *paths: PathLike,
         class_name: str = "",
         author: str = "",
         licence: str = "",
         licence_url: str = "",
+        relabel: bool = False,
+        undo: bool | int = False,
         progress: ShowProgress = "auto",
     ) -> AddReport:
-        """Add your own pictures.
+        """Add your own pictures, or take back what was added.
 
         Args:
-            path: a folder with a folder per class, a CSV or Parquet table of path and label, a zip or a tar file.
+            paths: each a folder with a folder per class, a CSV or Parquet table of path and label, a zip or a tar file,
+                or, with `class_name`, a picture.
             class_name: the label of every picture there.
             author: who made the pictures.
             licence: an SPDX identifier, or "own".
             licence_url: where the licence can be read.
+            relabel: give pictures that are known under another label the new one. Without it they keep both, and are
+                left out as long as they do, unless the folder they are in was corrected.
+            undo: the number of an addition to take back instead; True for the last. No picture is deleted.
             progress: see `Project`.
 
         Raises:
-            InputMissing: there is nothing at the path.
-            InputUnusable: it holds no pictures, or a table without the right columns.
+            InputMissing: there is nothing at a path.
+            InputUnusable: no picture there can be used, or a table is without the right columns.
+            NotReady: there is no such addition to undo.
         """
         from fieldguide.stages.add import Terms, add
+        from fieldguide.stages.add import undo as undo_addition
 
-        terms = Terms(class_name, author, licence, licence_url)
-        report: AddReport = self._run("add", add, progress, path=Path(path), terms=terms)
+        report: AddReport
+        if undo is not False:
+            if paths:
+                raise InputUnusable("nothing can be added while an addition is undone", "give undo alone")
+            report = self._run("add", undo_addition, progress, number=None if undo is True else undo)
+            return report
+        if not paths:
+            raise InputUnusable("there is nothing to add", "give a folder, a table, an archive or pictures")
+        terms = Terms(class_name, author, licence, licence_url, relabel)
+        files = [Path(path) for path in paths]
+        report = self._run("add", lambda *project, **options: add(*project, *files, terms=terms, **options), progress)
         return report
 
     def collect(

@@ -99,6 +99,23 @@ def test_the_first_reports_are_json(tmp_path: Path, pictures: Pictures) -> None:
     assert [stage["state"] for stage in status["stages"]] == ["done", "done", "not run", "not run", "not run"]
 
 
+def test_an_addition_says_how_it_is_taken_back(tmp_path: Path, pictures: Pictures) -> None:
+    place, photos = tmp_path / "p", pictures(tmp_path / "photos", ["rose", "tulip"], per_class=2)
+    ran("new", place)
+    assert "this is addition 1; to take it back: fieldguide add --undo 1" in ran("add", photos, "-C", place)
+    next((photos / "rose").iterdir()).rename(photos / "tulip" / "moved.png")
+    assert "relabelled: 1 tulip, such as tulip/moved.png: was 'rose'" in ran("add", photos, "-C", place)
+    (tmp_path / "rose").mkdir()
+    (tmp_path / "rose" / "mine.png").write_bytes((photos / "tulip" / "moved.png").read_bytes())
+    told = ran("add", tmp_path / "rose", "--class", "rose", "-C", place)
+    assert "1 known under another label, such as mine.png: known as 'tulip'" in told and "--relabel" in told
+    assert read_json("add", "--undo", "-C", place)["removed"] == {"rose": 1}
+    assert "addition 1 is undone" in ran("add", "--undo", "1", "-C", place)
+    check_two_lines(run("add", "--undo", "1", "-C", place), 5, "no addition 1", "2 (")
+    check_two_lines(run("add", "--undo", "all", "-C", place), 65, "'all'", "--undo 3")
+    check_two_lines(run("add", "-C", place), 65, "nothing to add")
+
+
 def test_the_later_reports_are_json(built: Project) -> None:
     place = built.root
     reports = read_json("build", "-C", place)

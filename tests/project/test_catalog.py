@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from fieldguide.errors import DiskFailed, DiskFull, NoPermission, ProjectDamaged, ProjectTooNew
-from fieldguide.project.catalog import MIGRATIONS, Catalog
+from fieldguide.project.catalog import Catalog
+from fieldguide.project.schema import MIGRATIONS
 from fieldguide.records import Grouping, ImageRow, ImageState, Label, Origin, Verdict
 
 
@@ -186,6 +187,19 @@ def test_an_older_file_is_copied_and_then_brought_forward(file: Path) -> None:
         Catalog(file)
     with Catalog(file, newer) as catalog:
         assert catalog.hashes() == {"a"}, "a program that is too old changes nothing"
+
+
+def test_labels_and_origins_of_an_older_file_are_as_they_were(file: Path) -> None:
+    with Catalog(file, MIGRATIONS[:2]) as catalog:
+        catalog.write("INSERT INTO image VALUES (?, 'PNG', 1, 2, 3, 'RGB', 1, 't')", [("a",), ("b",)])
+        catalog.write("INSERT INTO origin (sha256, source, location, author, licence, licence_url, given_split)"
+                      " VALUES (?, 'folder', 'x', 'me', '', '', 'test')", [("a",), ("b",)])  # fmt: skip
+        catalog.write("INSERT INTO label VALUES (?, ?, 'folder')", [("a", "cat"), ("b", "cat"), ("b", "dog")])
+        before = catalog.digest("image", "label"), catalog.digest("origin"), catalog.digest("state")
+    with Catalog(file) as catalog:
+        assert (catalog.digest("image", "label"), catalog.digest("origin"), catalog.digest("state")) == before
+        assert catalog.labels() == {"a": {"cat"}, "b": {"cat", "dog"}}
+        assert [origin.author for origin in catalog.origins()] == ["me", "me"]
 
 
 def test_a_step_forward_that_fails_leaves_the_old_form(file: Path) -> None:

@@ -11,6 +11,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,8 @@ from fieldguide.stages.add.inputs import class_and_split, is_archive, read_archi
 
 
 def put(project: Project, path: Path, **terms: str) -> AddReport:
-    return add(project, project.settings(), path, terms=Terms(**terms), progress=SilentProgress())
+    chosen = replace(Terms(), **terms)  # type: ignore[arg-type]
+    return add(project, project.settings(), path, terms=chosen, progress=SilentProgress())
 
 
 def labels(project: Project) -> Counter[str]:

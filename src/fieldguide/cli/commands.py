@@ -61,13 +61,13 @@ def _show(name: str, report: Any, as_json: bool) -> None:
     show(name, report, as_json)
 
 
-def _run(name: str, folder: Path, as_json: bool, **options: Any) -> None:
+def _run(name: str, folder: Path, as_json: bool, *arguments: Any, **options: Any) -> None:
     """Run the method of the project in a folder that has the command's name, and show its report."""
     from fieldguide.api import open_project
 
     method = getattr(open_project(folder), name)
     with _bars() as progress:
-        report = method(progress=progress, **options)
+        report = method(*arguments, progress=progress, **options)
     _show(name, report, as_json)
 
 
@@ -115,17 +115,47 @@ def credits(project: ProjectOption = Path(), as_json: JsonOption = False) -> Non
 
 @app.command()
 def add(
-    path: Annotated[Path, typer.Argument(help="A folder, a CSV or Parquet file of path,label, a zip or a tar file.")],
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="PATH...", help="Folders, CSV or Parquet files of path,label, zip or tar files, or pictures."
+        ),
+    ] = None,
     class_name: Annotated[str, typer.Option("--class", help="The class of every picture there.")] = "",
     author: Annotated[str, typer.Option("--author", help="Who made the pictures.")] = "",
     licence: Annotated[str, typer.Option("--licence", help="An SPDX identifier, or: own.")] = "",
     licence_url: Annotated[str, typer.Option("--licence-url", help="Where the licence can be read.")] = "",
+    relabel: Annotated[
+        bool, typer.Option("--relabel", help="Give pictures that are known under another label the new one.")
+    ] = False,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Take back the last addition, or the one with this number: --undo 3.")
+    ] = False,
     project: ProjectOption = Path(),
     as_json: JsonOption = False,
 ) -> None:
-    """Add your own pictures: a folder per class, a table, or an archive."""
+    """Add your own pictures: a folder per class, a table, an archive, or pictures of one class."""
+    words = paths or []
+    if undo:
+        _run("add", project, as_json, undo=_parse_number(words))
+        return
     options = {"class_name": class_name, "author": author, "licence": licence, "licence_url": licence_url}
-    _run("add", project, as_json, path=path, **options)
+    _run("add", project, as_json, *words, relabel=relabel, **options)
+
+
+def _parse_number(words: list[str]) -> bool | int:
+    """Return the number of the addition to undo; True for the last.
+
+    Raises:
+        InputUnusable: anything but one number.
+    """
+    from fieldguide.errors import InputUnusable
+
+    if not words:
+        return True
+    if len(words) > 1 or not words[0].isdecimal():
+        raise InputUnusable(f"{' '.join(words)!r} is not the number of an addition", "for example: add --undo 3")
+    return int(words[0])
 
 
 @app.command()

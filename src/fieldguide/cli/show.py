@@ -124,8 +124,12 @@ def _show_credits(console: Console, report: CreditsReport) -> None:
 
 
 def _show_add(console: Console, report: AddReport) -> None:
-    _head(console, "add", f"{sum(report.taken.values())} pictures added, {report.known} already known, "
-          f"{sum(report.refused.values())} files refused")  # fmt: skip
+    if report.added_at:
+        _show_undone(console, report)
+        return
+    relabelled, conflicts = sum(report.relabelled.values()), report.conflicts
+    _head(console, "add", f"{_plural(sum(report.taken.values()), 'picture')} added, {report.known} already known, "
+          f"{_plural(sum(report.refused.values()), 'file')} refused")  # fmt: skip
     table = Table(box=None, padding=(0, 2, 0, 10), header_style="dim")
     table.add_column("class")
     table.add_column("added", justify="right")
@@ -135,8 +139,24 @@ def _show_add(console: Console, report: AddReport) -> None:
         console.print(table)
     if report.given_splits:
         _detail(console, f"splits kept as given: {_counts(report.given_splits)}")
+    for name, labels in report.spellings.items():
+        _detail(console, f"read as one class, {name}: {', '.join(labels)}; rename one if they are two")
+    if relabelled:
+        _detail(console, f"relabelled: {_counts(report.relabelled)}, such as {report.examples['relabelled'][0]}")
+    if conflicts:
+        _detail(console, f"{conflicts} known under another label, such as {report.examples['other_label'][0]}")
+        _detail(console, "they are left out while they have both: give --relabel if the new label is right")
     for reason, count in report.refused.items():
         _detail(console, f"{count} x {reason}: {report.examples[reason][0]}")
+    if report.number:
+        _detail(console, f"this is addition {report.number}; to take it back: fieldguide add --undo {report.number}")
+
+
+def _show_undone(console: Console, report: AddReport) -> None:
+    _head(console, "add", f"addition {report.number} is undone: {report.path}, added {report.added_at}")
+    _detail(console, f"taken back: {_counts(report.removed) or 'no label: other additions brought them all'}")
+    if report.restored:
+        _detail(console, f"labelled again as before: {_counts(report.restored)}")
 
 
 def _show_clean(console: Console, report: CleanReport) -> None:

@@ -7,92 +7,26 @@ holds the project's lock; whoever reads needs none (WAL mode). A commit is on th
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from fieldguide.errors import DiskFailed, DiskFull, NoPermission, ProjectBusy, ProjectDamaged, ProjectTooNew
+from fieldguide.project.schema import MIGRATIONS
 from fieldguide.records import Grouping, ImageRow, ImageState, Label, Origin, Verdict
 
 Report = TypeVar("Report")
 
 
-# One step for each form that the tables have had. Steps are only ever added.
-MIGRATIONS: tuple[str, ...] = (
-    """
-    CREATE TABLE image (
-        sha256 TEXT PRIMARY KEY, format TEXT NOT NULL, bytes INTEGER NOT NULL, width INTEGER NOT NULL,
-        height INTEGER NOT NULL, mode TEXT NOT NULL, frames INTEGER NOT NULL, added_at TEXT NOT NULL);
-    CREATE TABLE origin (
-        sha256 TEXT NOT NULL REFERENCES image, source TEXT NOT NULL, location TEXT NOT NULL, author TEXT NOT NULL,
-        licence TEXT NOT NULL, licence_url TEXT NOT NULL, given_split TEXT NOT NULL,
-        PRIMARY KEY (sha256, source, location));
-    CREATE TABLE label (
-        sha256 TEXT NOT NULL REFERENCES image, class_name TEXT NOT NULL, by TEXT NOT NULL,
-        PRIMARY KEY (sha256, class_name, by));
-    CREATE TABLE fingerprint (
-        sha256 TEXT PRIMARY KEY REFERENCES image, dhash BLOB NOT NULL, mirror BLOB NOT NULL, grey BLOB NOT NULL);
-    CREATE TABLE verdict (
-        sha256 TEXT NOT NULL REFERENCES image, "check" TEXT NOT NULL, verdict TEXT NOT NULL, reason TEXT NOT NULL,
-        score REAL NOT NULL, settings TEXT NOT NULL, PRIMARY KEY (sha256, "check"));
-    CREATE TABLE grouping (sha256 TEXT PRIMARY KEY REFERENCES image, group_id TEXT NOT NULL, why TEXT NOT NULL);
-    CREATE TABLE split (sha256 TEXT PRIMARY KEY REFERENCES image, split TEXT NOT NULL);
-    CREATE TABLE run (name TEXT PRIMARY KEY, learner TEXT NOT NULL, inputs TEXT NOT NULL, made_at TEXT NOT NULL);
-    CREATE TABLE look (run TEXT NOT NULL REFERENCES run, by TEXT NOT NULL, at TEXT NOT NULL);
-    CREATE TABLE stage (name TEXT PRIMARY KEY, inputs TEXT NOT NULL, report TEXT NOT NULL, at TEXT NOT NULL);
-    CREATE VIEW state AS
-        SELECT image.sha256, image.format,
-            coalesce((SELECT CASE WHEN count(DISTINCT class_name) = 1 THEN min(class_name) ELSE '' END
-                      FROM label WHERE label.sha256 = image.sha256), '') AS class_name,
-            CASE WHEN EXISTS (SELECT 1 FROM verdict v WHERE v.sha256 = image.sha256 AND v.verdict = 'reject')
-                    THEN 'rejected'
-                 WHEN EXISTS (SELECT 1 FROM verdict v WHERE v.sha256 = image.sha256 AND v."check" = 'duplicates')
-                    THEN 'kept'
-                 ELSE 'unchecked' END AS state,
-            coalesce((SELECT group_id FROM grouping g WHERE g.sha256 = image.sha256), image.sha256) AS group_id,
-            coalesce((SELECT split FROM split s WHERE s.sha256 = image.sha256), '') AS split,
-            (SELECT CASE WHEN sum(given_split = 'train') THEN 'train' WHEN sum(given_split = 'val') THEN 'val'
-                         WHEN sum(given_split = 'test') THEN 'test' ELSE '' END
-             FROM origin o WHERE o.sha256 = image.sha256) AS given_split
-        FROM image;
-    """,
-    """
-    ALTER TABLE origin ADD COLUMN title TEXT NOT NULL DEFAULT '';
-    ALTER TABLE origin ADD COLUMN page TEXT NOT NULL DEFAULT '';
-    ALTER TABLE origin ADD COLUMN author_url TEXT NOT NULL DEFAULT '';
-    ALTER TABLE origin ADD COLUMN licence_raw TEXT NOT NULL DEFAULT '';
-    ALTER TABLE origin ADD COLUMN query TEXT NOT NULL DEFAULT '';
-    ALTER TABLE origin ADD COLUMN parent TEXT NOT NULL DEFAULT '';
-    ALTER TABLE origin ADD COLUMN family TEXT NOT NULL DEFAULT '';
-    CREATE TABLE query (
-        id INTEGER PRIMARY KEY, class_name TEXT NOT NULL, source TEXT NOT NULL, text TEXT NOT NULL,
-        options TEXT NOT NULL, parent TEXT NOT NULL, state TEXT NOT NULL, cursor TEXT NOT NULL, pages INTEGER NOT NULL,
-        seen INTEGER NOT NULL, reason TEXT NOT NULL, UNIQUE (class_name, source, text, options, parent));
-    CREATE TABLE page (
-        query_id INTEGER NOT NULL REFERENCES query, number INTEGER NOT NULL, url TEXT NOT NULL, status INTEGER NOT NULL,
-        headers TEXT NOT NULL, body BLOB NOT NULL, skipped TEXT NOT NULL, keys TEXT NOT NULL, fetched_at TEXT NOT NULL,
-        PRIMARY KEY (query_id, number));
-    CREATE TABLE candidate (
-        id INTEGER PRIMARY KEY, query_id INTEGER NOT NULL REFERENCES query, class_name TEXT NOT NULL,
-        url_key TEXT NOT NULL, rank INTEGER NOT NULL, record TEXT NOT NULL, judged TEXT NOT NULL,
-        UNIQUE (class_name, url_key));
-    CREATE INDEX label_class ON label (class_name, sha256);
-    CREATE INDEX candidate_judged ON candidate (class_name, judged);
-    CREATE TABLE fetch (
-        url_key TEXT PRIMARY KEY, url TEXT NOT NULL, final_url TEXT NOT NULL, status INTEGER NOT NULL,
-        reason TEXT NOT NULL, detail TEXT NOT NULL, passing INTEGER NOT NULL, content_type TEXT NOT NULL,
-        elapsed_ms REAL NOT NULL, sha256 TEXT NOT NULL, image TEXT NOT NULL, dhash BLOB NOT NULL, mirror BLOB NOT NULL,
-        grey BLOB NOT NULL, fetched_at TEXT NOT NULL);
-    """,
-)
-
 # terms that are given later are adopted; what was known is never emptied
 _TERMS = ("author", "licence", "licence_url", "title", "page", "author_url", "licence_raw", "query", "parent", "family")
-_UPSERT_ORIGIN = "INSERT INTO origin VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET " + (
-    ", ".join(f"{name} = CASE WHEN excluded.{name} = '' THEN {name} ELSE excluded.{name} END" for name in _TERMS)
+_UPSERT_ORIGIN = (
+    "INSERT INTO provenance VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
+    + (", ".join(f"{name} = CASE WHEN excluded.{name} = '' THEN {name} ELSE excluded.{name} END" for name in _TERMS))
 )
+_LABELLED = "sha256 IN (SELECT sha256 FROM standing)"
 _ORIGIN = ", ".join(field.name for field in fields(Origin))
 
 
@@ -228,8 +162,16 @@ class Catalog:
         with self.transaction():
             self._db.executemany(sql, rows)
 
-    def add_images(self, rows: Iterable[tuple[ImageRow, Origin, Label]], added_at: str) -> None:
-        """Write images, origins and labels together; those known already are left as they are."""
+    def add_images(
+        self, rows: Iterable[tuple[ImageRow, Origin, Label | None]], added_at: str, addition: int = 0
+    ) -> None:
+        """Write images, origins and labels together; those known already are left as they are.
+
+        Args:
+            rows: each image with where it is from, and the label that it is given, if it is given one.
+            added_at: the time.
+            addition: the addition that brings them, so that it can be undone; 0 where none does.
+        """
         added = list(rows)
         with self.transaction():  # table by table: a statement for many rows costs a third of one for each
             self._db.executemany(
@@ -238,17 +180,24 @@ class Catalog:
             )
             self._db.executemany(_UPSERT_ORIGIN, [tuple(vars(origin).values()) for _, origin, _ in added])
             self._db.executemany(
-                "INSERT OR IGNORE INTO label VALUES (?, ?, ?)",
-                [(label.sha256, label.class_name, label.by) for _, _, label in added],
-            )
+                """INSERT OR IGNORE INTO labelling (addition, sha256, class_name, by, source, location, replaces)
+                   VALUES (?, ?, ?, ?, ?, ?, ?)""",
+                [
+                    (addition, label.sha256, label.class_name, label.by,
+                     *((origin.source, origin.location) if addition else ("", "")), label.replaces)
+                    for _, origin, label in added
+                    if label
+                ],
+            )  # fmt: skip
 
     def hashes(self) -> set[str]:
         """Return the SHA-256 of every image."""
-        return {row[0] for row in self.rows("SELECT sha256 FROM image")}
+        return {row[0] for row in self.rows("SELECT DISTINCT sha256 FROM standing")}
 
     def images(self) -> dict[str, ImageRow]:
         """Return every image's row by its hash, in the order of the hashes."""
-        sql = "SELECT sha256, format, bytes, width, height, mode, frames FROM image ORDER BY sha256"
+        sql = f"""SELECT sha256, format, bytes, width, height, mode, frames FROM image
+                  WHERE {_LABELLED} ORDER BY sha256"""
         return {row[0]: ImageRow(*row) for row in self.rows(sql)}
 
     def states(self) -> list[ImageState]:
@@ -272,12 +221,19 @@ class Catalog:
             for row in self.rows(sql, (class_name,))
         ]
 
-    def labels(self) -> dict[str, set[str]]:
-        """Return the class names given to each image."""
+    def labels(self, among: Collection[str] = ()) -> dict[str, set[str]]:
+        """Return the class names given to each image that has any; with `among`, only those names count."""
         labels: dict[str, set[str]] = {}
         for sha256, class_name in self.rows("SELECT sha256, class_name FROM label"):
-            labels.setdefault(sha256, set()).add(class_name)
+            if not among or class_name in among:
+                labels.setdefault(sha256, set()).add(class_name)
         return labels
+
+    def set_class_names(self, class_names: Iterable[str]) -> None:
+        """Say which class names the project has now: an image with such a label has no other; none means any."""
+        with self.transaction():
+            self._db.execute("DELETE FROM current_class")
+            self._db.executemany("INSERT INTO current_class VALUES (?)", [(name,) for name in class_names])
 
     def origins(self) -> list[Origin]:
         """Return every origin, in the order of the hashes."""
@@ -300,7 +256,7 @@ class Catalog:
 
     def fingerprints(self) -> list[tuple[str, bytes, bytes, bytes]]:
         """Return hash, dHash, mirrored dHash and grey thumbnail of each image that has them, in order."""
-        rows = self.rows("SELECT sha256, dhash, mirror, grey FROM fingerprint ORDER BY sha256")
+        rows = self.rows(f"SELECT sha256, dhash, mirror, grey FROM fingerprint WHERE {_LABELLED} ORDER BY sha256")
         return [(row[0], row[1], row[2], row[3]) for row in rows]
 
     def set_verdicts(self, verdicts: Iterable[Verdict], settings: str) -> None:
@@ -326,7 +282,8 @@ class Catalog:
 
     def verdicts(self, check: str) -> dict[str, tuple[Verdict, str]]:
         """Return a check's verdict on each image, and the settings it was made with."""
-        sql = 'SELECT sha256, "check", verdict, reason, score, settings FROM verdict WHERE "check" = ?'
+        sql = f"""SELECT sha256, "check", verdict, reason, score, settings FROM verdict
+                  WHERE "check" = ? AND {_LABELLED}"""
         return {row[0]: (Verdict(*row[:5]), row[5]) for row in self.rows(sql, (check,))}
 
     def replace_splits(self, splits: dict[str, str]) -> None:

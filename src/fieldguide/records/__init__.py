@@ -128,11 +128,16 @@ class Origin:
 
 @dataclass(frozen=True)
 class Label:
-    """A class name given to an image, and who gave it."""
+    """A class name given to an image, and who gave it.
+
+    Attributes:
+        replaces: whether it takes the place of the labels that the image had.
+    """
 
     sha256: str
     class_name: str
     by: Literal["query", "folder", "person", "model"]
+    replaces: bool = False
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,13 @@ class AddReport(Report):
         refused: number of files by reason.
         examples: the first few paths by reason.
         given_splits: number of images by split, where the source's own folders name one.
+        number: what the addition can be undone by; 0 where it brought nothing new.
+        relabelled: number of known images by class name that got this label in place of another.
+        conflicts: number of files whose image has another label, which was left.
+        spellings: what was read as one class, by class name, where it was spelled in several ways.
+        removed: number of images by class name whose label was taken back by an undo.
+        restored: number of images by class name that have an earlier label again after an undo.
+        added_at: when the addition that was undone was made; "" where none was.
     """
 
     path: str
@@ -121,6 +128,13 @@ class AddReport(Report):
     refused: dict[str, int]
     examples: dict[str, tuple[str, ...]]
     given_splits: dict[str, int] = field(default_factory=dict)
+    number: int = 0
+    relabelled: dict[str, int] = field(default_factory=dict)
+    conflicts: int = 0
+    spellings: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    removed: dict[str, int] = field(default_factory=dict)
+    restored: dict[str, int] = field(default_factory=dict)
+    added_at: str = ""
 
 
 @dataclass(frozen=True, repr=False)

@@ -117,7 +117,8 @@ def _check_copies(settings: Settings, catalog: Catalog, images: dict[str, ImageR
     """Give every image that passed the check "files" a verdict of the check "duplicates"."""
     progress.start("looking for copies", None)
     passed = {name for name, (verdict, _) in catalog.verdicts("files").items() if verdict.verdict == "keep"}
-    rows = [row for row in catalog.fingerprints() if row[0] in passed]
+    labels = catalog.labels(settings.classes)  # a picture under none of the names is no one's copy
+    rows = [row for row in catalog.fingerprints() if row[0] in passed and row[0] in labels]
     prints = Fingerprints(
         [row[0] for row in rows],
         np.array([int.from_bytes(row[1], "big") for row in rows], dtype=np.uint64),
@@ -128,7 +129,7 @@ def _check_copies(settings: Settings, catalog: Catalog, images: dict[str, ImageR
     alike = find_copies(prints, limits.copy_distance + _WIDER, min(limits.alike, limits.copy_likeness))
     pairs = find_copies(prints, limits.copy_distance, limits.copy_likeness)
     areas = {name: row.width * row.height for name, row in images.items()}
-    verdicts = judge_copies(pairs, prints.sha256, catalog.labels(), areas)
+    verdicts = judge_copies(pairs, prints.sha256, labels, areas)
     groups = group_alike({*alike, *pairs, *_families(catalog, prints.sha256)}, prints.sha256)
     catalog.replace_copies(verdicts, groups, settings.clean.model_dump_json())
 
@@ -149,6 +150,7 @@ def _families(catalog: Catalog, sha256: Sequence[str]) -> set[tuple[int, int]]:
 
 def _check_names(settings: Settings, catalog: Catalog) -> None:
     """Reject the pictures whose class is not, or no longer, among the names."""
+    catalog.set_class_names(settings.classes)
     verdicts = []
     for sha256, names in catalog.labels().items():
         other = bool(settings.classes) and not names & set(settings.classes)

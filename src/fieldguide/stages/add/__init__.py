@@ -6,8 +6,9 @@ Knows nothing about what the pictures show.
 
 import difflib
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from fieldguide.errors import BadImage, FieldguideError, InputUnusable, NamesError, translate_os_errors
@@ -16,10 +17,13 @@ from fieldguide.licences import read_licence
 from fieldguide.names import check_name, match_key
 from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
+from fieldguide.project.additions import Additions, LabelPlace
+from fieldguide.project.catalog import Catalog
 from fieldguide.records import AddReport, ImageRow, Label, Origin
 from fieldguide.settings import Settings
 from fieldguide.stages.add.files import InputFile
 from fieldguide.stages.add.inputs import read_input
+from fieldguide.stages.add.labels import LabelHistory
 from fieldguide.text import readable
 
 _BATCH = 64
@@ -35,12 +39,14 @@ class Terms:
         author: who made them.
         licence: SPDX identifier, or "own" for the person's own pictures; anything else needs a `licence_url`.
         licence_url: where the licence can be read.
+        relabel: whether a picture that is known under another label gets the new one instead.
     """
 
     class_name: str = ""
     author: str = ""
     licence: str = ""
     licence_url: str = ""
+    relabel: bool = False
 
 
 @dataclass
@@ -48,33 +54,49 @@ class _Counts:
     """What has been taken and refused so far."""
 
     taken: Counter[str] = field(default_factory=Counter)
+    relabelled: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     splits: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    spellings: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     known: int = 0
+    conflicts: int = 0
 
     def refuse(self, reason: str, example: str) -> None:
         """Count one more file that was not taken, and keep the first few as examples."""
         self.refused[reason] += 1
+        self.show(reason, example)
+
+    def show(self, reason: str, example: str) -> None:
+        """Keep the first few examples of a reason."""
         if len(self.examples[reason]) < _EXAMPLES:
             self.examples[reason].append(example)
 
 
+@dataclass(frozen=True)
+class _Source:
+    """One of the paths that are added, and what it holds."""
+
+    root: Path
+    kind: str
+    files: Sequence[InputFile]
+
+
 def add(
-    project: Project, settings: Settings, path: Path, *, terms: Terms | None = None, progress: Progress
+    project: Project, settings: Settings, *paths: Path, terms: Terms | None = None, progress: Progress
 ) -> AddReport:
     """Add pictures; report what was taken, what was known already, and what was refused and why.
 
     Args:
         project: where the originals go.
         settings: the names, and what counts as a picture.
-        path: a folder with a folder per class (or `train/`, `validation/`, `test/` with those), a flat folder, a
+        paths: each a folder with a folder per class (or `train/`, `validation/`, `test/` with those), a flat folder, a
             CSV or Parquet of `path,label`, or a zip or tar of folders.
         terms: author, licence, and one class name for everything.
         progress: told of each batch.
 
     Raises:
-        InputMissing: there is nothing at `path`.
+        InputMissing: there is nothing at a path.
         InputUnusable: nothing there can be a labelled picture, or the licence is not known.
         MissingExtra: a Parquet file without pyarrow.
     """
@@ -82,44 +104,88 @@ def add(
     if terms.licence and not terms.licence_url and not read_licence(terms.licence).spdx:
         message = f"{terms.licence!r} is not a licence that Fieldguide knows"
         raise InputUnusable(message, "give an SPDX identifier such as CC-BY-4.0, or own, or add --licence-url")
-    counts = _Counts()
-    with translate_os_errors(f"adding {path}"), project.catalog() as catalog, ExitStack() as stack:
-        source, files = read_input(path, tuple(settings.classes), terms.class_name, stack)
-        used = sorted(set().union(*catalog.labels().values()))
-        adder = _Adder(project, settings, terms, source, counts, catalog.hashes(), used)
-        progress.start(f"adding {readable(path.name or str(path))}", len(files))
-        for first in range(0, len(files), _BATCH):
-            batch = files[first : first + _BATCH]
-            rows = [row for file in batch if (row := adder.add(file)) is not None]
-            catalog.add_images(rows, project.now())
-            progress.advance(len(batch))
-    examples = {reason: tuple(paths) for reason, paths in counts.examples.items()}
-    report = AddReport(
-        readable(str(path)), dict(sorted(counts.taken.items())), counts.known, dict(counts.refused.most_common()),
-        examples, dict(counts.splits),
-    )  # fmt: skip
-    if not report.taken and not report.known:
-        raise _nothing_taken(path, report)
+    shown = ", ".join(readable(str(path)) for path in paths)
+    with translate_os_errors(f"adding {shown}"), project.catalog() as catalog, ExitStack() as stack:
+        sources = []
+        for path in paths:
+            kind, files = read_input(path, tuple(settings.classes), terms.class_name, stack)
+            sources.append(_Source(path.resolve(), kind, files))
+        adder = _Adder(project, settings, terms, catalog, sources)
+        for source in sources:
+            progress.start(f"adding {readable(source.root.name or str(source.root))}", len(source.files))
+            adder.add_source(source, progress)
+    report = _report(shown, adder)
+    if not (report.taken or report.known or report.relabelled or report.conflicts):
+        raise _nothing_taken(shown, report)
     return report
 
 
-@dataclass
+def undo(project: Project, settings: Settings, *, number: int | None = None, progress: Progress) -> AddReport:
+    """Take back what an addition brought, by its number or the last; originals and records stay.
+
+    Raises:
+        NotReady: there is no such addition, or it is undone already.
+    """
+    progress.start("undoing", None)
+    with project.catalog() as catalog:
+        undone = Additions(catalog).undo(number, project.now())
+    return AddReport(
+        path=", ".join(undone.paths), taken={}, known=0, refused={}, examples={}, number=undone.number,
+        removed=undone.removed, restored=undone.restored, added_at=undone.added_at,
+    )  # fmt: skip
+
+
+def _report(shown: str, adder: "_Adder") -> AddReport:
+    counts = adder.counts
+    return AddReport(
+        path=shown,
+        taken=dict(sorted(counts.taken.items())),
+        known=counts.known,
+        refused=dict(counts.refused.most_common()),
+        examples={reason: tuple(paths) for reason, paths in counts.examples.items()},
+        given_splits=dict(counts.splits),
+        number=adder.number if adder.is_recorded else 0,
+        relabelled=dict(sorted(counts.relabelled.items())),
+        conflicts=counts.conflicts,
+        spellings={name: tuple(sorted(labels)) for name, labels in sorted(counts.spellings.items()) if len(labels) > 1},
+    )
+
+
 class _Adder:
     """Adds one picture after another."""
 
-    project: Project
-    settings: Settings
-    terms: Terms
-    source: str
-    counts: _Counts
-    known: set[str]
-    used: list[str]
+    def __init__(
+        self, project: Project, settings: Settings, terms: Terms, catalog: Catalog, sources: Sequence[_Source]
+    ) -> None:
+        self.counts = _Counts()
+        self._project, self._settings, self._terms, self._catalog = project, settings, terms, catalog
+        self._limits = decode_limits(settings)
+        self._additions = Additions(catalog)
+        self.number = self._additions.next_number()
+        self.is_recorded = False
+        places = self._additions.label_places()
+        self._labels = LabelHistory(places, settings.classes, relabel=terms.relabel)
+        for source in sources:
+            self._labels.open_source(source.root, source.files)
+        used = sorted({place.class_name for known in places.values() for place in known})
+        self._by_key = {match_key(name): name for name in settings.classes or used}
 
-    def __post_init__(self) -> None:
-        self.limits = decode_limits(self.settings)
-        self.by_key = {match_key(name): name for name in self.settings.classes or self.used}
+    def add_source(self, source: _Source, progress: Progress) -> None:
+        """Add what one source holds, batch by batch; it is written down as an addition once it brings anything new."""
+        addition = 0
+        for first in range(0, len(source.files), _BATCH):
+            batch = source.files[first : first + _BATCH]
+            rows = [row for file in batch if (row := self._add_file(file, source)) is not None]
+            with self._catalog.transaction():
+                if not addition and any(label for _, _, label in rows):
+                    self.is_recorded = True
+                    addition = self._additions.open_addition(
+                        self.number, readable(str(source.root)), asdict(self._terms), self._project.now()
+                    )
+                self._catalog.add_images(rows, self._project.now(), addition)
+            progress.advance(len(batch))
 
-    def add(self, file: InputFile) -> tuple[ImageRow, Origin, Label] | None:
+    def _add_file(self, file: InputFile, source: _Source) -> tuple[ImageRow, Origin, Label | None] | None:
         """Store one picture and return its rows for the catalogue; None when it was refused."""
         class_name = self._class_name(file)
         if not class_name:
@@ -128,51 +194,70 @@ class _Adder:
         if data is None:
             return None
         try:
-            header = read_header(data, self.limits)
+            header = read_header(data, self._limits)
         except BadImage as error:
             self.counts.refuse(error.reason, f"{file.location}: {error.detail}")
             return None
-        sha256 = self.project.store_image(data, header.format)
+        sha256 = self._project.store_image(data, header.format)
         row = ImageRow(sha256, header.format, len(data), header.width, header.height, header.mode, header.frames)
-        origin = self._origin(sha256, file)
-        self._count(sha256, class_name, file)
-        return row, origin, Label(sha256, class_name, "folder")
+        return row, self._origin(sha256, file, source.kind), self._label(sha256, class_name, file, source)
 
-    def _origin(self, sha256: str, file: InputFile) -> Origin:
+    def _label(self, sha256: str, class_name: str, file: InputFile, source: _Source) -> Label | None:
+        """Count the picture and return the label it is given; None where it keeps those it has."""
+        counts = self.counts
+        before = " and ".join(map(repr, self._labels.other_names(sha256, class_name)))
+        change = self._labels.judge(sha256, class_name)
+        if change == "new":
+            counts.taken[class_name] += 1
+            if file.given_split:
+                counts.splits[file.given_split] += 1
+        elif change == "known":
+            counts.known += 1
+        elif change == "relabelled":
+            counts.relabelled[class_name] += 1
+            counts.show("relabelled", f"{file.location}: was {before}")
+        else:
+            counts.conflicts += 1
+            why = "a person decided that it is" if change == "decided" else "known as"
+            counts.show("other_label", f"{file.location}: {why} {before}")
+        place = LabelPlace(class_name, "folder", readable(str(source.root)), source.kind, file.location)
+        if change == "decided" or (change != "relabelled" and self._labels.is_recorded(sha256, place)):
+            return None
+        self._labels.record(sha256, place, replaces=change == "relabelled")
+        return Label(sha256, class_name, "folder", replaces=change == "relabelled")
+
+    def _origin(self, sha256: str, file: InputFile, kind: str) -> Origin:
         """Return where the picture came from and under what terms."""
-        licence = read_licence(self.terms.licence, self.terms.licence_url)
+        licence = read_licence(self._terms.licence, self._terms.licence_url)
         return Origin(
             sha256=sha256,
-            source=self.source,
+            source=kind,
             location=file.location,
-            author=self.terms.author,
+            author=self._terms.author,
             licence=licence.spdx,
             licence_url=licence.url,
             given_split=file.given_split,
-            licence_raw=self.terms.licence,
+            licence_raw=self._terms.licence,
         )
-
-    def _count(self, sha256: str, class_name: str, file: InputFile) -> None:
-        if sha256 in self.known:
-            self.counts.known += 1
-            return
-        self.known.add(sha256)
-        self.counts.taken[class_name] += 1
-        if file.given_split:
-            self.counts.splits[file.given_split] += 1
 
     def _class_name(self, file: InputFile) -> str:
         """Return the project's own spelling of the label; "" when it is not one of its names."""
         if not file.label:
             self.counts.refuse("no_class", f"{file.location}: neither a folder nor the file name says which class")
             return ""
-        name = self.by_key.get(match_key(file.label), "")
-        if not name and not self.settings.classes:
-            return self._new_name(file)
+        name = self._by_key.get(match_key(file.label), "")
+        if not name and not self._settings.classes:
+            name = self._new_name(file)
+            if not name:
+                return ""
         if not name:
-            nearest = difflib.get_close_matches(file.label, self.settings.classes, n=1)
+            nearest = difflib.get_close_matches(file.label, self._settings.classes, n=1)
             advice = f"; did you mean {nearest[0]!r}?" if nearest else ""
             self.counts.refuse("other_class", f"{file.location}: {file.label!r} is not a name of this project{advice}")
+        else:
+            self.counts.spellings[name].add(file.label)
+            if not self._settings.classes:
+                self.counts.spellings[name].add(name)
         return name
 
     def _new_name(self, file: InputFile) -> str:
@@ -182,12 +267,12 @@ class _Adder:
         except NamesError as error:
             self.counts.refuse("bad_name", f"{file.location}: {error.message}")
             return ""
-        self.by_key[match_key(name)] = name
+        self._by_key[match_key(name)] = name
         return name
 
     def _read(self, file: InputFile) -> bytes | None:
         """Return the bytes; None when they cannot be read or are too many."""
-        limit = self.limits.max_bytes
+        limit = self._limits.max_bytes
         if file.size_bytes > limit:
             detail = f"{file.size_bytes:,} bytes; at most {limit:,} are allowed"
             self.counts.refuse("too_many_bytes", f"{file.location}: {detail}")
@@ -199,7 +284,7 @@ class _Adder:
             return None
 
 
-def _nothing_taken(path: Path, report: AddReport) -> InputUnusable:
+def _nothing_taken(shown: str, report: AddReport) -> InputUnusable:
     """Return the error for a source without a single usable picture: its commonest reason, and what to do."""
     reason, count = next(iter(report.refused.items()))
     example = report.examples[reason][0]
@@ -208,4 +293,4 @@ def _nothing_taken(path: Path, report: AddReport) -> InputUnusable:
         "other_class": "name the folders as in fieldguide.toml, or add their names to [classes] there",
     }
     hint = hints.get(reason, "check that other programs open them; [images] in fieldguide.toml says what is accepted")
-    return InputUnusable(f"no picture of {path} can be used ({count} x {reason}): {example}", hint)
+    return InputUnusable(f"no picture of {shown} can be used ({count} x {reason}): {example}", hint)

@@ -4,6 +4,7 @@ An archive is read one member at a time into memory: nothing is ever unpacked to
 read a class from, and links and nested archives are not followed. Knows nothing about projects; opens no picture.
 """
 
+import gzip
 import lzma
 import os
 import struct
@@ -28,7 +29,7 @@ MAX_RATIO = 200
 # what zipfile and tarfile raise on directories of members that make no sense
 _DAMAGE = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, IndexError, ValueError,
-    NotImplementedError, OverflowError,
+    NotImplementedError, OverflowError, gzip.BadGzipFile,
 )  # fmt: skip
 
 
