@@ -19,6 +19,7 @@ TABLES = {
     "features": (r"pipeline +images/s +ratio", r"Pillow \+ eager PyTorch fp32 +\d"),
     "finetune": (r" +images/s +ratio +seconds +accuracy", r"plain script +\d"),
     "learners": (r"way +accuracy, grouped folds +seconds +first", r"script +\d"),
+    "serve": (r"answer +median ms +95 % ms +beyond work", r"the work alone, Guide\.classify +\d"),
     "start": (r"process +best of \d", r"python -c pass +\d"),
     "whole": (r"stage +seconds +peak MB", r"target +300 +2000"),
 }

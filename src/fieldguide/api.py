@@ -7,6 +7,7 @@ lock, and show a progress bar on a terminal and in a notebook. Knows nothing abo
 import asyncio
 import contextlib
 import ctypes
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -147,7 +148,11 @@ def serve(
     *,
     host: str | None = None,
     port: int | None = None,
+    allowed_hosts: Sequence[str] | None = None,
+    insecure: bool | None = None,
+    api_key: str | None = None,
     settings: ServeSettings | None = None,
+    progress: ShowProgress = "auto",
     ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve the guide in a folder, a page and an API, until it is interrupted.
@@ -156,22 +161,29 @@ def serve(
         guide: the folder of a published guide.
         host: address to listen on; by default, this computer only.
         port: port to listen on; 0 takes a free one.
+        allowed_hosts: names by which it is reached, as behind a proxy.
+        insecure: whether others may use it without an API key.
+        api_key: what every request has to bring; by default, the environment variable FIELDGUIDE_API_KEY. Any address
+            but a loopback one wants it.
         settings: what else is set; by default, the defaults of [serve].
-        ready: called with the address once the server answers; by default, a progress line shows it.
+        progress: see `Project`.
+        ready: called with each address once the server answers; by default, progress shows them.
 
     Raises:
         InputMissing: there is no guide there.
         GuideDamaged: the guide was altered or is unsafe.
         PortBusy: something else listens on that port.
+        SettingsError: there is no such address here, or others could use it without a key.
     """
     from fieldguide.stages.serve import serve as run
 
-    options = {"serve.host": host, "serve.port": port}
-    changed = {key: value for key, value in options.items() if value is not None}
+    options = {"host": host, "port": port, "allowed_hosts": allowed_hosts, "insecure": insecure}
+    changed = {f"serve.{key}": value for key, value in options.items() if value is not None}
     chosen = change_settings(Settings(serve=settings or ServeSettings()), changed).serve
-    with _shown(None if ready else "auto") as shown:
+    key = os.environ.get("FIELDGUIDE_API_KEY", "") if api_key is None else api_key
+    with _shown(progress) as shown:
         tell = ready or (lambda address: shown.say(f"{address}  (interrupt to stop)"))
-        _run_beside_loop(lambda: run(Path(guide), chosen, ready=tell))
+        _run_beside_loop(lambda: run(Path(guide), chosen, api_key=key, progress=shown, ready=tell))
 
 
 class Project:
@@ -467,20 +479,36 @@ class Project:
         return predict(images, guide=self.guide_folder, progress=progress)
 
     def serve(
-        self, *, host: str | None = None, port: int | None = None, ready: Callable[[str], None] | None = None
+        self,
+        *,
+        host: str | None = None,
+        port: int | None = None,
+        allowed_hosts: Sequence[str] | None = None,
+        insecure: bool | None = None,
+        api_key: str | None = None,
+        progress: ShowProgress = "auto",
+        ready: Callable[[str], None] | None = None,
     ) -> None:
         """Serve the published guide, a page and an API, until it is interrupted.
 
         Args:
             host: address to listen on; by default, that of [serve].
             port: port to listen on; 0 takes a free one.
-            ready: called with the address once the server answers; by default, a progress line shows it.
+            allowed_hosts: names by which it is reached, as behind a proxy; by default, those of [serve].
+            insecure: whether others may use it without an API key; by default, as in [serve].
+            api_key: what every request has to bring; by default, the environment variable FIELDGUIDE_API_KEY.
+            progress: see `Project`.
+            ready: called with each address once the server answers; by default, progress shows them.
 
         Raises:
             NotReady: nothing is published yet.
             PortBusy: something else listens on that port.
+            SettingsError: there is no such address here, or others could use it without a key.
         """
-        serve(self.guide_folder, host=host, port=port, settings=self.settings.serve, ready=ready)
+        serve(
+            self.guide_folder, host=host, port=port, allowed_hosts=allowed_hosts, insecure=insecure, api_key=api_key,
+            settings=self.settings.serve, progress=progress, ready=ready,
+        )  # fmt: skip
 
     def credits(self, *, progress: ShowProgress = "auto") -> CreditsReport:
         """Write CREDITS.csv and credits.html for the pictures that are kept."""

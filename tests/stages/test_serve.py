@@ -14,17 +14,22 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import httpx
 import pytest
 from PIL import Image
+from starlette.applications import Starlette
+from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from command import TIMEOUT_S, check_two_lines, run, start
 from conftest import CLASS_NAMES, encode, picture_bytes
 from fieldguide.guide import open_guide
+from fieldguide.project import Project
 from fieldguide.settings import ServeSettings
 from fieldguide.stages.serve import make_app
 
@@ -73,6 +78,28 @@ def test_every_form_gives_the_same_answer(client: TestClient) -> None:
     assert set(answers[0]) == {"class_name", "declined", "familiarity", "probs"}
     assert {row["class_name"] for row in answers[0]["probs"]} == set(CLASS_NAMES)
     assert abs(sum(row["prob"] for row in answers[0]["probs"]) - 1) < 1e-4
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n", " ", "\t"])
+def test_base64_as_programs_write_it(ending: str, client: TestClient) -> None:
+    plain = client.post("/v1/classify", content=PICTURE).json()
+    lines = base64.encodebytes(PICTURE).decode().replace("\n", ending)
+    url = base64.urlsafe_b64encode(PICTURE).decode()
+    assert "-" in url or "_" in url
+    for text in (lines, ending + url, url.rstrip("="), f"data:image/png;base64,{ending}{lines}",
+                 f"data:image/png;base64,{url}"):  # fmt: skip
+        reply = client.post("/v1/classify", json={"image": text})
+        assert reply.status_code == 200 and reply.json() == plain, reply.text
+
+
+def test_base64_with_line_ends_has_the_same_limit_of_bytes(built_once: Path) -> None:
+    noise = random.Random(0).randbytes(128 * 128 * 3)
+    picture = encode(Image.frombytes("RGB", (128, 128), noise))
+    settings = ServeSettings(max_bytes=len(picture))
+    lines = base64.encodebytes(picture).decode().replace("\n", "\r\n")
+    with TestClient(make_app(open_guide(built_once / "guide"), settings, HOSTS), base_url=ADDRESS) as client:
+        assert client.post("/v1/classify", json={"image": lines}).status_code == 200
+        check_problem(client.post("/v1/classify", json={"image": lines + lines}), 413)
 
 
 def test_the_answer_is_that_of_python(client: TestClient, built_once: Path) -> None:
@@ -210,7 +237,7 @@ def test_the_page_and_the_descriptions(client: TestClient, built_once: Path) -> 
     page = client.get("/")
     assert page.headers["content-type"].startswith("text/html") and "<title>shapes</title>" in page.text
     for part in re.findall(r'(?:src|href)="([^"]+)"', page.text):
-        assert part.startswith("/") and not part.startswith("//"), "the page needs no network"
+        assert not re.match(r"/|[a-z]+:", part), "the page needs no network, and works below any path"
         assert client.get(part).status_code == 200
     assert "<script>" not in page.text and " style=" not in page.text and "onclick" not in page.text
     about = client.get("/v1/guide").json()
@@ -225,6 +252,56 @@ def test_the_page_and_the_descriptions(client: TestClient, built_once: Path) -> 
         for example in row["examples"]:
             reply = client.get("/" + example["file"])
             assert reply.headers["content-type"] == "image/jpeg" and reply.content.startswith(b"\xff\xd8")
+
+
+def test_the_page_works_below_a_path(built_once: Path) -> None:
+    guide = open_guide(built_once / "guide")
+    below = Starlette(routes=[Mount("/charts/guide", app=make_app(guide, SETTINGS, HOSTS))])
+    with TestClient(below, base_url=ADDRESS) as client:
+        page = client.get("/charts/guide/")
+        script = client.get("/charts/guide/upload.js").text
+        parts = re.findall(r'(?:src|href)="([^"]+)"', page.text) + re.findall(r'fetch\("([^"]+)"', script)
+        assert {"upload.css", "upload.js", "v1/guide", "v1/classify"} <= set(parts)
+        addresses = [urljoin(str(page.url), part) for part in parts]
+        addresses += [urljoin(str(page.url), example["file"]) for row in guide.about["classes"]
+                      for example in row["examples"]]  # fmt: skip
+        for address in addresses:
+            reply = client.post(address, content=PICTURE) if address.endswith("classify") else client.get(address)
+            assert reply.status_code == 200, address
+        for path in ("/charts/guide/examples/", "/charts/guide/health/"):
+            check_problem(client.get(path, follow_redirects=False), 404)
+
+
+def test_head_is_answered_wherever_get_is(client: TestClient, built_once: Path) -> None:
+    example = next(iter((built_once / "guide" / "examples").iterdir())).name
+    for path in ("/", "/upload.css", "/upload.js", "/health", "/v1/guide", "/openapi.json", f"/examples/{example}",
+                 "/none", "/examples/none.jpg", "/v1/classify"):  # fmt: skip
+        get, head = client.get(path), client.head(path)
+        assert head.status_code == get.status_code and dict(head.headers) == dict(get.headers), path
+    with serving(built_once / "guide") as (_, port):
+        page, empty = (httpx.request(how, f"http://127.0.0.1:{port}/") for how in ("GET", "HEAD"))
+        assert empty.status_code == 200 and not empty.content
+        assert empty.headers["content-length"] == page.headers["content-length"]
+
+
+def test_an_example_that_is_gone_is_a_problem(built: Project) -> None:
+    examples = sorted((built.guide_folder / "examples").iterdir())
+    with TestClient(make_app(open_guide(built.guide_folder), SETTINGS, HOSTS), base_url=ADDRESS) as client:
+        for path in examples[:2]:
+            assert client.get(f"/examples/{path.name}").status_code == 200
+        examples[0].unlink()
+        examples[1].unlink()
+        examples[1].mkdir()
+        for path in examples[:2]:
+            check_problem(client.get(f"/examples/{path.name}"), 404, "gone")
+
+
+def test_a_fault_of_the_server_is_a_problem_too(built_once: Path) -> None:
+    broken = replace(open_guide(built_once / "guide"), session=None)
+    with TestClient(make_app(broken, SETTINGS, HOSTS), base_url=ADDRESS, raise_server_exceptions=False) as client:
+        reply = client.post("/v1/classify", content=PICTURE)
+        check_problem(reply, 500, "fault")
+        assert "default-src 'none'" in reply.headers["content-security-policy"]
 
 
 def test_every_reply_has_the_headers(client: TestClient) -> None:

@@ -4,6 +4,7 @@ No stage is imported before its command runs.
 """
 
 import contextlib
+import functools
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -318,20 +319,28 @@ def serve(
     port: Annotated[
         int | None, typer.Option("--port", help="The port to listen on; 0 takes a free one.", min=0, max=65535)
     ] = None,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allowed-host", metavar="NAME", help="A name by which it is reached, as behind a proxy; may be repeated."
+        ),
+    ] = None,
+    insecure: Annotated[
+        bool,
+        typer.Option("--insecure", help="Let anybody who can reach the address use it, without an API key."),
+    ] = False,
     project: ProjectOption = Path(),
 ) -> None:
-    """Serve a guide on this computer: a page and an API."""
+    """Serve a guide: a page and an API. Others can reach it with --host, and then need an API key."""
     from fieldguide.api import open_project, serve
 
     def ready(address: str) -> None:
         typer.echo(f"{address}  (Ctrl-C stops it)", err=True)
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the server handles it
-    with contextlib.suppress(KeyboardInterrupt):
-        if guide is not None:
-            serve(guide, host=host, port=port, ready=ready)
-        else:
-            open_project(project).serve(host=host, port=port, ready=ready)
+    run = functools.partial(serve, guide) if guide is not None else open_project(project).serve
+    with contextlib.suppress(KeyboardInterrupt), _bars() as progress:
+        run(host=host, port=port, allowed_hosts=allowed_host, insecure=insecure or None, progress=progress, ready=ready)
 
 
 @app.command()

@@ -295,8 +295,12 @@ class PublishSettings(Section):
 class ServeSettings(Section):
     """How a guide is served."""
 
-    host: str = Field("127.0.0.1", description="address to listen on; any other is open to the network")
+    host: str = Field("127.0.0.1", description="address to listen on; others can reach any but a loopback one")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0: any free port")
+    allowed_hosts: tuple[str, ...] = Field(
+        (), description="names by which it is reached, such as example.org or *.example.org, as behind a proxy"
+    )
+    insecure: bool = Field(False, description="whether others may use it without an API key")
     max_bytes: int = Field(10_000_000, ge=1_000, le=100_000_000, description="largest upload, in bytes")
     max_pixels: int = Field(25_000_000, ge=1_000, le=100_000_000, description="largest picture, width x height")
 

@@ -2,7 +2,7 @@
 "use strict";
 const at = (id) => document.getElementById(id);
 let about = { classes: [] };
-const ready = fetch("/v1/guide").then((reply) => reply.json()).then((guide) => { about = guide; });
+const ready = fetch("v1/guide").then((reply) => reply.json()).then((guide) => { about = guide; });
 
 function element(tag, text, className) {
   const made = document.createElement(tag);
@@ -35,7 +35,7 @@ function showAbout(name) {
   at("gallery").replaceChildren(...row.examples.map((example) => {
     const figure = element("figure");
     const image = element("img");
-    image.src = "/" + example.file;
+    image.src = example.file;
     image.alt = "example of " + name;
     figure.append(image, element("figcaption", [example.author, example.licence, example.source].filter(Boolean).join(", ")));
     return figure;
@@ -51,7 +51,7 @@ async function classify(file) {
     await ready;
     const form = new FormData();
     form.append("file", file);
-    const reply = await fetch("/v1/classify", { method: "POST", body: form });
+    const reply = await fetch("v1/classify", { method: "POST", body: form });
     const answer = await reply.json();
     if (!reply.ok) throw new Error(answer.detail);
     URL.revokeObjectURL(at("preview").src);

@@ -1,16 +1,18 @@
 """The stage that serves a guide on this computer: an API, and a plain page to try it.
 
-Knows nothing about projects. Listens on 127.0.0.1 unless told otherwise. Pictures are read into memory up to a limit,
-decoded in threads, and forgotten. Trouble is a JSON problem (RFC 9457) with a code; nothing from outside becomes HTML.
+Knows nothing about projects. Listens on 127.0.0.1 unless told otherwise; `listening` opens the socket. Pictures are
+read into memory up to a limit, decoded in threads, and forgotten. Trouble is a JSON problem (RFC 9457) with a code;
+nothing from outside becomes HTML.
 """
 
 import asyncio
 import base64
 import binascii
-import errno
+import hmac
 import json
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from importlib.resources import files
@@ -20,25 +22,28 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Request
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fieldguide.engine import core_count
-from fieldguide.errors import BadImage, NoPermission, PortBusy, SettingsError
+from fieldguide.errors import BadImage
 from fieldguide.guide import Guide, open_guide
 from fieldguide.images import Limits
+from fieldguide.progress import Progress
 from fieldguide.records import Prediction
 from fieldguide.settings import ServeSettings
+from fieldguide.stages.serve.listening import accepted_hosts, listen, page_addresses
 from fieldguide.text import render
 
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _QUEUE = 32
 _STATUS = {"unsupported_format": 415, "not_an_image": 415, "too_many_bytes": 413, "too_many_pixels": 413}
 _MAX_SCANS = 30  # honest progressive JPEGs have up to 14; each scan costs a pass over all pixels
 _READ_TIMEOUT_S = 30.0
+_INSECURE = "insecure: whoever can reach this computer's port can use the guide, with no key and unencrypted"
+_URL_ALPHABET = str.maketrans("-_", "+/")  # of base64, RFC 4648, section 5
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -48,31 +53,40 @@ _HEADERS = {
 }
 
 
-def serve(guide_folder: Path, settings: ServeSettings, *, ready: Callable[[str], None]) -> None:
+def serve(
+    guide_folder: Path, settings: ServeSettings, *, api_key: str = "", progress: Progress, ready: Callable[[str], None]
+) -> None:
     """Serve a guide until interrupted.
 
     Args:
         guide_folder: a published guide.
         settings: address, port and limits.
-        ready: called with the address of the page once the server answers and shuts down cleanly on an interrupt.
+        api_key: what every request but `/health` has to bring; "" where none is wanted.
+        progress: told what the person should know.
+        ready: called with each address of the page, once the server answers and shuts down cleanly on an interrupt.
 
     Raises:
         InputMissing: there is no guide in the folder.
         GuideDamaged: the guide is altered or unsafe.
         PortBusy: the port is in use.
         NoPermission: the port may not be opened.
-        SettingsError: this machine has no such address.
+        SettingsError: this machine has no such address, or others could use it without a key.
     """
     guide = open_guide(guide_folder, threads=1)  # a picture on each core, not one on all
-    listener = _listen(settings.host, settings.port)
-    host, port = listener.getsockname()[:2]
-    hosts = (*_LOOPBACK, settings.host) if settings.host not in ("0.0.0.0", "::") else ("*",)
-    address = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+    listener = listen(settings, api_key)
+    app = make_app(guide, settings, accepted_hosts(listener, settings), api_key)
     config = uvicorn.Config(
-        make_app(guide, settings, hosts), log_level="warning", access_log=False, server_header=False,
-        timeout_keep_alive=5, limit_concurrency=256, timeout_graceful_shutdown=10, lifespan="off",
+        app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=5, limit_concurrency=256,
+        timeout_graceful_shutdown=10, lifespan="off",
     )  # fmt: skip
-    _Server(config, lambda: ready(address)).run(sockets=[listener])
+    if settings.insecure and not api_key:
+        progress.say(_INSECURE)
+
+    def show_addresses() -> None:
+        for address in page_addresses(listener):
+            ready(address)
+
+    _Server(config, show_addresses).run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
@@ -92,24 +106,6 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(128)
-    except OSError as error:
-        listener.close()
-        if error.errno == errno.EADDRINUSE:
-            message = f"port {port} of {host} is in use"
-            raise PortBusy(message, "stop the program that uses it, or give --port 0 for a free port") from error
-        if error.errno in (errno.EACCES, errno.EPERM):
-            raise NoPermission(f"port {port} may not be opened", "give --port 8000 or another above 1023") from error
-        raise SettingsError(f"cannot listen on {host}: {error.strerror}", "give --host 127.0.0.1") from error
-    return listener
-
-
 class _Problem(Exception):
     """An answer that is not a classification."""
 
@@ -118,19 +114,25 @@ class _Problem(Exception):
         self.status, self.code, self.detail = status, code, detail
 
 
-def make_app(guide: Guide, settings: ServeSettings, hosts: Sequence[str]) -> FastAPI:
+def make_app(guide: Guide, settings: ServeSettings, hosts: Sequence[str], api_key: str = "") -> FastAPI:
     """Make the web application of a guide.
 
     Args:
         guide: an open guide.
         settings: the limits.
         hosts: values of the Host header that are accepted; others get 400, which stops DNS rebinding.
+        api_key: what every request but `/health` has to bring; "" where none is wanted.
     """
     from fieldguide import __version__
 
-    app = FastAPI(title=str(guide.about["name"]), version=__version__, docs_url=None, redoc_url=None)
-    app.middleware("http")(partial(_guard, hosts=hosts))
+    app = FastAPI(
+        title=str(guide.about["name"]), version=__version__, docs_url=None, redoc_url=None,
+        redirect_slashes=False,  # it would lead out of the path that a proxy shows the page below
+    )  # fmt: skip
+    app.middleware("http")(partial(_guard, hosts=hosts, api_key=api_key))
     app.add_middleware(_ShutdownAnswer)
+    app.add_middleware(_answer_head_as_get)
+    app.add_exception_handler(Exception, _show_fault)
     app.add_exception_handler(_Problem, _show_problem)
     app.add_exception_handler(HTTPException, _show_refusal)
     _add_pages(app, guide)
@@ -138,14 +140,48 @@ def make_app(guide: Guide, settings: ServeSettings, hosts: Sequence[str]) -> Fas
     return app
 
 
-async def _guard(request: Request, call: Callable[[Request], Awaitable[Response]], hosts: Sequence[str]) -> Response:
-    """Add the security headers, and answer a foreign host with a problem."""
-    if "*" in hosts or _host_name(request.headers.get("host", "")) in hosts:
-        response = await call(request)
+async def _guard(
+    request: Request, call: Callable[[Request], Awaitable[Response]], hosts: Sequence[str], api_key: str
+) -> Response:
+    """Add the security headers; answer a foreign host, and a request without the key, with a problem."""
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    host = _host_name(request.headers.get("host", ""))
+    if not any(_matches(host, name) for name in hosts):
+        detail = "this server is not known by that name; name it in allowed_hosts under [serve], or with --allowed-host"
+        response = await _show_problem(request, _Problem(400, "foreign_host", detail))
+    elif api_key and path != "/health" and not _has_key(request, api_key):
+        problem = _Problem(401, "key_needed", "send the API key: Authorization: Bearer KEY, or as a password")
+        response = await _show_problem(request, problem)
+        response.headers["WWW-Authenticate"] = 'Basic realm="fieldguide", charset="UTF-8"'  # a browser asks for it
     else:
-        response = await _show_problem(request, _Problem(400, "foreign_host", "this server is not known by that name"))
+        response = await call(request)
     response.headers.update(_HEADERS)
     return response
+
+
+def _matches(host: str, name: str) -> bool:
+    """Tell whether a host is one of a name: itself, `*` for any, or `*.example.org` for all below a domain."""
+    return name in ("*", host) or (name.startswith("*.") and host.endswith(name[1:]))
+
+
+def _has_key(request: Request, api_key: str) -> bool:
+    """Tell whether a request brings the key: as a bearer token, as a password, or as X-API-Key."""
+    scheme, _, sent = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "basic":
+        with suppress(ValueError):
+            sent = base64.b64decode(sent, validate=True).decode().partition(":")[2]
+    sent = request.headers.get("x-api-key", sent)
+    return hmac.compare_digest(sent.strip().encode(), api_key.encode())
+
+
+def _answer_head_as_get(app: ASGIApp) -> ASGIApp:
+    """Answer HEAD as GET is answered: the server sends no body for it."""
+
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
+        as_get = {**scope, "method": "GET"} if scope.get("method") == "HEAD" else scope
+        await app(as_get, receive, send)
+
+    return call
 
 
 class _ShutdownAnswer:
@@ -172,8 +208,8 @@ class _ShutdownAnswer:
 
 
 def _host_name(host: str) -> str:
-    """Return the name in a Host header, without its port and without the brackets of IPv6."""
-    return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    """Return the name in a Host header in lower case, without its port and without the brackets of IPv6."""
+    return (host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]).lower()
 
 
 async def _show_problem(_: Request, problem: Exception) -> Response:
@@ -182,6 +218,13 @@ async def _show_problem(_: Request, problem: Exception) -> Response:
     body = {"title": problem.code, "status": problem.status, "code": problem.code, "detail": problem.detail}
     headers = {"Retry-After": "1"} if problem.status == 503 else {}
     return JSONResponse(body, problem.status, headers, media_type="application/problem+json")
+
+
+async def _show_fault(request: Request, _: Exception) -> Response:
+    """Answer what went wrong inside in the same form; the server logs it."""
+    response = await _show_problem(request, _Problem(500, "fault", "the server failed to answer; its log says why"))
+    response.headers.update(_HEADERS)
+    return response
 
 
 async def _show_refusal(request: Request, error: Exception) -> Response:
@@ -218,7 +261,11 @@ def _add_pages(app: FastAPI, guide: Guide) -> None:
     async def show_example(name: str) -> Response:
         if f"examples/{name}" not in shown:
             raise _Problem(404, "not_found", "there is no such example")
-        return FileResponse(guide.folder / "examples" / name, media_type="image/jpeg")
+        try:
+            picture = await asyncio.to_thread((guide.folder / "examples" / name).read_bytes)
+        except OSError as error:
+            raise _Problem(404, "gone", f"the example cannot be read: {error.strerror}") from error
+        return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
 
 
 def _add_api(app: FastAPI, guide: Guide, settings: ServeSettings) -> None:
@@ -271,7 +318,7 @@ def _as_json(answer: Prediction) -> dict[str, Any]:
 async def _read_picture(request: Request, max_bytes: int) -> bytes:
     """Return the picture's bytes: from a form's field `file`, from JSON `{"image": base64}`, or the body itself."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    room = max_bytes * 4 // 3 + 4096 if kind == "application/json" else max_bytes + 4096
+    room = max_bytes * 3 // 2 + 4096 if kind == "application/json" else max_bytes + 4096  # base64 with line ends
     try:
         async with asyncio.timeout(_READ_TIMEOUT_S):
             body = await _read_body(request, room)
@@ -320,11 +367,12 @@ async def _from_form(request: Request, body: bytes) -> bytes:
 
 
 def _from_json(body: bytes) -> bytes:
-    """Return the bytes in `{"image": …}`, base64 or a data: address."""
+    """Return the bytes in `{"image": …}`: a data: address, or base64 in either alphabet, with or without line ends."""
     try:
         text = json.loads(body)["image"]
         encoded = text.partition(",")[2] if text.startswith("data:") else text
-        return base64.b64decode(encoded, validate=True)
+        encoded = "".join(encoded.split()).translate(_URL_ALPHABET).rstrip("=")
+        return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error) as error:
         raise _Problem(422, "broken_json", 'send {"image": "base64 of the picture"}') from error
 
@@ -346,6 +394,7 @@ _REQUEST_BODY = {
 }
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     400: {"description": "the form is broken"},
+    401: {"description": "the API key is missing or wrong"},
     408: {"description": "the picture arrived too slowly"},
     413: {"description": "the picture has too many bytes"},
     415: {"description": "not a picture, or a format that is not accepted"},
