@@ -39,6 +39,50 @@ def test_a_list_without_a_heading_as_editors_save_it(tmp_path: Path, suffix: str
     assert list(read_names(str(file))) == ["Käfer", "Amsel"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "species\nrose\ntulip\n",
+        "Common Name;About\nrose;It has thorns.\ntulip;\n",
+        "\ufeffclass_name\tlink\nrose\t\ntulip\t\n",
+        "id, Label\n1, rose\n2, tulip\n",
+        "species,name\nRosa,rose\nTulipa,tulip\n",
+        'CLASS,description\n"rose",x\n"tulip",y\n',
+    ],
+)
+def test_a_heading_is_never_a_class(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "names.csv"
+    file.write_text(text, encoding="utf-8")
+    assert list(read_names(str(file))) == ["rose", "tulip"]
+
+
+def test_columns_beside_the_names_are_read_under_their_usual_headings(tmp_path: Path) -> None:
+    file = tmp_path / "names.tsv"
+    file.write_text("species\tdescription\tlinks\nrose\tIt has thorns.\thttps://a.example\ntulip\t\t\n")
+    assert read_names(str(file))["rose"] == {"about": "It has thorns.", "links": ["https://a.example"]}
+
+
+def test_a_name_with_a_comma(tmp_path: Path) -> None:
+    file = tmp_path / "names.txt"
+    file.write_text('Smith, John\n"Miller, Ann"\nBaker\n')
+    assert list(read_names(str(file))) == ["Smith, John", "Miller, Ann", "Baker"]
+    (tmp_path / "names.csv").write_text('"Smith, John"\nBaker\n')
+    assert list(read_names(str(tmp_path / "names.csv"))) == ["Smith, John", "Baker"]
+    for heading in ("name\n", ""):
+        (tmp_path / "names.csv").write_text(f"{heading}Smith, John\nBaker\n")
+        with pytest.raises(NamesError, match=r"cells than its heading|several columns") as caught:
+            read_names(str(tmp_path / "names.csv"))
+        assert "in quotes" in caught.value.hint
+
+
+def test_columns_without_a_heading_are_not_guessed(tmp_path: Path) -> None:
+    file = tmp_path / "names.csv"
+    file.write_text("Art,Farbe\nrose,rot\ntulip,gelb\n")
+    with pytest.raises(NamesError, match="does not say which") as caught:
+        read_names(str(file))
+    assert "name,about,link" in caught.value.hint
+
+
 def test_a_file_that_is_not_there_or_not_text(tmp_path: Path) -> None:
     with pytest.raises(InputMissing, match="absent"):
         read_names(str(tmp_path / "absent.csv"))

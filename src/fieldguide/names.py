@@ -12,24 +12,41 @@ from pathlib import Path
 from fieldguide.errors import InputMissing, NamesError, translate_os_errors
 
 MAX_NAME_CHARS = 120
-_ABOUT_COLUMNS = ("about", "link")
+# what the column of labels may be called in a table of pictures; the first that is there counts, and of a number and
+# a name for it the name
+LABEL_COLUMNS = (
+    "class_name", "classname", "label_name", "category_name", "label", "labels", "class", "category", "target",
+    "species", "breed", "variety",
+)  # fmt: skip
+_NAME_COLUMNS = frozenset((
+    "name", "names", "class", "classes", "class_name", "class_names", "classname", "label", "labels", "category",
+    "categories", "species", "breed", "variety", "common_name", "scientific_name",
+))  # fmt: skip
+_ABOUT_COLUMNS = {"about": "about", "description": "about", "link": "link", "links": "link"}
+_LISTS = (".csv", ".tsv", ".txt")
 _INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 _JOINERS = "\u200c\u200d"  # Persian and Indic spelling and some emoji need them
+
+
+def column_key(heading: object) -> str:
+    """Return what a column's heading is looked up by: case, spaces and "-" make no difference."""
+    return "_".join(str(heading).casefold().replace("-", " ").replace("_", " ").split())
 
 
 def read_names(names: str) -> dict[str, dict[str, object]]:
     """Read class names in order, each with what the file says about it (`about`, `links`).
 
     Args:
-        names: names with commas between, or the path of a CSV whose first column (or the column `name`) holds
-            them; further columns `about` and `link` are read.
+        names: names with commas between; or the path of a text file with a name on each line; or that of a CSV or TSV
+            whose column `name` (`class`, `species` and the like), or only column, holds them. Columns `about` and
+            `link` are read.
 
     Raises:
-        InputMissing: it looks like the path of a CSV file and there is none.
-        NamesError: as for `check_names`, or the file is not UTF-8.
+        InputMissing: it looks like the path of a file and there is none.
+        NamesError: as for `check_names`, or the file is not UTF-8, or does not say which column holds the names.
     """
     path = Path(names)
-    if path.suffix.lower() not in (".csv", ".txt"):
+    if path.suffix.lower() not in _LISTS:
         return {name: {} for name in check_names(part for part in names.split(","))}
     if not path.is_file():
         raise InputMissing(f"there is no file {path}", "check the path, or give names with commas between")
@@ -38,28 +55,50 @@ def read_names(names: str) -> dict[str, dict[str, object]]:
             text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise NamesError(f"{path} is not UTF-8 text", "save it as UTF-8") from error
-    return _parse(text)
+    return _parse(path, _rows_of(path, text))
 
 
-def _parse(text: str) -> dict[str, dict[str, object]]:
-    """Read the names of a CSV with or without a heading line."""
-    rows = [row for row in csv.reader(io.StringIO(text)) if any(cell.strip() for cell in row)]
+def _rows_of(path: Path, text: str) -> list[list[str]]:
+    """Return the cells of each row that is not blank; in a text file a line is one cell, commas and all."""
+    if path.suffix.lower() == ".txt":
+        rows = [[line.strip()] for line in text.splitlines()]
+        rows = [[cell[1:-1] if len(cell) > 2 and cell[0] == cell[-1] == '"' else cell] for (cell,) in rows]
+    else:
+        delimiter = max(",;\t", key=text.partition("\n")[0].count)
+        try:
+            rows = list(csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True))
+        except csv.Error as error:
+            raise NamesError(f"{path} is not CSV: {error}", "write one name on each line of a .txt file") from error
+    return [row for row in rows if any(cell.strip() for cell in row)]
+
+
+def _parse(path: Path, rows: list[list[str]]) -> dict[str, dict[str, object]]:
+    """Read the names of a table with or without a heading line."""
     if not rows:
-        raise NamesError("the list of names is empty", "write one name on each line")
-    heading = [cell.strip().casefold() for cell in rows[0]]
-    column = heading.index("name") if "name" in heading else 0
+        raise NamesError(f"the list of names {path} is empty", "write one name on each line")
+    heading = [column_key(cell) for cell in rows[0]]
+    column = next((place for place, cell in enumerate(heading) if cell in _NAME_COLUMNS), None)
     if "name" in heading:
-        rows = rows[1:]
-    classes: dict[str, dict[str, object]] = {}
+        column = heading.index("name")
+    if column is None and max(map(len, rows)) > 1:
+        hint = "begin it with a line such as: name,about,link; write a name with a comma in quotes"
+        raise NamesError(f"{path} has several columns, and its first line does not say which holds the names", hint)
+    column, rows, heading = (0, rows, [""]) if column is None else (column, rows[1:], heading)
+    longer = next((row for row in rows if any(cell.strip() for cell in row[len(heading) :])), None)
+    if longer:
+        hint = "write a name or text with a comma in quotes, or give a .txt file with one name on each line"
+        raise NamesError(f"{path} has a row with more cells than its heading: {','.join(longer)[:60]}", hint)
     names = check_names(row[column] if column < len(row) else "" for row in rows)
-    for name, row in zip(names, rows, strict=True):
-        cells = {key: row[heading.index(key)].strip() for key in _ABOUT_COLUMNS
-                 if key in heading and heading.index(key) < len(row)}  # fmt: skip
-        about: dict[str, object] = {"about": cells["about"]} if cells.get("about") else {}
-        if cells.get("link"):
-            about["links"] = cells["link"].split()
-        classes[name] = about
-    return classes
+    return {name: _about(heading, row) for name, row in zip(names, rows, strict=True)}
+
+
+def _about(heading: list[str], row: list[str]) -> dict[str, object]:
+    """Return what the further columns of a row say."""
+    cells = {
+        _ABOUT_COLUMNS[key]: cell.strip() for key, cell in zip(heading, row, strict=False) if key in _ABOUT_COLUMNS
+    }
+    about: dict[str, object] = {"about": cells["about"]} if cells.get("about") else {}
+    return about | ({"links": cells["link"].split()} if cells.get("link") else {})
 
 
 def check_names(names: Iterable[str]) -> list[str]:

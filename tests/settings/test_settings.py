@@ -108,6 +108,12 @@ def test_what_is_no_toml_names_the_line(tmp_path: Path) -> None:
         load_settings(tmp_path / "fieldguide.toml")
 
 
+def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
+    path = tmp_path / "fieldguide.toml"
+    path.write_bytes(b'\xef\xbb\xbfname = "Birds"\r\n')
+    assert load_settings(path).name == "Birds"
+
+
 def test_a_file_of_a_newer_form_is_left_alone(tmp_path: Path) -> None:
     text = f"schema_version = {SCHEMA_VERSION + 1}\n[something_new]\nx = 1\n"
     with pytest.raises(ProjectTooNew, match=f"up to {SCHEMA_VERSION}$"):

@@ -136,3 +136,12 @@ def test_an_edit_that_loses_something_is_never_written(tmp_path: Path, monkeypat
         Project(path.parent).write_settings({"seed": 3})
     assert caught.value.hint == "set by hand: seed = 3"
     assert path.read_text() == MINE
+
+
+def test_a_file_with_a_byte_order_mark_is_edited(tmp_path: Path) -> None:
+    path = tmp_path / "fieldguide.toml"
+    path.write_bytes(b'\xef\xbb\xbfname = "Birds"  # mine\r\n')
+    Project(tmp_path).write_settings({"train.size": 224})
+    settings = Project(tmp_path).settings()
+    assert (settings.name, settings.train.size) == ("Birds", 224)
+    assert b"# mine\r\n" in path.read_bytes()

@@ -100,6 +100,13 @@ def test_spreadsheets_have_other_delimiters(tmp_path: Path, delimiter: str) -> N
     assert [candidate.url for candidate in search(path).candidates] == ["https://a.example/1.jpg"]
 
 
+def test_columns_are_called_as_in_a_table_of_pictures(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(
+        "\ufefffile_name;Class Name\nhttps://a.example/1.jpg;grey_heron\n", encoding="utf-8"
+    )
+    assert [candidate.url for candidate in search(tmp_path / "a.csv").candidates] == ["https://a.example/1.jpg"]
+
+
 @pytest.mark.parametrize("kind", ["csv", "txt", "parquet"])
 def test_it_goes_on_where_it_stopped(tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"list.{kind}"

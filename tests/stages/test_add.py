@@ -255,7 +255,7 @@ def test_nothing_of_use(project: Project, pictures: Pictures, tmp_path: Path) ->
     with pytest.raises(InputUnusable, match="holds no files"):
         put(project, tmp_path / "empty")
     (tmp_path / "file").write_bytes(b"x")
-    with pytest.raises(InputUnusable, match="holds no folders"):
+    with pytest.raises(InputUnusable, match="neither a picture nor a file that holds any"):
         put(project, tmp_path / "file")
     with pytest.raises(InputUnusable, match="2 x other_class") as caught:
         put(project, pictures(tmp_path / "source", ["ring", "cross"], per_class=1))
@@ -341,7 +341,7 @@ def test_one_class_for_a_whole_table(project: Project, pictures: Pictures, tmp_p
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_tables_without_the_columns(project: Project, tmp_path: Path, suffix: str) -> None:
-    table = write_table(tmp_path / f"t.{suffix}", [{"file": "x", "label": "circle"}])
+    table = write_table(tmp_path / f"t.{suffix}", [{"content": "x", "label": "circle"}])
     with pytest.raises(InputUnusable, match="no column path") as caught:
         put(project, table)
     assert "path,label" in caught.value.hint

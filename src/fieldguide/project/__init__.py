@@ -85,7 +85,7 @@ class Project:
         """
         path = self.settings_file
         with translate_os_errors(f"reading {path}"):
-            text = path.read_bytes().decode("utf-8")  # with the ends of its lines as they are
+            text = path.read_bytes().decode("utf-8-sig")  # with the ends of its lines as they are
         edited = edit_settings(text, changed, path)
         if edited != text:
             write_text(path, edited)

@@ -50,8 +50,10 @@ def load_settings(path: Path) -> Settings:
     """
     try:
         with translate_os_errors(f"reading {path}"):
-            raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is not valid TOML: it is not UTF-8 text", "save it as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is not valid TOML: {error}", "correct the line it names") from error
     return parse_settings(raw, path)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fieldguide.errors import BadQuery, translate_os_errors
-from fieldguide.names import match_key
+from fieldguide.names import LABEL_COLUMNS, column_key, match_key
 from fieldguide.optional import require
 from fieldguide.records.candidates import Answer, Ask, Candidate, Query, ResultPage, SourceFacts
 from fieldguide.sources.inputs import absolute_url, bad_cursor, check_options, clean_text, url_fault
@@ -23,8 +23,8 @@ _KEPT_CHUNKS = 2
 _MAX_LINE_BYTES = 1_000_000
 # what a column may be called; the first that is there counts
 _COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "url": ("url", "image_url", "uri"),
-    "label": ("label", "class_name", "class"),
+    "url": ("url", "image_url", "uri", "path", "file_name", "filename", "image", "link"),
+    "label": LABEL_COLUMNS,
     "page_url": ("page", "page_url", "source"),
     "author": ("author", "creator"),
     "licence": ("licence", "license"),
@@ -187,7 +187,7 @@ def _lines(file: BinaryIO) -> Iterator[str]:
 
 def _find_columns(names: Iterable[object], path: Path) -> dict[str, int]:
     """Return the place of each column that is there, by our name of it."""
-    there = [str(name).strip().lower().replace(" ", "_") for name in names]
+    there = [column_key(name) for name in names]
     places = {
         ours: next(there.index(name) for name in known if name in there)
         for ours, known in _COLUMNS.items()

@@ -253,7 +253,7 @@ def load_spec(name_or_path: str) -> PageSpec:
                 )
             if path.stat().st_size > _MAX_SPEC_BYTES:
                 raise BadQuery(f"{path} is too large for a page spec", f"at most {_MAX_SPEC_BYTES} bytes")
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadQuery(f"{path} is not UTF-8 text", "save it as UTF-8") from error
     return parse_spec(text, path.name)

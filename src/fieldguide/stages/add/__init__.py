@@ -280,7 +280,7 @@ class _Adder:
         try:
             return file.read()
         except (OSError, FieldguideError) as error:
-            self.counts.refuse("unreadable", f"{file.location}: {error}")
+            self.counts.refuse("unreadable", f"{file.location}: {getattr(error, 'strerror', None) or error}")
             return None
 
 
@@ -291,6 +291,7 @@ def _nothing_taken(shown: str, report: AddReport) -> InputUnusable:
     hints = {
         "no_class": "put the pictures into one folder per class, or give --class NAME",
         "other_class": "name the folders as in fieldguide.toml, or add their names to [classes] there",
+        "unreadable": "check that the files are there and open; paths in a table are relative to the table's folder",
     }
     hint = hints.get(reason, "check that other programs open them; [images] in fieldguide.toml says what is accepted")
     return InputUnusable(f"no picture of {shown} can be used ({count} x {reason}): {example}", hint)

@@ -17,9 +17,10 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from fieldguide.errors import InputMissing, InputUnusable
+from fieldguide.filetypes import picture_format
 from fieldguide.names import match_key
+from fieldguide.stages.add import tables
 from fieldguide.stages.add.files import SPLIT_FOLDERS, InputFile, refuse_reading
-from fieldguide.stages.add.tables import read_table
 from fieldguide.text import readable
 
 _NOT_PICTURES = {"thumbs.db", "desktop.ini", "__macosx"}
@@ -34,7 +35,7 @@ _DAMAGE = (
 
 
 def read_input(path: Path, names: Sequence[str], class_name: str, stack: ExitStack) -> tuple[str, list[InputFile]]:
-    """Return the kind of a source ("folder", "table", "archive") and the files it holds.
+    """Return the kind of a source ("folder", "table", "archive", "file") and the files it holds.
 
     Args:
         path: the source.
@@ -51,16 +52,34 @@ def read_input(path: Path, names: Sequence[str], class_name: str, stack: ExitSta
         raise InputMissing(f"there is nothing at {path}", "check the path")
     if path.is_dir():
         kind, files = "folder", _read_folder(path, names, class_name)
-    elif path.suffix.lower() in (".csv", ".parquet"):
-        kind, files = "table", read_table(path, class_name)
+    elif path.suffix.lower() in tables.SUFFIXES:
+        kind, files = "table", tables.read_table(path, class_name)
     elif is_archive(path):
         kind, files = "archive", read_archive(path, names, class_name, stack)
+    elif _is_picture(path):
+        kind, files = "file", [_read_picture(path, names, class_name)]
     else:
-        hint = "give a folder with a folder per class, a .csv or .parquet of path,label, or a .zip or .tar"
-        raise InputUnusable(f"{path} is a file that holds no folders of pictures", hint)
+        hint = "give a folder with a folder per class, a .csv or .parquet of path,label, a .zip or .tar, or a picture"
+        raise InputUnusable(f"{path} is neither a picture nor a file that holds any", hint)
     if not files:
         raise InputUnusable(f"{path} holds no files", "give a folder with a folder of pictures for each class")
     return kind, files
+
+
+def _is_picture(path: Path) -> bool:
+    if not path.is_file():  # a pipe may never end
+        return False
+    with path.open("rb") as file:
+        return bool(picture_format(file.read(2048)))
+
+
+def _read_picture(path: Path, names: Sequence[str], class_name: str) -> InputFile:
+    """Return a single picture: where nothing else says its class, its folder may be called as one of the names."""
+    location = readable(path.name)
+    label, _ = class_and_split(location, names, class_name)
+    own_folder = match_key(path.resolve().parent.name)
+    label = label or next((name for name in names if match_key(name) == own_folder), "")
+    return InputFile(location, label, "", path.stat().st_size, path.read_bytes)
 
 
 def class_and_split(location: str, names: Sequence[str], class_name: str) -> tuple[str, str]:

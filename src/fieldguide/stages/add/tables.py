@@ -1,65 +1,133 @@
 """What a table of paths and labels holds. Knows nothing about projects; opens no picture."""
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from fieldguide.errors import InputUnusable
+from fieldguide.names import LABEL_COLUMNS, column_key
 from fieldguide.optional import require
 from fieldguide.stages.add.files import SPLIT_FOLDERS, InputFile, refuse_reading
 
+SUFFIXES = (".csv", ".tsv", ".parquet")
+_DELIMITERS = ",;\t|"
+# what a column may be called; the first that is there counts
+_COLUMNS: Mapping[str, Sequence[str]] = {
+    "path": ("path", "file_path", "filepath", "file_name", "filename", "file", "image_path", "image_file", "image_name",
+             "image", "img_path", "img", "picture", "photo"),
+    "label": LABEL_COLUMNS,
+    "split": ("split", "subset", "partition", "set", "usage"),
+}  # fmt: skip
+_ADDRESSES = {"url", "image_url", "uri"}
+_HEADING = "its first line must be: path,label"
+
 
 def read_table(path: Path, class_name: str) -> list[InputFile]:
-    """Return the pictures that a table names, in its order; paths are relative to the table's folder."""
-    rows = _parquet_rows(path) if path.suffix.lower() == ".parquet" else _csv_rows(path)
+    """Return the pictures that a table names, in its order; paths are relative to the table's folder.
+
+    Raises:
+        InputUnusable: it is damaged, has no column of paths or, without a class name, of labels, or lists addresses.
+        MissingExtra: a Parquet file without pyarrow.
+    """
+    rows = _read_parquet(path, class_name) if path.suffix.lower() == ".parquet" else _read_csv(path, class_name)
+    cells = [row["path"] for row in rows if row["path"]]
+    if cells and all(map(_is_address, cells)):
+        raise _addresses(path)
     return [_from_row(path, row, class_name) for row in rows]
 
 
-def _csv_rows(path: Path) -> list[Mapping[str, str]]:
+def _read_csv(path: Path, class_name: str) -> list[Mapping[str, str]]:
+    """Return the cells of each row by our names of the columns; blank rows are left out."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            _check_columns(path, reader.fieldnames or ())
-            return [{key: value or "" for key, value in row.items() if key} for row in reader]
+            first = file.readline()
+            delimiter = max(_DELIMITERS, key=first.count)
+            if first.lower().startswith("sep=") and len(first.strip()) == 5:  # as Excel writes it
+                first, delimiter = file.readline(), first[4]
+            rows = csv.reader(chain([first], file), delimiter=delimiter, skipinitialspace=True)
+            columns = _find_columns(path, next(rows, []), class_name)
+            return [
+                {ours: row[place].strip() if place < len(row) else "" for ours, place in columns.items()}
+                for row in rows
+                if any(row)
+            ]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputUnusable(f"{path} is not a UTF-8 CSV: {error}", "save it as CSV in UTF-8") from error
 
 
-def _parquet_rows(path: Path) -> list[Mapping[str, str]]:
+def _read_parquet(path: Path, class_name: str) -> list[Mapping[str, str]]:
+    """Return the cells of each row by our names of the columns."""
     require("pyarrow", extra="parquet")
-    from pyarrow import ArrowException, parquet
+    from pyarrow import ArrowException, parquet, types
 
     with path.open("rb") as file:
         try:
             schema = parquet.read_schema(file)
-            _check_columns(path, schema.names)
-            columns = [name for name in ("path", "label", "split") if name in schema.names]
-            rows = parquet.read_table(file, columns=columns).to_pylist()
+            places = _find_columns(path, schema.names, class_name)
+            columns = {ours: schema.names[place] for ours, place in places.items()}
+            kind = schema.field(places["path"]).type
+            if types.is_nested(kind) or types.is_binary(kind):
+                message = f"the column {columns['path']} of {path} holds no paths"
+                raise InputUnusable(message, "write the pictures to files, one folder per class, and add that folder")
+            rows = parquet.read_table(file, columns=sorted(set(columns.values()))).to_pylist()
         except (ArrowException, OSError, ValueError) as error:  # which of them depends on where it is damaged
             raise InputUnusable(f"{path} is not a valid Parquet file", "check the file") from error
-    return [{key: "" if value is None else str(value) for key, value in row.items()} for row in rows]
+    return [
+        {ours: "" if row[name] is None else str(row[name]).strip() for ours, name in columns.items()} for row in rows
+    ]
 
 
-def _check_columns(path: Path, columns: Iterable[str]) -> None:
-    missing = {"path", "label"} - set(columns)
+def _find_columns(path: Path, headings: Iterable[str], class_name: str) -> dict[str, int]:
+    """Return the place of each column that is there, by our name of it."""
+    there = [column_key(heading) for heading in headings]
+    places = {
+        ours: next(there.index(name) for name in names if name in there)
+        for ours, names in _COLUMNS.items()
+        if set(names) & set(there)
+    }
+    if "path" not in places and _ADDRESSES & set(there):
+        raise _addresses(path)
+    missing = [name for name in ("label", "path") if name not in places and not (class_name and name == "label")]
     if missing:
-        raise InputUnusable(
-            f"{path} has no column {' and no column '.join(sorted(missing))}", "its first line must be: path,label"
-        )
+        columns = f"; its columns are: {', '.join(there)[:80]}" if any(there) else ""
+        raise InputUnusable(f"{path} has no column {' and no column '.join(missing)}{columns}", _HEADING)
+    return places
+
+
+def _addresses(path: Path) -> InputUnusable:
+    """Return the error for a table of addresses, with what fetches them."""
+    return InputUnusable(
+        f"{path} lists addresses, not files",
+        'to fetch them, write sources = ["urls"] under [collect] and '
+        f'query = "{path.resolve()}" under [collect.options.urls] in fieldguide.toml, then run: fieldguide collect',
+    )
 
 
 def _from_row(table: Path, row: Mapping[str, str], class_name: str) -> InputFile:
     """Return one row as a file; that it is missing shows when it is read."""
-    location = row["path"].strip()
-    file = table.parent / location
+    location = row["path"]
+    label, split = class_name or row["label"], SPLIT_FOLDERS.get(row.get("split", "").casefold(), "")
+    if _is_address(location):
+        return InputFile(location, label, split, 0, partial(_refuse_address, location))
     try:
+        if "\\" in location and not (table.parent / location).exists():  # written on Windows
+            location = location.replace("\\", "/")
+        file = table.parent / location
         ordinary = file.is_file()
         size = file.stat().st_size if ordinary else 0
         missing = "\0" not in location and not file.exists()
     except OSError:  # a path that no file can have
         ordinary, size, missing = False, 0, False
-    split = SPLIT_FOLDERS.get(row.get("split", "").strip().casefold(), "")
     # a pipe or a device may never end; a missing file says so itself when it is read
     read = file.read_bytes if ordinary or missing else partial(refuse_reading, location)
-    return InputFile(location, class_name or row["label"].strip(), split, size, read)
+    return InputFile(location, label, split, size, read)
+
+
+def _is_address(cell: str) -> bool:
+    return cell.lower().startswith(("http://", "https://", "ftp://", "data:"))
+
+
+def _refuse_address(location: str) -> bytes:
+    raise OSError(f"{location} is an address: `collect` fetches those, with its source urls")
