@@ -204,7 +204,7 @@ class Steps(SilentProgress):
     def __init__(self) -> None:
         self.works: list[str] = []
 
-    def start(self, what: str, total: int | None) -> None:
+    def start(self, what: str, total: int | None, limit_s: float = 0.0) -> None:
         self.works.append(what)
 
 

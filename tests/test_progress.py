@@ -63,6 +63,13 @@ def test_a_note_stands_under_the_bar_whole_until_the_next_work(monkeypatch: pyte
         assert "another" not in terminal.wait_for("evaluating")
 
 
+def test_work_that_ends_by_the_clock_shows_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = open_terminal(monkeypatch)
+    with BarProgress() as progress:
+        progress.start("trials", 40, limit_s=7200)
+        terminal.wait_for("1:59:5")
+
+
 def test_a_note_leaves_nothing_in_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     with BarProgress() as progress:
         progress.start("training", 640)

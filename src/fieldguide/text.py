@@ -7,18 +7,34 @@ nothing about projects or how the numbers were computed.
 import csv
 import io
 import re
+import textwrap
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 _BIDI = dict.fromkeys((0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
+_UNSEEN = ("Cc", "Cs", "Zl", "Zp")
 _NEGATIVE = re.compile(r"-\d+(\.\d+)?(e[+-]?\d+)?", re.ASCII)
 
 
 def one_line(text: str) -> str:
     """Return the text in one line, without control characters and marks that change the direction of writing."""
-    kept = (" " if unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") else char for char in text.translate(_BIDI))
+    kept = (" " if unicodedata.category(char) in _UNSEEN else char for char in text.translate(_BIDI))
     return " ".join("".join(kept).split())
+
+
+def visible(text: str) -> str:
+    """Return the text as it can be shown in one line: control characters and marks of direction become escapes."""
+    return "".join(
+        char.encode("unicode_escape").decode() if ord(char) in _BIDI or unicodedata.category(char) in _UNSEEN else char
+        for char in text
+    )
+
+
+def break_at_words(text: str, width: int) -> list[str]:
+    """Return the text as `visible` gives it, in lines of `width` characters; a longer word is a line of its own."""
+    lines = textwrap.wrap(visible(text), max(20, width), break_long_words=False, break_on_hyphens=False)
+    return lines or [""]
 
 
 def web_address(text: str) -> str:

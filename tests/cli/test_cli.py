@@ -38,12 +38,6 @@ def test_a_preset_that_is_typed_goes_before_an_own_space(tmp_path: Path) -> None
     assert typed.returncode and "choose from" not in typed.stderr and "split" in typed.stderr
 
 
-def test_no_arguments_show_the_help() -> None:
-    result = run()
-    assert "fieldguide [OPTIONS] COMMAND" in result.stdout + result.stderr
-    assert "Traceback" not in result.stderr
-
-
 def test_version() -> None:
     assert ran("--version") == f"fieldguide {__version__}\n"
 

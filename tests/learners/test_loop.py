@@ -203,7 +203,7 @@ def test_progress_counts_every_picture_once(tmp_path: Path) -> None:
     class Counting(SilentProgress):
         total, done = 0, 0
 
-        def start(self, what: str, total: int | None) -> None:
+        def start(self, what: str, total: int | None, limit_s: float = 0.0) -> None:
             self.total = total or 0
 
         def advance(self, steps: int = 1, part: str = "") -> None:

@@ -101,7 +101,7 @@ def test_only_what_is_new_is_looked_at(
     totals: list[int] = []
 
     class Counting(SilentProgress):
-        def start(self, what: str, total: int | None) -> None:
+        def start(self, what: str, total: int | None, limit_s: float = 0.0) -> None:
             totals.append(total if total is not None else -1)
 
     report = clean(filled_project, filled_project.settings(), progress=Counting())

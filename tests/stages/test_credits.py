@@ -226,7 +226,7 @@ def test_the_progress_counts_pictures(filled_project: Project) -> None:
     calls: list[int] = []
 
     class Counting(SilentProgress):
-        def start(self, what: str, total: int | None) -> None:
+        def start(self, what: str, total: int | None, limit_s: float = 0.0) -> None:
             calls.append(-(total or 0))
 
         def advance(self, steps: int = 1, part: str = "") -> None:

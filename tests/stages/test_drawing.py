@@ -59,7 +59,7 @@ def test_more_are_added_to_those_that_are_there(tmp_path: Path) -> None:
 class NothingToDo(SilentProgress):
     """A progress that must not be told of any work."""
 
-    def start(self, what: str, total: int | None) -> None:
+    def start(self, what: str, total: int | None, limit_s: float = 0.0) -> None:
         raise AssertionError(f"{what}: {total}")
 
 

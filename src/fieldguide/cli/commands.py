@@ -13,16 +13,21 @@ from typing import Annotated, Any
 
 import typer
 
+from fieldguide.cli.hints import remember_project
+
 app = typer.Typer(
-    name="fieldguide", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    name="fieldguide", invoke_without_command=True, add_completion=False, pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # which would take [train] in a help text for markup
     help="Turn a list of names into an image classifier that you can trust and publish.",
     epilog="An error is two lines; add --debug to any command for a traceback.",
 )  # fmt: skip
 
-ProjectOption = Annotated[Path, typer.Option("--project", "-C", help="The project folder.")]
+ProjectOption = Annotated[
+    Path, typer.Option("--project", "-C", metavar="DIR", help="The project folder.", callback=remember_project)
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 GuideOption = Annotated[
-    Path | None, typer.Option("--guide", help="A published guide; by default, the one of the project.")
+    Path | None, typer.Option("--guide", metavar="DIR", help="A published guide; by default, the one of the project.")
 ]
 
 
@@ -41,11 +46,14 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def root(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Turn a list of names into an image classifier that you can trust and publish."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @contextlib.contextmanager
@@ -75,12 +83,18 @@ def _run(name: str, folder: Path, as_json: bool, *arguments: Any, **options: Any
 @app.command()
 def new(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make.")],
-    names: Annotated[str, typer.Option("--names", help="The names, separated by commas, or a CSV file of them.")] = "",
+    names: Annotated[
+        str, typer.Option("--names", metavar="NAMES", help="The names, separated by commas, or a CSV file of them.")
+    ] = "",
     source: Annotated[
         list[str] | None,
-        typer.Option("--source", help="A source that `collect` searches, such as openverse; may be repeated."),
+        typer.Option(
+            "--source", metavar="SOURCE", help="A source that `collect` searches, such as openverse; may be repeated."
+        ),
     ] = None,
-    contact: Annotated[str, typer.Option("--contact", help="An address at which the sources can reach you.")] = "",
+    contact: Annotated[
+        str, typer.Option("--contact", metavar="ADDRESS", help="An address at which the sources can reach you.")
+    ] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Make a project folder. Without names, it takes the labels of the pictures that are added."""
@@ -104,13 +118,13 @@ def collect(
     project: ProjectOption = Path(),
     as_json: JsonOption = False,
 ) -> None:
-    """Collect pictures of each name, with their credits, from the sources in fieldguide.toml."""
+    """Collect pictures of each name, with their credits. The sources are those in fieldguide.toml."""
     _run("collect", project, as_json, dry_run=dry_run, retry=retry or ())
 
 
 @app.command()
 def credits(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
-    """Write CREDITS.csv and credits.html for the pictures that are kept."""
+    """Write CREDITS.csv and credits.html. They list the pictures that are kept."""
     _run("credits", project, as_json)
 
 
@@ -119,13 +133,15 @@ def add(
     paths: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="PATH...", help="Folders, CSV or Parquet files of path,label, zip or tar files, or pictures."
+            metavar="PATH", help="Folders, CSV or Parquet files of path,label, zip or tar files, or pictures."
         ),
     ] = None,
-    class_name: Annotated[str, typer.Option("--class", help="The class of every picture there.")] = "",
-    author: Annotated[str, typer.Option("--author", help="Who made the pictures.")] = "",
-    licence: Annotated[str, typer.Option("--licence", help="An SPDX identifier, or: own.")] = "",
-    licence_url: Annotated[str, typer.Option("--licence-url", help="Where the licence can be read.")] = "",
+    class_name: Annotated[str, typer.Option("--class", metavar="NAME", help="The class of every picture there.")] = "",
+    author: Annotated[str, typer.Option("--author", metavar="NAME", help="Who made the pictures.")] = "",
+    licence: Annotated[str, typer.Option("--licence", metavar="LICENCE", help="An SPDX identifier, or: own.")] = "",
+    licence_url: Annotated[
+        str, typer.Option("--licence-url", metavar="URL", help="Where the licence can be read.")
+    ] = "",
     relabel: Annotated[
         bool, typer.Option("--relabel", help="Give pictures that are known under another label the new one.")
     ] = False,
@@ -135,7 +151,7 @@ def add(
     project: ProjectOption = Path(),
     as_json: JsonOption = False,
 ) -> None:
-    """Add your own pictures: a folder per class, a table, an archive, or pictures of one class."""
+    """Add your own pictures. Give a folder per class, a table, an archive, or pictures of one class."""
     words = paths or []
     if undo:
         _run("add", project, as_json, undo=_parse_number(words))
@@ -167,34 +183,43 @@ def clean(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
 
 @app.command()
 def split(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
-    """Divide the pictures into train, val and test, with copies always in the same split."""
+    """Divide the pictures into train, val and test. Copies are always in the same split."""
     _run("split", project, as_json)
 
 
 @app.command()
 def train(
     learner: Annotated[
-        str | None, typer.Option("--learner", help="transfer, cnn, colour, or the name of another package's.")
+        str | None,
+        typer.Option("--learner", metavar="NAME", help="transfer, cnn, colour, or the name of another package's."),
     ] = None,
     backbone: Annotated[
-        str | None, typer.Option("--backbone", help="The pretrained network that transfer builds on, such as resnet18.")
+        str | None,
+        typer.Option(
+            "--backbone", metavar="NAME", help="The pretrained network that transfer builds on, such as resnet18."
+        ),
     ] = None,
     mode: Annotated[
         str | None,
         typer.Option(
             "--mode",
+            metavar="MODE",
             help="What transfer trains: frozen (only the head), unfreeze (the head, then the backbone too) or full.",
         ),
     ] = None,
     weights: Annotated[
-        str | None, typer.Option("--weights", help="The backbone's weights: embedded, hub, none, or a file.")
+        str | None,
+        typer.Option("--weights", metavar="WEIGHTS", help="The backbone's weights: embedded, hub, none, or a file."),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option("--epochs", help="Passes over the pictures, if a network is trained.", min=1)
+        int | None,
+        typer.Option("--epochs", metavar="N", help="Passes over the pictures, if a network is trained.", min=1),
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option("--seed", help="The random seed; another one shows how much of the score is chance.", min=0),
+        typer.Option(
+            "--seed", metavar="N", help="The random seed; another one shows how much of the score is chance.", min=0
+        ),
     ] = None,
     change: Annotated[
         list[str] | None,
@@ -250,24 +275,27 @@ def tune(
         float | None,
         typer.Option(
             "--minutes",
+            metavar="MINUTES",
             help="Minutes after which to stop; run it again to continue. By default, runs all trials.",
             min=0,
         ),
     ] = None,
     trials: Annotated[
-        int | None, typer.Option("--trials", help="Number of trials, including those of earlier calls.", min=1)
+        int | None,
+        typer.Option("--trials", metavar="N", help="Number of trials, including those of earlier calls.", min=1),
     ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
             "--preset",
+            metavar="NAME",
             help="Run this search instead of [tune.space]: usual, or architectures (seven networks, for a GPU).",
         ),
     ] = None,
     project: ProjectOption = Path(),
     as_json: JsonOption = False,
 ) -> None:
-    """Search for better settings and write the best into fieldguide.toml. Several may run at once."""
+    """Search for better settings. The best are written into fieldguide.toml; several searches may run at once."""
     _run("tune", project, as_json, minutes=minutes, trials=trials, preset=preset)
 
 
@@ -280,25 +308,25 @@ def compare(
     project: ProjectOption = Path(),
     as_json: JsonOption = False,
 ) -> None:
-    """Compare all runs: accuracy, size, speed, and which differences are more than chance."""
+    """Compare the accuracy, size and speed of all runs. Tells which differences are more than chance."""
     _run("compare", project, as_json, use=use)
 
 
 @app.command()
 def evaluate(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
-    """Score the current run on the test split and write its report.html."""
+    """Score the current run on the test split. Writes its report.html."""
     _run("evaluate", project, as_json)
 
 
 @app.command()
 def publish(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
-    """Publish the guide, with the proof that it answers like the trained model."""
+    """Publish the guide, and prove that it answers like the model."""
     _run("publish", project, as_json)
 
 
 @app.command()
 def predict(
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures, or folders of them.")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Pictures, or folders of them.")],
     guide: GuideOption = None,
     project: ProjectOption = Path(),
     as_json: JsonOption = False,
@@ -315,9 +343,10 @@ def predict(
 @app.command()
 def serve(
     guide: GuideOption = None,
-    host: Annotated[str | None, typer.Option("--host", help="The address to listen on.")] = None,
+    host: Annotated[str | None, typer.Option("--host", metavar="ADDRESS", help="The address to listen on.")] = None,
     port: Annotated[
-        int | None, typer.Option("--port", help="The port to listen on; 0 takes a free one.", min=0, max=65535)
+        int | None,
+        typer.Option("--port", metavar="PORT", help="The port to listen on; 0 takes a free one.", min=0, max=65535),
     ] = None,
     allowed_host: Annotated[
         list[str] | None,
@@ -345,7 +374,7 @@ def serve(
 
 @app.command()
 def build(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
-    """Run every stage from collect to publish, redoing only what is out of date."""
+    """Run every stage from collect to publish. Only what is out of date is redone."""
     from fieldguide.api import open_project
 
     _run_stages(open_project(project).build, as_json)
@@ -363,7 +392,7 @@ def status(project: ProjectOption = Path(), as_json: JsonOption = False) -> None
 def demo(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to make the project.")] = Path("demo"),
     per_class: Annotated[
-        int, typer.Option("--per-class", help="How many charts of each kind to draw.", min=10, max=10000)
+        int, typer.Option("--per-class", metavar="N", help="How many charts of each kind to draw.", min=10, max=10000)
     ] = 250,
     as_json: JsonOption = False,
 ) -> None:

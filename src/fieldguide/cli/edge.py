@@ -11,10 +11,14 @@ import sys
 import threading
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
+from fieldguide.cli.hints import complete_commands, remember_project
 from fieldguide.errors import FieldguideError, translate_os_errors
+from fieldguide.text import break_at_words
 
 _INTERRUPTED = 130
+_NO_EDGE = 1_000_000  # columns of a file, in which no line is broken
 _INTERRUPTED_HINT = "run the same command again: it continues where it stopped"
 
 
@@ -34,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: always.
     """
+    _open_closed_streams()
+    remember_project(Path())
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words or bool(os.environ.get("FIELDGUIDE_DEBUG"))
     words = [word for word in words if word != "--debug"]
@@ -56,6 +62,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code)
 
 
+def _open_closed_streams() -> None:
+    """Open what the shell has closed, such as `2>&-`: else the next file, the catalogue, would take the number."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115
+
+
 def _explain(error: BaseException, interrupted: bool, as_json: bool) -> int:
     """Print an error's two lines and return its exit code."""
     if isinstance(error, FieldguideError):
@@ -74,6 +87,10 @@ def _run(words: list[str]) -> int:
 
     try:
         code = int(get_command(app).main(words, "fieldguide", standalone_mode=False) or 0)
+    except SystemExit as leaving:  # so does typer where the reader of our output has gone
+        if isinstance(leaving.__context__, BrokenPipeError):
+            raise leaving.__context__ from None
+        raise
     except Exception as error:
         if type(error).__name__ == "Abort":
             raise KeyboardInterrupt from error
@@ -81,7 +98,8 @@ def _run(words: list[str]) -> int:
         explain = getattr(error, "format_message", None)
         if explain is None:
             raise
-        return _tell(_one_line(explain()), _usage_hint(words), int(getattr(error, "exit_code", 2)), False)
+        code = int(getattr(error, "exit_code", 2))
+        return _tell(_one_line(explain()), _usage_hint(words), code, "--json" in words)
     if code == _INTERRUPTED:  # typer makes an exit of Ctrl-C
         raise KeyboardInterrupt
     return code
@@ -100,8 +118,12 @@ def _one_line(message: str) -> str:
 
 def _tell(message: str, hint: str, code: int, as_json: bool) -> int:
     """Print an error as two lines, or as JSON for a program, and return its exit code."""
+    hint = complete_commands(hint)
     if as_json:
         print(json.dumps({"error": message, "hint": hint, "exit_code": code}), file=sys.stderr)  # noqa: T201
-    else:
-        print(f"fieldguide: {_one_line(message)}\n  {_one_line(hint)}", file=sys.stderr)  # noqa: T201
+        return code
+    width = os.get_terminal_size(sys.stderr.fileno()).columns if sys.stderr.isatty() else _NO_EDGE
+    lines = break_at_words(f"fieldguide: {_one_line(message)}", width)
+    lines += [f"  {line}" for line in break_at_words(_one_line(hint), width - 2)]
+    print("\n".join(lines), file=sys.stderr)  # noqa: T201
     return code

@@ -8,10 +8,11 @@ from dataclasses import asdict, is_dataclass
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
+from fieldguide.cli.hints import complete_commands
 from fieldguide.records import (
     AddReport,
     CleanReport,
@@ -28,8 +29,11 @@ from fieldguide.records import (
     TuneReport,
 )
 from fieldguide.records.reports import BASELINE, CompareReport
+from fieldguide.text import break_at_words, visible
 
 _MAX_ROWS = 60
+_NO_EDGE = 1_000_000
+_INDENT = 10  # columns, in which the head has the command's name
 _WIDE = 98  # columns that a run's whole row needs
 _SHORT = {"no significant difference": "no sig. difference", "too few shared pictures": "too few shared"}
 
@@ -42,7 +46,9 @@ def show(name: str, report: Any, as_json: bool) -> None:
         sys.stdout.write("\n")
         sys.stdout.flush()
         return
-    console = Console(highlight=False, soft_wrap=True)
+    # a name is shown as it is, whatever looks like markup in it; a file has no edge at which a line would break
+    width = None if sys.stdout.isatty() else _NO_EDGE
+    console = Console(markup=False, emoji=False, highlight=False, width=width)
     _SHOWN[name](console, report)
 
 
@@ -60,11 +66,28 @@ def _percent(score: Sequence[float]) -> str:
 
 
 def _head(console: Console, name: str, text: str) -> None:
-    console.print(f"[bold green]{name:<9}[/] {escape(text)}")
+    console.print(Text(f"{name:<{_INDENT}}", style="bold green"), _broken(console, text), sep="", soft_wrap=True)
 
 
-def _detail(console: Console, text: str) -> None:
-    console.print(f"          {escape(text)}", style="dim")
+def _detail(console: Console, text: str, style: str = "dim") -> None:
+    console.print(" " * _INDENT + _broken(console, text), style=style, soft_wrap=True)
+
+
+def _broken(console: Console, text: str) -> str:
+    """Return the text broken at words where the line ends; a longer word, such as a path, stays whole to be copied."""
+    return f"\n{' ' * _INDENT}".join(break_at_words(complete_commands(text), console.width - _INDENT))
+
+
+def _table(columns: Sequence[str], right: Sequence[str] = (), **options: Any) -> Table:
+    """Return an empty table of plain columns, those of `right` set to the right."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", **options)
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return table
+
+
+def _print_table(console: Console, table: Table) -> None:
+    console.print(Padding(table, (0, 0, 0, _INDENT), expand=False))
 
 
 def _counts(counts: dict[str, int]) -> str:
@@ -94,7 +117,7 @@ def _show_collect(console: Console, report: CollectReport) -> None:
     for line in report.plan if not report.found else ():
         _detail(console, line)
     if report.offered:
-        console.print(Padding(_collected(report), (0, 0, 0, 10)))
+        _print_table(console, _collected(report))
     for name, why in report.short.items():
         _detail(console, f"{name}: {why}")
     if report.short and report.again:
@@ -105,14 +128,11 @@ def _show_collect(console: Console, report: CollectReport) -> None:
 
 def _collected(report: CollectReport) -> Table:
     """Return a table with a row for each class: how many were offered, fetched and kept, and why others were not."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("class", overflow="fold")
-    for name in ("asked", "offered", "fetched", "good"):
-        table.add_column(name, justify="right")
-    table.add_column("not kept", overflow="fold")
+    numbers = ("asked", "offered", "fetched", "good")
+    table = _table(["class", *numbers, "not kept"], numbers)
     for name, good in list(report.found.items())[:_MAX_ROWS]:
         counts = report.asked, report.offered.get(name, 0), report.fetched.get(name, 0), good
-        table.add_row(escape(name), *map(str, counts), escape(_counts(report.reasons.get(name, {}))))
+        table.add_row(visible(name), *map(str, counts), _counts(report.reasons.get(name, {})))
     return table
 
 
@@ -130,13 +150,11 @@ def _show_add(console: Console, report: AddReport) -> None:
     relabelled, conflicts = sum(report.relabelled.values()), report.conflicts
     _head(console, "add", f"{_plural(sum(report.taken.values()), 'picture')} added, {report.known} already known, "
           f"{_plural(sum(report.refused.values()), 'file')} refused")  # fmt: skip
-    table = Table(box=None, padding=(0, 2, 0, 10), header_style="dim")
-    table.add_column("class")
-    table.add_column("added", justify="right")
+    table = _table(["class", "added"], ["added"])
     for name, count in list(report.taken.items())[:_MAX_ROWS]:
-        table.add_row(escape(name), str(count))
+        table.add_row(visible(name), str(count))
     if report.taken:
-        console.print(table)
+        _print_table(console, table)
     if report.given_splits:
         _detail(console, f"splits kept as given: {_counts(report.given_splits)}")
     for name, labels in report.spellings.items():
@@ -212,7 +230,7 @@ def _show_compare(console: Console, report: CompareReport) -> None:
     for group in report.seeds:
         _detail(console, f"{group.learner}, {group.what}: {group.mean:.1%}, standard deviation {group.spread:.2%}, "
                 f"of {len(group.names)} seeds")  # fmt: skip
-    console.print(f"          {escape(report.advice)}")
+    _detail(console, report.advice, style="")
     if report.report:
         _detail(console, f"report: {report.report}")
 
@@ -222,7 +240,7 @@ def _compared(report: CompareReport, *, wide: bool) -> Table:
     from fieldguide.stages.compare.report import format_bytes, format_count, format_ms, format_seconds
 
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
-    table.add_column("run", no_wrap=True)  # to be copied: compare --use
+    table.add_column("run", no_wrap=True)  # so that it can be copied: compare --use
     table.add_column("accuracy, 95 %", no_wrap=True)
     for name in ("F1", "params", "file", "p50", "trained") if wide else ("F1", "file", "p50"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -233,7 +251,7 @@ def _compared(report: CompareReport, *, wide: bool) -> Table:
         costs = (format_count(row.parameters), *costs, format_seconds(row.train_s)) if wide else costs
         shown = ("-",) * len(costs) if row.learner == BASELINE else costs
         style = "green" if row.name == report.recommended else "dim" if row.learner == BASELINE else ""
-        table.add_row(escape(row.name), f"{share:.1%} {low * 100:.1f}-{high * 100:.1f}", f"{row.macro_f1:.2f}", *shown,
+        table.add_row(visible(row.name), f"{share:.1%} {low * 100:.1f}-{high * 100:.1f}", f"{row.macro_f1:.2f}", *shown,
                       _SHORT.get(row.verdict, row.verdict), style=style)  # fmt: skip
     return table
 
@@ -265,16 +283,14 @@ def _show_publish(console: Console, report: PublishReport) -> None:
 
 
 def _show_predict(console: Console, answers: list[Prediction]) -> None:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("picture", "answer", "", "then, or the reason"):
-        table.add_column(column, justify="right" if not column else "left", overflow="fold")
-    for answer in answers:
-        table.add_row(*(escape(cell) for cell in _answer_cells(answer)))
-    if console.is_terminal:
-        console.print(table)
+    rows = [[visible(cell) for cell in _answer_cells(answer)] for answer in answers]
+    if not console.is_terminal:  # a line each, for pipes and files
+        sys.stdout.writelines("\t".join(row) + "\n" for row in rows)
         return
-    for answer in answers:  # a line each, for pipes and files
-        console.print("\t".join(_answer_cells(answer)), markup=False)
+    table = _table(["picture", "answer", "", "then, or the reason"], [""])
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
 
 
 def _answer_cells(answer: Prediction) -> tuple[str, str, str, str]:
@@ -289,9 +305,10 @@ def _answer_cells(answer: Prediction) -> tuple[str, str, str, str]:
 def _show_status(console: Console, report: StatusReport) -> None:
     _head(console, "status", f"{report.name}: {report.images} pictures, {report.kept} kept")
     styles = {"done": "green", "out of date": "yellow", "not run": "dim"}
+    table = Table.grid(padding=(0, 1, 0, 0))
     for stage in report.stages:
-        state = f"[{styles[stage.state]}]{stage.state:<12}[/]"
-        console.print(f"          {stage.stage:<9} {state} {escape(stage.summary)}")
+        table.add_row(stage.stage, Text(stage.state, style=styles[stage.state]), visible(stage.summary))
+    _print_table(console, table)
     _detail(console, f"next: {report.next_command}")
 
 

@@ -7,8 +7,11 @@ from typing import Protocol
 class Progress(Protocol):
     """What a stage reports its progress to. A stage never prints."""
 
-    def start(self, what: str, total: int | None) -> None:
-        """Begin a new piece of work of `total` steps; None where the number is not known."""
+    def start(self, what: str, total: int | None, limit_s: float = 0.0) -> None:
+        """Begin a new piece of work of `total` steps; None where the number is not known.
+
+        It ends after `limit_s` seconds at the latest, unless that is 0.
+        """
 
     def say(self, line: str) -> None:
         """Tell the person something that stays on the screen."""
@@ -26,7 +29,7 @@ class Progress(Protocol):
 class SilentProgress:
     """A `Progress` that shows nothing."""
 
-    def start(self, what: str, total: int | None) -> None:
+    def start(self, what: str, total: int | None, limit_s: float = 0.0) -> None:
         """Do nothing."""
 
     def say(self, line: str) -> None:

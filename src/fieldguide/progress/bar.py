@@ -17,7 +17,12 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.progress import Progress as RichProgress
+from rich.table import Column
 from rich.text import Text
+
+from fieldguide.text import visible
+
+_WIDE = 72  # columns that a bar with a rate and both times needs
 
 
 def can_show_bars() -> bool:
@@ -33,7 +38,29 @@ class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         """Return the rate, where there is one."""
         speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.0f}/s" if speed and task.total else "", style="dim")
+        return Text(f"{speed:,.0f}/s" if speed and speed >= 0.5 and task.total else "", style="dim")
+
+
+class _Count(MofNCompleteColumn):
+    """How many steps of how many are done."""
+
+    def render(self, task: Task) -> Text:
+        """Return nothing where the number of steps is not known: the time that has passed stands beside it."""
+        return super().render(task) if task.total else Text()
+
+
+class _TimeLeft(TimeRemainingColumn):
+    """The time left: of the limit, where the work ends by the clock, else as the rate so far tells."""
+
+    max_refresh = 0.5
+
+    def render(self, task: Task) -> Text:
+        """Return the time left, where anything is known of it."""
+        limit_s = task.fields["limit_s"]
+        if limit_s:
+            minutes, seconds = divmod(max(0, int(limit_s - (task.elapsed or 0))), 60)
+            return Text(f"{minutes // 60}:{minutes % 60:02}:{seconds:02}", style="progress.remaining")
+        return super().render(task) if task.total else Text()
 
 
 class _Bars(RichProgress):
@@ -54,13 +81,13 @@ class BarProgress:
     def __init__(self, quiet: bool = False) -> None:
         self._console = Console(stderr=True, quiet=quiet, highlight=False)
         self._lines = not can_show_bars()
+        wide = self._console.width >= _WIDE
         self._bars = _Bars(
-            TextColumn("{task.description:<28}", markup=False),
-            BarColumn(bar_width=30),
-            MofNCompleteColumn(),
-            _Rate(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
+            BarColumn(bar_width=20 if wide else 6),
+            _Count(),
+            *([_Rate(), TimeElapsedColumn()] if wide else []),
+            _TimeLeft(),
             console=self._console,
             transient=True,
             disable=self._lines or quiet,
@@ -68,38 +95,38 @@ class BarProgress:
         self._tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> "BarProgress":
-        self._bars.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bars.stop()
-
-    def start(self, what: str, total: int | None) -> None:
-        """Show a new bar, or a line, for a new piece of work."""
         self.clear()
+
+    def start(self, what: str, total: int | None, limit_s: float = 0.0) -> None:
+        """Show a new bar, or a line, for a new piece of work."""
+        self._remove_tasks()
         if total == 0:
             return
-        self._tasks[""] = self._bars.add_task(what, total=total)
+        self._add_task("", what, total, limit_s)
         if self._lines:
-            self._console.print(f"{what}{f': {total}' if total else ''}", markup=False)
+            limit = f", for at most {limit_s / 60:g} minutes" if limit_s else ""
+            self._print(f"{what}{f': {total}' if total else ''}{limit}")
 
     def say(self, line: str) -> None:
         """Show a line above the bars."""
-        self._console.print(line, markup=False, style="dim", soft_wrap=True)
+        self._print(line, style="dim")
 
     def note(self, text: str) -> None:
         """Show a line under the bars; it changes with every step, so nothing where there are no bars."""
-        self._bars.note = text
+        self._bars.note = visible(text)
 
     def start_parts(self, what: str, totals: Mapping[str, int]) -> None:
         """Show a bar for each part, as many as fit; one line for all where there are no bars."""
-        self.clear()
+        self._remove_tasks()
         for part, total in list(totals.items())[: max(1, self._console.height - 4)]:
-            self._tasks[part] = self._bars.add_task(part, total=total)
+            self._add_task(part, part, total)
         if self._lines:
-            self._console.print(f"{what}: {sum(totals.values())}", markup=False)
+            self._print(f"{what}: {sum(totals.values())}")
 
     def advance(self, steps: int = 1, part: str = "") -> None:
         """Move a bar on."""
@@ -107,8 +134,20 @@ class BarProgress:
             self._bars.advance(self._tasks[part], steps)
 
     def clear(self) -> None:
-        """Remove the bars and the note."""
+        """Erase the bars and the note, so that something else can be printed; the next work shows them again."""
+        self._remove_tasks()
+        self._bars.stop()
+
+    def _add_task(self, part: str, description: str, total: int | None, limit_s: float = 0.0) -> None:
+        self._tasks[part] = self._bars.add_task(visible(description), total=total, limit_s=limit_s)
+        self._bars.start()
+
+    def _remove_tasks(self) -> None:
         self._bars.note = ""
         for task in self._tasks.values():
             self._bars.remove_task(task)
         self._tasks = {}
+
+    def _print(self, line: str, style: str = "") -> None:
+        # a terminal breaks a line at words, a file not at all
+        self._console.print(Text(visible(line), style=style), soft_wrap=self._lines)

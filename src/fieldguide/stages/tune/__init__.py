@@ -145,7 +145,7 @@ class _TrialProgress(SilentProgress):
         self._progress = progress
         self._number = number
 
-    def start(self, what: str, total: int | None) -> None:
+    def start(self, what: str, total: int | None, limit_s: float = 0.0) -> None:
         """Note what the trial begins."""
         self._progress.note(f"trial {self._number}: {what}")
 
@@ -182,7 +182,7 @@ def run_trials(objective: Objective, study: Study, limits: Limits, progress: Pro
         progress: told of each trial as it ends.
     """
     deadline = limits.clock() + 60 * limits.minutes if limits.minutes else math.inf
-    progress.start("trials", limits.trials)
+    progress.start("trials", limits.trials, 60 * limits.minutes)
     rows = study.rows()
     progress.advance(sum(row.state != "running" for row in rows))
     best, done, failed = best_row(rows), 0, 0
