@@ -1,5 +1,6 @@
 """Labels that change: corrected folders, other labels, names taken out, and additions that are taken back."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -123,6 +124,35 @@ def test_a_corrected_table(flowers: Project, tmp_path: Path) -> None:
     assert labels(flowers) == [("rose",), ("tulip",)]
 
 
+def splits(project: Project) -> dict[str, int]:
+    with project.catalog() as catalog:
+        return Counter(state.given_split for state in catalog.states())
+
+
+def test_a_picture_moved_to_another_split_is_in_that_one(flowers: Project, tmp_path: Path) -> None:
+    source = tmp_path / "photos"
+    photos(source / "train")
+    photos(source / "test", rose=(7,), tulip=(7,))
+    put(flowers, source, author="me", licence="own")
+    assert splits(flowers) == {"train": 6, "test": 2}
+    (source / "train" / "rose" / "circle1.png").rename(source / "test" / "rose" / "circle1.png")
+    report = put(flowers, source)
+    assert (report.known, report.relabelled) == (8, {})
+    assert splits(flowers) == {"train": 5, "test": 3}
+    with flowers.catalog() as catalog:
+        assert {origin.author for origin in catalog.origins() if origin.given_split == "train"} == {"me"}
+        moved = [origin for origin in catalog.origins() if origin.location.endswith("rose/circle1.png")]
+        assert [(origin.licence, origin.given_split) for origin in moved] == [("", "test"), ("own", "")]
+
+
+def test_a_corrected_column_of_splits(flowers: Project, tmp_path: Path) -> None:
+    table = photos(tmp_path / "photos") / "list.csv"
+    for split_name in ("train", "test"):
+        table.write_text(f"path,label,split\nrose/circle0.png,rose,{split_name}\n", encoding="utf-8")
+        put(flowers, table)
+        assert splits(flowers) == {split_name: 1}
+
+
 # ---- a picture under another label
 
 
@@ -227,6 +257,15 @@ def test_what_was_checked_and_split_before_is_as_if_it_had_never_been_added(flow
     split(flowers, flowers.settings(), progress=SilentProgress())
     with flowers.catalog() as catalog:
         assert len(load_dataset(catalog).images) == 8
+
+
+def test_what_is_added_again_after_an_undo_has_the_new_terms(flowers: Project, tmp_path: Path) -> None:
+    source = photos(tmp_path / "photos")
+    put(flowers, source, author="somebody", licence="CC0-1.0")
+    take_back(flowers)
+    put(flowers, source, author="me")
+    with flowers.catalog() as catalog:
+        assert {(origin.author, origin.licence) for origin in catalog.origins()} == {("me", "")}
 
 
 def test_an_addition_is_taken_back_by_its_number(flowers: Project, tmp_path: Path) -> None:

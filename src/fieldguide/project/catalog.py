@@ -20,12 +20,16 @@ from fieldguide.records import Grouping, ImageRow, ImageState, Label, Origin, Ve
 Report = TypeVar("Report")
 
 
-# terms that are given later are adopted; what was known is never emptied
+# terms that are given later are adopted; what was known is never emptied; the split is as it was read last
 _TERMS = ("author", "licence", "licence_url", "title", "page", "author_url", "licence_raw", "query", "parent", "family")
 _UPSERT_ORIGIN = (
-    "INSERT INTO provenance VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
-    + (", ".join(f"{name} = CASE WHEN excluded.{name} = '' THEN {name} ELSE excluded.{name} END" for name in _TERMS))
+    f"INSERT INTO provenance VALUES ({', '.join('?' * 14)}) ON CONFLICT DO UPDATE SET "
+    + "given_split = excluded.given_split, "
+    + ", ".join(f"{name} = CASE WHEN excluded.{name} = '' THEN {name} ELSE excluded.{name} END" for name in _TERMS)
 )
+# an origin that an undone addition brought comes again as if it had never been there
+_FORGET_ORIGIN = """DELETE FROM provenance WHERE sha256 = ?1 AND source = ?2 AND location = ?3 AND NOT EXISTS (
+    SELECT 1 FROM origin WHERE sha256 = ?1 AND source = ?2 AND location = ?3)"""
 _LABELLED = "sha256 IN (SELECT sha256 FROM standing)"
 _ORIGIN = ", ".join(field.name for field in fields(Origin))
 
@@ -178,6 +182,9 @@ class Catalog:
                 "INSERT OR IGNORE INTO image VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 [(*vars(image).values(), added_at) for image, _, _ in added],
             )
+            if self.rows("SELECT 1 FROM addition WHERE undone_at <> '' LIMIT 1"):
+                places = [(origin.sha256, origin.source, origin.location) for _, origin, _ in added]
+                self._db.executemany(_FORGET_ORIGIN, places)
             self._db.executemany(_UPSERT_ORIGIN, [tuple(vars(origin).values()) for _, origin, _ in added])
             self._db.executemany(
                 """INSERT OR IGNORE INTO labelling (addition, sha256, class_name, by, source, location, replaces)

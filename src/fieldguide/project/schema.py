@@ -1,8 +1,9 @@
 """The tables of the catalogue, in every form that they have had.
 
-`labelling` and `provenance` are only ever added to: what an undone addition brought, or a later label replaced, stays
-in them. The views `standing`, `label` and `origin` hold what is left when those are taken away. An image without a
-label is no longer part of the project; its row and its original stay.
+What an undone addition brought, or a later label replaced, stays in `labelling` and `provenance`. The views `standing`,
+`label` and `origin` hold what is left when those are taken away; a place that an image was moved away from is still its
+origin, with author and licence, but says nothing of its split. An image without a label is no longer part of the
+project; its row and its original stay.
 """
 
 # One step for each form that the tables have had. Steps are only ever added.
@@ -97,8 +98,13 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE VIEW label AS SELECT DISTINCT sha256, class_name, by FROM standing;
     ALTER TABLE origin RENAME TO provenance;
     CREATE VIEW origin AS
-        SELECT sha256, source, location, author, licence, licence_url, given_split, title, page, author_url,
-            licence_raw, query, parent, family
+        SELECT sha256, source, location, author, licence, licence_url,
+            CASE WHEN EXISTS (SELECT 1 FROM labelling l
+                              WHERE l.sha256 = p.sha256 AND l.source = p.source AND l.location = p.location)
+                    AND NOT EXISTS (SELECT 1 FROM standing s
+                                    WHERE s.sha256 = p.sha256 AND s.source = p.source AND s.location = p.location)
+                 THEN '' ELSE given_split END AS given_split,
+            title, page, author_url, licence_raw, query, parent, family
         FROM provenance p
         WHERE coalesce((SELECT min(l.addition IN (SELECT id FROM addition WHERE undone_at <> '')) FROM labelling l
                         WHERE l.sha256 = p.sha256 AND l.source = p.source AND l.location = p.location), 0) = 0;

@@ -221,10 +221,12 @@ class _Adder:
             why = "a person decided that it is" if change == "decided" else "known as"
             counts.show("other_label", f"{file.location}: {why} {before}")
         place = LabelPlace(class_name, "folder", readable(str(source.root)), source.kind, file.location)
-        if change == "decided" or (change != "relabelled" and self._labels.is_recorded(sha256, place)):
+        is_recorded = self._labels.is_recorded(sha256, place)
+        if change == "decided" or (is_recorded and change != "relabelled"):
             return None
-        self._labels.record(sha256, place, replaces=change == "relabelled")
-        return Label(sha256, class_name, "folder", replaces=change == "relabelled")
+        replaces = change == "relabelled" or (change == "known" and self._labels.has_moved(sha256))
+        self._labels.record(sha256, place, replaces=replaces)
+        return Label(sha256, class_name, "folder", replaces=replaces)
 
     def _origin(self, sha256: str, file: InputFile, kind: str) -> Origin:
         """Return where the picture came from and under what terms."""

@@ -69,6 +69,13 @@ class LabelHistory:
         corrected = bool(located) and all(self._left(place, sha256) for place in located)
         return "relabelled" if self._relabel or corrected else "conflict"
 
+    def has_moved(self, sha256: str) -> bool:
+        """Tell whether the image has left every place, in what is added, that it is known from."""
+        places = self._places.get(sha256, ())
+        return bool(places) and all(
+            place.by == "folder" and place.root and self._left(place, sha256) for place in places
+        )
+
     def is_recorded(self, sha256: str, place: LabelPlace) -> bool:
         """Tell whether the label is known from this very place."""
         return place in self._places.get(sha256, ())
