@@ -22,6 +22,8 @@ def model() -> bytes:
 def test_it_answers(threads: int) -> None:
     session = open_session(model(), threads)
     assert session.get_session_options().intra_op_num_threads == threads
+    spinning = session.get_session_options().get_session_config_entry("session.intra_op.allow_spinning")
+    assert spinning == "0"  # a thread that waits leaves its core to others
     assert session.get_providers() == ["CPUExecutionProvider"]
     (output,) = session.run(None, {"x": np.ones((3, 8), np.float32)})
     assert np.array_equal(output, np.ones((3, 1)) + np.arange(8))

@@ -5,6 +5,7 @@ callable that takes the settings and the seed; a built-in name cannot be taken o
 """
 
 import importlib
+import os
 from collections.abc import Callable
 from difflib import get_close_matches
 from functools import partial
@@ -19,6 +20,10 @@ from fieldguide.project.runs import Run
 from fieldguide.settings import TrainSettings
 
 __all__ = ["known_learners", "load_model", "open_learner"]
+
+# Every way to torch and scikit-learn leads through here. Their OpenMP reads it once, when it is loaded: a thread
+# that has done its part sleeps. Spinning, it takes the core from the one it waits for, wherever others compute too.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 GROUP = "fieldguide.learners"
 _BUILT_IN = {

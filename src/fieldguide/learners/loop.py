@@ -11,7 +11,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -25,7 +25,14 @@ from fieldguide.errors import InputUnusable, OutOfMemory, SettingsError, Trainin
 from fieldguide.learners.architectures import Network
 from fieldguide.learners.augment import augment, find_preset, mix
 from fieldguide.learners.checkpoint import Checkpoint, load_checkpoint, pack, save_checkpoint
-from fieldguide.learners.devices import Hardware, choose_hardware, deterministic, is_out_of_memory, keep_freed_memory
+from fieldguide.learners.devices import (
+    Hardware,
+    choose_hardware,
+    deterministic,
+    is_out_of_memory,
+    keep_freed_memory,
+    lean_activations,
+)
 from fieldguide.learners.sampling import ClassBalance, class_balance, epoch_order
 from fieldguide.learners.tracking import EpochRow, describe_epoch
 from fieldguide.learners.weights import import_timm
@@ -144,7 +151,8 @@ def train_network(
     checkpoint, damaged = load_checkpoint(checkpoints) if checkpoints else (None, ())
     if checkpoint:
         hardware = hardware._replace(threads=checkpoint.state["threads"])
-    with deterministic(hardware):
+    lean = nullcontext() if settings.compile else lean_activations(network.module)  # a compiler sees to it by itself
+    with deterministic(hardware), lean:
         training = _Training(network, examples, settings, checkpoints, callbacks, hardware)
         training.notes.extend(damaged)
         try:
