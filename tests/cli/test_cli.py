@@ -96,7 +96,8 @@ def test_the_first_reports_are_json(tmp_path: Path, pictures: Pictures) -> None:
 def test_an_addition_says_how_it_is_taken_back(tmp_path: Path, pictures: Pictures) -> None:
     place, photos = tmp_path / "p", pictures(tmp_path / "photos", ["rose", "tulip"], per_class=2)
     ran("new", place)
-    assert "this is addition 1; to take it back: fieldguide add --undo 1" in ran("add", photos, "-C", place)
+    told = ran("add", photos, "-C", place)
+    assert f"this is addition 1; to take it back: fieldguide add -C {place} --undo 1" in told
     next((photos / "rose").iterdir()).rename(photos / "tulip" / "moved.png")
     assert "relabelled: 1 tulip, such as tulip/moved.png: was 'rose'" in ran("add", photos, "-C", place)
     (tmp_path / "rose").mkdir()

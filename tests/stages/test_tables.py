@@ -155,6 +155,15 @@ def test_several_paths_at_once(project: Project, shapes: Path, tmp_path: Path) -
         put(project, shapes, tmp_path / "gone.jpg")
 
 
+def test_many_pictures_are_one_addition(project: Project, tmp_path: Path) -> None:
+    paths = [tmp_path / f"IMG_{number}.jpg" for number in range(7)]
+    for number, path in enumerate(paths):
+        path.write_bytes(picture_bytes("circle", number))
+    report = put(project, *paths, class_name="circle")
+    assert (report.taken, report.number) == ({"circle": 7}, 1)
+    assert report.path.endswith("IMG_2.jpg and 4 more")
+
+
 def test_one_of_several_paths_holds_nothing_usable(project: Project, shapes: Path, tmp_path: Path) -> None:
     broken = tmp_path / "circle.jpg"
     broken.write_bytes(picture_bytes("circle", 1)[:20])

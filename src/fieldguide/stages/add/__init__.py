@@ -104,15 +104,16 @@ def add(
     if terms.licence and not terms.licence_url and not read_licence(terms.licence).spdx:
         message = f"{terms.licence!r} is not a licence that Fieldguide knows"
         raise InputUnusable(message, "give an SPDX identifier such as CC-BY-4.0, or own, or add --licence-url")
-    shown = ", ".join(readable(str(path)) for path in paths)
+    shown = _shorten([readable(str(path)) for path in paths])
     with translate_os_errors(f"adding {shown}"), project.catalog() as catalog, ExitStack() as stack:
         sources = []
         for path in paths:
             kind, files = read_input(path, tuple(settings.classes), terms.class_name, stack)
             sources.append(_Source(path.resolve(), kind, files))
         adder = _Adder(project, settings, terms, catalog, sources)
+        name = f"{len(paths)} paths" if len(paths) > 1 else readable(paths[0].name or str(paths[0]))
+        progress.start(f"adding {name}", sum(len(source.files) for source in sources))
         for source in sources:
-            progress.start(f"adding {readable(source.root.name or str(source.root))}", len(source.files))
             adder.add_source(source, progress)
     report = _report(shown, adder)
     if not (report.taken or report.known or report.relabelled or report.conflicts):
@@ -130,9 +131,13 @@ def undo(project: Project, settings: Settings, *, number: int | None = None, pro
     with project.catalog() as catalog:
         undone = Additions(catalog).undo(number, project.now())
     return AddReport(
-        path=", ".join(undone.paths), taken={}, known=0, refused={}, examples={}, number=undone.number,
+        path=_shorten(undone.paths), taken={}, known=0, refused={}, examples={}, number=undone.number,
         removed=undone.removed, restored=undone.restored, added_at=undone.added_at,
     )  # fmt: skip
+
+
+def _shorten(paths: Sequence[str]) -> str:
+    return ", ".join(paths[:_EXAMPLES]) + (f" and {len(paths) - _EXAMPLES} more" if len(paths) > _EXAMPLES else "")
 
 
 def _report(shown: str, adder: "_Adder") -> AddReport:
