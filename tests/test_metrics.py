@@ -7,12 +7,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fieldguide.metrics import (
+    MIN_CALIBRATION,
     accuracy,
     accuracy_difference,
     adjust_for_many,
     calibration_error,
+    calibration_interval,
     confusion_matrix,
+    f1_interval,
     macro_f1,
+    macro_f1_interval,
     mcnemar,
     per_class_scores,
     wilson_interval,
@@ -107,6 +111,62 @@ def test_calibration_error_of_plain_cases() -> None:
     assert calibration_error(sure, np.array([1, 1])) == 1.0
     assert calibration_error(np.full((4, 2), 0.5), np.array([0, 0, 1, 1])) == pytest.approx(0.0)
     assert calibration_error(np.zeros((0, 2)), np.zeros(0, dtype=np.int64)) == 0.0
+
+
+def say_with_error(count: int, error: float, seed: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return probabilities of two classes, and true classes that are the first less often by `error` than they say."""
+    dice = np.random.default_rng(seed)
+    sure = dice.uniform(0.7, 1.0, count)
+    return np.stack([sure, 1 - sure], axis=1), (dice.random(count) >= sure - error).astype(np.int64)
+
+
+@pytest.mark.parametrize(("error", "count"), [(0.0, 60), (0.1, 60), (0.0, 300), (0.1, 300)])
+def test_the_calibration_interval_holds_the_truth_as_often_as_it_says(error: float, count: int) -> None:
+    names = [str(place) for place in range(count)]
+    ends = [calibration_interval(*say_with_error(count, error, seed), names) for seed in range(40)]
+    held = [end is not None and end[0] <= error <= end[1] for end in ends]
+    assert sum(held) >= 35
+
+
+def test_a_calibration_error_of_few_pictures_has_no_interval() -> None:
+    probs, labels = say_with_error(MIN_CALIBRATION, 0.0, 1)
+    names = [str(place) for place in range(MIN_CALIBRATION)]
+    assert calibration_interval(probs, labels, names)
+    assert calibration_interval(probs[1:], labels[1:], names[1:]) is None
+
+
+def test_answers_without_a_mistake_may_still_be_off() -> None:
+    probs, labels = np.tile([1.0, 0.0], (40, 1)), np.zeros(40, dtype=np.int64)
+    assert calibration_interval(probs, labels, [str(place) for place in range(40)]) == pytest.approx(
+        (0.0, 1 - wilson_interval(40, 40)[0])
+    )
+
+
+def test_pictures_of_one_group_count_as_one() -> None:
+    probs, labels = say_with_error(200, 0.1, 3)
+    single, paired = [str(place) for place in range(400)], [str(place // 2) for place in range(400)]
+    twice = np.repeat(probs, 2, axis=0), np.repeat(labels, 2)
+    narrow, wide = calibration_interval(*twice, single), calibration_interval(*twice, paired)
+    assert narrow and wide and narrow[1] - narrow[0] < wide[1] - wide[0]
+
+
+@pytest.mark.parametrize("classes", [2, 3, 10])
+def test_the_interval_of_macro_f1_holds_the_truth_as_often_as_it_says(classes: int) -> None:
+    chances = np.full((classes, classes), 0.2 / (classes - 1)) + np.eye(classes) * (0.8 - 0.2 / (classes - 1))
+    dice = np.random.default_rng(classes)
+    ends = [macro_f1_interval(np.array([dice.multinomial(12, row) for row in chances])) for _ in range(200)]
+    assert np.mean([low <= 0.8 <= high for low, high in ends]) > 0.93
+
+
+def test_intervals_of_f1_at_the_ends() -> None:
+    assert f1_interval(0, 0) == (0.0, 1.0)
+    low, high = f1_interval(4, 0)
+    assert high == 1.0 and low < 0.7, "four right of four say little"
+    assert macro_f1_interval(np.diag([4, 4]))[0] < 0.8 and macro_f1_interval(np.diag([4, 4]))[1] == 1.0
+    assert macro_f1_interval(np.array([[0, 5], [5, 0]]))[0] == 0.0 and macro_f1_interval(np.zeros((2, 2), int)) == (
+        0,
+        1,
+    )
 
 
 def answered(both: int, only_a: int, only_b: int, neither: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
