@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from fieldguide.calibration import Familiarity, accept_threshold, fit_familiarity, fit_temperature, log_losses, softmax
+from fieldguide.calibration import (
+    MAX_LOG_LOSS,
+    Familiarity,
+    accept_threshold,
+    fit_familiarity,
+    fit_temperature,
+    log_losses,
+    softmax,
+)
 from fieldguide.metrics import calibration_error
 
 
@@ -55,7 +63,8 @@ def test_softmax_and_log_loss_against_plain_formulas(seed: int, size: float) -> 
     labels = dice.integers(0, 3, 6)
     loss = np.logaddexp.reduce(logits, axis=1)[:, None] - logits
     doubt = 1 / 8  # one imagined mistake among 6 + 2
-    expected = np.mean([(1 - doubt) * row[label] + doubt * row.mean() for row, label in zip(loss, labels, strict=True)])
+    each = [(1 - doubt) * row[label] + doubt * row.mean() for row, label in zip(loss, labels, strict=True)]
+    expected = np.mean([min(value, MAX_LOG_LOSS) for value in each])
     assert log_losses(logits, labels).mean() == pytest.approx(expected)
 
 
@@ -117,6 +126,12 @@ def test_the_threshold_accepts_the_share_that_was_asked_for(scores: list[float],
 
 def test_everything_is_accepted_when_all_is_asked_for() -> None:
     assert accept_threshold(np.array([-3.0, -1.0, -2.0]), 1.0) == -3.0
+
+
+def test_infinite_confidence_has_a_finite_loss() -> None:
+    logits = np.array([[1e15, 0.0], [0.0, 1e15], [3.0, 0.0]])
+    losses = log_losses(logits, np.array([1, 1, 0]))
+    assert losses[0] == MAX_LOG_LOSS and losses.max() <= MAX_LOG_LOSS and losses[2] < 1
 
 
 def test_a_familiarity_is_only_arrays() -> None:

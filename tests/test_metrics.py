@@ -59,8 +59,10 @@ def test_scores_are_those_of_scikit_learn(rows: list[tuple[int, int]]) -> None:
     assert np.array_equal(counts, sk.confusion_matrix(labels, predicted, labels=range(4)))
     expected = sk.precision_recall_fscore_support(labels, predicted, labels=range(4), zero_division=0)
     for place, scores in enumerate(per_class_scores(counts)):
-        assert list(scores.values()) == pytest.approx([float(column[place]) for column in expected])
-        assert list(scores) == ["precision", "recall", "f1", "support"]
+        named = [scores[name] for name in ("precision", "recall", "f1", "support")]
+        assert named == pytest.approx([float(column[place]) for column in expected])
+        for name in ("precision", "recall", "f1"):
+            assert scores[f"{name}_low"] <= scores[name] <= scores[f"{name}_high"]
     there = np.unique(labels)
     assert macro_f1(labels, predicted, 4) == pytest.approx(
         sk.f1_score(labels, predicted, labels=there, average="macro", zero_division=0)

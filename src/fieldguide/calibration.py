@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _GOLDEN = (np.sqrt(5.0) - 1) / 2
+MAX_LOG_LOSS = float(-np.log(np.finfo(np.float64).eps))  # 36.04: of a probability of 2.2e-16
 
 
 def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -21,8 +22,13 @@ def log_losses(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArra
     """Return each picture's cross-entropy, nats, against its true class, smoothed by one imagined mistake among all.
 
     Without it, a perfect separation would ask for infinite confidence (Platt, "Probabilistic outputs for support
-    vector machines", 1999, uses the same targets, (n + 1) / (n + 2)).
+    vector machines", 1999, uses the same targets, (n + 1) / (n + 2)). No picture counts for more than `MAX_LOG_LOSS`,
+    as in scikit-learn: a classifier that is infinitely sure says nothing by how infinitely.
     """
+    return np.minimum(_unlimited_losses(logits, labels), MAX_LOG_LOSS)
+
+
+def _unlimited_losses(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
     top = logits.max(axis=1, keepdims=True)
     total = np.log(np.exp(logits - top).sum(axis=1)) + top[:, 0]
     true = logits[np.arange(len(labels)), labels]
@@ -42,7 +48,8 @@ def fit_temperature(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> f
     low, high = np.log(0.05), np.log(20.0)
     while high - low > 1e-4:
         left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-        if log_losses(logits / np.exp(left), labels).mean() < log_losses(logits / np.exp(right), labels).mean():
+        left_loss, right_loss = (_unlimited_losses(logits / np.exp(at), labels).mean() for at in (left, right))
+        if left_loss < right_loss:
             high = right
         else:
             low = left

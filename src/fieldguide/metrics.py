@@ -23,7 +23,7 @@ def wilson_interval(right: int, total: int, z: float = _Z95) -> tuple[float, flo
     shrunk = 1 + z * z / total
     middle = share + z * z / (2 * total)
     spread = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    return max(0.0, (middle - spread) / shrunk), min(1.0, (middle + spread) / shrunk)
+    return min(share, max(0.0, (middle - spread) / shrunk)), max(share, min(1.0, (middle + spread) / shrunk))
 
 
 def accuracy(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> tuple[float, float, float]:
@@ -41,7 +41,10 @@ def confusion_matrix(labels: NDArray[np.int64], predicted: NDArray[np.int64], cl
 
 
 def per_class_scores(confusion: NDArray[np.int64]) -> list[dict[str, float]]:
-    """Return each class's `precision`, `recall`, `f1` in 0..1 and `support`; 0 where there is nothing to divide by."""
+    """Return each class's `precision`, `recall`, `f1` in 0..1 and `support`; 0 where there is nothing to divide by.
+
+    Each share has its 95 % interval beside it, as `precision_low`, `precision_high` and so on.
+    """
     hits = np.diag(confusion).astype(float)
     answered, support = confusion.sum(axis=0), confusion.sum(axis=1)
     scores = []
@@ -49,7 +52,14 @@ def per_class_scores(confusion: NDArray[np.int64]) -> list[dict[str, float]]:
         precision = hit / predicted if predicted else 0.0
         recall = hit / true if true else 0.0
         f1 = 2 * precision * recall / (precision + recall) if hit else 0.0
-        scores.append({"precision": precision, "recall": recall, "f1": f1, "support": float(true)})
+        row = {"precision": precision, "recall": recall, "f1": f1, "support": float(true)}
+        ends = {
+            "precision": wilson_interval(int(hit), int(predicted)),
+            "recall": wilson_interval(int(hit), int(true)),
+            "f1": f1_interval(int(hit), int(predicted + true - 2 * hit)),
+        }
+        scores.append(row | {f"{name}_{end}": pair[place] for name, pair in ends.items()
+                             for place, end in enumerate(("low", "high"))})  # fmt: skip
     return scores
 
 

@@ -48,6 +48,11 @@ def readable(path: str) -> str:
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
+def format_score(score: Sequence[float]) -> str:
+    """Return a share with the low and high end of its interval: `91.7% (95 %: 64.6% to 98.5%)`."""
+    return f"{score[0]:.1%} (95 %: {score[1]:.1%} to {score[2]:.1%})"
+
+
 def write_csv(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table as CSV; a quote marks a cell as text where a spreadsheet would take it for a formula.
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from command import set_key
 from conftest import Pictures, draw_picture, encode, make_project
+from fieldguide.cli.show import show
 from fieldguide.errors import NotReady
 from fieldguide.guide import open_guide
 from fieldguide.metrics import wilson_interval
@@ -67,7 +69,70 @@ def test_every_look_at_the_test_split_is_written_down(built: Project) -> None:
     report = evaluated(built)
     assert looks() == before + 1
     page = (built.root / report.report).read_text(encoding="utf-8")
-    assert f"used {before + 1} times" in " ".join(page.split())
+    assert f"opened {before + 1} times" in " ".join(page.split()) and report.looks == before + 1
+
+
+def test_a_calibration_error_of_few_pictures_is_not_told(built: Project) -> None:
+    report = evaluated(built)
+    assert 0 < report.test_images < 30 and report.ece_interval is None
+    for page in ((built.root / report.report), built.guide_folder / "README.md"):
+        text = " ".join(page.read_text(encoding="utf-8").split())
+        assert "Calibration error" not in text and "calibration error on" not in text
+        assert "has been opened once" in text or "test pictures, used for nothing else" in text
+
+
+def test_every_score_has_its_interval(built: Project) -> None:
+    report = evaluated(built)
+    assert report.macro_f1_interval and report.macro_f1_interval[0] < report.macro_f1 <= report.macro_f1_interval[1]
+    for score in report.per_class.values():
+        for kind in ("precision", "recall", "f1"):
+            assert score[f"{kind}_low"] <= score[kind] <= score[f"{kind}_high"]
+    low, high = wilson_interval(int(score["support"]), int(score["support"]))
+    card = (built.guide_folder / "README.md").read_text(encoding="utf-8")
+    assert f"({low:.2f} to {high:.2f})" in card
+
+
+@pytest.mark.parametrize(
+    ("difference", "claim"),
+    [
+        ((0.02, -0.01, 0.05), "no difference seen"),
+        ((-0.02, -0.05, 0.01), "no difference seen"),
+        ((0.0, -0.05, 0.05), "no difference seen"),
+        ((0.102, 0.02, 0.18), "10.2 points too high"),
+        ((-0.102, -0.18, -0.02), "10.2 points too low"),
+    ],
+)
+def test_a_careless_split_claims_what_its_interval_carries(
+    built: Project, difference: tuple[float, float, float], claim: str
+) -> None:
+    assert replace(evaluated(built), difference=difference).careless_claim == claim
+
+
+def test_the_careless_split_is_told_without_alarm(built: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    report = evaluated(built)
+    assert report.difference and report.difference[1] <= 0 <= report.difference[2], "twelve easy pictures of each class"
+    show("evaluate", report, as_json=False)
+    page = (built.root / report.report).read_text(encoding="utf-8")
+    card = (built.guide_folder / "README.md").read_text(encoding="utf-8")
+    for text in (capsys.readouterr().out, page, card):
+        assert "no difference seen" in text
+    assert not re.search(r"careless[^{}]*\{[^}]*--red", page)
+
+
+def test_the_classifier_that_was_taken_stands_first(built: Project) -> None:
+    pytest.importorskip("torch", reason="training needs the extra [train]")
+    changed = {"train.learner": "colour", "train.colour.grid": "usual", "train.colour.families": ["logistic", "svm"]}
+    settings = change_settings(built.settings(), changed)
+    run = train(built, settings, progress=SilentProgress())
+    table = built.runs_folder / run.run / "families.csv"
+    family = str(run.chosen["family"]).partition(" ")[0]
+    poor = "".join(f"{name},a poor one,0.25,0.1,306720823048444.0,0.1,0.4\n" for name in (family, "forest"))
+    table.write_text(table.read_text(encoding="utf-8") + poor, encoding="utf-8")
+    page = (built.root / evaluate(built, settings, progress=SilentProgress()).report).read_text(encoding="utf-8")
+    rows = re.findall(r"<tr[^>]*>.*?</tr>", page.partition("Classifiers tried")[2].partition("</table>")[0], re.DOTALL)
+    assert str(run.chosen["family"]) in rows[1] and "chosen" in rows[1]
+    assert [row for row in rows if "chosen" in row] == [rows[1]]
+    assert "306720823048444" not in page and "over 36" in rows[-1]
 
 
 def test_the_report_is_one_file_that_reaches_nothing(built: Project) -> None:

@@ -17,6 +17,7 @@ from conftest import CLASS_NAMES, draw_picture
 from fieldguide.errors import NotReady, ParityError
 from fieldguide.features import Extractor, Pictures
 from fieldguide.guide import open_guide
+from fieldguide.metrics import wilson_interval
 from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
 from fieldguide.project.dataset import load_dataset
@@ -30,6 +31,8 @@ from fieldguide.stages.publish import publish
 from fieldguide.stages.split import split
 from fieldguide.stages.train import train
 
+PLAIN_SCORE = {"precision": 1.0, "recall": 1.0, "f1": 1.0, "support": 2.0}
+EARLIER = ("run", "accuracy", "macro_f1", "ece", "grouped", "careless", "per_class", "test_images", "report")
 EVIL = '"><img src=x onerror=alert(1)>'
 PLACE = "Museum <b>of</b> 'shapes'"
 
@@ -96,6 +99,38 @@ def test_of_many_val_pictures_only_some_are_asked_about(built: Project, monkeypa
 def test_publishing_needs_an_evaluated_run(filled_project: Project) -> None:
     with pytest.raises(NotReady):
         press(filled_project)
+
+
+def test_publishing_does_not_open_the_test_split_again(built: Project) -> None:
+    with built.catalog() as catalog:
+        test, looks = load_dataset(catalog).where("test"), catalog.count_looks()
+    accepted = press(built).true_accept
+    shutil.rmtree(built.guide_folder)
+    shutil.rmtree(built.features_folder)
+    for name, kind in test.images.items():
+        built.image_path(name, kind).unlink()
+    report = press(built)
+    with built.catalog() as catalog:
+        assert catalog.count_looks() == looks == 1
+    assert report.true_accept == accepted and report.test_images == len(test.labels)
+    right = round(accepted * report.test_images)
+    assert report.true_accept_interval == pytest.approx(wilson_interval(right, report.test_images))
+
+
+def test_a_run_that_an_earlier_version_evaluated_is_published(built: Project) -> None:
+    accepted = press(built).true_accept
+    shutil.rmtree(built.guide_folder)
+    next(built.runs_folder.glob("*/test-predictions.csv")).unlink()
+    with built.catalog() as catalog:
+        done = catalog.finished("evaluate")
+        assert done
+        known = {key: value for key, value in done.report.items() if key in EARLIER}
+        known["per_class"] = {name: dict(PLAIN_SCORE) for name in CLASS_NAMES}
+        catalog.finish("evaluate", done.inputs, known, built.now())
+    assert press(built).true_accept == accepted
+    with built.catalog() as catalog:
+        assert catalog.count_looks("publish") == 1, "no answers to read: the test split is opened, and counted"
+    assert open_guide(built.guide_folder).about["scores"]["macro_f1"]
 
 
 # ---- what the guide shows
@@ -216,8 +251,8 @@ def test_features_of_a_coarser_runtime_must_still_agree(built: Project, monkeypa
     def compute(self: Pictures, extractor: Extractor, preprocessing: Preprocessing) -> Any:
         features = real(self, extractor, preprocessing)
         with built.catalog() as catalog:
-            everything = len(load_dataset(catalog).labels)
-        return np.roll(features, 7, axis=0) if len(self) == everything else features  # only those trained on are wrong
+            known = len(load_dataset(catalog).where("train", "val").labels)
+        return np.roll(features, 7, axis=0) if len(self) == known else features  # only those trained on are wrong
 
     set_key(built.settings_file, "publish", "examples = 3")
     monkeypatch.setattr(Pictures, "compute", compute)

@@ -3,7 +3,7 @@
 import json
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
@@ -29,7 +29,7 @@ from fieldguide.records import (
     TuneReport,
 )
 from fieldguide.records.reports import BASELINE, CompareReport
-from fieldguide.text import break_at_words, visible
+from fieldguide.text import break_at_words, format_score, visible
 
 _MAX_ROWS = 60
 _NO_EDGE = 1_000_000
@@ -59,10 +59,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _percent(score: Sequence[float]) -> str:
-    return f"{score[0]:.1%} (95 %: {score[1]:.1%} to {score[2]:.1%})"
 
 
 def _head(console: Console, name: str, text: str) -> None:
@@ -195,7 +191,7 @@ def _show_split(console: Console, report: SplitReport) -> None:
 
 def _show_train(console: Console, report: TrainReport) -> None:
     measured = f"by {report.measured_by}, {report.measured} of {report.images} pictures"
-    _head(console, "train", f"{_percent(report.accuracy)} {measured}")
+    _head(console, "train", f"{format_score(report.accuracy)} {measured}")
     made_by = f"{report.learner}, {report.backbone}" if report.backbone else report.learner
     _detail(console, f"{made_by} by {report.runtime}, temperature {report.temperature:.2f}, {report.seconds:.0f} s")
     chosen = "; ".join(f"{name}: {value}" for name, value in report.chosen.items())
@@ -257,29 +253,49 @@ def _compared(report: CompareReport, *, wide: bool) -> Table:
 
 
 def _show_evaluate(console: Console, report: EvaluateReport) -> None:
-    _head(console, "evaluate", f"{_percent(report.accuracy)} on {report.test_images} test pictures")
+    _head(console, "evaluate", f"{format_score(report.accuracy)} on {report.test_images} test pictures")
     if report.grouped and report.careless:
-        _detail(console, f"grouped cross-validation over all pictures: {_percent(report.grouped)}")
-        _detail(console, f"a careless split would have claimed: {_percent(report.careless)}")
+        pictures = f", {report.images} pictures" if report.images else ""
+        _detail(console, f"grouped cross-validation over all: {format_score(report.grouped)}{pictures}")
+        claim = f"; {report.careless_claim}" if report.careless_claim else ""
+        _detail(console, f"a careless split would have claimed: {format_score(report.careless)}{claim}")
     else:
         _detail(console, 'no cross-validation over all pictures: set [evaluate] cross_validate = "always" for it')
     weak = sorted(((score["f1"], name) for name, score in report.per_class.items() if score["f1"] < 0.95))[:3]
     if weak:
-        _detail(console, "weakest: " + ", ".join(f"{name} (F1 {f1:.2f})" for f1, name in weak))
+        _detail(console, "weakest: " + ", ".join(_weak(name, report.per_class[name]) for _, name in weak))
     _detail(console, f"report: {report.report}")
+
+
+def _weak(name: str, score: Mapping[str, float]) -> str:
+    ends = f", 95 %: {score['f1_low']:.2f} to {score['f1_high']:.2f}" if "f1_low" in score else ""
+    return f"{name} (F1 {score['f1']:.2f} on {score['support']:.0f}{ends})"
 
 
 def _show_publish(console: Console, report: PublishReport) -> None:
     _head(console, "publish", f"{report.guide}/, {report.bytes / 1e6:.1f} MB, {report.examples} examples")
     _detail(console, f"agrees with the trained model on {report.agreement:.1%} of {report.compared} val pictures; "
             f"probabilities differ by at most {report.max_difference:.1g}")  # fmt: skip
-    declined = "not measured" if report.false_accept is None else f"{1 - report.false_accept:.1%}"
-    _detail(
-        console,
-        f"accepts {report.true_accept:.1%} of test pictures; declines pictures of a similar, unknown class: {declined}",
-    )
+    accepted, pictures = f"{report.true_accept:.1%}", "test pictures"
+    if report.true_accept_interval:
+        accepted = format_score((report.true_accept, *report.true_accept_interval))
+        pictures = f"{report.test_images} test pictures"
+    _detail(console, f"accepts {accepted} of {pictures}")
+    _detail(console, f"declines pictures of a similar, unknown class: {_declined(report)}")
     if not report.examples:
         _detail(console, "no examples: no picture has a licence that allows them (see fieldguide add --licence)")
+
+
+def _declined(report: PublishReport) -> str:
+    """Return how many pictures of classes left out would be declined."""
+    if report.false_accept is None:
+        return "not measured"
+    share = f"{1 - report.false_accept:.1%}"
+    if report.false_accept_range is None:
+        return share
+    least, most = (1 - accepted for accepted in reversed(report.false_accept_range))
+    of = f"of {report.left_out_images} pictures of {report.left_out} classes"
+    return f"{share} {of} ({least:.1%} to {most:.1%} by class)"
 
 
 def _show_predict(console: Console, answers: list[Prediction]) -> None:

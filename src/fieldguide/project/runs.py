@@ -3,7 +3,9 @@
 Knows nothing about how learners work: a trained model is bytes to this module.
 """
 
+import csv
 import hashlib
+import io
 import json
 import shutil
 from collections.abc import Mapping
@@ -16,6 +18,8 @@ from fieldguide.project.atomic import replace_folder
 from fieldguide.project.catalog import Catalog
 from fieldguide.records import Preprocessing, TrainReport
 from fieldguide.settings import migrate_train_settings
+
+TEST_ANSWERS = "test-predictions.csv"  # of a run that was evaluated: the answers to the test pictures
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,27 @@ def is_whole(folder: Path) -> bool:
     except NotReady:
         return False
     return True
+
+
+def make_current(catalog: Catalog, run: Run, inputs: str, at: str) -> None:
+    """Make a run the project's current one, trained with these inputs; an evaluation that it had before holds again."""
+    with catalog.transaction():
+        catalog.finish("train", inputs, run.report, at)
+        last = catalog.finished("evaluate")
+        if last and last.report["run"] != run.name:
+            catalog.finish(f"evaluate {last.report['run']}", last.inputs, last.report, at)
+            before = catalog.finished(f"evaluate {run.name}")
+            if before:
+                catalog.finish("evaluate", before.inputs, before.report, at)
+
+
+def load_test_familiarity(folder: Path) -> dict[str, float]:
+    """Load how familiar each test picture is, by its hash, to the evaluated run in a folder; empty for none."""
+    try:
+        text = (folder / TEST_ANSWERS).read_text(encoding="utf-8")
+        return {row["sha256"]: float(row["familiarity"]) for row in csv.DictReader(io.StringIO(text))}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def latest_run(catalog: Catalog, runs_folder: Path) -> Run:

@@ -365,11 +365,19 @@ class EvaluateReport(Report):
 
     Attributes:
         accuracy: on the test split, with its 95 % Wilson interval.
+        ece: the expected calibration error on the test split.
         grouped: accuracy of grouped cross-validation over all kept pictures, with its interval; None where it would
             cost a training for each fold and was not asked for.
         careless: the same over shuffled folds with the copies left in, with its interval; None then too.
-        per_class: precision, recall, F1 and support on the test split by class name.
+        per_class: precision, recall, F1, their 95 % intervals, and support on the test split by class name.
         report: path of report.html.
+        macro_f1_interval: the 95 % interval of the macro F1; None in reports of earlier versions.
+        ece_interval: that of the calibration error; None too where there are too few pictures to say.
+        difference: accuracy over shuffled folds less that over grouped ones, of the pictures in both, with its 95 %
+            interval.
+        images: number of pictures in the grouped cross-validation: all that are kept.
+        copies: number of files that the careless one has besides: copies.
+        looks: how often the test split has been opened in this project, for any run.
     """
 
     run: str
@@ -381,6 +389,22 @@ class EvaluateReport(Report):
     per_class: dict[str, dict[str, float]]
     test_images: int
     report: str
+    macro_f1_interval: tuple[float, float] | None = None
+    ece_interval: tuple[float, float] | None = None
+    difference: tuple[float, float, float] | None = None
+    images: int = 0
+    copies: int = 0
+    looks: int = 0
+
+    @property
+    def careless_claim(self) -> str:
+        """What the careless split claims beside the grouped cross-validation, in words; "" where nothing is known."""
+        if self.difference is None:
+            return ""
+        share, low, high = self.difference
+        if low <= 0 <= high:
+            return "no difference seen"
+        return f"{abs(share) * 100:.1f} points {'too high' if share > 0 else 'too low'}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -394,6 +418,10 @@ class PublishReport(Report):
         drift: the largest difference of any probability that the training runtime's precision makes.
         false_accept: measured share of pictures of left-out classes that would have been accepted; None where there
             are too few classes to leave one out, or a network was trained on them all.
+        run: the training run that it was made from.
+        true_accept_interval: the 95 % interval of the share of test pictures accepted, of `test_images`.
+        false_accept_range: the least and the largest share among the classes left out.
+        left_out: how many classes were left out, one at a time, with `left_out_images` pictures in all.
     """
 
     guide: str
@@ -406,6 +434,12 @@ class PublishReport(Report):
     true_accept: float
     false_accept: float | None
     examples: int
+    run: str = ""
+    true_accept_interval: tuple[float, float] | None = None
+    test_images: int = 0
+    false_accept_range: tuple[float, float] | None = None
+    left_out: int = 0
+    left_out_images: int = 0
 
 
 @dataclass(frozen=True, repr=False)

@@ -1,7 +1,8 @@
 """The stage that opens the test split, once for a run, and reports honestly how accurate the model is.
 
 Beside the test split it reports a grouped cross-validation over every picture kept, and what a careless script would
-have claimed: shuffled pictures with the near-copies left in.
+have claimed: shuffled pictures with the near-copies left in. The answers to the test pictures stay with the run, so
+that whoever needs more of them does not open the test split again.
 """
 
 import base64
@@ -10,28 +11,39 @@ import io
 import json
 import shutil
 from collections import Counter
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldguide.calibration import softmax
+from fieldguide.calibration import MAX_LOG_LOSS, fit_familiarity, softmax
 from fieldguide.features import Pictures
 from fieldguide.hashing import hash_text
 from fieldguide.images import decode, thumbnail_jpeg
 from fieldguide.learners import load_model
 from fieldguide.learners.contract import TrainingData, group_folds
-from fieldguide.metrics import accuracy, calibration_error, confusion_matrix, macro_f1, per_class_scores
+from fieldguide.learners.linear_head import root
+from fieldguide.metrics import (
+    MIN_CALIBRATION,
+    accuracy,
+    accuracy_difference,
+    calibration_error,
+    calibration_interval,
+    confusion_matrix,
+    macro_f1,
+    macro_f1_interval,
+    per_class_scores,
+)
 from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
 from fieldguide.project.atomic import write_text
 from fieldguide.project.catalog import Catalog
 from fieldguide.project.dataset import Dataset, load_copies, load_dataset
-from fieldguide.project.runs import Run, latest_run
+from fieldguide.project.runs import TEST_ANSWERS, Run, latest_run
 from fieldguide.records import EvaluateReport
 from fieldguide.settings import Settings
-from fieldguide.text import render
+from fieldguide.text import format_score, render, write_csv
 
 _THUMBNAIL_SIDE = 260
 Score = tuple[float, float, float]
@@ -66,9 +78,11 @@ def evaluate(project: Project, settings: Settings, *, progress: Progress) -> Eva
         catalog.add_look(run.name, "evaluate", project.now())
         evaluation = _Evaluation.measure(project, settings, catalog, run, progress)
         progress.start("writing the report", None)
-        report, page = evaluation.report(catalog)
+        numbers = evaluation.scores()
+        report, page = evaluation.report(catalog, numbers)
         folder = project.runs_folder / run.name
-        write_text(folder / "metrics.json", json.dumps(evaluation.scores(), indent=1, ensure_ascii=False))
+        write_text(folder / TEST_ANSWERS, evaluation.answers())
+        write_text(folder / "metrics.json", json.dumps(numbers, indent=1, ensure_ascii=False))
         write_text(folder / "report.html", page)
         catalog.finish("evaluate", digest, asdict(report), project.now())
     return report
@@ -84,10 +98,12 @@ class _Evaluation:
     data: Dataset
     test: NDArray[np.intp]
     probs: NDArray[np.float64]
+    familiarity: NDArray[np.float64]
     held: NDArray[np.intp]
     held_probs: NDArray[np.float64]
     grouped: Score | None
     careless: Score | None
+    difference: Score | None
     copies: int
     folds: int
 
@@ -99,8 +115,11 @@ class _Evaluation:
         data = load_dataset(catalog)
         learner, model = load_model(run)
         pictures = Pictures(project, tuple(data.images.items()), settings, progress)
-        probs = softmax(model.predict(pictures).logits / model.temperature)
-        test = np.flatnonzero(data.splits == "test")
+        outputs = model.predict(pictures)
+        probs = softmax(outputs.logits / model.temperature)
+        test, known = np.flatnonzero(data.splits == "test"), data.splits != "test"
+        familiarity = fit_familiarity(root(outputs.features[known]), data.labels[known])
+        seen = data, test, probs[test], familiarity.score(root(outputs.features[test]))
         copies, copy_labels = load_copies(catalog, run.class_names)
         files = Counter(origin.sha256 for origin in catalog.origins())
         times = [files[name] for name in (*data.images, *copies)]
@@ -108,7 +127,7 @@ class _Evaluation:
         choice = settings.evaluate.cross_validate
         if choice == "never" or (choice == "auto" and not learner.is_quick):
             held = test if learner.is_quick else np.flatnonzero(data.splits != "train")  # the others were trained on
-            return cls(project, settings, run, data, test, probs[test], held, probs[held], None, None, extra, 0)
+            return cls(project, settings, run, *seen, held, probs[held], None, None, None, extra, 0)
         progress.start("cross-validating", None)
         key = hash_text(inputs(catalog, settings) + repr(times))[:16]
         keep = project.runs_folder / f"unfinished-evaluate-{run.name}" / key
@@ -125,11 +144,12 @@ class _Evaluation:
         careless = learner.predict_held_out(shuffled, careless_folds, model)
         shutil.rmtree(keep.parent, ignore_errors=True)
         cv_probs = softmax(cv_logits / model.temperature)
-        grouped = accuracy(training.labels, cv_logits.argmax(axis=1))
-        claimed = accuracy(shuffled.labels, careless.argmax(axis=1))
+        right, careless_right = cv_logits.argmax(axis=1) == data.labels, careless.argmax(axis=1) == shuffled.labels
+        first = np.searchsorted(places, np.arange(len(data.labels)))  # of the files of each picture
+        difference = accuracy_difference(careless_right[first], right)
+        shares = accuracy(data.labels, cv_logits.argmax(axis=1)), accuracy(shuffled.labels, careless.argmax(axis=1))
         everywhere = np.arange(len(probs))
-        answers = probs[test], everywhere, cv_probs
-        return cls(project, settings, run, data, test, *answers, grouped, claimed, extra, len(folds))
+        return cls(project, settings, run, *seen, everywhere, cv_probs, *shares, difference, extra, len(folds))
 
     @property
     def confusion(self) -> NDArray[np.int64]:
@@ -145,10 +165,20 @@ class _Evaluation:
         counts: list[list[int]] = confusion_matrix(self.data.labels, answers, len(self.run.class_names)).tolist()
         return counts
 
+    def answers(self) -> str:
+        """Return the answer for each test picture, and how familiar it is to a fit on train and val; CSV."""
+        images, names = list(self.data.images), self.run.class_names
+        rows = [
+            [images[place], names[self.data.labels[place]], names[row.argmax()], f"{row.max():.6f}", repr(float(near))]
+            for place, row, near in zip(self.test, self.probs, self.familiarity, strict=True)
+        ]
+        return write_csv(["sha256", "class_name", "answer", "prob", "familiarity"], rows)
+
     def scores(self) -> dict[str, Any]:
         """Return every figure, as in metrics.json."""
         scores = per_class_scores(self.confusion)
         labels, answers = self.data.labels[self.test], self.probs.argmax(axis=1)
+        groups = [self.data.groups[place] for place in self.test]
         return {
             "run": self.run.name,
             "class_names": list(self.run.class_names),
@@ -156,9 +186,12 @@ class _Evaluation:
             "test_images": len(self.test),
             "accuracy": accuracy(labels, answers),
             "macro_f1": macro_f1(labels, answers, len(self.run.class_names)),
+            "macro_f1_interval": macro_f1_interval(self.confusion),
             "ece": calibration_error(self.probs, labels),
+            "ece_interval": calibration_interval(self.probs, labels, groups),
             "grouped": self.grouped,
             "careless": self.careless,
+            "difference": self.difference,
             "copies": self.copies,
             "folds": self.folds,
             "per_class": dict(zip(self.run.class_names, scores, strict=True)),
@@ -166,27 +199,29 @@ class _Evaluation:
             "cv_confusion": self.cv_confusion,
         }
 
-    def report(self, catalog: Catalog) -> tuple[EvaluateReport, str]:
-        """Return the stage's report and the text of report.html."""
-        numbers = self.scores()
+    def report(self, catalog: Catalog, numbers: dict[str, Any]) -> tuple[EvaluateReport, str]:
+        """Return the stage's report and the text of report.html, from what `scores` returns."""
         trained = self.run.report
         made = {
             "learner": " on ".join(filter(None, (self.run.learner, trained["backbone"]))),
             "preprocessing": f"{self.run.preprocessing.fit}, {self.run.preprocessing.size} pixels",
             **trained["chosen"],
-            "options tried": "; ".join(f"{key} {value:.3f}" for key, value in trained["tried"].items()) or "-",
-            "accuracy in training": f"{trained['accuracy'][0]:.3f} by {trained['measured_by']}",
+            "options tried": "; ".join(f"{key} {value:.1%}" for key, value in trained["tried"].items()) or "-",
+            "accuracy in training": f"{format_score(trained['accuracy'])} by {trained['measured_by']}, "
+            f"{trained['measured']} pictures",
             "temperature": round(trained["temperature"], 3),
             "runtime": trained["runtime"],
             "parameters": f"{trained['parameters']:,}",
             "trained on": f"{trained['images']} pictures (train and val)",
             "seed": self.run.seed,
         }
-        about = {"name": self.settings.name, "about": self.settings.about, "looks": catalog.count_looks()}
-        page = render("report.html", {**numbers, **about, **self._pictures(catalog), "made": made})
-        kept = {key: numbers[key] for key in (
-            "run", "accuracy", "macro_f1", "ece", "grouped", "careless", "per_class", "test_images")}  # fmt: skip
-        return EvaluateReport(**kept, report=f"runs/{self.run.name}/report.html"), page
+        kept = {field.name: numbers[field.name] for field in fields(EvaluateReport) if field.name in numbers}
+        report = EvaluateReport(**kept, report=f"runs/{self.run.name}/report.html", looks=catalog.count_looks())
+        about = {"name": self.settings.name, "about": self.settings.about, "report": report,
+                 "least": MIN_CALIBRATION, "most_loss": MAX_LOG_LOSS, "measured": trained["measured"]}  # fmt: skip
+        chosen = trained["chosen"].get("family", "")  # of the colour learner
+        pictures = self._pictures(catalog)
+        return report, render("report.html", {**numbers, **about, **pictures, "made": made, "chosen": chosen})
 
     def _pictures(self, catalog: Catalog) -> dict[str, Any]:
         """Return the pictures of the page: plots and tables of the run, and wrong answers."""
@@ -224,5 +259,8 @@ class _Evaluation:
 
 
 def _best_of_each(rows: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Return the first row of each family, of rows that are sorted, the best first."""
-    return list({row["family"]: row for row in reversed(rows)}.values())[::-1]
+    """Return the first row of each family, in the order of the rows, which are sorted, the best first."""
+    best: dict[str, dict[str, str]] = {}
+    for row in rows:
+        best.setdefault(row["family"], row)
+    return list(best.values())

@@ -5,15 +5,15 @@ The guide appears whole, by a rename, after the proof; when the proof fails, the
 
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldguide.calibration import Familiarity, accept_threshold, fit_familiarity, softmax
+from fieldguide.calibration import accept_threshold, fit_familiarity, softmax
 from fieldguide.errors import NotReady, ParityError
 from fieldguide.features import Pictures
 from fieldguide.guide import SCHEMA_VERSION, Guide, is_unaltered, open_guide, write_manifest
@@ -23,13 +23,14 @@ from fieldguide.learners import load_model
 from fieldguide.learners.contract import Model, Outputs, group_folds
 from fieldguide.learners.linear_head import root
 from fieldguide.licences import credit_lines, credit_table, read_licence
+from fieldguide.metrics import wilson_interval
 from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
 from fieldguide.project.atomic import replace_folder
 from fieldguide.project.catalog import Catalog
 from fieldguide.project.dataset import Dataset, load_dataset
-from fieldguide.project.runs import Run, latest_run
-from fieldguide.records import Origin, PublishReport
+from fieldguide.project.runs import Run, latest_run, load_test_familiarity
+from fieldguide.records import EvaluateReport, Origin, PublishReport
 from fieldguide.settings import ClassSettings, Settings
 from fieldguide.text import render
 
@@ -72,10 +73,9 @@ def publish(project: Project, settings: Settings, *, progress: Progress) -> Publ
         evaluated = catalog.finished("evaluate")
         if evaluated is None or evaluated.report["run"] != run.name:
             raise NotReady("the last training run has not been evaluated", "run: fieldguide evaluate")
-        catalog.add_look(run.name, "publish", project.now())  # the share accepted is measured on test pictures
         writer = _GuideWriter.load(project, settings, catalog, run, progress)
         with replace_folder(project.guide_folder) as folder:
-            report = writer.write(folder, evaluated.report)
+            report = writer.write(folder, EvaluateReport(**evaluated.report))
         catalog.finish("publish", digest, asdict(report), project.now())
     return report
 
@@ -88,11 +88,21 @@ class _Decline:
     true_accept: float
     false_accept: float | None
     left_out: int
+    true_accept_interval: tuple[float, float]
+    test_images: int
+    false_accept_range: tuple[float, float] | None
+    left_out_images: int
 
 
 @dataclass(frozen=True)
 class _GuideWriter:
-    """Writes the parts of a guide from a run, its model's outputs and the origins of the pictures."""
+    """Writes the parts of a guide from a run, its model's outputs and the origins of the pictures.
+
+    Attributes:
+        data: all pictures that are kept.
+        known: those of train and val, in the order of `outputs` and `pictures`.
+        test_familiarity: of the test pictures, as the evaluation of the run has left it.
+    """
 
     project: Project
     settings: Settings
@@ -100,7 +110,9 @@ class _GuideWriter:
     model: Model
     learns_features: bool
     data: Dataset
+    known: Dataset
     outputs: Outputs
+    test_familiarity: NDArray[np.float64]
     origins: dict[str, list[Origin]]
     pictures: Pictures
     progress: Progress
@@ -109,22 +121,31 @@ class _GuideWriter:
     def load(
         cls, project: Project, settings: Settings, catalog: Catalog, run: Run, progress: Progress
     ) -> "_GuideWriter":
-        """Load a run's model and compute its outputs for every picture."""
+        """Load a run's model and compute its outputs for the pictures of train and val."""
         data = load_dataset(catalog)
+        known = data.where("train", "val")
         learner, model = load_model(run)
-        pictures = Pictures(project, tuple(data.images.items()), settings, progress)
+        pictures = Pictures(project, tuple(known.images.items()), settings, progress)
         origins: dict[str, list[Origin]] = defaultdict(list)
         for origin in catalog.origins():
             origins[origin.sha256].append(origin)
+        outputs, test = model.predict(pictures), data.where("test")
+        near = load_test_familiarity(project.runs_folder / run.name)
+        if near.keys() != test.images.keys():  # evaluated by an earlier version, which kept no answers
+            catalog.add_look(run.name, "publish", project.now())
+            seen = model.predict(Pictures(project, tuple(test.images.items()), settings, progress)).features
+            scores = fit_familiarity(root(outputs.features), known.labels).score(root(seen))
+            near = dict(zip(test.images, scores.tolist(), strict=True))
+        test_familiarity = np.array(list(near.values()))
         learns = not learner.is_quick
-        return cls(project, settings, run, model, learns, data, model.predict(pictures), origins, pictures, progress)
+        parts = data, known, outputs, test_familiarity, origins, pictures, progress
+        return cls(project, settings, run, model, learns, *parts)
 
-    def write(self, folder: Path, scores: dict[str, Any]) -> PublishReport:
+    def write(self, folder: Path, scores: EvaluateReport) -> PublishReport:
         """Write the whole guide into `folder` and prove it."""
         self.progress.start("measuring when to decline", None)
-        known = self.data.splits != "test"
-        familiarity = fit_familiarity(self._roots(known), self.data.labels[known])
-        decline = self._measure_decline(familiarity, known)
+        familiarity = fit_familiarity(root(self.outputs.features), self.known.labels)
+        decline = self._measure_decline()
         model = self.model.export(familiarity)
         (folder / "model.onnx").write_bytes(model)
         examples = self._write_examples(folder)
@@ -133,7 +154,8 @@ class _GuideWriter:
         parity = self._prove(folder, about)
         about["parity"] = parity
         _write_json(folder / "guide.json", about)
-        (folder / "README.md").write_text(render("card.md", about), encoding="utf-8")
+        card = render("card.md", {**about, "careless_claim": scores.careless_claim})
+        (folder / "README.md").write_text(card, encoding="utf-8")
         write_manifest(folder)
         size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         return PublishReport(
@@ -147,41 +169,56 @@ class _GuideWriter:
             true_accept=decline.true_accept,
             false_accept=decline.false_accept,
             examples=sum(len(rows) for rows in examples.values()),
+            run=self.run.name,
+            true_accept_interval=decline.true_accept_interval,
+            test_images=decline.test_images,
+            false_accept_range=decline.false_accept_range,
+            left_out=decline.left_out,
+            left_out_images=decline.left_out_images,
         )
 
-    def _measure_decline(self, familiarity: Familiarity, known: NDArray[np.bool_]) -> _Decline:
+    def _measure_decline(self) -> _Decline:
         """Set the threshold on held-out pictures; measure it on test pictures and on classes left out.
 
         How a network answers for a class that it was trained on tells nothing of one that it never saw, so for
         networks no class is left out, and the threshold comes from val alone.
         """
-        true_accept_of = partial(_share_accepted, familiarity.score(self._roots(~known)))
+        known, features = self.known, root(self.outputs.features)
         if self.learns_features:
-            threshold = accept_threshold(self._score_val(), self.settings.publish.true_accept)
-            return _Decline(threshold, true_accept_of(threshold), None, 0)
-        features, labels = self._roots(known), self.data.labels[known]
-        groups = [self.data.groups[index] for index in np.flatnonzero(known)]
-        held_out = np.zeros(len(labels))
-        for train, rest in group_folds(labels, groups, self.settings.train.folds, self.settings.seed):
-            held_out[rest] = fit_familiarity(features[train], labels[train]).score(features[rest])
+            threshold = accept_threshold(self._score_val(features), self.settings.publish.true_accept)
+            return self._judge_decline(threshold, [])
+        held_out = np.zeros(len(known.labels))
+        for train, rest in group_folds(known.labels, known.groups, self.settings.train.folds, self.settings.seed):
+            held_out[rest] = fit_familiarity(features[train], known.labels[train]).score(features[rest])
         threshold = accept_threshold(held_out, self.settings.publish.true_accept)
-        classes = np.unique(labels)
+        classes = np.unique(known.labels)
         chosen = classes[:: max(1, -(-len(classes) // _LEFT_OUT))] if len(classes) > 2 else classes[:0]
         unknown: list[NDArray[np.float64]] = []
         for label in chosen:
-            without = labels != label
-            unknown.append(fit_familiarity(features[without], labels[without]).score(features[~without]))
-        false_accept = _share_accepted(np.concatenate(unknown), threshold) if unknown else None
-        return _Decline(threshold, true_accept_of(threshold), false_accept, len(chosen))
+            without = known.labels != label
+            unknown.append(fit_familiarity(features[without], known.labels[without]).score(features[~without]))
+        return self._judge_decline(threshold, unknown)
 
-    def _score_val(self) -> NDArray[np.float64]:
+    def _judge_decline(self, threshold: float, unknown: Sequence[NDArray[np.float64]]) -> _Decline:
+        """Return how often the threshold accepts test pictures, and those of classes left out, scored in `unknown`."""
+        accepted, count = int(np.sum(self.test_familiarity >= threshold)), len(self.test_familiarity)
+        shares = [float(np.mean(scores >= threshold)) for scores in unknown]
+        together = np.concatenate(unknown) if unknown else np.zeros(0)
+        return _Decline(
+            threshold=threshold,
+            true_accept=accepted / count,
+            false_accept=float(np.mean(together >= threshold)) if unknown else None,
+            left_out=len(unknown),
+            true_accept_interval=wilson_interval(accepted, count),
+            test_images=count,
+            false_accept_range=(min(shares), max(shares)) if unknown else None,
+            left_out_images=len(together),
+        )
+
+    def _score_val(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return (n,) how familiar the pictures of val are to a fit on those of train."""
-        train, val = self.data.splits == "train", self.data.splits == "val"
-        return fit_familiarity(self._roots(train), self.data.labels[train]).score(self._roots(val))
-
-    def _roots(self, chosen: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Return the square roots of the features, by which familiarity is measured."""
-        return root(self.outputs.features[chosen])
+        train, val = self.known.splits == "train", self.known.splits == "val"
+        return fit_familiarity(features[train], self.known.labels[train]).score(features[val])
 
     def _probs(self, outputs: Outputs) -> NDArray[np.float64]:
         """Return calibrated probabilities, (n, classes)."""
@@ -193,17 +230,16 @@ class _GuideWriter:
         Only pictures under a licence that allows it are shown, the most confidently classified first.
         """
         (folder / "examples").mkdir()
-        probs = self._probs(self.outputs)
-        confidence = probs[np.arange(len(probs)), self.data.labels]
-        confidence[self.data.splits == "test"] = -1.0  # the test split chooses nothing, not even what is shown
-        items = list(self.data.images.items())
+        probs = self._probs(self.outputs)  # not of the test split, which chooses nothing, not even what is shown
+        confidence = probs[np.arange(len(probs)), self.known.labels]
+        items = list(self.known.images.items())
         examples: dict[str, list[dict[str, str]]] = {name: [] for name in self.run.class_names}
         for index in np.argsort(-confidence, kind="stable"):
-            class_name = self.run.class_names[self.data.labels[index]]
+            class_name = self.run.class_names[self.known.labels[index]]
             sha256, suffix = items[index]
             origin = self._shown_origin(sha256)
             enough = len(examples[class_name]) >= self.settings.publish.examples
-            if origin is None or confidence[index] < 0 or enough:
+            if origin is None or enough:
                 continue
             pixels = decode(
                 self.project.read_image(sha256, suffix), decode_limits(self.settings), at_least=_THUMBNAIL_SIDE
@@ -228,7 +264,7 @@ class _GuideWriter:
             lines += credit_lines(sha256, "", class_name, self.origins[sha256])
         return credit_table(lines)
 
-    def _about(self, scores: dict[str, Any], decline: _Decline, examples: dict[str, Any]) -> dict[str, Any]:
+    def _about(self, scores: EvaluateReport, decline: _Decline, examples: dict[str, Any]) -> dict[str, Any]:
         """Return the content of guide.json, without the proof of parity."""
         counts = {name: int(np.sum(self.data.splits == name)) for name in ("train", "val", "test")}
         fingerprint = self.run.data
@@ -240,7 +276,7 @@ class _GuideWriter:
             "classes": [self._class(name, examples[name]) for name in self.run.class_names],
             "preprocessing": asdict(self.run.preprocessing),
             "decline": asdict(decline),
-            "scores": {key: value for key, value in scores.items() if key not in ("report", "run")},
+            "scores": {key: value for key, value in asdict(scores).items() if key not in ("report", "run")},
             "data": {
                 "images": len(self.data.labels), **counts, "fingerprint": fingerprint,
                 "sources": sorted({origin.source for name in self.data.images for origin in self.origins[name]}),
@@ -269,7 +305,7 @@ class _GuideWriter:
         _write_json(folder / "guide.json", about)
         write_manifest(folder)
         guide = open_guide(folder)
-        val = np.flatnonzero(self.data.splits == "val")[:MAX_COMPARED]  # in the order of their hashes: random
+        val = np.flatnonzero(self.known.splits == "val")[:MAX_COMPARED]  # in the order of their hashes: random
         published = self._classify(guide, val)
         exact = self._probs(self.model.predict(self.pictures.take(val), exact=True))
         difference = float(np.abs(published - exact).max())
@@ -290,7 +326,7 @@ class _GuideWriter:
     def _classify(self, guide: Guide, places: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return the guide's probabilities, (n, classes), for the original files of the pictures at these places."""
         self.progress.start("comparing the guide with the trained model", len(places))
-        items = list(self.data.images.items())
+        items = list(self.known.images.items())
         limits = decode_limits(self.settings)
         rows = []
         for place in places:
@@ -298,11 +334,6 @@ class _GuideWriter:
             rows.append([probs[name] for name in self.run.class_names])
             self.progress.advance()
         return np.array(rows)
-
-
-def _share_accepted(scores: NDArray[np.float64], threshold: float) -> float:
-    """Return the share, 0..1, of pictures that are familiar enough."""
-    return float(np.mean(scores >= threshold))
 
 
 def _write_json(path: Path, about: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from fieldguide.project.catalog import Catalog
 from fieldguide.records import StageStatus, StatusReport
 from fieldguide.settings import Settings
 from fieldguide.stages.build import Stage, stages_of
+from fieldguide.text import format_score
 
 
 def status(project: Project, settings: Settings) -> StatusReport:
@@ -62,8 +63,9 @@ def _summary(name: str, report: dict[str, Any]) -> str:
     if name == "split":
         return ", ".join(f"{sum(count.values())} {split}" for split, count in report["counts"].items())
     if name == "train":
-        return f"{report['learner']}, {report['accuracy'][0]:.1%} by {report['measured_by']}"
+        score = format_score(report["accuracy"])
+        return f"{report['learner']}, {score} by {report['measured_by']}, {report['measured']} pictures"
     if name == "evaluate":
-        low, high = report["accuracy"][1:]
-        return f"{report['accuracy'][0]:.1%} on the test split ({low:.1%} to {high:.1%})"
-    return f"{report['bytes'] / 1e6:.1f} MB, agrees with the trained model on {report['agreement']:.1%}"
+        return f"{format_score(report['accuracy'])} on {report['test_images']} test pictures"
+    agreement = f"{report['agreement']:.1%} of {report['compared']} pictures"
+    return f"{report['bytes'] / 1e6:.1f} MB, agrees with the trained model on {agreement}"

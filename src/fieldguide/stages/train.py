@@ -18,7 +18,7 @@ from fieldguide.project import Project
 from fieldguide.project.atomic import write_bytes
 from fieldguide.project.catalog import Catalog
 from fieldguide.project.dataset import Dataset, load_dataset
-from fieldguide.project.runs import Run, load_run
+from fieldguide.project.runs import Run, load_run, make_current
 from fieldguide.records import PreviewReport, TrainReport
 from fieldguide.settings import Settings, TrainSettings
 
@@ -51,7 +51,7 @@ def train(project: Project, settings: Settings, *, progress: Progress) -> TrainR
         if done and _is_usable(project, done.run):
             return done
         run = _find_run(project, catalog, digest) or make_run(project, settings, catalog, progress)
-        catalog.finish("train", digest, run.report, project.now())
+        make_current(catalog, run, digest, project.now())
     return TrainReport(**run.report)
 
 

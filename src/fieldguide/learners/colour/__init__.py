@@ -30,6 +30,7 @@ from fieldguide.learners.colour.features import FEATURE_NAMES, TABLES, colour_fe
 from fieldguide.learners.colour.importance import measure_importance, trace_elimination
 from fieldguide.learners.contract import FitResult, Fold, Model, Outputs, TrainingData, check_classes, group_folds
 from fieldguide.learners.sampling import balance_csv, class_balance
+from fieldguide.metrics import wilson_interval
 from fieldguide.plots import draw_bars, draw_curves
 from fieldguide.progress import Progress
 from fieldguide.records import Preprocessing
@@ -99,7 +100,8 @@ class ColourLearner:
         classifier = _to_arrays(fit_classifier(samples, result.best), result.temperature, samples.features)
         training.pictures.progress.start("measuring which features matter", None)
         balance = class_balance(training.labels, len(training.class_names), "weights" if samples.balanced else "none")
-        files = {"families.csv": _table(result).encode(), **_weigh_features(samples, folds, result)}
+        table = _table(result, len(training.labels))
+        files = {"families.csv": table.encode(), **_weigh_features(samples, folds, result)}
         files["balance.csv"] = balance_csv(balance, training.class_names).encode()
         return FitResult(
             ColourModel(classifier, preprocessing), result.logits, "grouped cross-validation", files=files,
@@ -150,13 +152,14 @@ def _best_of_each(result: SearchResult, count: int) -> dict[str, float]:
     return best
 
 
-def _table(result: SearchResult) -> str:
-    """Return a CSV of what was tried, best first."""
+def _table(result: SearchResult, count: int) -> str:
+    """Return a CSV of what was tried on so many pictures, best first; `low` and `high` end the accuracy's interval."""
     rows = []
     for score in sorted(result.scores, key=lambda score: score.rank):
-        numbers = score.accuracy.mean(), score.accuracy.std(), score.loss
+        low, high = wilson_interval(score.correct, count)
+        numbers = score.correct / count, score.accuracy.std(), score.loss, low, high
         rows.append([score.candidate.family, str(score.candidate), *(f"{number:.6f}" for number in numbers)])
-    return write_csv(["family", "choice", "accuracy", "spread_over_folds", "loss"], rows)
+    return write_csv(["family", "choice", "accuracy", "spread_over_folds", "loss", "low", "high"], rows)
 
 
 def _weigh_features(samples: Samples, folds: Sequence[Fold], result: SearchResult) -> dict[str, bytes]:
