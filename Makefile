@@ -45,8 +45,8 @@ fix: $(READY)    ## format, and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY)  ## every benchmark: minutes, prints figures beside their peers
-	@for file in benchmarks/bench_*.py; do echo "== $$(basename $$file .py)"; $(BIN)/python $$file || exit 1; done
+bench: $(READY)  ## the benchmarks, beside their peers, and docs/measured.md; some: make bench NAMES="accuracy start"
+	$(BIN)/python benchmarks/run.py $(NAMES)
 
 clean:           ## take away what the other targets made, but not the demo
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

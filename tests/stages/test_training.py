@@ -192,6 +192,23 @@ def test_fewer_pictures_than_folds(tmp_path: Path, pictures: Pictures, own_cache
     assert numbers["folds"] == 3, "those that were made, not those that were asked for"
 
 
+def test_how_many_trainings_there_will_be_is_said_first(place: Path) -> None:
+    result = run_here(place, "train", *CNN[:-2])
+    assert result.returncode == 0, result.stderr
+    lines = [line.strip() for line in result.stderr.splitlines()]
+    (first,) = [line for line in lines if "trainings of 2 epochs" in line]
+    (time,) = [line for line in lines if "together: about" in line]
+    epoch = next(line for line in lines if line.startswith("epoch 1 of 2"))
+    assert lines.index(first) < lines.index(epoch) < lines.index(time) + 2
+    count = int(first.split()[0])
+    assert count > 2
+    assert time.startswith(f"all {count} together: about ")
+    titles = [line for line in lines if line.startswith("training, fold")]
+    assert [title.partition(":")[0] for title in titles] == [
+        f"training, fold {number} of {count - 1}" for number in range(1, count)
+    ]
+
+
 # ---- trainings that go wrong
 
 

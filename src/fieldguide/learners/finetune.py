@@ -131,16 +131,17 @@ class NetworkLearner:
         check_classes(training)
         squares = training.pictures.squares(self.preprocessing)
         val = training.where("val")
+        crosses = self.settings.crosses(len(training.labels)) or not len(val)
+        folds = group_folds(training.labels, training.groups, training.folds, training.seed) if crosses else []
         network = self.build(len(training.class_names))
         board = training.keep / "board" if training.keep else None
         with ExitStack() as stack:
             writer = stack.enter_context(TensorBoardWriter(board)) if board else None
-            result = self._train(training, network, squares, writer)
+            result = self._train(training, network, squares, writer, len(folds))
             logits = self._predict(network, squares, val)
             if writer:
                 self._show(writer, training, squares, logits)
-        if self.settings.crosses(len(training.labels)) or not len(val):
-            folds = group_folds(training.labels, training.groups, training.folds, training.seed)
+        if crosses:
             last = result.history[-1]
             # a step that is known changes nothing: it only gives whoever watches a chance to end the training
             tick = partial(training.watch, last.epoch, last.val_accuracy or 0.0)
@@ -165,7 +166,9 @@ class NetworkLearner:
 
         Nothing chooses the epoch: each training runs to its end, so what is held out decides nothing.
         """
-        return self._hold_out(training, folds, training.pictures.squares(self.preprocessing))
+        squares = training.pictures.squares(self.preprocessing)
+        training.pictures.progress.say(f"{len(folds)} trainings of {self.loop.epochs} epochs, one for each fold")
+        return self._hold_out(training, folds, squares)
 
     def load(self, data: bytes, preprocessing: Preprocessing, classes: int) -> Model:
         """Return the model in a file."""
@@ -181,20 +184,33 @@ class NetworkLearner:
         return NetworkModel(network, preprocessing, temperature, self.loop.batch_size)
 
     def _train(
-        self, training: TrainingData, network: Network, squares: Squares, writer: TensorBoardWriter | None
+        self, training: TrainingData, network: Network, squares: Squares, writer: TensorBoardWriter | None, folds: int
     ) -> TrainingResult:
-        """Train on the train split; the writer is told of every epoch, those from before a kill too."""
+        """Train on the train split; the writer is told of every epoch, those from before a kill too.
+
+        Where a training for each of so many folds follows, the person is told so first, and how long all may take as
+        soon as an epoch has been timed.
+        """
+        progress, epochs = training.pictures.progress, self.loop.epochs
         if writer:
             writer.add_graph(network)
+        if folds:
+            progress.say(
+                f"{1 + folds} trainings of {epochs} epochs: one for the model, then one for each of {folds} folds, "
+                'which measure it; with cross_validate = "never" only the first'
+            )
 
         def on_epoch(row: EpochRow) -> None:
+            if folds and row.epoch == 1:
+                all_s = round(row.seconds * epochs * (1 + folds))
+                progress.say(f"all {1 + folds} together: about {all_s // 60}:{all_s % 60:02d}")
             if writer:
                 writer.add_epoch(row)
             if row.val_accuracy is not None:
                 training.watch(row.epoch, row.val_accuracy)
 
         examples = Examples(squares, training.labels, training.where("train"), training.where("val"))
-        callbacks = Callbacks(training.pictures.progress, on_epoch)
+        callbacks = Callbacks(progress, on_epoch)
         return train_network(network, examples, self.loop, _checkpoints(training, "whole"), callbacks)
 
     def _show(
@@ -229,8 +245,9 @@ class NetworkLearner:
         """Return what `predict_held_out` returns, with the squares at hand; `tick` is called after every epoch."""
         loop = self.loop.model_copy(update={"patience": 0})
         logits = np.full((len(training.labels), len(training.class_names)), np.nan)
-        callbacks = Callbacks(training.pictures.progress, lambda row: tick())
         for number, (train, held) in enumerate(folds, 1):
+            title = f"training, fold {number} of {len(folds)}"
+            callbacks = Callbacks(training.pictures.progress, lambda row: tick(), title=title)
             network = self.build(len(training.class_names))
             examples = Examples(squares, training.labels, train, np.zeros(0, np.intp))
             train_network(network, examples, loop, _checkpoints(training, f"fold-{number}"), callbacks)

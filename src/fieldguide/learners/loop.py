@@ -93,11 +93,13 @@ class Callbacks:
         on_epoch: called with each epoch, first once more with those from before where a training is resumed; whatever
             it raises ends the training, with its checkpoint kept.
         clock: seconds, for rates and for `checkpoint_s`.
+        title: what the training is called.
     """
 
     progress: Progress = field(default_factory=SilentProgress)
     on_epoch: Callable[[EpochRow], None] = lambda row: None
     clock: Callable[[], float] = time.perf_counter
+    title: str = "training"
 
 
 @dataclass(frozen=True)
@@ -208,7 +210,7 @@ class _Training:
     def run(self) -> TrainingResult:
         """Train from wherever it stands to the end."""
         settings, progress = self.settings, self.callbacks.progress
-        progress.start("training", settings.epochs * self.shown)
+        progress.start(self.callbacks.title, settings.epochs * self.shown)
         progress.advance(self.epoch * self.shown + self.totals.seen)
         for row in self.history:
             self.callbacks.on_epoch(row)
