@@ -159,6 +159,36 @@ def test_no_permission(filled_project: Project, tmp_path: Path, pictures: Pictur
             path.chmod(0o700)
 
 
+def test_status_where_nothing_may_be_written(filled_project: Project, tmp_path: Path) -> None:
+    if os.geteuid() == 0 and not sys.platform.startswith("linux"):
+        pytest.skip("root may do anything here")
+    old, new, place = tmp_path / "old", tmp_path / "new", filled_project.root
+    with zipfile.ZipFile(Path(__file__).parents[1] / "samples" / "project_v1.zip") as archive:
+        archive.extractall(old)
+    new.mkdir()
+    (new / "fieldguide.toml").write_text((place / "fieldguide.toml").read_text(encoding="utf-8"), encoding="utf-8")
+    catalog = filled_project.catalog()  # open and written to: part of it is in the write-ahead log
+    catalog.finish("clean", "other inputs", {"kept": {"circle": 7}, "rejected": {}}, "2024-01-01T00:00:00+00:00")
+    assert (place / "catalog.db-wal").stat().st_size
+    folders = [place, new, *(path.parent for path in old.rglob("fieldguide.toml"))]
+    before = {folder: sorted(path.name for path in folder.iterdir()) for folder in folders}
+    for folder in folders:
+        folder.chmod(0o500)
+    try:
+        results = [run_as_anybody("status", "-C", folder) for folder in folders]
+        check_two_lines(run_as_anybody("clean", "-C", place), 77, "no permission")
+    finally:
+        for folder in folders:
+            folder.chmod(0o700)
+        catalog.close()
+    assert [result.returncode for result in results] == [0, 0, 0], results
+    assert "18 pictures" in results[0].stdout and "7 kept" in results[0].stdout
+    assert "0 pictures" in results[1].stdout
+    assert "publish   " in results[2].stdout
+    before[place] = [name for name in before[place] if not name.startswith("catalog.db-")]
+    assert {folder: sorted(path.name for path in folder.iterdir()) for folder in folders} == before
+
+
 def test_a_place_where_nothing_can_be_made() -> None:
     folder = Path("/proc/fieldguide-test")
     if not Path("/proc/self").exists():

@@ -13,15 +13,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from command import check_two_lines, environment, run
+from command import check_two_lines, environment, run, start
 from conftest import draw_picture, picture_bytes
 from fieldguide.errors import BadImage, GuideDamaged, InputMissing
 from fieldguide.guide import Guide, open_guide, write_manifest
 from fieldguide.learners import load_model
 from fieldguide.learners.transfer import FrozenModel
+from fieldguide.project import Project
 from fieldguide.project.runs import load_run
 
 Change = Callable[[dict[str, Any]], object]
+DOCUMENTS = ("README.md", "CREDITS.csv")
 
 
 @pytest.fixture
@@ -66,15 +68,22 @@ def test_every_file_of_a_guide_is_under_its_manifest(folder: Path) -> None:
 def test_one_flipped_bit_in_any_file_is_found_and_named(folder: Path) -> None:
     for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "MANIFEST"):
         data = path.read_bytes()
-        for place in (0, len(data) // 2, len(data) - 1):
-            path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
-            assert f"{path} has been altered" in refusal(folder)
-        path.write_bytes(data[:-1])
-        assert f"{path} has been altered" in refusal(folder)
+        changed = [
+            data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :] for place in (0, len(data) // 2, len(data) - 1)
+        ]
+        for content in (*changed, data[:-1]):
+            path.write_bytes(content)
+            if path.name in DOCUMENTS:
+                assert open_guide(folder).edited == (path.name,)
+            else:
+                assert f"{path} has been altered" in refusal(folder)
         path.unlink()
-        assert f"{path} is missing" in refusal(folder)
+        if path.name in DOCUMENTS:
+            assert open_guide(folder).edited == (path.name,)
+        else:
+            assert f"{path} is missing" in refusal(folder)
         path.write_bytes(data)
-    open_guide(folder)
+    assert open_guide(folder).edited == ()
 
 
 def test_a_flipped_byte_in_the_manifest_is_found(folder: Path) -> None:
@@ -82,9 +91,42 @@ def test_a_flipped_byte_in_the_manifest_is_found(folder: Path) -> None:
     data = path.read_bytes()
     for place in range(0, len(data), 37):
         path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
-        assert refusal(folder)
-    path.write_bytes(b"\xff\xfe\x00" + data)
+        line = data[data.rfind(b"\n", 0, place) + 1 :].partition(b"\n")[0].decode()
+        in_digest = place - data.rfind(b"\n", 0, place) <= 64
+        if line.partition("  ")[2] in DOCUMENTS and in_digest:
+            assert open_guide(folder).edited == (line.partition("  ")[2],)
+        else:
+            assert refusal(folder)
+    path.write_bytes(data.decode().encode("utf-16"))
     assert refusal(folder)
+
+
+def test_the_line_ends_of_windows_alter_nothing(folder: Path, guide: Guide) -> None:
+    for name in ("guide.json", "MANIFEST", *DOCUMENTS):
+        (folder / name).write_bytes((folder / name).read_bytes().replace(b"\n", b"\r\n"))
+    opened = open_guide(folder)
+    assert opened.edited == () and opened.about == guide.about
+
+
+def test_a_card_that_its_owner_edited_is_told_and_closes_nothing(built: Project) -> None:
+    card = built.guide_folder / "README.md"
+    card.write_text(card.read_text(encoding="utf-8") + "\nAsk Ada about it.\n", encoding="utf-8")
+    picture = next((built.guide_folder / "examples").iterdir())
+    result = run("predict", picture, "-C", built.root)
+    assert result.returncode == 0 and "README.md is not as published" in result.stderr
+    server = start("serve", "-C", built.root, "--port", "0")
+    try:
+        assert server.stderr
+        assert "README.md is not as published" in server.stderr.readline()
+        assert server.stderr.readline().startswith("http://127.0.0.1:")
+    finally:
+        server.kill()
+        server.communicate()
+    assert run("publish", "-C", built.root).returncode == 0
+    assert "Ask Ada" in card.read_text(encoding="utf-8"), "what is up to date is not written again"
+    card.unlink()
+    assert run("publish", "-C", built.root).returncode == 0
+    assert card.is_file()
 
 
 def test_the_program_says_it_in_two_lines(folder: Path) -> None:

@@ -212,6 +212,21 @@ def test_a_step_forward_that_fails_leaves_the_old_form(file: Path) -> None:
         assert not catalog.rows("SELECT name FROM sqlite_master WHERE name = 'more'")
 
 
+def test_where_nothing_may_be_written_it_is_read_and_stays_as_it_is(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Catalog(file, MIGRATIONS[:1]):
+        pass
+    before = file.read_bytes()
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with Catalog(file) as catalog:
+        assert catalog.hashes() == set()
+        with pytest.raises(NoPermission) as caught:
+            catalog.add_images([row("a")], "2024-01-01")
+        assert file.name in caught.value.message
+    assert file.read_bytes() == before and [path.name for path in file.parent.iterdir()] == [file.name]
+
+
 def test_a_file_that_is_no_database(file: Path) -> None:
     file.write_bytes(b"this is no database at all" * 100)
     with pytest.raises(ProjectDamaged) as caught:

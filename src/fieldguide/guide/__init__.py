@@ -47,6 +47,7 @@ class Guide:
         threshold: the familiarity under which it declines.
         formats: the picture formats that it takes.
         session: the onnxruntime session.
+        edited: the documents that were changed or taken away since it was published; it answers as before.
     """
 
     folder: Path
@@ -56,6 +57,14 @@ class Guide:
     threshold: float
     formats: tuple[str, ...]
     session: Any
+    edited: tuple[str, ...] = ()
+
+    def describe_edited(self) -> str:
+        """Return a sentence on the documents that are not as they were published, "" where there are none."""
+        if not self.edited:
+            return ""
+        verb = "is" if len(self.edited) == 1 else "are"
+        return f"note: {' and '.join(self.edited)} {verb} not as published; the model and its answers are"
 
     def load(self, data: bytes, limits: Limits | None = None) -> NDArray[np.uint8]:
         """Return a file's bytes as the square that the model sees, (size, size, 3) uint8 RGB.
@@ -147,7 +156,7 @@ def open_guide(folder: str | Path, threads: int = 0) -> Guide:
         hint = "give a folder made by: fieldguide publish"
         raise InputMissing(f"there is no guide in {folder}", hint)
     with translate_os_errors(f"reading {folder}"):
-        listed = check_manifest(folder)
+        listed, edited = check_manifest(folder)
         about = read_description(folder / "guide.json")
         check_size((folder / "model.onnx").stat().st_size)
         model = (folder / "model.onnx").read_bytes()
@@ -165,13 +174,13 @@ def open_guide(folder: str | Path, threads: int = 0) -> Guide:
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         message = f"{folder / 'guide.json'} is not a valid description of a guide: {error}"
         raise GuideDamaged(message, GET_IT_AGAIN) from error
-    return Guide(folder, about, names, preprocessing, threshold, formats, session)
+    return Guide(folder, about, names, preprocessing, threshold, formats, session, edited)
 
 
 def is_unaltered(folder: Path) -> bool:
-    """Tell whether the folder holds a guide whose every file is as it was published."""
+    """Tell whether the folder holds a guide as it was published, apart from documents that were edited."""
     try:
-        return (folder / "MANIFEST").is_file() and bool(check_manifest(folder))
+        return (folder / "MANIFEST").is_file() and all((folder / name).is_file() for name in check_manifest(folder)[0])
     except GuideDamaged:
         return False
 

@@ -6,6 +6,7 @@ the standard domains. Field numbers: onnx.proto3 of ONNX 1.17; wire format: the 
 specification. Knows nothing about projects or pictures.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -19,6 +20,7 @@ SCHEMA_VERSION = 1
 GET_IT_AGAIN = "get the guide again from whoever made it, or make it again with: fieldguide publish"
 MAX_BYTES = 500_000_000
 _MAX_JSON_BYTES = 20_000_000
+_DOCUMENTS = ("README.md", "CREDITS.csv")  # which people read and nothing loads
 _DEPTH = 12
 _ALLOWED_DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 
@@ -45,27 +47,38 @@ def write_manifest(folder: Path) -> None:
     (folder / "MANIFEST").write_text("".join(lines), encoding="utf-8")
 
 
-def check_manifest(folder: Path) -> set[str]:
-    """Return the names of the files listed, all of which are there, inside the folder, and unaltered.
+def check_manifest(folder: Path) -> tuple[set[str], tuple[str, ...]]:
+    """Check the files listed; return their names, and those of the documents that are changed or gone.
+
+    Nothing is loaded from a document, so its owner may edit it. Text with the line ends of Windows is unaltered.
 
     Raises:
-        GuideDamaged: a file is missing, altered or outside the folder.
+        GuideDamaged: another file is missing or altered, or a file is outside the folder.
     """
-    listed = set()
+    listed, edited = set(), []
     for line in (folder / "MANIFEST").read_text(encoding="utf-8", errors="replace").splitlines():
         digest, _, name = line.partition("  ")
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             raise GuideDamaged(f"the manifest of {folder} names {name!r}, outside the guide", GET_IT_AGAIN)
         path = folder / name
-        if not path.is_file():
-            raise GuideDamaged(f"{path} is missing", GET_IT_AGAIN)
-        if hash_file(path) != digest:
-            raise GuideDamaged(f"{path} has been altered", GET_IT_AGAIN)
+        there = path.is_file()
+        if not there or not _is_unaltered(path, digest):
+            if name not in _DOCUMENTS:
+                raise GuideDamaged(f"{path} {'has been altered' if there else 'is missing'}", GET_IT_AGAIN)
+            edited.append(name)
         listed.add(name)
     missing = {"guide.json", "model.onnx"} - listed
     if missing:
         raise GuideDamaged(f"the manifest of {folder} does not list {min(missing)}", GET_IT_AGAIN)
-    return listed
+    return listed, tuple(edited)
+
+
+def _is_unaltered(path: Path, digest: str) -> bool:
+    """Tell whether a file has the SHA-256 of the manifest, or a text file would have it with other line ends."""
+    if hash_file(path) == digest:
+        return True
+    is_text = path.suffix in (".json", ".md", ".csv") and path.stat().st_size <= _MAX_JSON_BYTES
+    return is_text and hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest() == digest
 
 
 def read_description(path: Path) -> dict[str, Any]:

@@ -6,14 +6,25 @@ holds the project's lock; whoever reads needs none (WAL mode). A commit is on th
 
 import hashlib
 import json
+import os
+import shutil
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-from fieldguide.errors import DiskFailed, DiskFull, NoPermission, ProjectBusy, ProjectDamaged, ProjectTooNew
+from fieldguide.errors import (
+    DiskFailed,
+    DiskFull,
+    NoPermission,
+    ProjectBusy,
+    ProjectDamaged,
+    ProjectTooNew,
+    translate_os_errors,
+)
 from fieldguide.project.schema import MIGRATIONS
 from fieldguide.records import Grouping, ImageRow, ImageState, Label, Origin, Verdict
 
@@ -70,18 +81,25 @@ class Catalog:
     def __init__(self, path: Path, migrations: Sequence[str] = MIGRATIONS) -> None:
         """Open or make the file, and migrate an older one after a backup copy.
 
+        Where nothing may be written, as on a read-only disk, it is read into memory, and writing to it is refused.
+
         Raises:
             ProjectTooNew: its schema is newer than this program's.
             ProjectDamaged: it is not a database, or its pages are damaged.
         """
         self.path = path
+        self._read_only = not all(os.access(place, os.W_OK) for place in (path.parent, path) if place.exists())
         with self._translated():
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=30.0)
+            target = ":memory:" if self._read_only else path
+            self._db = sqlite3.connect(target, isolation_level=None, timeout=30.0)
             try:
+                if self._read_only:
+                    self._read_into_memory()
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.execute("PRAGMA synchronous = FULL")
                 self._db.execute("PRAGMA foreign_keys = ON")
                 self._migrate(migrations)
+                self._db.execute(f"PRAGMA query_only = {self._read_only:d}")
             except BaseException:
                 self._db.close()
                 raise
@@ -96,13 +114,23 @@ class Catalog:
         """Close the file."""
         self._db.close()
 
+    def _read_into_memory(self) -> None:
+        """Read the file and its write-ahead log, which SQLite itself only reads where it may write beside them."""
+        with TemporaryDirectory() as folder, translate_os_errors(f"reading {self.path}"):
+            copy = Path(folder) / self.path.name
+            for suffix in ("", "-wal"):
+                if (part := self.path.with_name(self.path.name + suffix)).exists():
+                    shutil.copyfile(part, f"{copy}{suffix}")
+            with closing(sqlite3.connect(copy)) as database:
+                database.backup(self._db)
+
     def _migrate(self, migrations: Sequence[str]) -> None:
         """Bring the schema to the newest version."""
         version = self._version()
         if version > len(migrations):
             message = f"{self.path} has schema version {version}; this Fieldguide reads up to {len(migrations)}"
             raise ProjectTooNew(message, "install a newer Fieldguide to work on this project")
-        if 0 < version < len(migrations):
+        if 0 < version < len(migrations) and not self._read_only:
             with closing(sqlite3.connect(self.path.with_name(f"{self.path.name}.v{version}.bak"))) as copy:
                 self._db.backup(copy)
         for number in range(version, len(migrations)):

@@ -38,6 +38,8 @@ def predict(guide_folder: Path, paths: Sequence[Path], *, progress: Progress) ->
     if not files:
         raise InputUnusable(f"{paths[0]} holds no files", "give pictures, or a folder of them")
     guide = open_guide(guide_folder, threads=core_count())
+    if guide.edited:
+        progress.say(guide.describe_edited())
     progress.start("classifying", len(files))
     predictions: list[Prediction] = []
     loaded = map_threads(partial(_load, guide), files, workers=core_count(), ahead=_BATCH * 3)

@@ -79,6 +79,8 @@ def serve(
         app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=5, limit_concurrency=256,
         timeout_graceful_shutdown=10, lifespan="off",
     )  # fmt: skip
+    if guide.edited:
+        progress.say(guide.describe_edited())
     if settings.insecure and not api_key:
         progress.say(_INSECURE)
 
