@@ -80,7 +80,7 @@ def test_a_folder_without_a_usable_picture(place: Path, tmp_path: Path) -> None:
 
 def test_tables_and_archives_that_cannot_be_used(place: Path, tmp_path: Path) -> None:
     table, archive = tmp_path / "table.csv", tmp_path / "pictures.zip"
-    table.write_text("file,class\na.png,circle\n")
+    table.write_text("content,class\na.png,circle\n")
     check_two_lines(run("add", table, "-C", place), 65, "no column", "path,label")
     table.write_bytes(b"path,label\n\xff\xfe.png,circle\n")
     check_two_lines(run("add", table, "-C", place), 65, "UTF-8")
