@@ -154,6 +154,30 @@ def test_equal_runs_and_ties() -> None:
     assert compare_runs([quick, slow, unknown]) == report
 
 
+def test_runs_that_are_the_same_model_are_told_so() -> None:
+    truth = truths(60)
+    slow, quick = make_run("a", truth, [3], p50_ms=9.0, model="x"), make_run("b", truth, [3], p50_ms=3.0, model="x")
+    other, again = make_run("c", truth, range(2, 9), model="y"), make_run("d", truth, range(2, 9), model="y")
+    report = compare_runs([slow, quick, other, again, idle(truth)])
+    rows = by_name(report)
+    assert (rows["b"].verdict, rows["b"].same_as, rows["b"].p) == ("the same model", "a", None)
+    assert rows["a"].p50_ms == rows["b"].p50_ms == 3.0 and not rows["a"].same_as, "one model has one time"
+    assert rows["d"].same_as == "c" and rows["d"].verdict == rows["c"].verdict
+    assert report.recommended == "a" and "b is the same model, byte for byte" in report.advice
+    assert "costs the least" not in report.advice and "less accurate than" not in report.advice
+    alone = compare_runs([slow, quick, idle(truth)])
+    assert "there is no other model" in alone.advice and any("a are the same model" in note for note in alone.notes)
+    page = draw_page("shapes", report)
+    assert "the same model" in page and "the same model as c" in page
+
+
+def test_scores_have_their_interval_and_their_pictures() -> None:
+    report = compare_runs([make_run("a", truths(60), [3]), idle(truths(60))])
+    assert "98.3% (95 %: 91.1% to 99.7%) accurate on 60 pictures" in report.advice
+    assert report.class_pictures == {"daisy": 30, "rose": 15, "tulip": 15}
+    assert report.rows[0].macro_f1_interval and report.rows[0].macro_f1_interval[0] < report.rows[0].macro_f1
+
+
 def test_a_class_that_is_never_answered() -> None:
     truth = truths(80)
     tulips = [place for place, true in enumerate(truth.values()) if true == "tulip"]
@@ -642,6 +666,30 @@ def test_a_run_that_is_taken_up_is_evaluated_and_published(shapes: Project, chan
     assert json.loads((shapes.guide_folder / "guide.json").read_text())["run"] == chosen.run
     assert sorted(path.name for path in shapes.runs_folder.iterdir()) == runs, "nothing is trained again"
     assert {stage.state for stage in status(shapes, shapes.settings()).stages} == {"done"}
+
+
+def test_a_run_that_was_evaluated_is_taken_up_again(shapes: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    reports = build(shapes, shapes.settings(), progress=SilentProgress(), done=lambda name, report: None)
+    first, second = reports["train"], trained(shapes, COLOUR)
+    taken = compared(shapes, use=second.run)
+    assert (taken.used, taken.evaluated, taken.guide_run) == (second.run, None, first.run)
+    show("compare", taken, as_json=False)
+    output = capsys.readouterr().out
+    assert f"{second.run} is now the current run" in output and "train.learner = colour" in output
+    assert "not evaluated yet" in output and f"guide/ is of {first.run}; next: fieldguide build" in output
+    states = {stage.stage: stage.state for stage in status(shapes, shapes.settings()).stages}
+    assert (states["evaluate"], states["publish"]) == ("out of date", "out of date")
+    evaluate(shapes, shapes.settings(), progress=SilentProgress())
+    with shapes.catalog() as catalog:
+        looks = catalog.count_looks()
+    back = compared(shapes, use=first.run)
+    assert back.used == back.guide_run == first.run and back.evaluated and back.evaluated_images
+    show("compare", back, as_json=False)
+    assert "evaluated before: " in (output := capsys.readouterr().out) and "guide/ is of this run" in output
+    assert {stage.state for stage in status(shapes, shapes.settings()).stages} == {"done"}
+    build(shapes, shapes.settings(), progress=SilentProgress(), done=lambda name, report: None)
+    with shapes.catalog() as catalog:
+        assert catalog.count_looks() == looks, "nothing is opened again"
 
 
 def test_runs_made_from_other_pictures_stand_apart(shapes: Project) -> None:

@@ -218,6 +218,8 @@ def _show_preview(console: Console, report: PreviewReport) -> None:
 
 
 def _show_compare(console: Console, report: CompareReport) -> None:
+    if report.used:
+        _show_used(console, report)
     trained = sum(row.learner != BASELINE for row in report.rows)
     runs = _plural(trained, "run")
     old = f"; {len(report.outdated)} from other pictures left out" if report.outdated else ""
@@ -229,6 +231,18 @@ def _show_compare(console: Console, report: CompareReport) -> None:
     _detail(console, report.advice, style="")
     if report.report:
         _detail(console, f"report: {report.report}")
+
+
+def _show_used(console: Console, report: CompareReport) -> None:
+    """Print which run is the current one now, and what that means for the stages behind it."""
+    _head(console, "compare", f"{report.used} is now the current run")
+    settings = ", ".join(f"{name} = {value}" for name, value in report.written.items())
+    _detail(console, f"written into fieldguide.toml: {settings}" if settings else "fieldguide.toml has its settings")
+    score = f"evaluated before: {format_score(report.evaluated)}" if report.evaluated else "not evaluated yet"
+    _detail(console, score + (f" on {report.evaluated_images} test pictures" if report.evaluated else ""))
+    guide = f"guide/ is of {report.guide_run}" if report.guide_run else "no guide is published"
+    is_own = report.guide_run == report.used
+    _detail(console, "guide/ is of this run" if is_own else f"{guide}; next: fieldguide build")
 
 
 def _compared(report: CompareReport, *, wide: bool) -> Table:

@@ -8,12 +8,13 @@ import hashlib
 import io
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from fieldguide.errors import NotReady
+from fieldguide.hashing import hash_text
 from fieldguide.project.atomic import replace_folder
 from fieldguide.project.catalog import Catalog
 from fieldguide.records import Preprocessing, TrainReport
@@ -49,6 +50,16 @@ class Run:
     report: dict[str, Any]
     file_name: str
     model: bytes
+
+    @property
+    def identity(self) -> str:
+        """A digest of all that decides its answers: the same for runs that would be published as the same model."""
+        return identify_model(self.model, self.preprocessing, self.class_names)
+
+
+def identify_model(model: bytes, preprocessing: Preprocessing, class_names: Sequence[str]) -> str:
+    """Return a digest of a trained model's bytes, how pictures are prepared for it, and what its outputs are called."""
+    return hash_text(json.dumps([hashlib.sha256(model).hexdigest(), asdict(preprocessing), list(class_names)]))
 
 
 def save_run(folder: Path, run: Run, files: Mapping[str, bytes], folders: Mapping[str, Path] | None = None) -> None:

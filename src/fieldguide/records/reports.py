@@ -12,8 +12,8 @@ BASELINE = "baseline"  # the learner of the most frequent class, which looks at 
 
 HeldOut = Literal["grouped cross-validation", "validation split"]
 CompareVerdict = Literal[
-    "best", "no significant difference", "worse", "better on what both answered", "too few shared pictures",
-    "not compared",
+    "best", "the same model", "no significant difference", "worse", "better on what both answered",
+    "too few shared pictures", "not compared",
 ]  # fmt: skip
 
 _MAX_ITEMS = 12
@@ -283,6 +283,8 @@ class CompareRow(Report):
         p_adjusted: the same, corrected by Holm's method for the number of tests made; below 0.05 is significant.
         fastest: whether no other run is as accurate in less time.
         smallest: whether no other run is as accurate in fewer bytes.
+        same_as: name of a run above it that is the same model, byte for byte; "" for none.
+        macro_f1_interval: the 95 % interval of the macro F1.
     """
 
     name: str
@@ -306,6 +308,8 @@ class CompareRow(Report):
     p_adjusted: float | None = None
     fastest: bool = False
     smallest: bool = False
+    same_as: str = ""
+    macro_f1_interval: tuple[float, float] | None = None
 
     def __str__(self) -> str:
         return f"{self.name}: {_describe(self.accuracy)}, {self.what}, {self.verdict}"
@@ -346,6 +350,12 @@ class CompareReport(Report):
         notes: what a reader has to know to read the table.
         report: path of report.html; empty before it is written.
         table: path of compare.csv; the same.
+        class_pictures: number of pictures by class name, behind the F1 of the best run.
+        used: the run that is now the current one, because `--use` named it; "" where nothing was changed.
+        written: what that changed in fieldguide.toml, by key.
+        evaluated: its accuracy on the test split, where it was evaluated before, with its interval.
+        evaluated_images: number of test pictures behind that.
+        guide_run: the run that `guide/` was made from; "" for none.
     """
 
     rows: tuple[CompareRow, ...]
@@ -357,6 +367,12 @@ class CompareReport(Report):
     notes: tuple[str, ...] = field(default=())
     report: str = ""
     table: str = ""
+    class_pictures: Mapping[str, int] = field(default_factory=dict)
+    used: str = ""
+    written: Mapping[str, Any] = field(default_factory=dict)
+    evaluated: tuple[float, float, float] | None = None
+    evaluated_images: int = 0
+    guide_run: str = ""
 
 
 @dataclass(frozen=True, repr=False)

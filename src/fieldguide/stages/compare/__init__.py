@@ -9,7 +9,9 @@ import json
 import platform
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +30,7 @@ from fieldguide.project import Project, decode_limits
 from fieldguide.project.atomic import write_text
 from fieldguide.project.catalog import Catalog
 from fieldguide.project.dataset import Dataset, load_dataset
-from fieldguide.project.runs import Run, is_whole, load_run
+from fieldguide.project.runs import Run, is_whole, load_run, make_current
 from fieldguide.records import CompareReport
 from fieldguide.records.reports import HeldOut
 from fieldguide.settings import Settings, change_settings, flatten_tables
@@ -58,11 +60,10 @@ def compare(project: Project, settings: Settings, *, progress: Progress, use: st
         MissingExtra: something optional is not installed.
     """
     with project.catalog() as catalog:
-        if use:
-            _use_run(project, settings, catalog, use)
+        used = _use_run(project, settings, catalog, use) if use else {}
         runs = _load_runs(project, settings, catalog, progress)
     progress.start("comparing", None)
-    return write_comparison(project.root / "compare", settings.name, compare_runs(runs))
+    return replace(write_comparison(project.root / "compare", settings.name, compare_runs(runs)), **used)
 
 
 def measure_p50_ms(answer: Callable[[], object], clock: Callable[[], float]) -> float:
@@ -135,6 +136,7 @@ def _load_run(project: Project, run: Run, pictures: Pictures, *, current: bool) 
         p50_ms=p50_ms,
         train_s=float(run.report["seconds"]),
         current=current,
+        model=run.identity,
     )
 
 
@@ -194,8 +196,8 @@ def _time(onnx: bytes, run: Run, pictures: Pictures) -> float:
     return measure_p50_ms(answer, time.perf_counter)
 
 
-def _use_run(project: Project, settings: Settings, catalog: Catalog, name: str) -> None:
-    """Make the run the current one, and write its settings into fieldguide.toml."""
+def _use_run(project: Project, settings: Settings, catalog: Catalog, name: str) -> dict[str, Any]:
+    """Make the run the current one, and write its settings into fieldguide.toml; return what to report of that."""
     if name not in catalog.runs():
         raise NotReady(f"there is no run {name}", "run: fieldguide compare, and give a name from its first column")
     run = load_run(project.runs_folder / name)
@@ -207,4 +209,19 @@ def _use_run(project: Project, settings: Settings, catalog: Catalog, name: str) 
     if run.seed != settings.learning_seed:
         changed["train.seed"] = run.seed
     project.write_settings(changed)
-    catalog.finish("train", digest_inputs(catalog, project.settings()), run.report, project.now())
+    make_current(catalog, run, digest_inputs(catalog, project.settings()), project.now())
+    used: dict[str, Any] = {"used": name, "written": changed, "guide_run": _read_guide_run(project)}
+    evaluated = catalog.finished("evaluate")
+    if evaluated and evaluated.report["run"] == name:
+        score = tuple(evaluated.report["accuracy"])
+        used |= {"evaluated": score, "evaluated_images": evaluated.report["test_images"]}
+    return used
+
+
+def _read_guide_run(project: Project) -> str:
+    """Return the name of the run that the guide was made from, or ""."""
+    try:
+        about = json.loads((project.guide_folder / "guide.json").read_text(encoding="utf-8"))
+        return str(about["run"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

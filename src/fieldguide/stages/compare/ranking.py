@@ -19,6 +19,7 @@ from fieldguide.metrics import (
     adjust_for_many,
     confusion_matrix,
     macro_f1,
+    macro_f1_interval,
     mcnemar,
     per_class_scores,
 )
@@ -48,6 +49,7 @@ class ComparedRun:
         p50_ms: median time for one picture on this machine; None where it was not measured.
         train_s: how long training took.
         current: whether it was made from the pictures, classes and splits as they are now.
+        model: a digest of what would be published: the same for runs that are the same model; "" where not known.
     """
 
     name: str
@@ -63,6 +65,7 @@ class ComparedRun:
     p50_ms: float | None
     train_s: float
     current: bool = True
+    model: str = ""
 
     def pictures(self) -> frozenset[str]:
         """Return the SHA-256 of the pictures that count: answered, and with a true class."""
@@ -101,20 +104,23 @@ def compare_runs(runs: Sequence[ComparedRun]) -> CompareReport:
     """Return each run's place beside the best, and which to publish."""
     if not runs:
         raise NotReady("there is no training run to compare", "run: fieldguide train")
-    current = [run for run in runs if run.current]
+    current = _time_models([run for run in runs if run.current])
     shared, apart = _shared_pictures(current)
     rows = [_score(run, run.pictures() if run.name in apart else shared) for run in current]
     order = sorted(range(len(current)), key=lambda index: _rank(rows[index], rows[index].name in apart))
     current, rows = [current[index] for index in order], [rows[index] for index in order]
-    rows = _mark_frontiers(_test_against_best(current, rows, apart), apart)
+    rows = _mark_frontiers(_test_against_best(current, _name_twins(current, rows), apart), apart)
     outdated = [replace(_score(run, run.pictures()), verdict="not compared") for run in runs if not run.current]
     recommended, advice = advise(rows)
     seeds = _group_seeds(current, rows)
+    twins = {row.name for row in rows if row.same_as}
+    shown = [run for run in current if run.learner != BASELINE and run.name not in twins | apart]
     return CompareReport(
         rows=tuple(rows),
         outdated=tuple(sorted(outdated, key=lambda row: _rank(row, False))),
         seeds=seeds,
-        per_class=_per_class([run for run in current if run.learner != BASELINE][:_MAX_PER_CLASS], shared, apart),
+        per_class=_per_class(shown[:_MAX_PER_CLASS], shared, apart),
+        class_pictures=Counter(sorted(shown[0].truth[sha256] for sha256 in shared)) if shown else {},
         recommended=recommended,
         advice=advice,
         notes=explain(rows, len(outdated), len(seeds), MIN_SHARED),
@@ -152,6 +158,22 @@ def _shared_pictures(runs: Sequence[ComparedRun]) -> tuple[frozenset[str], froze
     return shared, frozenset(apart | {run.name for run in runs if not run.pictures()})
 
 
+def _time_models(runs: Sequence[ComparedRun]) -> list[ComparedRun]:
+    """Return the runs, those that are the same model with one time: their measured times differ by chance."""
+    times: dict[str, float] = {}
+    for run in runs:
+        if run.p50_ms is not None:
+            times[run.model] = min(run.p50_ms, times.get(run.model, math.inf))
+    return [replace(run, p50_ms=times.get(run.model)) if run.model else run for run in runs]
+
+
+def _name_twins(runs: Sequence[ComparedRun], rows: Sequence[CompareRow]) -> list[CompareRow]:
+    """Return the rows, each run that is the same model as one above it with the name of that."""
+    first: dict[str, str] = {}
+    names = [first.setdefault(run.model, run.name) if run.model else run.name for run in runs]
+    return [replace(row, same_as="" if name == row.name else name) for row, name in zip(rows, names, strict=True)]
+
+
 def _correct(run: ComparedRun, pictures: Sequence[str]) -> NDArray[np.bool_]:
     """Return (n,) whether each of the pictures was answered correctly."""
     return np.array([run.answers[sha256] == run.truth[sha256] for sha256 in pictures], dtype=np.bool_)
@@ -178,6 +200,7 @@ def _score(run: ComparedRun, pictures: frozenset[str]) -> CompareRow:
         held_out=run.held_out,
         accuracy=accuracy(labels, answers),
         macro_f1=macro_f1(labels, answers, len(names)),
+        macro_f1_interval=macro_f1_interval(confusion_matrix(labels, answers, len(names))),
         pictures=len(pictures),
         own_accuracy=accuracy(own_labels, own_answers),
         own_pictures=len(own_labels),
@@ -205,6 +228,9 @@ def _test_against_best(
     tested = [rows[0]]
     for run, row in zip(runs[1:], rows[1:], strict=True):
         shared = sorted(run.pictures() & best.pictures())
+        if row.same_as == best.name:
+            tested.append(replace(row, shared=len(shared), verdict="the same model"))
+            continue
         if row.name in apart:
             tested.append(replace(row, shared=len(shared), verdict="too few shared pictures"))
             continue

@@ -12,7 +12,7 @@ from pathlib import Path
 from fieldguide.plots import PlotPoint, draw_tradeoff
 from fieldguide.project.atomic import write_text
 from fieldguide.records.reports import BASELINE, CompareReport, CompareRow
-from fieldguide.text import render, write_csv
+from fieldguide.text import format_score, render, write_csv
 
 # measured times and sizes vary: a smaller gain is no reason to take a less accurate run
 _AS_FAST = 1.2
@@ -21,7 +21,8 @@ _Z = 1.96  # the 95 % interval of a paired difference reaches so many standard e
 _HEADING = (
     "run", "learner", "settings", "seed", "held_out", "accuracy", "accuracy_low", "accuracy_high", "macro_f1",
     "pictures", "own_accuracy", "own_pictures", "difference", "difference_low", "difference_high", "shared", "p",
-    "p_adjusted", "verdict", "fastest", "smallest", "parameters", "bytes", "p50_ms", "train_s",
+    "p_adjusted", "verdict", "fastest", "smallest", "parameters", "bytes", "p50_ms", "train_s", "same_as",
+    "macro_f1_low", "macro_f1_high",
 )  # fmt: skip
 
 
@@ -35,7 +36,7 @@ def advise(rows: Sequence[CompareRow]) -> tuple[str, str]:
     Args:
         rows: the compared runs, the best first.
     """
-    trained = [row for row in rows if row.learner != BASELINE]
+    trained = [row for row in rows if row.learner != BASELINE and not row.same_as]
     if not trained:
         return "", "No run was trained on the pictures as they are now: run fieldguide train."
     best = rows[0]
@@ -44,13 +45,16 @@ def advise(rows: Sequence[CompareRow]) -> tuple[str, str]:
     base = next((row for row in rows if row.learner == BASELINE), None)
     if base is not None and (base is best or base.verdict == "no significant difference"):
         return "", (
-            f"No run is significantly better than the baseline, which {base.what} and is {base.accuracy[0]:.1%} "
+            f"No run is significantly better than the baseline, which {base.what} and is {format_score(base.accuracy)} "
             f"accurate: more pictures, or pictures that differ more between the classes, are needed."
         )
     equals = [row for row in trained if row is best or row.verdict.startswith(("no significant", "better"))]
     near = [row for row in equals if _is_within_error(row)]
     chosen = _choose(near)
-    return chosen.name, _explain_choice(chosen, best, (equals, near), base, len(trained))
+    twins = [row.name for row in rows if row.same_as == chosen.name]
+    verb = "is" if len(twins) == 1 else "are"
+    same = f" {' and '.join(twins)} {verb} the same model, byte for byte." if twins else ""
+    return chosen.name, _explain_choice(chosen, best, (equals, near), base, len(trained)) + same
 
 
 def _is_within_error(row: CompareRow) -> bool:
@@ -83,25 +87,29 @@ def _explain_choice(
     cost = f"{format_ms(chosen.p50_ms)} per picture, {format_bytes(chosen.bytes)}"
     if chosen.p50_ms is None:
         cost = f"{format_bytes(chosen.bytes)}; not timed"
-    head = f"Publish {chosen.name} ({chosen.what}): {chosen.accuracy[0]:.1%} accurate, {cost}."
+    score = f"{format_score(chosen.accuracy)} accurate on {chosen.pictures} pictures"
+    head = f"Publish {chosen.name} ({chosen.what}): {score}, {cost}."
     if trained == 1:
         better = f" It beats the baseline's {base.accuracy[0]:.1%};" if base is not None else ""
-        return f"{head}{better} there is no other run to compare it with."
+        return f"{head}{better} there is no other model to compare it with."
     if len(equals) == 1:
         return f"{head} Every other comparable run is significantly less accurate."
     if chosen is best:
         count = len(equals) - 1
         others = "1 other run does" if count == 1 else f"{count} other runs do"
         return (
-            f"{head} It is the most accurate; {others} not differ from it significantly, but none within one standard "
-            f"error of it costs less."
+            f"{head} None measured more accurate; {others} not differ from it significantly, but none within one "
+            f"standard error of it costs less."
         )
     doubt = ""
     if chosen.difference and chosen.difference[1] < 0:
-        doubt = f" It may be up to {-chosen.difference[1] * 100:.1f} points less accurate than that."
+        _, low, high = (value * 100 for value in chosen.difference)
+        doubt = f" It may be up to {-low:.1f} points less accurate than that" + (
+            f", or up to {high:.1f} points more." if high > 0 else "."
+        )
     return (
         f"{head} It costs the least of the {len(near)} runs within one standard error of the most accurate, "
-        f"{best.name}, which is {best.accuracy[0]:.1%} accurate, at {format_ms(best.p50_ms)} and "
+        f"{best.name}, which is {format_score(best.accuracy)} accurate, at {format_ms(best.p50_ms)} and "
         f"{format_bytes(best.bytes)}.{doubt}"
     )
 
@@ -120,8 +128,12 @@ def explain(rows: Sequence[CompareRow], outdated: int, seeds: int, min_shared: i
     if len(rows) > 2:
         notes.append(
             "The best of several runs was chosen on these same pictures, so its number is a little too good. The test "
-            "split is not used here: fieldguide evaluate opens it, once."
+            "split is not used here: fieldguide evaluate opens it."
         )
+    for row in rows:
+        if row.same_as:
+            same = f"{row.name} and {row.same_as} are the same model, byte for byte"
+            notes.append(f"{same}: where their scores differ, other pictures were held out together.")
     together = [row for row in rows if row.verdict != "too few shared pictures"]
     if len({row.held_out for row in together if row.learner != BASELINE}) > 1:
         notes.append(
@@ -203,7 +215,8 @@ def _cells(row: CompareRow) -> list[str]:
     values = (
         row.name, row.learner, row.what, row.seed, row.held_out, *row.accuracy, row.macro_f1, row.pictures,
         row.own_accuracy[0], row.own_pictures, *difference, row.shared, row.p, row.p_adjusted, row.verdict,
-        row.fastest, row.smallest, row.parameters, row.bytes, row.p50_ms, row.train_s,
+        row.fastest, row.smallest, row.parameters, row.bytes, row.p50_ms, row.train_s, row.same_as,
+        *(row.macro_f1_interval or (None, None)),
     )  # fmt: skip
     return [_cell(value) for value in values]
 
