@@ -14,6 +14,7 @@ from typing import Any
 
 _BIDI = dict.fromkeys((0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
 _UNSEEN = ("Cc", "Cs", "Zl", "Zp")
+_MARKDOWN = re.compile(r"[\\`*_\[\]|~$:]")  # of CommonMark 0.31 and GFM; dollars and colons make formulas and emoji
 _NEGATIVE = re.compile(r"-\d+(\.\d+)?(e[+-]?\d+)?", re.ASCII)
 
 
@@ -72,6 +73,14 @@ def _as_text(cell: str) -> str:
     return f"'{plain}" if formula else plain
 
 
+def escape_markdown(text: str) -> str:
+    """Return the text on one line, so that Markdown shows it as it is, in a cell of a table too.
+
+    Angle brackets and ampersands are left to the escaping of HTML, which Markdown understands.
+    """
+    return _MARKDOWN.sub(r"\\\g<0>", one_line(text))
+
+
 def render(template: str, values: Mapping[str, Any]) -> str:
     """Render one of the package's templates; whatever is put into it is escaped, and the page needs no network.
 
@@ -83,4 +92,5 @@ def render(template: str, values: Mapping[str, Any]) -> str:
     loader = PackageLoader("fieldguide", "templates")
     # a model card is Markdown, which Hugging Face and others show as HTML: it is escaped as well
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.filters["markdown"] = escape_markdown
     return environment.get_template(template).render(values)

@@ -1,14 +1,17 @@
 """What is published: only with its proof, only what a licence allows, and nothing that a stranger can run."""
 
 import csv
+import html
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from markdown_it import MarkdownIt
 from PIL import Image
 
 import fieldguide.exporters.onnx as exporter
@@ -30,6 +33,7 @@ from fieldguide.stages.new import new
 from fieldguide.stages.publish import publish
 from fieldguide.stages.split import split
 from fieldguide.stages.train import train
+from fieldguide.text import render
 
 PLAIN_SCORE = {"precision": 1.0, "recall": 1.0, "f1": 1.0, "support": 2.0}
 EARLIER = ("run", "accuracy", "macro_f1", "ece", "grouped", "careless", "per_class", "test_images", "report")
@@ -225,6 +229,21 @@ def test_the_card_is_in_the_form_that_sites_read(stranger: Project) -> None:
     assert "library_name" in values and "- onnx" in head
     assert "<img" not in text and "SECRET" not in text
     assert "# place" in text and "fieldguide predict" in text
+
+
+def test_no_name_breaks_the_tables_of_the_card(built_once: Path) -> None:
+    about = json.loads((built_once / "guide" / "guide.json").read_text(encoding="utf-8"))
+    names = ["a|b", "<b>bold</b> & [link](https://example.org)", "**x** `|` :rose: ~~y~~ $1$ \\"]
+    scores = list(about["scores"]["per_class"].values())
+    about["scores"]["per_class"] = dict(zip(names, scores, strict=True))
+    about["classes"] = [{**row, "name": name} for row, name in zip(about["classes"], names, strict=True)]
+    about["name"] = "plain | *not*"
+    card = render("card.md", {**about, "careless_claim": ""}).split("---\n", 2)[2]
+    page = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(card)
+    rows = [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row) for row in re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL)]
+    assert [html.unescape(row[0]) for row in rows if len(row) == 5] == ["class", *names]
+    assert "<h1>plain | *not*</h1>" in page and "<b>" not in page and "<a " not in page
+    assert ", ".join(names) in html.unescape(page)
 
 
 def test_the_report_escapes_whatever_comes_from_outside(stranger: Project) -> None:
