@@ -157,7 +157,7 @@ def fill_ledger(folder: Path, rows: int) -> None:
     """Fill a project's ledger as if so many candidates had been found and fetched, and some of them kept."""
     from fieldguide.project import Project
     from fieldguide.project.ledger import Fetch, Ledger
-    from fieldguide.records import ImageRow, Label, Origin
+    from fieldguide.records import ImageRow, Label, Origin, Prints
     from fieldguide.records.candidates import Answer, Candidate, ResultPage, url_key
     from fieldguide.stages.collect.queries import plan_queries
 
@@ -174,7 +174,7 @@ def fill_ledger(folder: Path, rows: int) -> None:
                 if number < KEPT * rows / len(queries):
                     image = ImageRow(chance.randbytes(32).hex(), "JPEG", 40_000, 500, 500, "RGB", 1)
                     kept.append((image, Origin(image.sha256, "urls", url), Label(image.sha256, name, "query")))
-                prints = (chance.randbytes(8), chance.randbytes(8), chance.randbytes(1024)) if image else (b"",) * 3
+                prints = Prints(*(chance.randbytes(size) for size in (8, 8, 1024, 128))) if image else Prints()
                 reason = "" if image else "http_404"
                 fetch = Fetch(url_key(url), url, url, 200, reason, "", False, "", 9.0, image, prints)
                 fetches.append((fetch, Candidate(url=url), reason or "kept"))

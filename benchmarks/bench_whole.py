@@ -33,8 +33,8 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from common import describe_machine, fieldguide, make_parser, parse_options, resident_bytes, shared_data
 from fieldguide.checks.duplicates import CopyIndex
-from fieldguide.checks.files import take_prints
 from fieldguide.engine import core_count
+from fieldguide.images import copy_prints
 from fieldguide.settings import CleanSettings
 
 SETS = ("flowers17", "handbags", "rooms")
@@ -78,7 +78,7 @@ def make_class(source: Path, orders: list[tuple[Path, int, int]], side: int) -> 
         for number in range(count):
             for _ in range(20):
                 image = perturb(real[number % len(real)], colouring, side, chance)
-                prints = take_prints(np.asarray(image))
+                prints = copy_prints(image)
                 if not seen.has(prints):
                     break
             seen.add(prints)

@@ -29,6 +29,7 @@ SETS = {
 # Of each benchmark, its table's heading and the beginning of its peer's row, as regular expressions.
 TABLES = {
     "accuracy": (r"set +fieldguide, grouped 5-fold +plain script, 5-fold +target +seconds", r"rooms +\d"),
+    "clean": (r"change +pictures +grey alone +with colour", r"rooms +\d"),
     "collect": (r"way +images/s +less start-up +CPU ms/im +peak MB +CPU others", r"plain loop +\d"),
     "colour": (r"family +published \| original: CV \(std\) quarter", r"  from files, 1 thread\(s\): original \d"),
     "demo": (r" +area +box .* recall +prec\.", r"real charts: .*; peer 0\.814;"),

@@ -1,94 +1,130 @@
 """Near-copies: found as a slow reference finds them, on pictures changed as people change them; who is kept."""
 
 import io
+import itertools
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from conftest import draw_picture, encode, pixels_of
-from fieldguide.checks.duplicates import Fingerprints, find_copies, group_alike, judge_copies
-from fieldguide.images import dhash, grey_thumbnail
+from fieldguide.checks.duplicates import CopyIndex, Fingerprints, find_copies, group_alike, judge_copies
+from fieldguide.images import copy_prints
+from fieldguide.records import Prints
 from fieldguide.settings import CleanSettings
 
 DISTANCE, LIKENESS = CleanSettings().copy_distance, CleanSettings().copy_likeness
 
 
 def prints_of(images: list[Image.Image]) -> Fingerprints:
-    pixels = [np.asarray(image.convert("RGB")) for image in images]
-    hashes = [dhash(image) for image in pixels]
-    return Fingerprints(
-        [f"{number:03}" for number in range(len(images))],
-        np.array([straight for straight, _ in hashes], dtype=np.uint64),
-        np.array([mirror for _, mirror in hashes], dtype=np.uint64),
-        np.stack([grey_thumbnail(image) for image in pixels]),
-    )
+    return Fingerprints({f"{number:03}": copy_prints(image.convert("RGB")) for number, image in enumerate(images)})
 
 
 def copies(images: list[Image.Image]) -> list[tuple[int, int]]:
-    return find_copies(prints_of(images), DISTANCE, LIKENESS)
-
-
-def slow_copies(prints: Fingerprints, distance: int, likeness: float) -> list[tuple[int, int]]:
-    """Compare every pair, one after the other, in Python's own numbers."""
-
-    def correlation(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> float:
-        if left.std() == 0 or right.std() == 0:
-            return float(left.std() == right.std())
-        return float(np.corrcoef(left.ravel().astype(float), right.ravel().astype(float))[0, 1])
-
-    pairs = []
-    for i in range(len(prints.sha256)):
-        for j in range(i + 1, len(prints.sha256)):
-            straight = (int(prints.dhash[i]) ^ int(prints.dhash[j])).bit_count() <= distance
-            mirrored = (int(prints.dhash[i]) ^ int(prints.mirror[j])).bit_count() <= distance
-            if (straight and correlation(prints.grey[i], prints.grey[j]) >= likeness) or (
-                mirrored and correlation(prints.grey[i], prints.grey[j][:, ::-1]) >= likeness
-            ):
-                pairs.append((i, j))
+    pairs = find_copies(prints_of(images), DISTANCE, LIKENESS)
+    assert pairs == arrived(images), "those that arrive one by one are judged alike"
     return pairs
 
 
+def arrived(images: list[Image.Image]) -> list[tuple[int, int]]:
+    """Ask of each pair, as collecting does, whether the second is a copy of the first."""
+    prints = [copy_prints(image.convert("RGB")) for image in images]
+    pairs = []
+    for first in range(len(prints)):
+        index = CopyIndex(DISTANCE, LIKENESS)
+        index.add(prints[first])
+        pairs += [(first, second) for second in range(first + 1, len(prints)) if index.has(prints[second])]
+    return pairs
+
+
+def slow_copies(prints: dict[str, Prints], distance: int, likeness: float, classes: list[int]) -> list[tuple[int, int]]:
+    """Compare every pair, one after the other, in numbers of double precision."""
+    greys = [np.frombuffer(item.grey, np.uint8).reshape(32, 32).astype(float) for item in prints.values()]
+    colours = [np.frombuffer(item.colour, np.uint8).reshape(8, 8, 2) - 128.0 for item in prints.values()]
+    hashes = [[int.from_bytes(item.dhash, "big"), int.from_bytes(item.mirror, "big")] for item in prints.values()]
+    x, y = np.meshgrid(np.linspace(-1, 1, 32), np.linspace(-1, 1, 32))
+    light = np.stack([np.ones(1024), *(part.ravel() for part in (x, y, x * x, x * y, y * y))], axis=1)
+
+    def has_detail(grey: NDArray[np.float64]) -> bool:
+        wall = light @ np.linalg.lstsq(light, grey.ravel(), rcond=None)[0]
+        return bool((grey.ravel() - wall).std() > 2)
+
+    def same_colour(i: int, j: int, colour: NDArray[np.floating]) -> bool:
+        left, right = greys[i].std(), greys[j].std()
+        weaker = min(left, right)
+        paler = weaker < 0.7 * max(left, right) and min(greys[i].max(), greys[j].max()) >= 253
+        change = (colours[i] / left - colour / right) * weaker
+        cells = change.reshape(64, 2)
+        furthest = max(np.hypot(*cell) for cell in cells)
+        uncast = max(np.hypot(*(cell - cells.mean(axis=0))) for cell in cells)
+        return not paler and furthest <= 20 and uncast <= max(0.6 * weaker, 3)
+
+    pairs = []
+    for i, j in itertools.combinations(range(len(prints)), 2):
+        if not (has_detail(greys[i]) and has_detail(greys[j])):
+            continue
+        for hashed, grey, colour in (
+            (hashes[j][0], greys[j], colours[j]), (hashes[j][1], greys[j][:, ::-1], colours[j][:, ::-1])
+        ):  # fmt: skip
+            near = (hashes[i][0] ^ hashed).bit_count() <= distance
+            alike = np.corrcoef(greys[i].ravel(), grey.ravel())[0, 1] >= likeness
+            if near and alike and (classes[i] == classes[j] or same_colour(i, j, colour)):
+                pairs.append((i, j))
+    return sorted(set(pairs))
+
+
 @given(st.integers(0, 2**32 - 1), st.integers(0, 12), st.sampled_from([0.3, 0.8, 0.98]))
+@settings(max_examples=30)
 def test_pairs_are_those_of_the_slow_reference(seed: int, distance: int, likeness: float) -> None:
     dice = np.random.default_rng(seed)
-    grey = dice.integers(0, 256, (12, 8, 8)).astype(np.uint8)
+    grey = dice.integers(0, 256, (12, 32, 32)).astype(np.uint8)
+    colour = dice.integers(100, 156, (12, 8, 8, 2)).astype(np.uint8)
     hashes = dice.integers(0, 2**63, 12).astype(np.uint64)
     mirrors = dice.integers(0, 2**63, 12).astype(np.uint64)
     for _ in range(10):
         original, copy = dice.integers(0, 12, 2)
-        noisy = np.clip(grey[original] + dice.integers(-60, 61, (8, 8)) * dice.choice([0.2, 1.0]), 0, 255).astype(
-            np.uint8
-        )
+        noise = dice.integers(-60, 61, (32, 32)) * dice.choice([0.2, 1.0])
+        noisy = np.clip(grey[original] * dice.choice([0.5, 1.0]) + noise, 0, 255).astype(np.uint8)
+        tinted = np.clip(colour[original] + dice.integers(-20, 21, (8, 8, 2)) * dice.choice([0.1, 1.0]), 0, 255)
         near = hashes[original] ^ np.uint64(
             sum(1 << bit for bit in set(dice.integers(0, 64, dice.integers(0, 14)).tolist()))
         )
         if dice.random() < 0.5:
-            grey[copy], hashes[copy] = noisy, near
+            grey[copy], colour[copy], hashes[copy] = noisy, tinted, near
         else:
-            grey[copy], mirrors[copy] = noisy[:, ::-1], near
-    grey[dice.integers(0, 12, 2)] = 255
-    prints = Fingerprints([str(number) for number in range(12)], hashes, mirrors, grey)
-    assert find_copies(prints, distance, likeness) == slow_copies(prints, distance, likeness)
+            grey[copy], colour[copy], mirrors[copy] = noisy[:, ::-1], tinted[:, ::-1], near
+    grey[dice.integers(0, 12)] = 255
+    grey[dice.integers(0, 12)] = np.linspace(0, 200, 32)
+    prints = {
+        f"{n}": Prints(int(hashes[n]).to_bytes(8), int(mirrors[n]).to_bytes(8), grey[n].tobytes(), colour[n].tobytes())
+        for n in range(12)
+    }
+    classes = dice.integers(0, 6, 12)
+    found = find_copies(Fingerprints(prints), distance, likeness, classes)
+    assert found == slow_copies(prints, distance, likeness, classes.tolist())
+    found = find_copies(Fingerprints(prints), distance, likeness)
+    assert found == slow_copies(prints, distance, likeness, list(range(12)))
 
 
 def test_pairs_among_thousands_of_pictures() -> None:
     dice, count, expected = np.random.default_rng(3), 3000, [(5, 2900), (1023, 1024), (2047, 2999)]
     hashes = dice.integers(0, 2**63, count, dtype=np.uint64)
-    grey = dice.integers(0, 256, (count, 8, 8), dtype=np.uint8)
+    grey = dice.integers(0, 256, (count, 32, 32), dtype=np.uint8)
     for original, copy in expected:
         hashes[copy], grey[copy] = hashes[original] ^ np.uint64(5), grey[original]
-    prints = Fingerprints([str(number) for number in range(count)], hashes, ~hashes, grey)
-    assert find_copies(prints, 4, 0.98) == expected
+    prints = {
+        f"{n:04}": Prints(int(hashes[n]).to_bytes(8), int(~hashes[n]).to_bytes(8), grey[n].tobytes(), bytes(128))
+        for n in range(count)
+    }
+    assert find_copies(Fingerprints(prints), 4, 0.98) == expected
 
 
 def test_nothing_and_one_have_no_copies() -> None:
-    nothing = np.zeros(0, dtype=np.uint64)
-    assert find_copies(Fingerprints([], nothing, nothing, np.zeros((0, 32, 32), np.uint8)), 8, 0.98) == []
+    assert find_copies(Fingerprints({}), 8, 0.98) == []
     assert copies([draw_picture("circle", 0)]) == []
 
 
@@ -106,8 +142,19 @@ CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
     "mirrored, resized": lambda image: ImageOps.mirror(image).resize((96, 96)),
     "watermarked": watermarked,
     "brighter": lambda image: image.point([min(255, value + 20) for value in range(256)] * 3),
-    "grey": lambda image: image.convert("L").convert("RGB"),
+    "a fifth darker": lambda image: ImageEnhance.Brightness(image).enhance(0.8),
+    "much darker": lambda image: ImageEnhance.Brightness(image).enhance(0.6),
+    "more contrast": lambda image: ImageEnhance.Contrast(image).enhance(1.2),
+    "less contrast": lambda image: ImageEnhance.Contrast(image).enhance(0.6),
+    "gamma": lambda image: image.point([round(255 * (value / 255) ** 0.8) for value in range(256)] * 3),
+    "warmer": lambda image: in_light(image, 1.05, 1.0, 0.95),
+    "cooler": lambda image: in_light(image, 0.95, 1.0, 1.05),
 }
+
+
+def in_light(image: Image.Image, *gains: float) -> Image.Image:
+    """Return the picture in light of another colour."""
+    return Image.fromarray((np.asarray(image) * gains).clip(0, 255).astype(np.uint8))
 
 
 def badly(image: Image.Image) -> bytes:
@@ -151,9 +198,69 @@ def test_different_drawings_on_white_are_not_copies() -> None:
     assert copies(drawings) == []
 
 
-def test_blank_pictures_are_copies_of_each_other() -> None:
-    blanks = [Image.new("RGB", (90, 90), colour) for colour in ("white", "black", "red")]
-    assert copies([*blanks, draw_picture("circle", 0)]) == [(0, 1), (0, 2), (1, 2)]
+COLOURS = ["red", "blue", "green", "orange", "purple"]
+RECOLOURED: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "other hue": lambda image: turned(image, 60),
+    "opposite hue": lambda image: turned(image, 180),
+    "red for blue": lambda image: Image.merge("RGB", image.split()[::-1]),
+    "grey": lambda image: image.convert("L").convert("RGB"),
+}
+
+
+def turned(image: Image.Image, degrees: int) -> Image.Image:
+    """Return the picture with every hue turned."""
+    hue, *others = image.convert("HSV").split()
+    return Image.merge("HSV", (hue.point([(value + degrees * 256 // 360) % 256 for value in range(256)]), *others))
+
+
+@pytest.mark.parametrize("change", RECOLOURED)
+def test_a_picture_in_other_colours_is_no_copy(change: str) -> None:
+    originals = [colour_shape(name, number) for name in ("red", "blue", "orange") for number in range(3)]
+    changed = [RECOLOURED[change](image).convert("RGB") for image in originals]
+    assert not [pair for pair in copies([*originals, *changed]) if pair[1] - pair[0] == len(originals)]
+
+
+def colour_shape(colour: str, number: int) -> Image.Image:
+    """Draw one of several shapes on white, filled with a colour."""
+    picture = Image.new("RGB", (150, 150), "white")
+    ImageDraw.Draw(picture).regular_polygon((60 + 15 * number, 75, 50), 3 + number, fill=colour)
+    return picture
+
+
+def test_shapes_in_several_colours_are_no_copies() -> None:
+    shapes = [colour_shape(colour, number) for number in range(3) for colour in COLOURS]
+    assert copies(shapes) == []
+    saved = [Image.fromarray(pixels_of(badly(image))) for image in shapes]
+    assert copies([*shapes, *saved]) == [(number, number + len(shapes)) for number in range(len(shapes))]
+
+
+def test_thin_lines_in_several_colours_are_no_copies() -> None:
+    def chart(colour: str) -> Image.Image:
+        return on_white(lambda pen: pen.line((20, 140, 60, 40, 100, 120, 140, 30, 180, 90), fill=colour, width=1))
+
+    assert copies([chart(colour) for colour in COLOURS]) == []
+
+
+def test_products_on_white_that_are_paler_or_darker_are_no_copies() -> None:
+    def product(colour: str) -> Image.Image:
+        return on_white(lambda pen: pen.ellipse((30, 40, 170, 130), fill=colour))
+
+    colours = ["black", "#808080", "#d0d0d0", "#c00000", "#e89090", "#000060", "#9090e8"]
+    assert copies([product(colour) for colour in colours]) == []
+
+
+def test_pictures_without_detail_are_no_copies() -> None:
+    blanks = [Image.new("RGB", (90 + number, 90), colour) for colour in ("white", "black", "red") for number in (0, 1)]
+    y, x = np.mgrid[-1:1:90j, -1:1:90j]
+    light = 0.8 - 0.1 * x - 0.2 * (x * x + y * y)  # a plain wall, darker towards its corners
+    walls = [Image.fromarray((light[..., None] * paint).astype(np.uint8)) for paint in ([200, 40, 40], [40, 40, 200])]
+    darker = [image.point([value * 9 // 10 for value in range(256)] * 3) for image in walls]
+    assert copies([*blanks, *walls, *darker, draw_picture("circle", 0)]) == []
+
+
+def test_pictures_of_one_class_are_alike_in_any_colour() -> None:
+    pictures = [colour_shape("red", 0), colour_shape("blue", 0), colour_shape("green", 0)]
+    assert find_copies(prints_of(pictures), DISTANCE, LIKENESS, np.array([0, 1, 0])) == [(0, 2)]
 
 
 def test_different_encodings_of_a_picture_are_copies() -> None:

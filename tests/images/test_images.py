@@ -15,7 +15,7 @@ from PIL import ExifTags, GifImagePlugin, Image, ImageCms, ImageFile
 
 from fieldguide.engine import map_threads
 from fieldguide.errors import BadImage
-from fieldguide.images import Limits, decode, dhash, grey_thumbnail, read_header, thumbnail_jpeg
+from fieldguide.images import Limits, copy_prints, copy_thumbnails, decode, dhash, read_header, thumbnail_jpeg
 
 Pixels = npt.NDArray[np.uint8]
 ALL = Limits(formats=("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"))
@@ -352,13 +352,25 @@ def test_near_copies_are_near_and_others_are_not() -> None:
     assert (hashes[0] ^ dhash(copy)[0]).bit_count() <= 3
     assert (hashes[1] ^ dhash(copy[:, ::-1])[0]).bit_count() <= 3
     assert (hashes[0] ^ dhash(np.asarray(unlike))[0]).bit_count() > 12
-    likeness = np.corrcoef(grey_thumbnail(np.asarray(big)).ravel(), grey_thumbnail(copy).ravel())[0, 1]
+    likeness = np.corrcoef(copy_thumbnails(np.asarray(big))[0].ravel(), copy_thumbnails(copy)[0].ravel())[0, 1]
     assert likeness > 0.99
 
 
-def test_grey_thumbnail() -> None:
-    grey = grey_thumbnail(np.full((99, 7, 3), (255, 0, 0), np.uint8), 8)
-    assert grey.shape == (8, 8) and grey.dtype == np.uint8 and (grey == 76).all()
+def test_thumbnails_that_copies_are_compared_by() -> None:
+    grey, colour = copy_thumbnails(np.full((99, 7, 3), (255, 0, 0), np.uint8))
+    assert grey.shape == (32, 32) and grey.dtype == np.uint8 and (grey == 76).all()
+    assert colour.shape == (8, 8, 2) and colour.dtype == np.uint8 and (colour == (84, 255)).all()
+    pixels = np.random.default_rng(1).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+    cells = pixels.reshape(8, 8, 8, 12, 3).mean(axis=(1, 3))
+    red, green, blue = cells[..., 0], cells[..., 1], cells[..., 2]
+    by_hand = np.stack([128 - 0.168736 * red - 0.331264 * green + 0.5 * blue,
+                        128 + 0.5 * red - 0.418688 * green - 0.081312 * blue], axis=-1)  # fmt: skip
+    grey, colour = copy_thumbnails(pixels)
+    assert np.abs(colour - by_hand).max() < 2
+    assert np.abs(grey.reshape(8, 4, 8, 4).mean(axis=(1, 3)) - cells @ [0.299, 0.587, 0.114]).max() < 2
+    prints = copy_prints(Image.fromarray(pixels))
+    assert prints.grey == grey.tobytes() and prints.colour == colour.tobytes()
+    assert (int.from_bytes(prints.dhash), int.from_bytes(prints.mirror)) == dhash(pixels)
 
 
 def test_small_pictures_refuse_other_arrays() -> None:

@@ -10,7 +10,7 @@ import pytest
 from fieldguide.errors import DiskFailed, DiskFull, NoPermission, ProjectDamaged, ProjectTooNew
 from fieldguide.project.catalog import Catalog
 from fieldguide.project.schema import MIGRATIONS
-from fieldguide.records import Grouping, ImageRow, ImageState, Label, Origin, Verdict
+from fieldguide.records import NO_PRINTS, Grouping, ImageRow, ImageState, Label, Origin, Prints, Verdict
 
 
 def row(sha256: str, class_name: str = "cat", location: str = "x", split: str = "") -> tuple[ImageRow, Origin, Label]:
@@ -118,9 +118,10 @@ def test_verdicts_of_a_check_are_replaced_and_others_stay(file: Path) -> None:
 def test_fingerprints_and_splits_and_looks(file: Path) -> None:
     with Catalog(file) as catalog:
         catalog.add_images([row("b"), row("a")], "t")
-        catalog.set_fingerprints([("b", b"1", b"2", b"3")])
-        catalog.set_fingerprints([("b", b"4", b"5", b"6"), ("a", b"", b"", b"")])
-        assert catalog.fingerprints() == [("a", b"", b"", b""), ("b", b"4", b"5", b"6")]
+        catalog.set_fingerprints({"b": Prints(b"1", b"2", b"3", b"4")})
+        catalog.set_fingerprints({"b": Prints(b"4", b"5", b"6", b"7"), "a": NO_PRINTS})
+        assert catalog.fingerprints() == {"a": NO_PRINTS, "b": Prints(b"4", b"5", b"6", b"7")}
+        assert list(catalog.fingerprints()) == ["a", "b"]
         catalog.replace_splits({"a": "train", "b": "val"})
         catalog.replace_splits({"b": "test"})
         assert catalog.splits() == {"b": "test"}

@@ -1,18 +1,25 @@
 """Cleaning a project: reasons, copies, two labels; nothing is deleted, a second run does nothing."""
 
+import csv
+import io
+import json
+import sqlite3
+from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 
-from command import set_key
+from command import ran, set_key
+from command import run as run_command
 from conftest import CLASS_NAMES, Pictures, draw_picture, encode, make_project, picture_bytes
 from fieldguide.errors import NotReady
 from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
 from fieldguide.project.catalog import Catalog
 from fieldguide.records import CleanReport, ImageState
-from fieldguide.settings import Settings
+from fieldguide.settings import ClassSettings, Settings
 from fieldguide.stages.add import add
 from fieldguide.stages.clean import clean, inputs
 
@@ -84,6 +91,136 @@ def test_every_kind_of_trouble_has_its_reason_and_nothing_is_deleted(filled_proj
     assert "square, triangle" in reason_of["square/other.png"]
     assert reason_of["square/same.jpg"] == "two_labels: the same picture is labelled circle, square"
     assert {path: path.read_bytes() for path in (filled_project.root / "images").rglob("*.*")} == files
+
+
+def test_the_list_says_which_pictures_and_why(filled_project: Project) -> None:
+    cut = encode(draw_picture("circle", 50))
+    put(filled_project, {
+        "circle/larger.jpg": encode(draw_picture("circle", 0).resize((256, 256)), "JPEG"),
+        "circle/tiny.png": encode(draw_picture("circle", 51).resize((40, 40))),
+        "circle/cut.png": cut[: len(cut) // 2],
+        "square/other.png": encode(draw_picture("triangle", 1).resize((100, 100))),
+        "circle/same.jpg": picture_bytes("ring", 0), "square/same.jpg": picture_bytes("ring", 0),
+    })  # fmt: skip
+    report = run(filled_project)
+    assert Counter(item.reason for item in report.rejections) == report.rejected
+    by_place = {item.location: item for item in report.rejections}
+    assert by_place["circle/000.jpg"].location_of_copy == "circle/larger.jpg"
+    assert by_place["circle/000.jpg"].reason == "near_copy" and by_place["circle/000.jpg"].class_name == "circle"
+    assert by_place["circle/tiny.png"].detail == "its shorter side has 40 pixels; at least 64 are needed"
+    assert (by_place["circle/tiny.png"].reason, by_place["circle/tiny.png"].score) == ("too_small", 40.0)
+    assert by_place["circle/cut.png"].reason == "truncated"
+    assert by_place["square/other.png"].location_of_copy == "triangle/001.png"
+    assert by_place["triangle/001.png"].location_of_copy == "square/other.png"
+    assert by_place["circle/same.jpg; square/same.jpg"].class_name == "circle, square"
+    path = filled_project.root / "clean" / "rejected.csv"
+    rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+    assert [row["sha256"] for row in rows] == [item.sha256 for item in report.rejections]
+    assert [row["reason"] for row in rows] == [item.reason for item in report.rejections]
+    assert {row["location"] for row in rows} >= {"circle/000.jpg", "circle/cut.png"}
+    path.unlink()
+    assert run(filled_project) == report, "a second run gives the same list"
+    assert path.is_file()
+
+
+def without(project: Project, *names: str) -> Settings:
+    """Return the settings with fewer names."""
+    settings = project.settings()
+    classes = {name: value for name, value in settings.classes.items() if name not in names}
+    return settings.model_copy(update={"classes": classes})
+
+
+def test_a_picture_with_several_faults_counts_once(filled_project: Project) -> None:
+    put(filled_project, {
+        "triangle/tiny.png": encode(draw_picture("ring", 51).resize((40, 40))),
+        "triangle/larger.jpg": encode(draw_picture("triangle", 0).resize((256, 256)), "JPEG"),
+    })  # fmt: skip
+    report = run(filled_project, without(filled_project, "triangle"))
+    assert report.rejected == {"other_class": 7, "too_small": 1}
+    assert len(report.rejections) == len({item.sha256 for item in report.rejections}) == 8
+
+
+def test_the_command_tells_which_pictures_it_sets_aside(filled_project: Project) -> None:
+    put(filled_project, {f"circle/tiny-{number}.png": encode(draw_picture("ring", number).resize((40, 40 + number)))
+                         for number in range(5)})  # fmt: skip
+    put(filled_project, {"circle/larger.jpg": encode(draw_picture("circle", 0).resize((256, 256)), "JPEG")})
+    printed = ran("clean", "-C", filled_project.root)
+    assert "circle/000.jpg: like circle/larger.jpg" in printed
+    assert "circle/tiny-0.png: its shorter side has 40 pixels; at least 64 are needed" in printed
+    assert "tiny-4" not in printed and "and 2 more" in printed
+    assert "clean/rejected.csv" in printed
+    whole = json.loads(ran("clean", "-C", filled_project.root, "--json"))
+    assert len(whole["rejections"]) == 6 == sum(whole["rejected"].values())
+    assert {item["location"] for item in whole["rejections"]} >= {"circle/000.jpg", "circle/tiny-4.png"}
+
+
+def test_where_nothing_is_kept_the_cause_is_told_with_its_numbers(project: Project) -> None:
+    put(project, {f"{name}/{number}.png": encode(draw_picture(name, number).resize((60, 40 + number)))
+                  for name in CLASS_NAMES for number in range(4)})  # fmt: skip
+    cause = "all 12 pictures are smaller than min_side = 64; the largest is 60 x 43"
+    report = run(project)
+    assert report.nothing_kept == cause and "min_side = 43" in report.hint
+    for command in ("clean", "split", "train", "build", "credits"):
+        result = run_command(command, "-C", project.root)
+        told = result.stdout if command == "clean" else result.stderr
+        assert cause in told and "min_side = 43" in told, command
+        assert "run: fieldguide clean" not in told and (result.returncode == 0) == (command == "clean")
+    assert run(project, changed(project, min_side=43)).nothing_kept == ""
+
+
+def test_each_cause_for_which_nothing_is_kept(filled_project: Project) -> None:
+    other = without(filled_project, *CLASS_NAMES).model_copy(update={"classes": {"ring": ClassSettings()}})
+    report = run(filled_project, other)
+    assert report.nothing_kept.endswith("are not among the names: they are labelled circle, square, triangle")
+    assert "the names in fieldguide.toml are ring" in report.hint
+
+
+def test_copies_with_two_labels_can_be_all_there_is(project: Project) -> None:
+    for number in range(3):
+        image = draw_picture("ring", number)
+        put(project, {f"circle/{number}.png": encode(image), f"square/{number}.png": encode(image.resize((100, 100)))})
+    put(project, {"circle/tiny.png": encode(draw_picture("circle", 1).resize((30, 30)))})
+    report = run(project)
+    assert report.nothing_kept == "none of 7 pictures is kept: 6 are copies of pictures with another label; 1 too_small"
+    assert "clean/rejected.csv" in report.hint
+
+
+def test_pictures_that_differ_in_colour_alone_are_kept(tmp_path: Path) -> None:
+    colours = ("red", "blue", "green")
+    project = make_project(tmp_path / "colours", colours)
+    for colour in colours:
+        for number in range(4):
+            shape = Image.new("RGB", (120, 120), "white")
+            ImageDraw.Draw(shape).regular_polygon((60, 60, 30 + 5 * number), 3 + number, fill=colour)
+            plain = Image.new("RGB", (100 + number, 100), colour)
+            put(project, {f"{colour}/{number}.png": encode(shape), f"{colour}/plain-{number}.png": encode(plain)})
+    assert run(project) == CleanReport(dict.fromkeys(sorted(colours), 8), {}, 0)
+
+
+def test_a_grey_version_is_kept_in_the_same_split(filled_project: Project) -> None:
+    colour = Image.new("RGB", (120, 120), "white")
+    ImageDraw.Draw(colour).regular_polygon((50, 70, 40), 5, fill="red")
+    grey = colour.convert("L").convert("RGB")
+    put(filled_project, {"circle/colour.png": encode(colour), "circle/grey.png": encode(grey)})
+    assert run(filled_project).rejected == {}
+    states = by_location(filled_project)
+    assert states["circle/colour.png"].group_id == states["circle/grey.png"].group_id
+
+
+def test_a_picture_of_another_class_takes_no_copy_with_it(filled_project: Project) -> None:
+    put(filled_project, {"triangle/larger.jpg": encode(draw_picture("circle", 0).resize((256, 256)), "JPEG")})
+    report = run(filled_project, without(filled_project, "triangle"))
+    assert report.rejected == {"other_class": 7} and report.kept == {"circle": 6, "square": 6}
+
+
+def test_a_project_cleaned_before_colour_counted_is_looked_at_again(filled_project: Project) -> None:
+    report = run(filled_project)
+    with closing(sqlite3.connect(filled_project.root / "catalog.db")) as file, file:
+        file.execute("UPDATE fingerprint SET colour = x''")
+        file.execute("UPDATE verdict SET settings = 'older'")
+    assert run(filled_project) == report
+    with filled_project.catalog() as catalog:
+        assert all(prints.colour for prints in catalog.fingerprints().values())
 
 
 def test_a_second_run_looks_at_nothing(filled_project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,13 +6,10 @@ Knows nothing about other images or the catalogue. Runs in a process of its own,
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fieldguide.errors import BadImage
-from fieldguide.images import Header, Limits, copy_prints, decode, look
+from fieldguide.images import Limits, copy_prints, decode_image
+from fieldguide.records import NO_PRINTS, Prints
 
-GREY_SIDE = 32
 DECODE_SIDE = 128  # a scaled decode reads every byte of a JPEG, and hashes need no more than this
 
 
@@ -25,18 +22,14 @@ class FileLook:
         reason: "" when it is a picture that is large enough.
         detail: the reason as a sentence.
         shorter: its shorter side, pixels; 0 when it does not decode.
-        dhash: 64-bit difference hash, big-endian, 8 bytes; empty when it does not decode.
-        mirror: that of its mirror image.
-        grey: its grey thumbnail, 32 x 32 bytes, row by row.
+        prints: what its copies are recognised by; empty when it does not decode.
     """
 
     sha256: str
     reason: str
     detail: str
     shorter: int
-    dhash: bytes = b""
-    mirror: bytes = b""
-    grey: bytes = b""
+    prints: Prints = NO_PRINTS
 
 
 def look_at_file(item: tuple[str, str, int], *, limits: Limits, min_side: int) -> FileLook:
@@ -49,7 +42,7 @@ def look_at_file(item: tuple[str, str, int], *, limits: Limits, min_side: int) -
     """
     sha256, path, shorter = item
     try:
-        pixels = decode(Path(path).read_bytes(), limits, at_least=DECODE_SIDE)
+        image = decode_image(Path(path).read_bytes(), limits, at_least=DECODE_SIDE)
     except BadImage as error:
         return FileLook(sha256, error.reason, error.detail, 0)
     except OSError as error:
@@ -60,29 +53,5 @@ def look_at_file(item: tuple[str, str, int], *, limits: Limits, min_side: int) -
         "too_small" if small else "",
         f"its shorter side has {shorter} pixels; at least {min_side} are needed" if small else "",
         shorter,
-        *take_prints(pixels),
+        copy_prints(image),
     )
-
-
-def take_prints(pixels: NDArray[np.uint8]) -> tuple[bytes, bytes, bytes]:
-    """Return what copies are recognised by: dHash, that of the mirror image, grey thumbnail, as in `FileLook`.
-
-    Args:
-        pixels: (h, w, 3) uint8 RGB.
-    """
-    hashes, grey = copy_prints(pixels, GREY_SIDE)
-    return _as_bytes(hashes, grey)
-
-
-def look_at_bytes(data: bytes, limits: Limits) -> tuple[Header, tuple[bytes, bytes, bytes]]:
-    """Decode a picture in full; return its header and what `take_prints` returns.
-
-    Raises:
-        BadImage: it is not a picture, is too large, or is damaged.
-    """
-    header, hashes, grey = look(data, limits, at_least=DECODE_SIDE, side=GREY_SIDE)
-    return header, _as_bytes(hashes, grey)
-
-
-def _as_bytes(hashes: tuple[int, int], grey: NDArray[np.uint8]) -> tuple[bytes, bytes, bytes]:
-    return hashes[0].to_bytes(8, "big"), hashes[1].to_bytes(8, "big"), grey.tobytes()

@@ -23,6 +23,7 @@ from fieldguide.records import (
     Prediction,
     PreviewReport,
     PublishReport,
+    Rejection,
     SplitReport,
     StatusReport,
     TrainReport,
@@ -34,6 +35,7 @@ from fieldguide.text import break_at_words, format_score, visible
 _MAX_ROWS = 60
 _NO_EDGE = 1_000_000
 _INDENT = 10  # columns, in which the head has the command's name
+_EXAMPLES = 3  # of the pictures rejected for one reason
 _WIDE = 98  # columns that a run's whole row needs
 _SHORT = {"no significant difference": "no sig. difference", "too few shared pictures": "too few shared"}
 
@@ -178,8 +180,30 @@ def _show_clean(console: Console, report: CleanReport) -> None:
     _head(
         console, "clean", f"{kept} pictures kept, {rejected} rejected, {_plural(report.groups, 'group')} of look-alikes"
     )
-    if report.rejected:
-        _detail(console, f"rejected: {_counts(report.rejected)}")
+    if report.nothing_kept:
+        _detail(console, report.nothing_kept)
+        _detail(console, report.hint)
+    for reason, count in report.rejected.items():
+        pictures = [item for item in report.rejections if item.reason == reason]
+        _detail(console, f"{count} x {reason}")
+        for item in pictures[:_EXAMPLES]:
+            _detail(console, f"  {_rejection(item)}")
+        if len(pictures) > _EXAMPLES:
+            _detail(console, f"  and {len(pictures) - _EXAMPLES} more")
+    lost = sorted({item.class_name for item in report.rejections} - set(report.kept) if report.kept else ())
+    if lost:
+        _detail(console, f"no picture is kept of: {', '.join(lost)}")
+    if report.rejections:
+        _detail(console, "the whole list: clean/rejected.csv in the project")
+
+
+def _rejection(item: Rejection) -> str:
+    """Return where a rejected picture came from, and why it is."""
+    location = visible(item.location)
+    if not item.copy_of:
+        return f"{location}: {item.detail}"
+    other = visible(item.location_of_copy) or item.copy_of[:12]
+    return f"{location}: like {other}" + (f", and {item.detail}" if item.reason == "two_labels" else "")
 
 
 def _show_split(console: Console, report: SplitReport) -> None:

@@ -4,16 +4,25 @@ Knows nothing about projects, models or where the bytes came from.
 """
 
 from fieldguide.images.decoding import Header, Limits, decode, decode_image, look, read_header, to_upright
-from fieldguide.images.thumbnails import copy_prints, dhash, grey_thumbnail, thumbnail_jpeg
+from fieldguide.images.thumbnails import (
+    COLOUR_SIDE,
+    GREY_SIDE,
+    copy_prints,
+    copy_thumbnails,
+    dhash,
+    thumbnail_jpeg,
+)
 
 __all__ = [
+    "COLOUR_SIDE",
+    "GREY_SIDE",
     "Header",
     "Limits",
     "copy_prints",
+    "copy_thumbnails",
     "decode",
     "decode_image",
     "dhash",
-    "grey_thumbnail",
     "look",
     "read_header",
     "thumbnail_jpeg",

@@ -34,6 +34,7 @@ from PIL import (
 from fieldguide.errors import BadImage
 from fieldguide.filetypes import picture_format
 from fieldguide.images.thumbnails import copy_prints
+from fieldguide.records import Prints
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -133,14 +134,13 @@ def decode_image(data: bytes, limits: Limits = _USUAL, *, at_least: int | None =
         return _upright(_open(data, kind, limits), at_least)
 
 
-def look(data: bytes, limits: Limits = _USUAL, *, at_least: int, side: int) -> tuple[Header, tuple[int, int], Pixels]:
+def look(data: bytes, limits: Limits = _USUAL, *, at_least: int) -> tuple[Header, Prints]:
     """Return what `read_header`, and `copy_prints` of `decode`, return; the file is opened once, and no array is made.
 
     Args:
         data: the whole file.
         limits: what is taken.
         at_least: as in `decode`.
-        side: cells along each edge of the grey thumbnail.
 
     Raises:
         BadImage: as `decode`.
@@ -149,7 +149,7 @@ def look(data: bytes, limits: Limits = _USUAL, *, at_least: int, side: int) -> t
     with _refusing(data, kind), _quiet(kind):
         image = _open(data, kind, limits)
         header = _header(data, kind, image)
-        return header, *copy_prints(_upright(image, at_least), side)
+        return header, copy_prints(_upright(image, at_least))
 
 
 def _upright(image: ImageFile.ImageFile, at_least: int | None) -> Image.Image:

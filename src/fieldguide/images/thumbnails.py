@@ -9,6 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from fieldguide.records import Prints
+
+GREY_SIDE, COLOUR_SIDE = 32, 8
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -33,7 +36,7 @@ def thumbnail_jpeg(pixels: npt.ArrayLike, side: int, quality: int = 85) -> bytes
 def dhash(pixels: npt.ArrayLike) -> tuple[int, int]:
     """Return the 64-bit difference hash of a picture and that of its mirror image, each 0..2**64 - 1.
 
-    The picture becomes a grey grid of 8 rows and 9 columns (`grey_thumbnail`'s arithmetic). Row by row from
+    The picture becomes a grey grid of 8 rows and 9 columns (`copy_thumbnails` names the arithmetic). Row by row from
     the top left, most significant bit first, a bit is 1 where a cell is darker than its right neighbour. The
     mirror's hash is that of the same grid with its columns reversed. Near-copies differ in few bits
     (N. Krawetz, "Kind of like that", 2013).
@@ -44,37 +47,42 @@ def dhash(pixels: npt.ArrayLike) -> tuple[int, int]:
     Raises:
         ValueError: the array has another shape or type.
     """
-    return _both_ways(_grey(pixels))
+    return _both_ways(to_image(pixels).convert("L"))
 
 
-def grey_thumbnail(pixels: npt.ArrayLike, side: int = 32) -> Pixels:
-    """Squash a picture to (side, side) uint8 grey, to compare two near-copies cell by cell.
+def copy_thumbnails(pixels: npt.ArrayLike | Image.Image) -> tuple[Pixels, Pixels]:
+    """Squash a picture to (32, 32) uint8 grey and (8, 8, 2) uint8 colour, to compare near-copies cell by cell.
 
-    Grey is (19595 R + 38470 G + 7471 B + 32768) >> 16 (ITU-R BT.601); each cell is the mean of the area it
-    covers (a box filter, horizontal then vertical).
-
-    Args:
-        pixels: (h, w, 3) uint8 RGB.
-        side: cells along each edge.
-
-    Raises:
-        ValueError: the array has another shape or type.
-    """
-    return _squashed(_grey(pixels), side, side)
-
-
-def copy_prints(pixels: npt.ArrayLike | Image.Image, side: int = 32) -> tuple[tuple[int, int], Pixels]:
-    """Return what `dhash` and `grey_thumbnail` return, converting to grey once for both.
+    Each cell is the mean of the area it covers (a box filter, horizontal then vertical). Grey is
+    (19595 R + 38470 G + 7471 B + 32768) >> 16, colour is Cb and Cr (ITU-R BT.601, full range): both shrink with
+    the contrast of a picture, and colour is 128 where there is none.
 
     Args:
         pixels: (h, w, 3) uint8 RGB, or a picture in mode RGB.
-        side: cells along each edge of the thumbnail.
 
     Raises:
         ValueError: the array has another shape or type.
     """
-    grey = pixels.convert("L") if isinstance(pixels, Image.Image) else _grey(pixels)
-    return _both_ways(grey), _squashed(grey, side, side)
+    image = pixels if isinstance(pixels, Image.Image) else to_image(pixels)
+    small = Image.fromarray(_squashed(image, GREY_SIDE, GREY_SIDE))
+    each = GREY_SIDE // COLOUR_SIDE
+    colour = np.asarray(small.convert("YCbCr"))[:, :, 1:].reshape(COLOUR_SIDE, each, COLOUR_SIDE, each, 2)
+    return np.asarray(small.convert("L")), np.rint(colour.mean(axis=(1, 3))).astype(np.uint8)
+
+
+def copy_prints(pixels: npt.ArrayLike | Image.Image) -> Prints:
+    """Return what `dhash` and `copy_thumbnails` return, as bytes.
+
+    Args:
+        pixels: (h, w, 3) uint8 RGB, or a picture in mode RGB.
+
+    Raises:
+        ValueError: the array has another shape or type.
+    """
+    image = pixels if isinstance(pixels, Image.Image) else to_image(pixels)
+    straight, mirror = _both_ways(image.convert("L"))
+    grey, colour = copy_thumbnails(image)
+    return Prints(straight.to_bytes(8, "big"), mirror.to_bytes(8, "big"), grey.tobytes(), colour.tobytes())
 
 
 def to_image(pixels: npt.ArrayLike) -> Image.Image:
@@ -89,14 +97,10 @@ def to_image(pixels: npt.ArrayLike) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(array))
 
 
-def _grey(pixels: npt.ArrayLike) -> Image.Image:
-    return to_image(pixels).convert("L")
-
-
-def _squashed(grey: Image.Image, width: int, height: int) -> Pixels:
-    """Squash a picture to (height, width) uint8 grey."""
+def _squashed(image: Image.Image, width: int, height: int) -> Pixels:
+    """Squash a picture to (height, width) uint8, or (height, width, 3) where it has colours."""
     # One pass per call: which of two Pillow does first depends on its version, and so would the last bit.
-    across = grey.resize((width, grey.height), Image.Resampling.BOX)
+    across = image.resize((width, image.height), Image.Resampling.BOX)
     return np.asarray(across.resize((width, height), Image.Resampling.BOX))
 
 

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -26,7 +26,7 @@ from fieldguide.errors import (
     translate_os_errors,
 )
 from fieldguide.project.schema import MIGRATIONS
-from fieldguide.records import Grouping, ImageRow, ImageState, Label, Origin, Verdict
+from fieldguide.records import Grouping, ImageRow, ImageState, Label, Origin, Prints, Verdict
 
 Report = TypeVar("Report")
 
@@ -42,6 +42,7 @@ _UPSERT_ORIGIN = (
 _FORGET_ORIGIN = """DELETE FROM provenance WHERE sha256 = ?1 AND source = ?2 AND location = ?3 AND NOT EXISTS (
     SELECT 1 FROM origin WHERE sha256 = ?1 AND source = ?2 AND location = ?3)"""
 _LABELLED = "sha256 IN (SELECT sha256 FROM standing)"
+_VERDICT = ", ".join(f'"{field.name}"' for field in fields(Verdict))
 _ORIGIN = ", ".join(field.name for field in fields(Origin))
 
 
@@ -64,14 +65,14 @@ class Holding:
 
     Attributes:
         rejected: whether a verdict rejects it.
-        prints: dHash, that of the mirror image, grey thumbnail; empty where it is not checked yet.
+        prints: what its copies are recognised by; empty where it is not checked yet.
         similar: whether it was found by its likeness to another.
     """
 
     sha256: str
     format: str
     rejected: bool
-    prints: tuple[bytes, bytes, bytes]
+    prints: Prints
     similar: bool
 
 
@@ -247,12 +248,12 @@ class Catalog:
     def holdings(self, class_name: str) -> list[Holding]:
         """Return the pictures of one class."""
         sql = """SELECT sha256, format, state = 'rejected', coalesce(dhash, x''), coalesce(mirror, x''),
-                        coalesce(grey, x''),
+                        coalesce(grey, x''), coalesce(colour, x''),
                         EXISTS (SELECT 1 FROM origin WHERE origin.sha256 = state.sha256 AND parent <> '')
                  FROM state LEFT JOIN fingerprint USING (sha256)
                  WHERE sha256 IN (SELECT sha256 FROM label WHERE class_name = ?) ORDER BY sha256"""
         return [
-            Holding(row[0], row[1], bool(row[2]), (row[3], row[4], row[5]), bool(row[6]))
+            Holding(row[0], row[1], bool(row[2]), Prints(*row[3:7]), bool(row[7]))
             for row in self.rows(sql, (class_name,))
         ]
 
@@ -285,20 +286,28 @@ class Catalog:
         """Return where the images of one source came from."""
         return {row[0] for row in self.rows("SELECT location FROM origin WHERE source = ?", (source,))}
 
-    def set_fingerprints(self, rows: Iterable[tuple[str, bytes, bytes, bytes]]) -> None:
-        """Write each image's dHash, that of its mirror image, and its grey thumbnail."""
-        self.write("INSERT OR REPLACE INTO fingerprint VALUES (?, ?, ?, ?)", rows)
+    def set_fingerprints(self, prints: Mapping[str, Prints]) -> None:
+        """Write what copies of each image are recognised by."""
+        sql = "INSERT OR REPLACE INTO fingerprint VALUES (?, ?, ?, ?, ?)"
+        self.write(sql, ((sha256, *values) for sha256, values in prints.items()))
 
-    def fingerprints(self) -> list[tuple[str, bytes, bytes, bytes]]:
-        """Return hash, dHash, mirrored dHash and grey thumbnail of each image that has them, in order."""
-        rows = self.rows(f"SELECT sha256, dhash, mirror, grey FROM fingerprint WHERE {_LABELLED} ORDER BY sha256")
-        return [(row[0], row[1], row[2], row[3]) for row in rows]
+    def fingerprints(self) -> dict[str, Prints]:
+        """Return what copies are recognised by, of each image for which it is known, in the order of the hashes."""
+        rows = self.rows(
+            f"SELECT sha256, dhash, mirror, grey, colour FROM fingerprint WHERE {_LABELLED} ORDER BY sha256"
+        )
+        return {row[0]: Prints(*row[1:]) for row in rows}
+
+    def has_current_prints(self) -> bool:
+        """Tell whether no picture was last measured by a version that did not look at colours."""
+        sql = f"SELECT 1 FROM fingerprint WHERE dhash <> x'' AND colour = x'' AND {_LABELLED} LIMIT 1"
+        return not self.rows(sql)
 
     def set_verdicts(self, verdicts: Iterable[Verdict], settings: str) -> None:
         """Write verdicts in place of those of the same check; `settings` says what they were made with."""
         with self.transaction():
             self._db.executemany(
-                "INSERT OR REPLACE INTO verdict VALUES (?, ?, ?, ?, ?, ?)",
+                f"INSERT OR REPLACE INTO verdict ({_VERDICT}, settings) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [(*vars(verdict).values(), settings) for verdict in verdicts],
             )
 
@@ -307,19 +316,15 @@ class Catalog:
         with self.transaction():
             self._db.execute("""DELETE FROM verdict WHERE "check" = 'duplicates'""")
             self._db.execute("DELETE FROM grouping")
-            self._db.executemany(
-                "INSERT INTO verdict VALUES (?, ?, ?, ?, ?, ?)",
-                [(v.sha256, v.check, v.verdict, v.reason, v.score, settings) for v in verdicts],
-            )
+            self.set_verdicts(verdicts, settings)
             self._db.executemany(
                 "INSERT INTO grouping VALUES (?, ?, ?)", [(g.sha256, g.group_id, g.why) for g in groups]
             )
 
     def verdicts(self, check: str) -> dict[str, tuple[Verdict, str]]:
         """Return a check's verdict on each image, and the settings it was made with."""
-        sql = f"""SELECT sha256, "check", verdict, reason, score, settings FROM verdict
-                  WHERE "check" = ? AND {_LABELLED}"""
-        return {row[0]: (Verdict(*row[:5]), row[5]) for row in self.rows(sql, (check,))}
+        sql = f'SELECT {_VERDICT}, settings FROM verdict WHERE "check" = ? AND {_LABELLED}'
+        return {row[0]: (Verdict(*row[:6]), row[6]) for row in self.rows(sql, (check,))}
 
     def replace_splits(self, splits: dict[str, str]) -> None:
         """Replace the split of each image; images not named have none."""

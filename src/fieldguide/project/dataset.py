@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fieldguide.errors import NotReady
 from fieldguide.project.catalog import Catalog
+from fieldguide.project.rejections import check_some_kept
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,11 @@ def load_dataset(catalog: Catalog) -> Dataset:
     """Load every kept picture with its class, group and split.
 
     Raises:
-        NotReady: nothing is split yet, or pictures were added since.
+        NotReady: nothing is split yet, no picture is kept, or pictures were added since.
     """
     rows = [state for state in catalog.states() if state.state == "kept"]
+    if not rows:
+        check_some_kept(catalog)
     if not rows or any(not state.split for state in rows):
         raise NotReady("the pictures are not split yet", "run: fieldguide build")
     class_names = tuple(sorted({state.class_name for state in rows}))

@@ -15,8 +15,13 @@ from typing import Any, Literal
 from fieldguide.errors import ProjectDamaged
 from fieldguide.hashing import hash_text
 from fieldguide.project.catalog import Catalog
-from fieldguide.records import ImageRow
+from fieldguide.records import NO_PRINTS, ImageRow, Prints
 from fieldguide.records.candidates import Candidate, Query, ResultPage
+
+_FETCH = (
+    "url_key, url, final_url, status, reason, detail, passing, content_type, elapsed_ms, image, dhash, mirror, grey, "
+    "colour"
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class Fetch:
         reason: "" where it is a whole picture.
         transient: whether another try may find otherwise.
         image: the original, where it is a picture.
-        prints: dHash, that of the mirror image, and the grey thumbnail, where it is a picture.
+        prints: what its copies are recognised by, where it is a picture.
     """
 
     url_key: str
@@ -80,7 +85,7 @@ class Fetch:
     content_type: str
     elapsed_ms: float
     image: ImageRow | None = None
-    prints: tuple[bytes, bytes, bytes] = (b"", b"", b"")
+    prints: Prints = NO_PRINTS
 
 
 class Ledger:
@@ -198,11 +203,11 @@ class Ledger:
     def add_fetches(self, fetches: Iterable[Fetch], fetched_at: str) -> None:
         """Write what came of fetching these addresses, in place of what came of them before."""
         self._catalog.write(
-            "INSERT OR REPLACE INTO fetch VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT OR REPLACE INTO fetch ({_FETCH}, fetched_at, sha256) VALUES ({', '.join('?' * 16)})",
             [
                 (fetch.url_key, fetch.url, fetch.final_url, fetch.status, fetch.reason, fetch.detail, fetch.transient,
-                 fetch.content_type, fetch.elapsed_ms, fetch.image.sha256 if fetch.image else "",
-                 json.dumps(vars(fetch.image)) if fetch.image else "", *fetch.prints, fetched_at)
+                 fetch.content_type, fetch.elapsed_ms, json.dumps(vars(fetch.image)) if fetch.image else "",
+                 *fetch.prints, fetched_at, fetch.image.sha256 if fetch.image else "")
                 for fetch in fetches
             ],
         )  # fmt: skip
@@ -217,14 +222,10 @@ class Ledger:
 
     def fetches(self, url_keys: Sequence[str]) -> dict[str, Fetch]:
         """Return what came of fetching these addresses, where they were."""
-        columns = (
-            "url_key, url, final_url, status, reason, detail, passing, content_type, elapsed_ms, image, dhash, mirror, "
-            "grey"
-        )
         fetches = {}
-        for row in self._fetch_rows(columns, url_keys):
+        for row in self._fetch_rows(_FETCH, url_keys):
             image = ImageRow(**json.loads(row[9])) if row[9] else None
-            values = (*row[:6], bool(row[6]), *row[7:9], image, row[10:])
+            values = (*row[:6], bool(row[6]), *row[7:9], image, Prints(*row[10:]))
             fetches[row[0]] = Fetch(*values)
         return fetches
 
@@ -261,11 +262,11 @@ class Ledger:
         sql = "SELECT class_name, count(*) FROM candidate JOIN fetch USING (url_key) GROUP BY class_name"
         return dict(self._catalog.rows(sql))
 
-    def prints(self, class_name: str) -> list[tuple[str, bytes, bytes, bytes]]:
-        """Return hash and fingerprints of every collected picture that a class keeps."""
-        sql = """SELECT sha256, dhash, mirror, grey FROM candidate JOIN fetch USING (url_key)
+    def prints(self, class_name: str) -> dict[str, Prints]:
+        """Return what copies of each collected picture that a class keeps are recognised by."""
+        sql = """SELECT sha256, dhash, mirror, grey, colour FROM candidate JOIN fetch USING (url_key)
                  WHERE class_name = ? AND judged = 'kept'"""
-        return [(row[0], row[1], row[2], row[3]) for row in self._catalog.rows(sql, (class_name,))]
+        return {row[0]: Prints(*row[1:]) for row in self._catalog.rows(sql, (class_name,))}
 
     def skipped(self) -> dict[str, Counter[str]]:
         """Return for each class why what its sources showed was no candidate, and how often."""

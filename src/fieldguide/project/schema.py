@@ -127,4 +127,9 @@ MIGRATIONS: tuple[str, ...] = (
              FROM origin o WHERE o.sha256 = image.sha256) AS given_split
         FROM image WHERE EXISTS (SELECT 1 FROM standing WHERE standing.sha256 = image.sha256);
     """,
+    """
+    ALTER TABLE fingerprint ADD COLUMN colour BLOB NOT NULL DEFAULT x'';
+    ALTER TABLE fetch ADD COLUMN colour BLOB NOT NULL DEFAULT x'';
+    ALTER TABLE verdict ADD COLUMN copy_of TEXT NOT NULL DEFAULT '';
+    """,
 )

@@ -5,7 +5,7 @@ so that a guide can be opened with very little installed.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from fieldguide.records.reports import (
     AddReport,
@@ -17,6 +17,7 @@ from fieldguide.records.reports import (
     NewReport,
     PreviewReport,
     PublishReport,
+    Rejection,
     Report,
     SplitReport,
     StageStatus,
@@ -26,6 +27,7 @@ from fieldguide.records.reports import (
 )
 
 __all__ = [
+    "NO_PRINTS",
     "AddReport",
     "CleanReport",
     "CollectReport",
@@ -43,7 +45,9 @@ __all__ = [
     "Prediction",
     "Preprocessing",
     "PreviewReport",
+    "Prints",
     "PublishReport",
+    "Rejection",
     "Report",
     "Split",
     "SplitReport",
@@ -91,6 +95,25 @@ class ImageRow:
     height: int
     mode: str
     frames: int
+
+
+class Prints(NamedTuple):
+    """What near-copies of a picture are recognised by; empty where it is not measured, or not in this form.
+
+    Attributes:
+        dhash: 64-bit difference hash, big-endian, 8 bytes.
+        mirror: that of the mirror image.
+        grey: the grey thumbnail, 32 x 32 bytes, row by row.
+        colour: the colour thumbnail, 8 x 8 cells of two bytes, row by row.
+    """
+
+    dhash: bytes = b""
+    mirror: bytes = b""
+    grey: bytes = b""
+    colour: bytes = b""
+
+
+NO_PRINTS = Prints()
 
 
 @dataclass(frozen=True)
@@ -142,13 +165,18 @@ class Label:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The verdict of one check on one image."""
+    """The verdict of one check on one image.
+
+    Attributes:
+        copy_of: the hash of the image that it is a copy of, or "".
+    """
 
     sha256: str
     check: str
     verdict: Literal["keep", "reject", "suspect"]
     reason: str
     score: float
+    copy_of: str = ""
 
 
 @dataclass(frozen=True)

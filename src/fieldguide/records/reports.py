@@ -154,13 +154,49 @@ class CreditsReport(Report):
     licences: dict[str, int]
 
 
+@dataclass(frozen=True)
+class Rejection:
+    """A picture that `clean` sets aside.
+
+    Attributes:
+        location: where it came from, as it was added or its address; several are parted by "; ".
+        class_name: its label; several are parted by ", ".
+        reason: the first that applies, such as `too_small`.
+        detail: the reason as a sentence.
+        score: what the check measured, such as the shorter side in pixels.
+        copy_of: the hash of the picture that it is a copy of, or "".
+        location_of_copy: where that one came from.
+    """
+
+    sha256: str
+    location: str
+    class_name: str
+    reason: str
+    detail: str
+    score: float
+    copy_of: str
+    location_of_copy: str
+
+
 @dataclass(frozen=True, repr=False)
 class CleanReport(Report):
-    """The result of `clean`: images kept by class, rejected by reason, and the number of groups of copies."""
+    """The result of `clean`.
+
+    Attributes:
+        kept: number of images by class.
+        rejected: number of images by reason; each counts once.
+        groups: number of groups of look-alikes.
+        nothing_kept: why no image is kept, where none is.
+        hint: what to do then.
+        rejections: every image that is rejected, also written to clean/rejected.csv.
+    """
 
     kept: dict[str, int]
     rejected: dict[str, int]
     groups: int
+    nothing_kept: str = ""
+    hint: str = ""
+    rejections: tuple[Rejection, ...] = ()
 
 
 @dataclass(frozen=True, repr=False)

@@ -2,25 +2,28 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 
 import numpy as np
 
 from fieldguide.checks.duplicates import Fingerprints, find_copies, group_alike, judge_copies
-from fieldguide.checks.files import GREY_SIDE, FileLook, look_at_file
+from fieldguide.checks.files import FileLook, look_at_file
 from fieldguide.engine import Crash, core_count, map_guarded
 from fieldguide.errors import NotReady
 from fieldguide.hashing import hash_text
 from fieldguide.licences import allowed, read_licence
 from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
+from fieldguide.project.atomic import write_text
 from fieldguide.project.catalog import Catalog
-from fieldguide.records import CleanReport, ImageRow, Verdict
+from fieldguide.project.rejections import explain_nothing_kept, load_rejections, rejection_table
+from fieldguide.records import CleanReport, ImageRow, Rejection, Verdict
 from fieldguide.settings import Settings
 
 _BATCH = 64
 _WIDER = 2
+_FORM = "prints 2"  # of what copies are recognised by; another form is another look at every picture
 # trouble of the machine, perhaps not of the file
 _TEMPORARY = ("unreadable", "crashed", "too_slow", "too_much_memory")
 
@@ -41,7 +44,7 @@ def clean(project: Project, settings: Settings, *, progress: Progress) -> CleanR
     """Check every picture; report how many are kept per class and rejected per reason.
 
     Each file is decoded once, in a process under limits; a second run looks only at what is new. Copies are judged
-    over all of them.
+    over all of them. The list of the rejected pictures is in the report and in clean/rejected.csv.
 
     Raises:
         NotReady: no picture has been added.
@@ -49,18 +52,27 @@ def clean(project: Project, settings: Settings, *, progress: Progress) -> CleanR
     with project.catalog() as catalog:
         digest = inputs(catalog, settings)
         done = catalog.current("clean", digest, CleanReport)
-        if done and not _any_temporary(catalog):
-            return done
+        if done and catalog.has_current_prints() and not _any_temporary(catalog):
+            return _with_list(project, done, load_rejections(catalog))
         images = catalog.images()
         if not images:
             raise NotReady("there are no pictures yet", "add some with: fieldguide add FOLDER")
         _check_files(project, settings, catalog, images, progress)
-        _check_copies(settings, catalog, images, progress)
         _check_names(settings, catalog)
         _check_licences(settings, catalog)
-        report = _report(catalog)
+        _check_copies(settings, catalog, images, progress)
+        rejections = load_rejections(catalog)
+        report = _report(catalog, settings, rejections)
         catalog.finish("clean", digest, asdict(report), project.now())
-    return report
+    return _with_list(project, report, rejections)
+
+
+def _with_list(project: Project, report: CleanReport, rejections: Sequence[Rejection]) -> CleanReport:
+    """Write the list of the rejected pictures, and return the report with it."""
+    path, table = project.root / "clean" / "rejected.csv", rejection_table(rejections)
+    if not path.is_file() or path.read_text(encoding="utf-8") != table:
+        write_text(path, table)
+    return replace(report, rejections=tuple(rejections))
 
 
 def _is_temporary(verdict: Verdict) -> bool:
@@ -77,7 +89,7 @@ def _check_files(
     project: Project, settings: Settings, catalog: Catalog, images: dict[str, ImageRow], progress: Progress
 ) -> None:
     """Give every image a verdict of the check "files", made with the present settings."""
-    made_with = settings.images.model_dump_json() + str(settings.clean.min_side)
+    made_with = settings.images.model_dump_json() + str(settings.clean.min_side) + _FORM
     known = catalog.verdicts("files")
     todo = [
         (row.sha256, str(project.image_path(row.sha256, row.format)), min(row.width, row.height))
@@ -101,7 +113,7 @@ def _check_files(
 def _write(catalog: Catalog, looks: Iterable[FileLook], made_with: str) -> None:
     """Write the fingerprints, then the verdicts that make them final."""
     looks = list(looks)
-    catalog.set_fingerprints((look.sha256, look.dhash, look.mirror, look.grey) for look in looks if look.dhash)
+    catalog.set_fingerprints({look.sha256: look.prints for look in looks})
     catalog.set_verdicts(
         (
             Verdict(look.sha256, "files", "reject", f"{look.reason}: {look.detail}", float(look.shorter))
@@ -114,22 +126,25 @@ def _write(catalog: Catalog, looks: Iterable[FileLook], made_with: str) -> None:
 
 
 def _check_copies(settings: Settings, catalog: Catalog, images: dict[str, ImageRow], progress: Progress) -> None:
-    """Give every image that passed the check "files" a verdict of the check "duplicates"."""
+    """Give every image that passed the check "files" a verdict of the check "duplicates".
+
+    Copies are judged among the pictures that no other check rejects.
+    """
     progress.start("looking for copies", None)
     passed = {name for name, (verdict, _) in catalog.verdicts("files").items() if verdict.verdict == "keep"}
     labels = catalog.labels(settings.classes)  # a picture under none of the names is no one's copy
-    rows = [row for row in catalog.fingerprints() if row[0] in passed and row[0] in labels]
-    prints = Fingerprints(
-        [row[0] for row in rows],
-        np.array([int.from_bytes(row[1], "big") for row in rows], dtype=np.uint64),
-        np.array([int.from_bytes(row[2], "big") for row in rows], dtype=np.uint64),
-        np.frombuffer(b"".join(row[3] for row in rows), dtype=np.uint8).reshape(-1, GREY_SIDE, GREY_SIDE),
-    )
+    passed &= labels.keys()
+    prints = Fingerprints({name: item for name, item in catalog.fingerprints().items() if name in passed})
     limits = settings.clean
-    alike = find_copies(prints, limits.copy_distance + _WIDER, min(limits.alike, limits.copy_likeness))
+    # in one class, a picture in other colours (grey, tinted, another model's) may tell the test what was trained on
+    numbers = {names: number for number, names in enumerate({frozenset(names) for names in labels.values()})}
+    classes = np.array([numbers[frozenset(labels[name])] for name in prints.sha256], dtype=np.intp)
+    alike = find_copies(prints, limits.copy_distance + _WIDER, limits.alike, classes)
     pairs = find_copies(prints, limits.copy_distance, limits.copy_likeness)
     areas = {name: row.width * row.height for name, row in images.items()}
-    verdicts = judge_copies(pairs, prints.sha256, labels, areas)
+    barred = {name for name, (verdict, _) in catalog.verdicts("licence").items() if verdict.verdict == "reject"}
+    judged = [pair for pair in pairs if not barred.intersection(prints.sha256[index] for index in pair)]
+    verdicts = judge_copies(judged, prints.sha256, labels, areas)
     groups = group_alike({*alike, *pairs, *_families(catalog, prints.sha256)}, prints.sha256)
     catalog.replace_copies(verdicts, groups, settings.clean.model_dump_json())
 
@@ -178,14 +193,12 @@ def _check_licences(settings: Settings, catalog: Catalog) -> None:
     )
 
 
-def _report(catalog: Catalog) -> CleanReport:
+def _report(catalog: Catalog, settings: Settings, rejections: Sequence[Rejection]) -> CleanReport:
     """Return the counts of the catalogue as it is now."""
     states = catalog.states()
     kept = Counter(state.class_name for state in states if state.state == "kept")
-    rejected: Counter[str] = Counter()
-    for check in ("files", "duplicates", "names", "licence"):
-        verdicts = (verdict for verdict, _ in catalog.verdicts(check).values() if verdict.verdict == "reject")
-        rejected.update(verdict.reason.partition(":")[0] for verdict in verdicts)
+    rejected = Counter(item.reason for item in rejections)
     groups = Counter(state.group_id for state in states)
     copies = sum(1 for count in groups.values() if count > 1)
-    return CleanReport(dict(sorted(kept.items())), dict(rejected.most_common()), copies)
+    nothing_kept, hint = ("", "") if kept else explain_nothing_kept(catalog, settings, rejections)
+    return CleanReport(dict(sorted(kept.items())), dict(rejected.most_common()), copies, nothing_kept, hint)

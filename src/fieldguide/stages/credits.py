@@ -11,6 +11,7 @@ from fieldguide.licences import CreditLine, credit_lines, credit_table, licence_
 from fieldguide.progress import Progress
 from fieldguide.project import Project
 from fieldguide.project.atomic import write_text
+from fieldguide.project.rejections import check_some_kept
 from fieldguide.records import CreditsReport, ImageState, Origin
 from fieldguide.settings import Settings
 from fieldguide.text import render
@@ -25,6 +26,7 @@ def credits(project: Project, settings: Settings, *, progress: Progress) -> Cred
     with project.catalog() as catalog:
         kept = [state for state in catalog.states() if state.state == "kept"]
         if not kept:
+            check_some_kept(catalog)
             raise NotReady("no picture is kept yet", "run: fieldguide clean")
         origins: defaultdict[str, list[Origin]] = defaultdict(list)
         for origin in catalog.origins():

@@ -13,7 +13,8 @@ from fieldguide.hashing import hash_text
 from fieldguide.progress import Progress
 from fieldguide.project import Project
 from fieldguide.project.catalog import Catalog
-from fieldguide.records import ImageState, Origin, SplitReport
+from fieldguide.project.rejections import check_some_kept, load_rejections
+from fieldguide.records import ImageState, Origin, Rejection, SplitReport
 from fieldguide.settings import Settings
 
 _TRUST = ("train", "val", "test")  # a group seen in training can never be tested on: the first one wins
@@ -42,7 +43,9 @@ def split(project: Project, settings: Settings, *, progress: Progress) -> SplitR
         progress.start("splitting", None)
         states = catalog.states()
         kept = [state for state in states if state.state == "kept"]
-        _check_ready(states, kept, settings)
+        if not kept:
+            check_some_kept(catalog)
+        _check_ready(states, kept, settings, load_rejections(catalog))
         last = catalog.finished("split")
         before = catalog.splits() if last and last.report.get("rules") == _rules(settings) else {}
         before = _extend_to_groups(states, before)
@@ -56,23 +59,38 @@ def split(project: Project, settings: Settings, *, progress: Progress) -> SplitR
     return report
 
 
-def _check_ready(states: list[ImageState], kept: list[ImageState], settings: Settings) -> None:
+def _check_ready(
+    states: list[ImageState], kept: list[ImageState], settings: Settings, rejections: list[Rejection]
+) -> None:
     """Check that there is enough to divide; a `NotReady` says what is missing."""
     if any(state.state == "unchecked" for state in states) or not states:
         raise NotReady("some pictures have not been checked", "run: fieldguide clean")
     if not kept:
-        raise NotReady(f"none of {len(states)} pictures is kept", "run: fieldguide clean, which tells why; see [clean]")
-    groups: dict[str, set[str]] = {name: set() for name in settings.classes}
+        raise NotReady(f"none of {len(states)} pictures is kept", "run: fieldguide clean")
+    groups: dict[str, list[str]] = {name: [] for name in settings.classes}
     for state in kept:
-        groups.setdefault(state.class_name, set()).add(state.group_id)
+        groups.setdefault(state.class_name, []).append(state.group_id)
     if len(groups) < 2:
         message = f"a classifier needs at least two classes; there is only {min(groups)!r}"
+        lost = Counter(item.class_name for item in rejections if item.class_name not in groups)
+        message += "".join(f"; all {count} pictures of {name!r} are rejected" for name, count in sorted(lost.items()))
         raise NotReady(message, "add pictures of another class with: fieldguide add FOLDER")
-    hint = "add more pictures of it with: fieldguide add FOLDER, or remove its name from fieldguide.toml"
-    short = {name: len(members) for name, members in groups.items() if len(members) < 3}
+    short = sorted(name for name, members in groups.items() if len(set(members)) < 3)
     if short:
-        counts = ", ".join(f"{name!r} has {count}" for name, count in sorted(short.items()))
+        counts = ", ".join(_count_class(name, groups[name], rejections) for name in short)
+        hint = "add more pictures of it with: fieldguide add FOLDER, or remove its name from fieldguide.toml"
+        if any(len(groups[name]) >= 3 for name in short):
+            hint += ", or set [clean] alike = 1 there, so that only copies count as one"
         raise NotReady(f"each class needs at least 3 different pictures that are kept: {counts}", hint)
+
+
+def _count_class(name: str, groups: list[str], rejections: list[Rejection]) -> str:
+    """Return how many different pictures a class has, and what became of the others."""
+    rejected = Counter(item.reason for item in rejections if item.class_name == name)
+    others = [f"{count} rejected as {reason}" for reason, count in rejected.most_common()]
+    if len(groups) > len(set(groups)):
+        others.insert(0, f"{len(groups)} are kept, but look alike")
+    return f"{name!r} has {len(set(groups))}" + (f" ({', '.join(others)})" if others else "")
 
 
 def assign(

@@ -12,10 +12,10 @@ from functools import partial
 
 from yarl import URL
 
-from fieldguide.checks.files import look_at_bytes
+from fieldguide.checks.files import DECODE_SIDE
 from fieldguide.engine import core_count
 from fieldguide.errors import BadImage
-from fieldguide.images import Limits
+from fieldguide.images import Limits, look
 from fieldguide.net import Client, Fetched, NetRules
 from fieldguide.project import Project
 from fieldguide.project.ledger import Fetch, Ledger
@@ -172,7 +172,7 @@ def store_picture(key: str, fetched: Fetched, project: Project, limits: Limits) 
     if fetched.reason:
         return fetch
     try:
-        header, prints = look_at_bytes(fetched.data, limits)
+        header, prints = look(fetched.data, limits, at_least=DECODE_SIDE)
     except BadImage as error:
         return replace(fetch, reason=error.reason, detail=error.detail, transient=error.reason == "truncated")
     size = len(fetched.data)

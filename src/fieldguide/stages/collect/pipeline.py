@@ -17,7 +17,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 from fieldguide.checks.duplicates import CopyIndex
-from fieldguide.checks.files import DECODE_SIDE, take_prints
+from fieldguide.checks.files import DECODE_SIDE
 from fieldguide.errors import (
     BadImage,
     Blocked,
@@ -28,14 +28,14 @@ from fieldguide.errors import (
     RateLimited,
     SourceError,
 )
-from fieldguide.images import decode
+from fieldguide.images import copy_prints, decode_image
 from fieldguide.licences import Licence, allowed, licence_url, read_licence
 from fieldguide.net import Client, NetRules, Stopped
 from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
 from fieldguide.project.catalog import Catalog
 from fieldguide.project.ledger import Fetch, Ledger, Offer, Search
-from fieldguide.records import ImageRow, Label, Origin
+from fieldguide.records import NO_PRINTS, ImageRow, Label, Origin, Prints
 from fieldguide.records.candidates import Answer, Candidate, Query, Request, ResultPage, SimilarSource, Source, url_key
 from fieldguide.settings import Settings
 from fieldguide.stages.collect.downloads import Downloader
@@ -393,24 +393,28 @@ class _ClassPictures:
 
     def _remember(self) -> None:
         """Learn what the class has already: collected or added, and not rejected since."""
-        collected = {sha256: prints for sha256, *prints in self._ledger.prints(self._class_name)}
+        collected = self._ledger.prints(self._class_name)
         for holding in self._catalog.holdings(self._class_name):
-            prints: Sequence[bytes] | None = holding.prints
-            if not holding.prints[0]:
-                prints = collected.get(holding.sha256) or self._take_prints(holding.sha256, holding.format)
+            prints = holding.prints if holding.prints.dhash else collected.get(holding.sha256, NO_PRINTS)
+            prints = self._complete(prints, holding.sha256, holding.format)
             self._known.add(holding.sha256)
-            if prints:
+            if prints.colour:
                 self.good += not holding.rejected
                 self._similar += holding.similar
-                self._copies.add((prints[0], prints[1], prints[2]))
+                self._copies.add(prints)
 
-    def _take_prints(self, sha256: str, suffix: str) -> tuple[bytes, bytes, bytes] | None:
-        """Return the prints of a picture that was added and not checked yet; None where it does not decode."""
+    def _complete(self, prints: Prints, sha256: str, suffix: str) -> Prints:
+        """Return the prints, taken from the original where they are not known or of an older form.
+
+        They are empty where it does not decode.
+        """
+        if prints.colour:
+            return prints
         try:
             data = self._project.read_image(sha256, suffix)
-            return take_prints(decode(data, decode_limits(self._settings), at_least=DECODE_SIDE))
+            return copy_prints(decode_image(data, decode_limits(self._settings), at_least=DECODE_SIDE))
         except BadImage:
-            return None
+            return NO_PRINTS
 
     def judge(self, offers: Sequence[Offer], searches: Mapping[int, Search]) -> int:
         """Judge the first of these offers, up to one that is not fetched yet, and return how many.
@@ -444,7 +448,10 @@ class _ClassPictures:
         if search.parent and not self.wants_similar:
             return "enough_similar"
         copy = image.sha256 in self._known
-        if not copy and self._copies.has(fetch.prints):
+        prints = self._complete(fetch.prints, image.sha256, image.format)
+        if not prints.colour:
+            return "damaged"
+        if not copy and self._copies.has(prints):
             return "near_copy"
         # a copy is written too: another source may know more of its author and terms
         label = Label(image.sha256, self._class_name, "query")
@@ -452,7 +459,7 @@ class _ClassPictures:
         if copy:
             return "copy"
         self._known.add(image.sha256)
-        self._copies.add(fetch.prints)
+        self._copies.add(prints)
         self._similar += bool(search.parent)
         self.good += 1
         return "kept"
