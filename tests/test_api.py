@@ -108,6 +108,9 @@ def test_pictures_are_added_relabelled_and_taken_back(tmp_path: Path, pictures: 
         project.add(tmp_path / "other", undo=True)
     with pytest.raises(InputUnusable, match="nothing to add"):
         project.add()
+    with pytest.raises(InputUnusable, match="nothing to add"):
+        project.add([])
+    assert project.add((tmp_path / "photos" / "a").glob("*.*"), class_name="a").taken == {"a": 3}
 
 
 def test_a_project_without_names(tmp_path: Path) -> None:

@@ -86,6 +86,9 @@ def test_columns_without_a_heading_are_not_guessed(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_or_not_text(tmp_path: Path) -> None:
     with pytest.raises(InputMissing, match="absent"):
         read_names(str(tmp_path / "absent.csv"))
+    (tmp_path / "names.json").write_text('["cat", "dog"]')
+    with pytest.raises(NamesError, match="not a list of names"):
+        read_names(str(tmp_path / "names.json"))
     file = tmp_path / "names.csv"
     file.write_bytes("Käfer\nAmsel\n".encode("latin-1"))
     with pytest.raises(NamesError, match="UTF-8"):

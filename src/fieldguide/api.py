@@ -249,7 +249,7 @@ class Project:
 
     def add(
         self,
-        *paths: PathLike,
+        *paths: PathLike | Iterable[PathLike],
         class_name: str = "",
         author: str = "",
         licence: str = "",
@@ -262,7 +262,7 @@ class Project:
 
         Args:
             paths: each a folder with a folder per class, a CSV or Parquet table of path and label, a zip or a tar file,
-                or, with `class_name`, a picture.
+                or, with `class_name`, a picture; or a list of these.
             class_name: the label of every picture there.
             author: who made the pictures.
             licence: an SPDX identifier, or "own".
@@ -286,10 +286,10 @@ class Project:
                 raise InputUnusable("nothing can be added while an addition is undone", "give undo alone")
             report = self._run("add", undo_addition, progress, number=None if undo is True else undo)
             return report
-        if not paths:
-            raise InputUnusable("there is nothing to add", "give a folder, a table, an archive or pictures")
         terms = Terms(class_name, author, licence, licence_url, relabel)
-        files = [Path(path) for path in paths]
+        files = [Path(path) for item in paths for path in ((item,) if isinstance(item, str | Path) else item)]
+        if not files:
+            raise InputUnusable("there is nothing to add", "give a folder, a table, an archive or pictures")
         report = self._run("add", lambda *project, **options: add(*project, *files, terms=terms, **options), progress)
         return report
 

@@ -47,6 +47,8 @@ def read_names(names: str) -> dict[str, dict[str, object]]:
     """
     path = Path(names)
     if path.suffix.lower() not in _LISTS:
+        if "," not in names and path.is_file():
+            raise NamesError(f"{path} is not a list of names", f"give a file that ends in {', '.join(_LISTS)}")
         return {name: {} for name in check_names(part for part in names.split(","))}
     if not path.is_file():
         raise InputMissing(f"there is no file {path}", "check the path, or give names with commas between")

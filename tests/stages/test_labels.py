@@ -170,6 +170,15 @@ def test_a_picture_known_under_another_label_is_told_and_left_out(flowers: Proje
     assert rejected(flowers) == {}
 
 
+def test_one_picture_is_relabelled_from_the_project_itself(flowers: Project, tmp_path: Path) -> None:
+    put(flowers, photos(tmp_path / "photos"))
+    with flowers.catalog() as catalog:
+        sha256 = next(sha256 for sha256, names in sorted(catalog.labels().items()) if names == {"rose"})
+        original = flowers.image_path(sha256, catalog.images()[sha256].format)
+    assert put(flowers, original, class_name="tulip", relabel=True).relabelled == {"tulip": 1}
+    assert labels(flowers) == [("rose",)] * 2 + [("tulip",)] * 4
+
+
 def test_one_source_that_shows_a_picture_under_two_labels(flowers: Project, tmp_path: Path) -> None:
     source = photos(tmp_path / "photos")
     second = source / "tulip" / "circle1.png"

@@ -108,6 +108,16 @@ def test_paths_that_lead_nowhere_say_where_they_begin(project: Project, tmp_path
     assert "relative to the table's folder" in caught.value.hint
 
 
+def test_a_flat_folder_with_a_table_in_it_names_the_table(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "1.png").write_bytes(picture_bytes("circle", 1))
+    (tmp_path / "s" / "metadata.csv").write_text("file_name,label\n1.png,circle\n", encoding="utf-8")
+    with pytest.raises(InputUnusable, match="no_class") as caught:
+        put(project, tmp_path / "s")
+    assert f"fieldguide add {tmp_path / 's' / 'metadata.csv'}" in caught.value.hint
+    assert put(project, tmp_path / "s" / "metadata.csv").taken == {"circle": 1}
+
+
 def test_a_parquet_file_of_pictures_is_not_taken_for_paths(project: Project, tmp_path: Path) -> None:
     arrow = pytest.importorskip("pyarrow", reason="the extra [parquet]")
     parquet = pytest.importorskip("pyarrow.parquet", reason="the extra [parquet]")

@@ -24,6 +24,7 @@ from fieldguide.settings import Settings
 from fieldguide.stages.add.files import InputFile
 from fieldguide.stages.add.inputs import read_input
 from fieldguide.stages.add.labels import LabelHistory
+from fieldguide.stages.add.tables import is_table
 from fieldguide.text import readable
 
 _BATCH = 64
@@ -117,7 +118,8 @@ def add(
             adder.add_source(source, progress)
     report = _report(shown, adder)
     if not (report.taken or report.known or report.relabelled or report.conflicts):
-        raise _nothing_taken(shown, report)
+        tables = [source.root / file.location for source in sources for file in source.files if is_table(file.location)]
+        raise _nothing_taken(shown, report, tables)
     return report
 
 
@@ -291,7 +293,7 @@ class _Adder:
             return None
 
 
-def _nothing_taken(shown: str, report: AddReport) -> InputUnusable:
+def _nothing_taken(shown: str, report: AddReport, tables: Sequence[Path]) -> InputUnusable:
     """Return the error for a source without a single usable picture: its commonest reason, and what to do."""
     reason, count = next(iter(report.refused.items()))
     example = report.examples[reason][0]
@@ -300,5 +302,7 @@ def _nothing_taken(shown: str, report: AddReport) -> InputUnusable:
         "other_class": "name the folders as in fieldguide.toml, or add their names to [classes] there",
         "unreadable": "check that the files are there and open; paths in a table are relative to the table's folder",
     }
+    if "no_class" in report.refused and tables:
+        hints[reason] = f"if a table there names the classes: fieldguide add {readable(str(tables[0]))}"
     hint = hints.get(reason, "check that other programs open them; [images] in fieldguide.toml says what is accepted")
     return InputUnusable(f"no picture of {shown} can be used ({count} x {reason}): {example}", hint)

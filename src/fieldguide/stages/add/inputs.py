@@ -19,8 +19,8 @@ from pathlib import Path, PurePosixPath
 from fieldguide.errors import InputMissing, InputUnusable
 from fieldguide.filetypes import picture_format
 from fieldguide.names import match_key
-from fieldguide.stages.add import tables
 from fieldguide.stages.add.files import SPLIT_FOLDERS, InputFile, refuse_reading
+from fieldguide.stages.add.tables import is_table, read_table
 from fieldguide.text import readable
 
 _NOT_PICTURES = {"thumbs.db", "desktop.ini", "__macosx"}
@@ -52,8 +52,8 @@ def read_input(path: Path, names: Sequence[str], class_name: str, stack: ExitSta
         raise InputMissing(f"there is nothing at {path}", "check the path")
     if path.is_dir():
         kind, files = "folder", _read_folder(path, names, class_name)
-    elif path.suffix.lower() in tables.SUFFIXES:
-        kind, files = "table", tables.read_table(path, class_name)
+    elif is_table(path):
+        kind, files = "table", read_table(path, class_name)
     elif is_archive(path):
         kind, files = "archive", read_archive(path, names, class_name, stack)
     elif _is_picture(path):

@@ -11,7 +11,7 @@ from fieldguide.names import LABEL_COLUMNS, column_key
 from fieldguide.optional import require
 from fieldguide.stages.add.files import SPLIT_FOLDERS, InputFile, refuse_reading
 
-SUFFIXES = (".csv", ".tsv", ".parquet")
+_SUFFIXES = (".csv", ".tsv", ".parquet")
 _DELIMITERS = ",;\t|"
 # what a column may be called; the first that is there counts
 _COLUMNS: Mapping[str, Sequence[str]] = {
@@ -22,6 +22,11 @@ _COLUMNS: Mapping[str, Sequence[str]] = {
 }  # fmt: skip
 _ADDRESSES = {"url", "image_url", "uri"}
 _HEADING = "its first line must be: path,label"
+
+
+def is_table(name: str | Path) -> bool:
+    """Tell whether a file is a table, by its name."""
+    return str(name).lower().endswith(_SUFFIXES)
 
 
 def read_table(path: Path, class_name: str) -> list[InputFile]:
