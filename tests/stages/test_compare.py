@@ -624,6 +624,26 @@ def test_what_a_search_writes_is_what_won(shapes: Project) -> None:
     assert any("a new search begins" in line for line in progress.lines), "nobody is to wonder where the trials went"
 
 
+def test_a_search_that_finds_the_model_there_is_says_so(shapes: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    current = trained(shapes, {})
+    before = shapes.settings_file.read_text(encoding="utf-8")
+    space = {"tune.trials": 1, "tune.space": {"learner": ["transfer"]}}
+    report = tune(shapes, change_settings(shapes.settings(), space), progress=SilentProgress())
+    assert (report.same_as, report.written) == (current.run, False) and report.pictures == current.measured
+    assert shapes.settings_file.read_text(encoding="utf-8") == before, "nothing to train anew"
+    show("tune", report, as_json=False)
+    output = capsys.readouterr().out
+    assert f"the same model as the run {current.run}, byte for byte" in output and "left as it was" in output
+    assert f"on {report.pictures} pictures" in output
+    page = (shapes.root / report.report).read_text(encoding="utf-8")
+    assert f"the same model as the run {current.run}" in page and "0 failed" not in page
+    other = trained(shapes, {**COLOUR, "train.learner": "colour"})
+    report = tune(shapes, change_settings(shapes.settings(), space), progress=SilentProgress())
+    assert report.written and report.same_as != other.run, "another run is the current one"
+    show("tune", report, as_json=False)
+    assert f"next: fieldguide compare --use {report.same_as}" in capsys.readouterr().out
+
+
 def test_the_sheet_follows_from_the_seed_of_learning(shapes: Project) -> None:
     sheets = []
     for seed in (1, 1, 2):

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from fieldguide.cli.show import show
 from fieldguide.errors import (
     DiskFailed,
     DiskFull,
@@ -345,6 +346,8 @@ def test_time_that_is_up_leaves_the_trial_for_the_next_call(study: Study) -> Non
     assert (ended, now[0]) == ("time is up", 60.0)
     rows = study.rows()
     assert [(row.state, len(row.steps), row.seconds) for row in rows] == [("complete", 4, 40.0), ("running", 2, 20.0)]
+    report = summarise(study, ended)
+    assert (report.trials["running"], report.trials["stopped"]) == (0, 1), "the search has ended: nothing is running"
     rows = run(study, 2, slow, clock=lambda: now[0])
     assert [(row.state, len(row.steps), row.seconds) for row in rows] == [("complete", 4, 40.0), ("complete", 4, 60.0)]
 
@@ -690,6 +693,18 @@ def test_searching_does_not_take_the_projects_lock(tmp_path: Path) -> None:
             return by_lr(trial)
 
         assert [row.state for row in run(study, 2, objective)] == ["complete"] * 2
+
+
+def test_a_trial_of_another_process_is_running(study: Study, capsys: pytest.CaptureFixture[str]) -> None:
+    trial = study.begin(1)
+    assert isinstance(trial, RunningTrial)
+    assert summarise(study, "time is up").trials["running"] == 1, "somebody holds it"
+    trial.release()
+    report = summarise(study, "time is up")
+    assert (report.trials["running"], report.trials["stopped"]) == (0, 1)
+    show("tune", report, as_json=False)
+    output = capsys.readouterr().out
+    assert "1 stopped" in output and "running" not in output and "run again" in output
 
 
 def test_progress_counts_what_was_done_before(study: Study) -> None:

@@ -230,10 +230,19 @@ def _show_tune(console: Console, report: TuneReport) -> None:
     if report.value is None:
         _detail(console, "no trial has finished yet: run fieldguide tune again to go on")
     else:
-        interval = f" (95 %: {report.interval[0]:.1%} to {report.interval[1]:.1%})" if report.interval else ""
+        score = format_score((report.value, *report.interval)) if report.interval else f"{report.value:.1%}"
+        pictures = f" on {report.pictures} pictures" if report.pictures else ""
         settings = ", ".join(f"{name} = {value}" for name, value in report.params.items())
-        _detail(console, f"best: trial {report.best}, {report.value:.1%}{interval}: {settings}")
-        _detail(console, "written into fieldguide.toml; next: fieldguide train")
+        _detail(console, f"best: trial {report.best}, {score}{pictures}: {settings}")
+        if report.same_as:
+            _detail(console, f"it is the same model as the run {report.same_as}, byte for byte")
+        if report.written:
+            take = f"compare --use {report.same_as}" if report.same_as else "train"
+            _detail(console, f"written into fieldguide.toml; next: fieldguide {take}")
+        else:
+            _detail(console, "fieldguide.toml is left as it was: that run is the current one")
+    if report.trials.get("stopped"):
+        _detail(console, "the trial that was stopped goes on when fieldguide tune is run again")
     _detail(console, f"report: {report.report}")
 
 

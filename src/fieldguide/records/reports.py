@@ -276,13 +276,17 @@ class TuneReport(Report):
         study: its name, which follows from the pictures, the space and the fixed settings.
         others: number of other studies kept in the same file.
         ended: why this call ended.
-        trials: number of trials by state: complete, pruned, failed, running.
+        trials: number of trials by state: complete, pruned, failed, running (by another process), and stopped, which
+            go on next time.
         best: number of the best trial; None before any is complete.
         params: its settings below [train].
         value: its accuracy.
         interval: the 95 % interval of that.
         minutes: work on trials, in all calls.
         report: path of report.html.
+        pictures: number of pictures that the value was measured on.
+        same_as: name of a run that is the same model as the best trial's, byte for byte; "" for none.
+        written: whether the best settings were written into fieldguide.toml: not where they change nothing.
     """
 
     study: str
@@ -295,6 +299,9 @@ class TuneReport(Report):
     interval: tuple[float, float] | None
     minutes: float
     report: str
+    pictures: int = 0
+    same_as: str = ""
+    written: bool = True
 
 
 @dataclass(frozen=True, repr=False)

@@ -30,11 +30,13 @@ from fieldguide.errors import (
 from fieldguide.features import Pictures
 from fieldguide.learners import open_learner
 from fieldguide.learners.contract import TrainingData
+from fieldguide.learners.runs import digest_inputs
 from fieldguide.metrics import accuracy
 from fieldguide.optional import require
 from fieldguide.progress import Progress, SilentProgress
 from fieldguide.project import Project
 from fieldguide.project.dataset import Dataset, load_dataset
+from fieldguide.project.runs import identify_model, is_whole, load_run
 from fieldguide.records import TuneReport
 from fieldguide.settings import Settings, TrainSettings, change_settings, digest_json, flatten_tables
 from fieldguide.stages.tune.report import summarise, write_report
@@ -75,15 +77,30 @@ def tune(project: Project, settings: Settings, *, progress: Progress) -> TuneRep
         limits = Limits(preset.trials, settings.tune.minutes)
         ended = run_trials(_objective(project, base, data, progress), study, limits, progress)
         progress.start("writing the report", None)
-        report = summarise(study, ended)
+        best = best_row(study.rows())
+        same_as, changes = _find_same(project, str(best.attrs.get("model", "")) if best else "")
+        report = summarise(study, ended, same_as, changes)
         details = {"search": preset.about, "trials asked for": str(preset.trials), "seed": str(settings.learning_seed)}
         write_report(study, report, settings.name, _measure(base, data), details)
-    if report.best is not None:
+    if report.written:
         defaults = flatten_tables(base.train.model_dump(mode="json"))
         inactive = {name: defaults[name] for name in preset.space.domains}  # as the best trial had them
-        best: dict[str, Any] = {**inactive, **preset.fixed, **report.params}
-        project.write_settings({f"train.{name}": value for name, value in best.items()})
+        written: dict[str, Any] = {**inactive, **preset.fixed, **report.params}
+        project.write_settings({f"train.{name}": value for name, value in written.items()})
     return report
+
+
+def _find_same(project: Project, model: str) -> tuple[str, bool]:
+    """Return the run that is the same model, or "", and whether new settings would change what is current."""
+    with project.catalog() as catalog:
+        trained = catalog.finished("train")
+        current = str(trained.report["run"]) if trained else ""
+        is_current = trained is not None and trained.inputs == digest_inputs(catalog, project.settings())
+        for name in filter(None, (current, *catalog.runs())):
+            folder = project.runs_folder / name
+            if model and is_whole(folder) and load_run(folder).identity == model:
+                return name, not (name == current and is_current)
+    return "", True
 
 
 def _base_settings(settings: Settings, preset: Preset) -> Settings:
@@ -127,6 +144,9 @@ def _objective(project: Project, base: Settings, data: Dataset, progress: Progre
             held_out &= data.splits == "val"  # the same pictures for every learner
         share, low, high = accuracy(data.labels[held_out], fitted.held_out[held_out].argmax(axis=1))
         trial.note("interval", [low, high])
+        trial.note("pictures", int(held_out.sum()))
+        model = fitted.model
+        trial.note("model", identify_model(model.to_bytes(), model.preprocessing, data.class_names))
         return share
 
     return run

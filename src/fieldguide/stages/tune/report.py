@@ -24,25 +24,35 @@ _MIN_TRIALS = 4  # complete ones, before anything is said about importance
 _TOP_TRIALS = 5  # so many at least are "the best" (what Optuna advises), and a tenth of all
 
 
-def summarise(study: Study, ended: Ending) -> TuneReport:
+def summarise(study: Study, ended: Ending, same_as: str = "", written: bool = True) -> TuneReport:
     """Return the search as it stands.
 
-    The interval of the best trial is what the objective noted as "interval", a pair of low and high.
+    What the objective noted of the best trial is in it: its "interval", a pair of low and high, and how many "pictures"
+    it was measured on.
+
+    Args:
+        study: the search.
+        ended: why this call ended.
+        same_as: name of a run that is the same model as the best trial's, or "".
+        written: whether the best settings are written into fieldguide.toml.
     """
-    rows = study.rows()
+    rows = study.states()
     best = best_row(rows)
     counts = Counter(row.state for row in rows)
     return TuneReport(
         study=study.name,
         others=study.others,
         ended=ended,
-        trials={state: counts[state] for state in ("complete", "pruned", "failed", "running")},
+        trials={state: counts[state] for state in ("complete", "pruned", "failed", "running", "stopped")},
         best=best.number if best else None,
         params=dict(best.params) if best else {},
         value=best.value if best else None,
         interval=_interval(best) if best else None,
         minutes=sum(row.seconds for row in rows) / 60,
         report=str(study.folder / PAGE),
+        pictures=int(best.attrs.get("pictures", 0)) if best else 0,
+        same_as=same_as,
+        written=best is not None and written,
     )
 
 
@@ -56,7 +66,7 @@ def write_report(study: Study, report: TuneReport, name: str, measure: str, deta
         measure: what the value of a trial is, such as "validation accuracy".
         details: how the search was made, in words by name.
     """
-    rows = study.rows()
+    rows = study.states()
     importances = param_importances(study)
     path = study.folder / PAGE
     values = {
@@ -66,6 +76,7 @@ def write_report(study: Study, report: TuneReport, name: str, measure: str, deta
         "report": report,
         "params": {name: format_value(value) for name, value in report.params.items()},
         "rows": [_cells(row, row.number == report.best) for row in _ranked(rows)],
+        "alike": _count_alike(rows, report),
         "failed": [row for row in rows if row.state == "failed"],
         "importances": importances,
         "history": _base64(_history(rows, measure)),
@@ -115,8 +126,16 @@ def _interval(row: TrialRow) -> tuple[float, float] | None:
 
 def _ranked(rows: Sequence[TrialRow]) -> list[TrialRow]:
     """Return complete trials, the highest value first, then pruned ones, then the others."""
-    order = ("complete", "pruned", "failed", "running")
+    order = ("complete", "pruned", "failed", "running", "stopped")
     return sorted(rows, key=lambda row: (order.index(row.state), -(row.value or 0.0), row.number))
+
+
+def _count_alike(rows: Sequence[TrialRow], report: TuneReport) -> int:
+    """Return how many other complete trials are inside the interval of the best."""
+    if report.interval is None:
+        return 0
+    values = [row.value for row in rows if row.state == "complete" and row.number != report.best]
+    return sum(value is not None and value >= report.interval[0] for value in values)
 
 
 def _cells(row: TrialRow, best: bool) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, Literal, Self
@@ -43,7 +43,7 @@ _MAX_DEATHS = 10
 _WARM_UP_STEPS = 2  # steps count from 1: no trial is pruned at the first
 _MIN_COMPLETE, _MIN_PEERS = 5, 3  # the median of fewer says little
 
-State = Literal["running", "complete", "pruned", "failed"]
+State = Literal["running", "stopped", "complete", "pruned", "failed"]
 Ending = Literal["all trials", "time is up", "nothing new to try"]
 _STATES: Mapping[str, State] = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
 _OURS = "fieldguide:"
@@ -60,6 +60,7 @@ class TrialRow:
 
     Attributes:
         number: from 0, in the order in which trials began.
+        state: in `Study.rows`, "running" holds for one that was stopped too: see `Study.states`.
         params: settings below [train] by name.
         value: the result, higher is better; of a pruned trial the last step's; None of running and failed ones.
         steps: value by step.
@@ -274,6 +275,20 @@ class Study:
         """Return every trial, by number."""
         with self.translated():
             return [read_row(trial) for trial in self.trials()]
+
+    def states(self) -> list[TrialRow]:
+        """Return every trial, by number, those that no process works on, and which go on next time, as "stopped"."""
+        with _hold(self.folder / ".lock"):
+            return [
+                replace(row, state="stopped") if row.state == "running" and self._is_free(row.number) else row
+                for row in self.rows()
+            ]
+
+    def _is_free(self, number: int) -> bool:
+        lock = _lock(self._lock_path(number), wait=False)
+        if lock:
+            lock.close()
+        return lock is not None
 
     def begin(
         self, max_trials: int, clock: Callable[[], float] = time.monotonic, deadline: float = math.inf
