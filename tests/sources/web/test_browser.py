@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import json
 import shutil
-import socket
 import ssl
 import subprocess
 import sys
@@ -126,6 +125,7 @@ def wordy_address(built: Project) -> Iterator[str]:
     from fieldguide.guide import open_guide, write_manifest
     from fieldguide.settings import ServeSettings
     from fieldguide.stages.serve import make_app
+    from fieldguide.stages.serve.listening import listen
 
     path = built.guide_folder / "guide.json"
     about = json.loads(path.read_text(encoding="utf-8"))
@@ -136,7 +136,7 @@ def wordy_address(built: Project) -> Iterator[str]:
     write_manifest(built.guide_folder)
     app = make_app(open_guide(built.guide_folder), ServeSettings(), ("127.0.0.1",))
     below = Starlette(routes=[Mount("/charts/guide", app=app)])
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with listen(ServeSettings(port=0), "") as listener:
         server = uvicorn.Server(uvicorn.Config(below, log_level="warning", lifespan="off"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
