@@ -140,8 +140,14 @@ def test_what_cannot_be_is_refused_in_words(tmp_path: Path, sample: Path) -> Non
     with pytest.raises(SettingsError, match="opnverse"):
         fg.new(tmp_path / "b", ["rose", "tulip"], sources=["opnverse"])
     assert not (tmp_path / "b").exists()
-    with pytest.raises(ProjectMissing):
+    with pytest.raises(ProjectMissing) as missing:
         fg.open_project(tmp_path)
+    assert "--project" not in missing.value.hint
+    with pytest.raises(InputMissing) as absent:
+        fg.open_project(tmp_path / "absent")
+    assert "--project" not in absent.value.hint
+    with pytest.raises(SettingsError, match="how to reach you"):
+        fg.new(tmp_path / "b", ["rose", "tulip"], sources=["openverse"])
     with pytest.raises(InputMissing):
         fg.open_guide(tmp_path / "guide")
     with pytest.raises(NotReady) as caught:

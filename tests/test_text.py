@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from fieldguide.text import escape_markdown, one_line, write_csv
+from fieldguide.text import break_at_words, escape_markdown, one_line, plural, visible, write_csv
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1+1", "-1e", "-x", "@x", "\tx", "\rx"])
@@ -33,3 +33,22 @@ def test_a_name_stays_in_its_cell_and_is_shown_as_it_is(name: str) -> None:
     page = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(table)
     cells = [html.unescape(cell) for cell in re.findall(r"<td>(.*?)</td>", page, re.DOTALL)]
     assert cells == [one_line(name), "7"]
+
+
+@pytest.mark.parametrize(
+    ("count", "noun", "words"),
+    [(1, "group", "1 group"), (0, "group", "0 groups"), (2, "class", "2 classes"), (1, "class", "1 class"),
+     (3, "query", "3 queries"), (2, "good picture", "2 good pictures")],
+)  # fmt: skip
+def test_numbers_of_things(count: int, noun: str, words: str) -> None:
+    assert plural(count, noun) == words
+
+
+def test_what_cannot_be_seen_is_shown() -> None:
+    assert visible("a\nb\tc\x1b[31m\u202eno") == r"a\nb\tc\x1b[31m\u202eno"
+    assert visible("café 桜 🌹 👩‍🌾 وردة [b] :rose:") == "café 桜 🌹 👩‍🌾 وردة [b] :rose:"
+
+
+def test_a_line_breaks_between_words_only() -> None:
+    assert break_at_words("one two-three " + "x" * 30 + " four", 20) == ["one two-three", "x" * 30, "four"]
+    assert break_at_words("", 20) == [""]

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from fieldguide.errors import InputUnusable, NotReady
+from fieldguide.errors import InputUnusable, NotReady, SettingsError
 from fieldguide.guide import Guide, open_guide
 from fieldguide.names import check_names, read_names
 from fieldguide.progress import Progress, SilentProgress
@@ -69,13 +69,16 @@ def new(
     Raises:
         ProjectExists: the folder holds something.
         NamesError: fewer than two names, one given twice, or one that cannot be used.
-        SettingsError: a source that does not exist.
+        SettingsError: a source that does not exist, or one that has to know the contact.
     """
-    from fieldguide.sources import open_source
+    from fieldguide.sources import needs_contact, open_source
     from fieldguide.stages.new import new as make
 
     for source in sources:
         open_source(source)  # reports a wrong name now and not at the first `collect`
+        if needs_contact(source) and not contact:
+            message = f"the source '{source}' has to be told how to reach you"
+            raise SettingsError(message, "add your address: --contact you@example.org (in Python: contact=)")
     collect = {key: value for key, value in {"sources": list(sources), "contact": contact}.items() if value}
     make(Path(folder), _read_names(names), name=name, about=about, changed={"collect": collect})
     return Project(folder)

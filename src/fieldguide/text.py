@@ -38,6 +38,14 @@ def break_at_words(text: str, width: int) -> list[str]:
     return lines or [""]
 
 
+def plural(count: int, noun: str) -> str:
+    """Return a number of things in words, such as "1 picture" and "20 classes"."""
+    if count == 1:
+        return f"1 {noun}"
+    many = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{count} {many}"
+
+
 def web_address(text: str) -> str:
     """Return the text where it is an http or https address, else ""."""
     address = text.strip()
@@ -92,5 +100,5 @@ def render(template: str, values: Mapping[str, Any]) -> str:
     loader = PackageLoader("fieldguide", "templates")
     # a model card is Markdown, which Hugging Face and others show as HTML: it is escaped as well
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.filters["markdown"] = escape_markdown
+    environment.filters |= {"markdown": escape_markdown, "plural": plural}
     return environment.get_template(template).render(values)

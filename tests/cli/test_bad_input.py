@@ -38,7 +38,7 @@ def place(project: Project) -> Path:
 def test_paths_that_are_not_there(place: Path) -> None:
     missing = place / "nowhere"
     check_two_lines(run("add", missing, "-C", place), 67, "nowhere")
-    check_two_lines(run("status", "-C", missing), 67, "nowhere", "--project")
+    check_two_lines(run("status", "-C", missing), 67, "nowhere", "check the path")
     check_two_lines(run("predict", "x.png", "-C", place), 5, "fieldguide build")
     check_two_lines(run("predict", place, "--guide", place), 67, "no guide", "fieldguide publish")
     check_two_lines(run("serve", "--guide", place), 67, "no guide")

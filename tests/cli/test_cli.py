@@ -139,6 +139,9 @@ def test_a_project_that_can_collect_at_once(tmp_path: Path) -> None:
     ran("new", place, "--names", "a,b", "--source", "openverse", "--source", "cleveland", "--contact", "me@example.org")
     plan = read_json("collect", "-C", place, "--dry-run")["plan"]
     assert [line.partition(":")[0] for line in plan[1:3]] == ["openverse", "cleveland"]
+    result = run("new", tmp_path / "other", "--names", "a,b", "--source", "drawn", "--source", "openverse")
+    check_two_lines(result, 78, "openverse", "--contact")
+    assert not (tmp_path / "other").exists()
     result = run("new", tmp_path / "other", "--names", "a,b", "--source", "opnverse")
     check_two_lines(result, 78, "opnverse", "openverse")
 

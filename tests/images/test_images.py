@@ -1,6 +1,7 @@
 """Bytes to pixels: every kind of picture made here, every reason to refuse, and that nothing warns."""
 
 import io
+import re
 import struct
 import threading
 import zlib
@@ -81,8 +82,17 @@ def test_reads_each_format(kind: str, suffix: str, options: dict[str, Any]) -> N
 def test_refuses_formats_that_were_not_named(kind: str) -> None:
     data = saved(photo(), kind)
     assert refused(data, Limits()) == "unsupported_format"
-    with pytest.raises(BadImage, match="unsupported_format"):
+    with pytest.raises(BadImage, match=r"unsupported_format: .* is not an accepted format; accepted are JPEG"):
         read_header(data)
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "AVIF", "PNG", "GIF", "BMP", "WEBP", "JPEG"])
+def test_a_damaged_file_is_told_without_words_of_programmers(kind: str) -> None:
+    data = saved(photo(), kind)
+    for damaged in (data[:12] + b"\xff" * (len(data) - 12), data[:8], data[:20] + bytes(len(data) - 20)):
+        with pytest.raises(BadImage) as caught:
+            decode(damaged, ALL)
+        assert not re.search(r"Error|driver|unpack|NoneType|\ba [AEIOU]", caught.value.detail), caught.value.detail
 
 
 @pytest.mark.parametrize(

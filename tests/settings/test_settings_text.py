@@ -62,7 +62,7 @@ def test_a_table_is_made_where_it_is_missing(tmp_path: Path) -> None:
         ({"train.fitt": "pad"}, "did you mean 'fit'"),
         ({"trian.fit": "pad"}, "did you mean 'train'"),
         ({"train.size": 1000}, "640"),
-        ({"train.fit": "pad", "split.test": 2.0}, "less than or equal to 0.45"),
+        ({"train.fit": "pad", "split.test": 2.0}, "has to be from 0.02 to 0.45"),
         ({"name.first": "x"}, "name is a value, not a table"),
     ],
 )

@@ -9,12 +9,14 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from yarl import URL
 
 from command import TIMEOUT_S, check_two_lines, run, set_key, start
 from conftest import Clock
@@ -47,7 +49,7 @@ from fieldguide.stages.new import new
 from fieldguide.stages.publish import publish
 from fieldguide.stages.split import split
 from fieldguide.stages.train import train
-from gallery import SPOILT, Searx, internet, is_good, item, openverse, picture
+from gallery import SPOILT, Searx, internet, is_good, item, openverse, picture, serve_image
 
 NAMES = ("rose", "桜")
 EASY = {
@@ -537,6 +539,39 @@ def test_rows_that_hold_nothing_usable_are_said(tmp_path: Path) -> None:
     (project.root / "list.csv").write_text("url,label\nhttps://img.example.org/rose/0.jpg,Tulpe\n", encoding="utf-8")
     with internet() as net, pytest.raises(NotReady, match="1 other_class"):
         collected(project, net)
+
+
+@pytest.mark.parametrize(
+    ("address", "reason", "decision"),
+    [
+        ("https://img.example.org/rose/{}.jpg", "robots", '{spacing_s = 0.0, robots = "ignore"}'),
+        ("https://img.example.org:8443/rose/{}.jpg", "refused_port", "{spacing_s = 0.0, ports = [8443]}"),
+        ("http://127.0.0.1:80/rose/{}.jpg", "refused_address", "{spacing_s = 0.0, private = true}"),
+    ],
+)
+def test_what_a_corrected_host_allows_is_asked_for(tmp_path: Path, address: str, reason: str, decision: str) -> None:
+    options = {"urls": {"query": "list.csv"}}
+    project = plants(tmp_path / "plants", ("rose",), sources=["urls"], options=options, hosts={})
+    host = URL(address).host
+    rows = [f"{address.format(number)},CC-BY-4.0" for number in range(4)]
+    (project.root / "list.csv").write_text("\n".join(["url,licence", *rows]), encoding="utf-8")
+    robots = {"img.example.org": "User-agent: *\nDisallow: /\n"} if reason == "robots" else {}
+    with LocalInternet({"img.example.org": serve_image}, robots) as net:
+
+        def connect(rules: NetRules, stop: asyncio.Event) -> Client:
+            return Client(replace(rules, tries=1), resolver=net.resolver(), ssl=net.trust(), stop=stop)
+
+        def collect_through(connect: Connect) -> str:
+            with suppress(NotReady):
+                collect(project, project.settings(), progress=SilentProgress(), connect=connect)
+            with project.catalog() as catalog:
+                return ", ".join(Ledger(catalog).failures())
+
+        through_guard = connect if reason == "refused_address" else through(net)
+        assert collect_through(through_guard) == reason
+        assert collect_through(through_guard) == reason, "nothing has been corrected"
+        set_key(project.settings_file, "collect", f'hosts = {{"{host}" = {decision}}}')
+        assert reason not in collect_through(through_guard)
 
 
 # ---- the plan

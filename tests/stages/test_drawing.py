@@ -42,6 +42,19 @@ def test_collects_as_many_as_asked_with_their_licence(tmp_path: Path) -> None:
         assert all(project.image_path(image.sha256, image.format).is_file() for image in catalog.images().values())
 
 
+def test_a_dry_run_plans_the_drawings(tmp_path: Path) -> None:
+    project = charts(tmp_path / "charts", 2)
+    plan = collect(project, project.settings(), progress=SilentProgress(), dry_run=True)
+    assert not hashes(project) and not plan.found
+    assert plan.plan == ["2 classes x 2 = 4 pictures, drawn by 'drawn'; 4 are still to be drawn"]
+    collect(project, project.settings(), progress=SilentProgress())
+    plan = collect(project, project.settings(), progress=SilentProgress(), dry_run=True)
+    assert plan.plan == ["2 classes x 2 = 4 pictures, drawn by 'drawn'; 0 are still to be drawn"]
+    with pytest.raises(SettingsError, match="cannot draw"):
+        other = charts(tmp_path / "other", 2, ("pie", "rose"))
+        collect(other, other.settings(), progress=SilentProgress(), dry_run=True)
+
+
 def test_more_are_added_to_those_that_are_there(tmp_path: Path) -> None:
     project = charts(tmp_path / "charts", 2)
     collect(project, project.settings(), progress=SilentProgress())

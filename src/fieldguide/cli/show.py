@@ -30,7 +30,7 @@ from fieldguide.records import (
     TuneReport,
 )
 from fieldguide.records.reports import BASELINE, CompareReport
-from fieldguide.text import break_at_words, format_score, visible
+from fieldguide.text import break_at_words, format_score, plural, visible
 
 _MAX_ROWS = 60
 _NO_EDGE = 1_000_000
@@ -94,12 +94,8 @@ def _counts(counts: dict[str, int]) -> str:
     return ", ".join(parts[:8]) + (f" and {len(parts) - 8} more" if len(parts) > 8 else "")
 
 
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
 def _show_new(console: Console, report: NewReport) -> None:
-    names = f"{len(report.class_names)} names" if report.class_names else "the labels of whatever is added"
+    names = plural(len(report.class_names), "name") if report.class_names else "the labels of whatever is added"
     _head(console, "new", f"made {report.folder}, a project with {names}")
     where = f"-C {shlex.quote(report.folder)}"
     first = f"collect --dry-run {where}" if report.sources else f"add FOLDER {where}"
@@ -110,7 +106,7 @@ def _show_collect(console: Console, report: CollectReport) -> None:
     if not report.found and report.plan:
         _head(console, "collect", "a plan; no request was made")
     else:
-        total = f"{sum(report.found.values())} good pictures of {len(report.found)} classes"
+        total = f"{plural(sum(report.found.values()), 'good picture')} of {plural(len(report.found), 'class')}"
         _head(console, "collect", total + (f", {report.shared} found under two names" if report.shared else ""))
     for line in report.plan if not report.found else ():
         _detail(console, line)
@@ -135,10 +131,10 @@ def _collected(report: CollectReport) -> Table:
 
 
 def _show_credits(console: Console, report: CreditsReport) -> None:
-    _head(console, "credits", f"CREDITS.csv and credits.html for {report.images} pictures in {report.folder}")
+    _head(console, "credits", f"CREDITS.csv and credits.html for {plural(report.images, 'picture')} in {report.folder}")
     _detail(console, _counts(report.licences))
     if report.unknown:
-        _detail(console, f"the licence of {report.unknown} pictures is unknown")
+        _detail(console, f"the licence of {plural(report.unknown, 'picture')} is unknown")
 
 
 def _show_add(console: Console, report: AddReport) -> None:
@@ -146,8 +142,8 @@ def _show_add(console: Console, report: AddReport) -> None:
         _show_undone(console, report)
         return
     relabelled, conflicts = sum(report.relabelled.values()), report.conflicts
-    _head(console, "add", f"{_plural(sum(report.taken.values()), 'picture')} added, {report.known} already known, "
-          f"{_plural(sum(report.refused.values()), 'file')} refused")  # fmt: skip
+    _head(console, "add", f"{plural(sum(report.taken.values()), 'picture')} added, {report.known} already known, "
+          f"{plural(sum(report.refused.values()), 'file')} refused")  # fmt: skip
     table = _table(["class", "added"], ["added"])
     for name, count in list(report.taken.items())[:_MAX_ROWS]:
         table.add_row(visible(name), str(count))
@@ -178,7 +174,9 @@ def _show_undone(console: Console, report: AddReport) -> None:
 def _show_clean(console: Console, report: CleanReport) -> None:
     kept, rejected = sum(report.kept.values()), sum(report.rejected.values())
     _head(
-        console, "clean", f"{kept} pictures kept, {rejected} rejected, {_plural(report.groups, 'group')} of look-alikes"
+        console,
+        "clean",
+        f"{plural(kept, 'picture')} kept, {rejected} rejected, {plural(report.groups, 'group')} of look-alikes",
     )
     if report.nothing_kept:
         _detail(console, report.nothing_kept)
@@ -208,13 +206,13 @@ def _rejection(item: Rejection) -> str:
 
 def _show_split(console: Console, report: SplitReport) -> None:
     counts = {name: sum(by_class.values()) for name, by_class in report.counts.items()}
-    _head(console, "split", f"{_counts(counts)}; {report.groups} groups, none in two splits")
+    _head(console, "split", f"{_counts(counts)}; {plural(report.groups, 'group')}, none in two splits")
     if report.leaks:
-        _detail(console, f"{report.leaks} pictures had copies in another split as they came; now they are in one")
+        _detail(console, f"{plural(report.leaks, 'picture')} had copies in another split as they came; now in one")
 
 
 def _show_train(console: Console, report: TrainReport) -> None:
-    measured = f"by {report.measured_by}, {report.measured} of {report.images} pictures"
+    measured = f"by {report.measured_by}, {report.measured} of {plural(report.images, 'picture')}"
     _head(console, "train", f"{format_score(report.accuracy)} {measured}")
     made_by = f"{report.learner}, {report.backbone}" if report.backbone else report.learner
     _detail(console, f"{made_by} by {report.runtime}, temperature {report.temperature:.2f}, {report.seconds:.0f} s")
@@ -247,14 +245,14 @@ def _show_tune(console: Console, report: TuneReport) -> None:
 
 
 def _show_preview(console: Console, report: PreviewReport) -> None:
-    _head(console, "preview", f"{report.path}: how {report.augment} changes {report.pictures} pictures")
+    _head(console, "preview", f"{report.path}: how {report.augment} changes {plural(report.pictures, 'picture')}")
 
 
 def _show_compare(console: Console, report: CompareReport) -> None:
     if report.used:
         _show_used(console, report)
     trained = sum(row.learner != BASELINE for row in report.rows)
-    runs = _plural(trained, "run")
+    runs = plural(trained, "run")
     old = f"; {len(report.outdated)} from other pictures left out" if report.outdated else ""
     _head(console, "compare", f"{runs} and the baseline, on held-out pictures{old}")
     console.print(_compared(report, wide=console.width >= _WIDE))
@@ -272,7 +270,7 @@ def _show_used(console: Console, report: CompareReport) -> None:
     settings = ", ".join(f"{name} = {value}" for name, value in report.written.items())
     _detail(console, f"written into fieldguide.toml: {settings}" if settings else "fieldguide.toml has its settings")
     score = f"evaluated before: {format_score(report.evaluated)}" if report.evaluated else "not evaluated yet"
-    _detail(console, score + (f" on {report.evaluated_images} test pictures" if report.evaluated else ""))
+    _detail(console, score + (f" on {plural(report.evaluated_images, 'test picture')}" if report.evaluated else ""))
     guide = f"guide/ is of {report.guide_run}" if report.guide_run else "no guide is published"
     is_own = report.guide_run == report.used
     _detail(console, "guide/ is of this run" if is_own else f"{guide}; next: fieldguide build")
@@ -300,9 +298,9 @@ def _compared(report: CompareReport, *, wide: bool) -> Table:
 
 
 def _show_evaluate(console: Console, report: EvaluateReport) -> None:
-    _head(console, "evaluate", f"{format_score(report.accuracy)} on {report.test_images} test pictures")
+    _head(console, "evaluate", f"{format_score(report.accuracy)} on {plural(report.test_images, 'test picture')}")
     if report.grouped and report.careless:
-        pictures = f", {report.images} pictures" if report.images else ""
+        pictures = f", {plural(report.images, 'picture')}" if report.images else ""
         _detail(console, f"grouped cross-validation over all: {format_score(report.grouped)}{pictures}")
         claim = f"; {report.careless_claim}" if report.careless_claim else ""
         _detail(console, f"a careless split would have claimed: {format_score(report.careless)}{claim}")
@@ -320,13 +318,14 @@ def _weak(name: str, score: Mapping[str, float]) -> str:
 
 
 def _show_publish(console: Console, report: PublishReport) -> None:
-    _head(console, "publish", f"{report.guide}/, {report.bytes / 1e6:.1f} MB, {report.examples} examples")
-    _detail(console, f"agrees with the trained model on {report.agreement:.1%} of {report.compared} val pictures; "
+    _head(console, "publish", f"{report.guide}/, {report.bytes / 1e6:.1f} MB, {plural(report.examples, 'example')}")
+    compared = plural(report.compared, "val picture")
+    _detail(console, f"agrees with the trained model on {report.agreement:.1%} of {compared}; "
             f"probabilities differ by at most {report.max_difference:.1g}")  # fmt: skip
     accepted, pictures = f"{report.true_accept:.1%}", "test pictures"
     if report.true_accept_interval:
         accepted = format_score((report.true_accept, *report.true_accept_interval))
-        pictures = f"{report.test_images} test pictures"
+        pictures = plural(report.test_images, "test picture")
     _detail(console, f"accepts {accepted} of {pictures}")
     _detail(console, f"declines pictures of a similar, unknown class: {_declined(report)}")
     if not report.examples:
@@ -341,7 +340,7 @@ def _declined(report: PublishReport) -> str:
     if report.false_accept_range is None:
         return share
     least, most = (1 - accepted for accepted in reversed(report.false_accept_range))
-    of = f"of {report.left_out_images} pictures of {report.left_out} classes"
+    of = f"of {plural(report.left_out_images, 'picture')} of {plural(report.left_out, 'class')}"
     return f"{share} {of} ({least:.1%} to {most:.1%} by class)"
 
 
@@ -366,7 +365,7 @@ def _answer_cells(answer: Prediction) -> tuple[str, str, str, str]:
 
 
 def _show_status(console: Console, report: StatusReport) -> None:
-    _head(console, "status", f"{report.name}: {report.images} pictures, {report.kept} kept")
+    _head(console, "status", f"{report.name}: {plural(report.images, 'picture')}, {report.kept} kept")
     styles = {"done": "green", "out of date": "yellow", "not run": "dim"}
     table = Table.grid(padding=(0, 1, 0, 0))
     for stage in report.stages:

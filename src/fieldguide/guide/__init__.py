@@ -116,7 +116,7 @@ class Guide:
             return prepare_image(to_upright(image), self.preprocessing)
         if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
             return prepare_image(Image.fromarray(image), self.preprocessing)
-        form = f"a {type(image).__name__}"
+        form = f"an object of type {type(image).__name__}"
         if isinstance(image, np.ndarray):
             form = f"an array {image.shape} of {image.dtype}"
         hint = "give a path, bytes, a Pillow image, a (height, width, 3) uint8 RGB array, or a list of them"

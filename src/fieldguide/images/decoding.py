@@ -28,6 +28,7 @@ from PIL import (
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
+    UnidentifiedImageError,
     WebPImagePlugin,
 )
 
@@ -179,13 +180,15 @@ def _refusing(data: bytes, kind: str) -> Iterator[None]:
     except Exception as error:
         cause = f"{type(error).__name__}: {error}"
         if isinstance(error, MemoryError):
-            raise BadImage("too_many_pixels", f"a {kind} that needs more memory than there is") from error
+            raise BadImage("too_many_pixels", f"the {kind} file needs more memory than there is") from error
         if isinstance(error, Image.DecompressionBombError):
             raise BadImage("too_many_pixels", cause) from error
         if "too large" in cause and kind == "PNG":
             raise BadImage("too_many_bytes", f"a PNG text or profile unpacks without end ({cause})") from error
         reason = "truncated" if _is_cut_short(data, kind) or _says_cut_short(error) else "damaged"
-        raise BadImage(reason, f"the {kind} cannot be decoded ({cause})") from error
+        # an OSError of Pillow speaks to people, the others to programmers
+        why = f": {error}" if isinstance(error, OSError) and not isinstance(error, UnidentifiedImageError) else ""
+        raise BadImage(reason, f"the {kind} file cannot be decoded{why}") from error
 
 
 def _says_cut_short(error: Exception) -> bool:
@@ -241,7 +244,9 @@ def _known_format(data: bytes, limits: Limits) -> str:
     if not kind:
         raise BadImage("not_an_image", "the first bytes match no known picture format")
     if kind not in limits.formats or kind not in _OPENERS:
-        raise BadImage("unsupported_format", f"a {kind} picture; accepted are {', '.join(limits.formats)}")
+        raise BadImage(
+            "unsupported_format", f"{kind} is not an accepted format; accepted are {', '.join(limits.formats)}"
+        )
     return kind
 
 

@@ -11,6 +11,6 @@ connecting the address itself. No proxy is used, so that the guard sees where a 
 """
 
 from fieldguide.net.client import Client
-from fieldguide.net.rules import REASONS, TRANSIENT, Fetched, NetRules, Stopped
+from fieldguide.net.rules import REASONS, REFUSED_BY_RULES, TRANSIENT, Fetched, NetRules, Stopped
 
-__all__ = ["REASONS", "TRANSIENT", "Client", "Fetched", "NetRules", "Stopped"]
+__all__ = ["REASONS", "REFUSED_BY_RULES", "TRANSIENT", "Client", "Fetched", "NetRules", "Stopped"]

@@ -38,6 +38,7 @@ REASONS: Mapping[str, str] = {
 }
 # Reasons for which another try later may help. blocked and robots: only where nothing was asked.
 TRANSIENT = frozenset({"dns", "empty", "rate_limited", "reset", "stopped", "timeout", "truncated", "unreachable"})
+REFUSED_BY_RULES = frozenset({"refused_address", "refused_port", "robots"})  # other rules may allow it
 _OK = (200, 203)
 _REDIRECT = (301, 302, 303, 307, 308)
 _RETRY = frozenset({"dns", "reset", "timeout", "truncated", "unreachable"})
@@ -100,6 +101,19 @@ class NetRules:
             return self.hosts[host]
         patterns = [pattern for pattern in self.hosts if matches(host, pattern)]
         return self.hosts[max(patterns, key=len)] if patterns else self.default
+
+    def allow_now(self, reason: str, url: str) -> bool:
+        """Return whether an address that other rules refused for this reason may be asked for by these."""
+        try:
+            address = URL(url)
+        except ValueError:
+            return False
+        host = (address.host or "").rstrip(".").lower()
+        if reason == "refused_address":  # which address a name has is seen when it is asked
+            return host in self.private_hosts or bool(self.allow_networks)
+        if reason == "refused_port":
+            return address.port in self.ports or address.port in self.host_ports.get(host, ())
+        return reason == "robots" and not self.asks_robots(host)
 
     def asks_robots(self, host: str) -> bool:
         """Return whether robots.txt counts at a host."""

@@ -197,8 +197,8 @@ def find_project(folder: Path) -> Project:
     """
     with translate_os_errors(f"reading {folder}"):
         if not folder.exists():
-            raise InputMissing(f"there is no folder {folder}", "check the path given with --project")
+            raise InputMissing(f"there is no folder {folder}", "check the path of the project")
         if not (folder / SETTINGS_FILE).is_file():
-            hint = "change to a project folder, give --project DIR, or make one: fieldguide new DIR --names a,b"
+            hint = "give the folder of a project (-C DIR), or make one: fieldguide new DIR --names a,b"
             raise ProjectMissing(f"there is no {SETTINGS_FILE} in {folder.resolve()}", hint)
     return Project(folder)

@@ -7,7 +7,7 @@ on at its cursor and no finished address is fetched twice. Pages are kept as raw
 import json
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -236,14 +236,19 @@ class Ledger:
             sql = f"SELECT {columns} FROM fetch WHERE url_key IN ({', '.join('?' * len(part))})"
             yield from self._catalog.rows(sql, part)
 
-    def forget(self, reasons: Iterable[str]) -> int:
-        """Let candidates be fetched again whose fetching failed for one of the reasons, and return how many."""
+    def forget(self, reasons: Iterable[str], may_help: Callable[[str, str], bool] = lambda reason, url: True) -> int:
+        """Let candidates be fetched again whose fetching failed for one of the reasons, and return how many.
+
+        Args:
+            reasons: why it failed.
+            may_help: told the reason and the address where it failed, returns whether another try may help.
+        """
         values = tuple(reasons)
         marks = ", ".join("?" * len(values))
-        sql = f"""SELECT id, url_key FROM candidate JOIN fetch USING (url_key)
+        sql = f"""SELECT id, url_key, reason, final_url FROM candidate JOIN fetch USING (url_key)
                   WHERE judged = reason AND reason IN ({marks})"""
         with self._catalog.transaction():
-            rows = self._catalog.rows(sql, values)
+            rows = [row for row in self._catalog.rows(sql, values) if may_help(row[2], row[3])]
             self._catalog.write("DELETE FROM fetch WHERE url_key = ?", ((row[1],) for row in rows))
             self.judge((row[0], "") for row in rows)
         return len(rows)

@@ -167,11 +167,19 @@ def _describe_faults(faults: Sequence[ErrorDetails]) -> list[str]:
     described = []
     for fault in faults:
         *above, last = fault["loc"]
+        if any(other["loc"][:-1] == fault["loc"] for other in faults):
+            continue  # a list is too short where none of its values is valid
         if last in number:
             described.append(_describe_fault({**fault, "loc": tuple(above)}))
         elif last != "literal['auto']":
             described.append(_describe_fault(fault))
     return described
+
+
+_KINDS = {
+    "float": "a number", "int": "a whole number", "string": "text in quotes", "bool": "true or false",
+    "tuple": "a list in brackets", "dict": "a table", "model": "a table",
+}  # fmt: skip
 
 
 def _describe_fault(fault: ErrorDetails) -> str:
@@ -184,8 +192,21 @@ def _describe_fault(fault: ErrorDetails) -> str:
         return f"unknown key {where!r}, {advice}"
     value = json.dumps(fault["input"], default=str)
     bounds = allowed_values(fields[-1]) if (fields := list(_fields_at(location))) else ""
-    problem = fault["msg"][:1].lower() + fault["msg"][1:] + (f" (allowed: {bounds})" if bounds else "")
-    return f"{where} = {value if len(value) < 60 else value[:57] + '...'}: {problem}"
+    return f"{where} = {value if len(value) < 60 else value[:57] + '...'}: {_describe_problem(fault, bounds)}"
+
+
+def _describe_problem(fault: ErrorDetails, bounds: str) -> str:
+    """Return what a value has to be in the words of TOML, where pydantic speaks of Python's."""
+    kind, _, problem = fault["type"].partition("_")
+    span = f"of {bounds}" if bounds.startswith("length") else f"from {bounds}" if " to " in bounds else bounds
+    if kind == "literal":
+        return f"has to be {fault['ctx']['expected']}"
+    if kind in _KINDS and problem in ("type", "parsing", "from_float"):
+        return f"has to be {_KINDS[kind]}" + (f" {span}" if bounds and kind in ("int", "float") else "")
+    if bounds and fault["type"].startswith(("greater_", "less_", "too_", "string_too_")):
+        return f"has to be {span}"
+    text = fault["msg"].removeprefix("Value error, ")
+    return text[:1].lower() + text[1:] + (f" (allowed: {bounds})" if bounds else "")
 
 
 def allowed_values(field: FieldInfo) -> str:

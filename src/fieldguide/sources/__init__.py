@@ -13,11 +13,12 @@ from importlib.metadata import EntryPoint, entry_points
 from fieldguide.errors import SettingsError
 from fieldguide.records.candidates import DrawingSource, Source
 
-__all__ = ["draws", "known_sources", "open_source"]
+__all__ = ["draws", "known_sources", "needs_contact", "open_source"]
 
 GROUP = "fieldguide.sources"
 # what importing and making another package's source may raise
 _BROKEN = (ImportError, AttributeError, SyntaxError, TypeError, ValueError, LookupError, OSError, RuntimeError)
+_WITHOUT_CONTACT = ("page", "urls")  # they read files and lists of a person's own
 AnySource = Source | DrawingSource
 _BUILT_IN = {
     "artic": "fieldguide.sources.artic:ArticSource",
@@ -56,6 +57,11 @@ def draws(name: str) -> bool:
         return isinstance(open_source(name), DrawingSource)
     except SettingsError:
         return False
+
+
+def needs_contact(name: str) -> bool:
+    """Return whether whoever runs the source's servers has to be told how to reach the person who asks."""
+    return name not in _WITHOUT_CONTACT and not draws(name)
 
 
 def open_source(name: str) -> AnySource:

@@ -49,7 +49,8 @@ def new(
         classes = {class_name: ClassSettings.model_validate(about) for class_name, about in names.items()}
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
-        message = f"the columns beside a name cannot be used: {fault['loc']} {fault['msg']}"
+        place = ".".join(map(str, fault["loc"]))
+        message = f"the column {place!r} beside a name cannot be used: {fault['msg'].removeprefix('Value error, ')}"
         raise NamesError(message, "correct that column of the list") from error
     called = name or readable(folder.resolve().name)[:200] or "guide"
     settings = Settings(name=called, about=about, classes=classes)

@@ -11,7 +11,7 @@ from fieldguide.project.catalog import Catalog
 from fieldguide.records import StageStatus, StatusReport
 from fieldguide.settings import Settings
 from fieldguide.stages.build import Stage, stages_of
-from fieldguide.text import format_score
+from fieldguide.text import format_score, plural
 
 
 def status(project: Project, settings: Settings) -> StatusReport:
@@ -57,7 +57,7 @@ def _look(stage: Stage, catalog: Catalog, settings: Settings, project: Project) 
 def _summary(name: str, report: dict[str, Any]) -> str:
     """Return what a stage reported, in a few words."""
     if name == "collect":
-        return f"{sum(report['found'].values())} good pictures"
+        return plural(sum(report["found"].values()), "good picture")
     if name == "clean":
         return f"{sum(report['kept'].values())} kept, {sum(report['rejected'].values())} rejected"
     if name == "split":

@@ -13,7 +13,7 @@ from fieldguide.engine import Crash, core_count, map_guarded
 from fieldguide.errors import BadImage, NotReady, SettingsError
 from fieldguide.hashing import hash_text
 from fieldguide.images import read_header
-from fieldguide.net import Client, NetRules
+from fieldguide.net import REFUSED_BY_RULES, Client, NetRules
 from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
 from fieldguide.project.catalog import Catalog
@@ -21,13 +21,13 @@ from fieldguide.project.ledger import Ledger
 from fieldguide.records import CollectReport, ImageRow, Label, Origin
 from fieldguide.records.candidates import DrawingSource
 from fieldguide.settings import Settings, digest_json
-from fieldguide.sources import draws, open_source
+from fieldguide.sources import draws, needs_contact, open_source
 from fieldguide.stages.collect.pipeline import Connect, Outcome, run_classes
 from fieldguide.stages.collect.queries import describe_plan, net_rules, plan_queries
+from fieldguide.text import plural
 
 __all__ = ["collect", "inputs"]
 
-_OFFLINE = ("page", "urls")
 _BATCH = 32  # drawings written at once
 _CPU_S = 60.0
 _MEMORY_BYTES = 2**42  # of address space: V8, inside vl-convert, sets aside far more than it uses
@@ -101,14 +101,20 @@ def _draw(
 ) -> CollectReport:
     source = open_source(name)
     assert isinstance(source, DrawingSource)
-    good = {} if dry_run else _draw_pictures(source, project, settings, catalog, progress)
-    return CollectReport(settings.collect.per_class, good)
+    todo = _plan_drawings(source, settings, catalog)
+    if dry_run:
+        total = len(settings.classes) * settings.collect.per_class
+        size = f"{plural(len(settings.classes), 'class')} x {settings.collect.per_class}"
+        plan = [f"{size} = {plural(total, 'picture')}, drawn by '{name}'; {len(todo)} are still to be drawn"]
+        return CollectReport(settings.collect.per_class, {}, plan=plan)
+    if todo:
+        progress.start("drawing", len(todo))
+        _draw_all(source, project, settings, catalog, todo, progress)
+    return CollectReport(settings.collect.per_class, catalog.count_origins(source.name))
 
 
-def _draw_pictures(
-    source: DrawingSource, project: Project, settings: Settings, catalog: Catalog, progress: Progress
-) -> dict[str, int]:
-    """Draw what each class still lacks and return how many drawings of each there are now.
+def _plan_drawings(source: DrawingSource, settings: Settings, catalog: Catalog) -> list[tuple[str, int]]:
+    """Return class and number of each drawing that is still to be made.
 
     Each drawing is known by its class and number, so an interrupted run continues where it stopped and the final set is
     the same.
@@ -119,16 +125,12 @@ def _draw_pictures(
         raise SettingsError(f"the source '{source.name}' {problem}", f"it draws: {', '.join(source.class_names)}")
     source.check()
     known = catalog.locations(source.name)
-    todo = [
+    return [
         (class_name, number)
         for number in range(settings.seed, settings.seed + settings.collect.per_class)
         for class_name in settings.classes
         if f"{class_name}/{number}" not in known
     ]
-    if todo:
-        progress.start("drawing", len(todo))
-        _draw_all(source, project, settings, catalog, todo, progress)
-    return catalog.count_origins(source.name)
 
 
 class _Pen:
@@ -168,7 +170,7 @@ def _draw_all(
     catalog.add_images(rows, project.now())
     if failed:
         class_name, reason = failed.most_common(1)[0][0]
-        message = f"{failed.total()} pictures could not be drawn, the first of {class_name!r}: {reason}"
+        message = f"{plural(failed.total(), 'picture')} could not be drawn, the first of {class_name!r}: {reason}"
         raise NotReady(message, "run the same command again; if that does not help, report it")
 
 
@@ -178,7 +180,7 @@ def _search(
 ) -> CollectReport:  # fmt: skip
     queries = plan_queries(settings, project.root)
     plan = describe_plan(queries, settings.collect, net_rules(settings, queries.sources))
-    if not settings.collect.contact and any(name not in _OFFLINE for name in queries.sources):
+    if not settings.collect.contact and any(map(needs_contact, queries.sources)):
         message = "the sources need to know how to reach you"
         raise SettingsError(message, 'set your address in fieldguide.toml: [collect] contact = "you@example.org"')
     if dry_run:
@@ -186,6 +188,7 @@ def _search(
     progress, connect = means
     ledger = Ledger(catalog)
     _forget(ledger, retry)
+    ledger.forget(REFUSED_BY_RULES, net_rules(settings, queries.sources).allow_now)
     for line in plan:
         progress.say(line)
     outcome = asyncio.run(run_classes(project, settings, catalog, queries, progress, connect))

@@ -40,6 +40,7 @@ from fieldguide.records.candidates import Answer, Candidate, Query, Request, Res
 from fieldguide.settings import Settings
 from fieldguide.stages.collect.downloads import Downloader
 from fieldguide.stages.collect.queries import QueryPlan, net_rules, source_query
+from fieldguide.text import plural
 
 Connect = Callable[[NetRules, asyncio.Event], Client]
 _BLOCK = 64  # offers judged at a time
@@ -347,7 +348,7 @@ class _ClassRun:
         wait_s = max(min(fetched.retry_after_s for fetched in delayed), 1.0)
         max_wait_s = self._settings.max_wait_s
         if wait_s > max_wait_s or self._waited_s > max_wait_s or not shared.client.answered:
-            self._stuck = f"{delayed[0].detail}; {len(waiting)} pictures are left for the next run"
+            self._stuck = f"{delayed[0].detail}; {plural(len(waiting), 'picture')} left for the next run"
             return False
         shared.progress.say(f"{self.name}: {delayed[0].detail}; waiting {wait_s:.0f} s")
         self._waited_s += wait_s

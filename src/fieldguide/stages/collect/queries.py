@@ -17,6 +17,7 @@ from fieldguide.net import NetRules
 from fieldguide.records.candidates import DrawingSource, HostLimit, Query, Source, SourceFacts
 from fieldguide.settings import CollectSettings, HostSettings, Settings
 from fieldguide.sources import open_source
+from fieldguide.text import plural
 
 _DAY_S = 86_400
 _FILES = ("page", "urls")  # sources whose text is a path, told from the project's folder
@@ -179,7 +180,8 @@ def describe_plan(plan: QueryPlan, settings: CollectSettings, rules: NetRules) -
     classes = len(plan.queries)
     total = classes * settings.per_class
     share = math.ceil(settings.per_class / max(1, len(plan.sources)))
-    lines = [f"{classes} classes x {settings.per_class} = {total:,} pictures, licences: {settings.licences}"]
+    size = f"{plural(classes, 'class')} x {settings.per_class} = {plural(total, 'picture')}"
+    lines = [f"{size}, licences: {settings.licences}"]
     for name, source in plan.sources.items():
         queries = sum(query.source == name for queries in plan.queries.values() for query in queries)
         spacing_s = max((rules.limit(host).spacing_s for host in source.facts.hosts), default=0.0)
@@ -195,12 +197,12 @@ def _describe_source(facts: SourceFacts, pictures: int, queries: int, spacing_s:
     if facts.key_needed and not has_key:
         return f"needs a key in {facts.key}: it will not be searched"
     requests = max(queries, math.ceil(pictures / max(1, facts.page_size)))
-    parts = [f"{queries} queries, at least {requests:,} requests, {_time(requests * spacing_s)}"]
+    parts = [f"{plural(queries, 'query')}, at least {plural(requests, 'request')}, {_time(requests * spacing_s)}"]
     if facts.per_day and not has_key and requests > facts.per_day:
         more = f", none of that with one in {facts.key}" if facts.key else ""
         parts.append(f"{facts.per_day:,} a day without a key: {_time(requests * _DAY_S / facts.per_day)}{more}")
     if facts.per_query and queries and facts.per_query * queries < pictures:
-        parts.append(f"{facts.per_query} pictures per query at most: add queries")
+        parts.append(f"{plural(facts.per_query, 'picture')} per query at most: add queries")
     if not facts.licence_fields:
         parts.append("states no licences: they count as unknown")
     return "; ".join(parts)
