@@ -260,7 +260,7 @@ def test_the_page_works_below_a_path(built_once: Path) -> None:
     with TestClient(below, base_url=ADDRESS) as client:
         page = client.get("/charts/guide/")
         script = client.get("/charts/guide/upload.js").text
-        parts = re.findall(r'(?:src|href)="([^"]+)"', page.text) + re.findall(r'fetch\("([^"]+)"', script)
+        parts = re.findall(r'(?:src|href)="([^"]+)"', page.text) + re.findall(r'address\("([^"]+)"', script)
         assert {"upload.css", "upload.js", "v1/guide", "v1/classify"} <= set(parts)
         addresses = [urljoin(str(page.url), part) for part in parts]
         addresses += [urljoin(str(page.url), example["file"]) for row in guide.about["classes"]

@@ -1,8 +1,10 @@
 // The plain page of a guide: sends a picture, shows the answer. Text from outside is only ever set as text.
 "use strict";
 const at = (id) => document.getElementById(id);
+// below the page's own address, but without a password that it may hold: fetch refuses that
+const address = (path) => new URL(path, location.origin + location.pathname);
 let about = { classes: [] };
-const ready = fetch("v1/guide").then((reply) => reply.json()).then((guide) => { about = guide; });
+const ready = fetch(address("v1/guide")).then((reply) => reply.json()).then((guide) => { about = guide; });
 
 function element(tag, text, className) {
   const made = document.createElement(tag);
@@ -51,7 +53,7 @@ async function classify(file) {
     await ready;
     const form = new FormData();
     form.append("file", file);
-    const reply = await fetch("v1/classify", { method: "POST", body: form });
+    const reply = await fetch(address("v1/classify"), { method: "POST", body: form });
     const answer = await reply.json();
     if (!reply.ok) throw new Error(answer.detail);
     URL.revokeObjectURL(at("preview").src);

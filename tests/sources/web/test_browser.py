@@ -116,12 +116,13 @@ return {
     links: document.querySelectorAll("#links a").length,
 };
 """
+API_KEY = "0123456789abcdef"
 LINK = "https://matplotlib.org/stable/gallery/shapes_and_collections/scatter.html"
 
 
 @pytest.fixture
 def wordy_address(built: Project) -> Iterator[str]:
-    """The address, below a path, of a guide whose names are long and whose links are those of the demo."""
+    """The address, below a path and with a key, of a guide whose names are long and whose links are the demo's."""
     from fieldguide.guide import open_guide, write_manifest
     from fieldguide.settings import ServeSettings
     from fieldguide.stages.serve import make_app
@@ -134,13 +135,13 @@ def wordy_address(built: Project) -> Iterator[str]:
         row["links"] = [LINK, f"https://example.org/{'x' * 90}"]
     path.write_text(json.dumps(about), encoding="utf-8")
     write_manifest(built.guide_folder)
-    app = make_app(open_guide(built.guide_folder), ServeSettings(), ("127.0.0.1",))
+    app = make_app(open_guide(built.guide_folder), ServeSettings(), ("127.0.0.1",), API_KEY)
     below = Starlette(routes=[Mount("/charts/guide", app=app)])
     with listen(ServeSettings(port=0), "") as listener:
         server = uvicorn.Server(uvicorn.Config(below, log_level="warning", lifespan="off"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/charts/guide/"
+        yield f"http://anybody:{API_KEY}@127.0.0.1:{listener.getsockname()[1]}/charts/guide/"
         server.should_exit = True
         thread.join()
 
