@@ -318,7 +318,7 @@ def test_a_table(project: Project, pictures: Pictures, tmp_path: Path, suffix: s
         {"split": "Train", "label": "Circle", "path": "files/circle/000.jpg", "more": "1"},
         {"split": "validation", "label": "square", "path": " files/square/001.png ", "more": "2"},
         {"split": "", "label": "triangle", "path": str(tmp_path / "s/files/triangle/000.jpg"), "more": "3"},
-        {"split": "odd", "label": "hexagon", "path": "files/circle/001.png", "more": ""},
+        {"split": "", "label": "hexagon", "path": "files/circle/001.png", "more": ""},
         {"split": "", "label": "", "path": "files/circle/001.png", "more": ""},
         {"split": "", "label": "circle", "path": "files/absent.jpg", "more": ""},
         {"split": "", "label": "circle", "path": "", "more": ""},

@@ -62,6 +62,27 @@ def test_the_column_of_splits(project: Project, shapes: Path, heading: str) -> N
     assert put(project, table).given_splits == {"test": 1}
 
 
+@pytest.mark.parametrize(
+    ("heading", "words"), [("split", ("0", "1")), ("split", ("train", "fold 3")), ("set", ("test", "odd"))]
+)
+def test_words_that_are_no_splits_are_not_guessed(
+    project: Project, shapes: Path, heading: str, words: tuple[str, str]
+) -> None:
+    table = shapes / "list.csv"
+    rows = f"circle/000.jpg,circle,{words[0]}\nsquare/000.jpg,square,{words[1]}\n"
+    table.write_text(f"path,label,{heading}\n{rows}", encoding="utf-8")
+    with pytest.raises(InputUnusable, match=repr(words[1])) as caught:
+        put(project, table)
+    assert "train, val or test" in caught.value.hint
+
+
+def test_a_column_of_sets_that_are_no_splits_is_another_column(project: Project, shapes: Path) -> None:
+    table = shapes / "list.csv"
+    table.write_text("path,label,set\ncircle/000.jpg,circle,garden\n", encoding="utf-8")
+    report = put(project, table)
+    assert (report.taken, report.given_splits) == ({"circle": 1}, {})
+
+
 def test_a_column_of_labels_is_not_needed_beside_a_class(project: Project, shapes: Path) -> None:
     table = shapes / "list.csv"
     table.write_text("file\ncircle/000.jpg\n", encoding="utf-8")

@@ -7,18 +7,20 @@ from itertools import chain
 from pathlib import Path
 
 from fieldguide.errors import InputUnusable
-from fieldguide.names import LABEL_COLUMNS, column_key
+from fieldguide.names import LABEL_COLUMNS, column_key, match_key
 from fieldguide.optional import require
 from fieldguide.stages.add.files import SPLIT_FOLDERS, InputFile, refuse_reading
 
 _SUFFIXES = (".csv", ".tsv", ".parquet")
+_EXAMPLES = 3
 _DELIMITERS = ",;\t|"
 # what a column may be called; the first that is there counts
 _COLUMNS: Mapping[str, Sequence[str]] = {
     "path": ("path", "file_path", "filepath", "file_name", "filename", "file", "image_path", "image_file", "image_name",
              "image", "img_path", "img", "picture", "photo"),
     "label": LABEL_COLUMNS,
-    "split": ("split", "subset", "partition", "set", "usage"),
+    "split": ("split", "data_split"),
+    "subset": ("subset", "partition", "set", "usage"),  # where splits stand in it
 }  # fmt: skip
 _ADDRESSES = {"url", "image_url", "uri"}
 _HEADING = "its first line must be: path,label"
@@ -40,7 +42,8 @@ def read_table(path: Path, class_name: str) -> list[InputFile]:
     cells = [row["path"] for row in rows if row["path"]]
     if cells and all(map(_is_address, cells)):
         raise _addresses(path)
-    return [_from_row(path, row, class_name) for row in rows]
+    splits = _read_splits(path, rows)
+    return [_from_row(path, row, class_name, split) for row, split in zip(rows, splits, strict=True)]
 
 
 def _read_csv(path: Path, class_name: str) -> list[Mapping[str, str]]:
@@ -110,10 +113,27 @@ def _addresses(path: Path) -> InputUnusable:
     )
 
 
-def _from_row(table: Path, row: Mapping[str, str], class_name: str) -> InputFile:
+def _read_splits(path: Path, rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return the split of each row, "" where it has none.
+
+    Raises:
+        InputUnusable: the column of splits holds other words: what they mean is not guessed.
+    """
+    column = "split" if rows and "split" in rows[0] else "subset"
+    cells = [row.get(column, "") for row in rows]
+    splits = [SPLIT_FOLDERS.get(match_key(cell), "") for cell in cells]
+    unknown = sorted({cell for cell, split in zip(cells, splits, strict=True) if cell and not split})
+    if unknown and (column == "split" or any(splits)):
+        words = ", ".join(map(repr, unknown[:_EXAMPLES])) + (", ..." if len(unknown) > _EXAMPLES else "")
+        hint = "write train, val or test there, or give the column another name and let the pictures be split here"
+        raise InputUnusable(f"the column of splits in {path} holds what is none: {words}", hint)
+    return splits
+
+
+def _from_row(table: Path, row: Mapping[str, str], class_name: str, split: str) -> InputFile:
     """Return one row as a file; that it is missing shows when it is read."""
     location = row["path"]
-    label, split = class_name or row["label"], SPLIT_FOLDERS.get(row.get("split", "").casefold(), "")
+    label = class_name or row["label"]
     if _is_address(location):
         return InputFile(location, label, split, 0, partial(_refuse_address, location))
     try:
