@@ -129,6 +129,20 @@ def test_a_card_that_its_owner_edited_is_told_and_closes_nothing(built: Project)
     assert card.is_file()
 
 
+def test_an_edited_card_is_kept_when_a_new_one_is_published(built: Project) -> None:
+    card, kept = built.guide_folder / "README.md", built.guide_folder / "README.edited.md"
+    plain = card.read_text(encoding="utf-8")
+    card.write_text(f"{plain}\nAsk Ada about it.\n", encoding="utf-8")
+    for about in ("Shapes of one colour.", "Shapes."):
+        built.write_settings({"about": about})
+        result = run("publish", "-C", built.root)
+        assert result.returncode == 0 and ("guide/README.edited.md" in result.stderr) == ("colour" in about)
+        assert about in card.read_text(encoding="utf-8") and "Ada" not in card.read_text(encoding="utf-8")
+        assert kept.read_text(encoding="utf-8") == f"{plain}\nAsk Ada about it.\n", "also by the publishing after that"
+        assert open_guide(built.guide_folder).edited == ()
+    assert not (built.guide_folder / "CREDITS.edited.csv").exists()
+
+
 def test_the_program_says_it_in_two_lines(folder: Path) -> None:
     picture = next((folder / "examples").iterdir())
     data = bytearray((folder / "model.onnx").read_bytes())

@@ -23,6 +23,7 @@ from fieldguide.guide.check import (
     check_preprocessing,
     check_shapes,
     check_size,
+    keep_edited,
     read_description,
     write_manifest,
 )
@@ -30,7 +31,7 @@ from fieldguide.images import Limits, decode_image, to_upright
 from fieldguide.images.preprocess import decode_size, prepare_image
 from fieldguide.records import Prediction, Preprocessing
 
-__all__ = ["SCHEMA_VERSION", "Guide", "is_unaltered", "open_guide", "open_session", "write_manifest"]
+__all__ = ["SCHEMA_VERSION", "Guide", "is_unaltered", "keep_edited", "open_guide", "open_session", "write_manifest"]
 
 Picture = str | Path | bytes | Image.Image | NDArray[np.uint8]
 

@@ -8,6 +8,7 @@ specification. Knows nothing about projects or pictures.
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -71,6 +72,28 @@ def check_manifest(folder: Path) -> tuple[set[str], tuple[str, ...]]:
     if missing:
         raise GuideDamaged(f"the manifest of {folder} does not list {min(missing)}", GET_IT_AGAIN)
     return listed, tuple(edited)
+
+
+def keep_edited(old: Path, new: Path) -> list[str]:
+    """Copy the documents that were edited in a guide, now or before, into the one that replaces it, under other names.
+
+    Returns:
+        the names there of those that were edited since `old` was published.
+    """
+    manifest = old / "MANIFEST"
+    lines = manifest.read_text(encoding="utf-8", errors="replace").splitlines() if manifest.is_file() else []
+    names = []
+    for digest, _, name in (line.partition("  ") for line in lines):
+        if name not in _DOCUMENTS:
+            continue
+        kept = f"{Path(name).stem}.edited{Path(name).suffix}"
+        is_edited = (old / name).is_file() and not _is_unaltered(old / name, digest)
+        source = old / (name if is_edited else kept)
+        if source.is_file():
+            shutil.copyfile(source, new / kept)
+        if is_edited:
+            names.append(kept)
+    return names
 
 
 def _is_unaltered(path: Path, digest: str) -> bool:

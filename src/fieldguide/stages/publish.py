@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fieldguide.calibration import accept_threshold, fit_familiarity, softmax
 from fieldguide.errors import NotReady, ParityError
 from fieldguide.features import Pictures
-from fieldguide.guide import SCHEMA_VERSION, Guide, is_unaltered, open_guide, write_manifest
+from fieldguide.guide import SCHEMA_VERSION, Guide, is_unaltered, keep_edited, open_guide, write_manifest
 from fieldguide.hashing import hash_text
 from fieldguide.images import decode, thumbnail_jpeg
 from fieldguide.learners import load_model
@@ -76,6 +76,8 @@ def publish(project: Project, settings: Settings, *, progress: Progress) -> Publ
         writer = _GuideWriter.load(project, settings, catalog, run, progress)
         with replace_folder(project.guide_folder) as folder:
             report = writer.write(folder, EvaluateReport(**evaluated.report))
+            for name in keep_edited(project.guide_folder, folder):
+                progress.say(f"your edited file is kept as {project.guide_folder.name}/{name}, beside the new one")
         catalog.finish("publish", digest, asdict(report), project.now())
     return report
 
