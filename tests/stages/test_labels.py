@@ -107,6 +107,14 @@ def test_a_picture_in_a_folder_around_the_one_that_was_added(flowers: Project, t
     assert put(flowers, source / "tulip", class_name="tulip").relabelled == {"tulip": 1}
 
 
+def test_a_picture_copied_into_another_folder_still_stands_in_the_first(flowers: Project, tmp_path: Path) -> None:
+    source = photos(tmp_path / "photos")
+    put(flowers, source)
+    (source / "tulip" / "copy.png").write_bytes((source / "rose" / "circle1.png").read_bytes())
+    report = put(flowers, source / "tulip", class_name="tulip")
+    assert (report.relabelled, report.conflicts) == ({}, 1)
+
+
 def test_a_class_named_wrongly_for_a_whole_folder(flowers: Project, tmp_path: Path) -> None:
     source = photos(tmp_path / "photos") / "rose"
     put(flowers, source, class_name="tulip")

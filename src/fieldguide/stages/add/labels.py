@@ -102,9 +102,13 @@ class LabelHistory:
             root.is_relative_to(added) or Path(added).is_relative_to(root) for added in self._files
         ):
             return False
+        path = root / place.location
         try:
-            return hashlib.sha256((root / place.location).read_bytes()).hexdigest() != sha256
-        except OSError:  # gone
+            if not path.is_file():
+                return True
+            with path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() != sha256
+        except OSError:  # gone in this moment, or not to be read
             return True
 
 
