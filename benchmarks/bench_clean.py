@@ -38,7 +38,7 @@ def main() -> None:
     real: dict[str, dict[str, Prints]] = {}
     for name in SETS:
         paths = [path for path in sorted(shared_data(name).rglob("*")) if path.is_file()]
-        paths = chance.sample(paths, 20) if options.small else paths
+        paths = chance.sample(paths, min(20, len(paths))) if options.small else paths
         real[name] = {str(path): prints for path, prints in different_files(paths).items()}
         if name != "cifar10":  # too small to be halved
             for path in chance.sample(paths, min(options.per_set, len(paths))):

@@ -25,6 +25,7 @@ SETS = {
     "charts-dev": ("area", "box", "bubble"),
     "colour-clothes": ("black", "blue"),
     "cifar10": ("bird", "cat"),
+    "flowers5-tiny": ("daisy", "rose"),
 }
 # Of each benchmark, its table's heading and the beginning of its peer's row, as regular expressions.
 TABLES = {

@@ -3,13 +3,14 @@
 import asyncio
 import random
 import signal
+import sqlite3
 import subprocess
 import threading
 import time
 import zlib
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -532,6 +533,25 @@ def test_a_list_that_has_grown_is_read_again(tmp_path: Path) -> None:
         assert collected(project, net).found == {"rose": 30}
         hits = net.hits("img.example.org")
     assert len(hits) == len(set(hits))
+
+
+def test_what_was_collected_before_colours_counted_is_measured_again(tmp_path: Path) -> None:
+    kept = []
+    for name in ("older", "newer"):
+        project = plants(tmp_path / name, ("rose",), sources=["urls"], options={"urls": {"query": "list.csv"}})
+        rows = [f"https://img.example.org/rose/{number}.jpg,CC-BY-4.0" for number in range(40)]
+        (project.root / "list.csv").write_text("\n".join(["url,licence", *rows[:12]]), encoding="utf-8")
+        with internet() as net:
+            collected(project, net)
+            if name == "older":
+                clean(project, project.settings(), progress=SilentProgress())
+                with closing(sqlite3.connect(project.root / "catalog.db")) as file, file:
+                    file.execute("UPDATE fetch SET colour = x''")
+                    file.execute("UPDATE fingerprint SET colour = x''")
+            (project.root / "list.csv").write_text("\n".join(["url,licence", *rows, *rows[:4]]), encoding="utf-8")
+            collected(project, net)
+        kept.append(kept_urls(project))
+    assert kept[0] == kept[1] and len(kept[0]["rose"]) >= 30
 
 
 def test_rows_that_hold_nothing_usable_are_said(tmp_path: Path) -> None:

@@ -246,6 +246,31 @@ def test_too_little_to_divide(project: Project, classes: dict[str, int], reason:
     assert "fieldguide" in caught.value.hint
 
 
+def test_a_class_that_lost_its_pictures_is_told_why(project: Project) -> None:
+    fill(project, {"circle": 20, "square": 20, "triangle": 8})
+    with project.catalog() as catalog:
+        lost = sorted(name for name in catalog.hashes() if name.startswith("triangle"))
+        catalog.set_verdicts([Verdict(name, "files", "reject", "too_small: x", 1.0) for name in lost[:3]], "s")
+        catalog.set_verdicts([Verdict(name, "names", "reject", "other_class: x", 1.0) for name in lost[:2]], "s")
+        alike = [Grouping(name, lost[3], "look-alike") for name in lost[3:]]
+        kept = [Verdict(name, "duplicates", "keep", "", 0.0) for name in catalog.hashes()]
+        catalog.replace_copies(kept, alike, "s")
+    with pytest.raises(NotReady) as caught:
+        run(project)
+    assert "'triangle' has 1 (5 are kept, but look alike, 3 rejected as too_small)" in caught.value.message
+    assert "alike = 1" in caught.value.hint
+
+
+def test_the_only_class_left_is_told_with_those_that_are_not(project: Project) -> None:
+    project.settings_file.write_text("")
+    fill(project, {"circle": 20, "square": 6})
+    with project.catalog() as catalog:
+        lost = [Verdict(name, "files", "reject", "too_small: x", 1.0) for name in catalog.hashes() if "square" in name]
+        catalog.set_verdicts(lost, "s")
+    with pytest.raises(NotReady, match="only 'circle'; all 6 pictures of 'square' are rejected"):
+        run(project)
+
+
 def test_one_class_is_none(project: Project) -> None:
     project.settings_file.write_text("")
     fill(project, {"circle": 20})
