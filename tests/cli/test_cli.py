@@ -93,6 +93,13 @@ def test_the_first_reports_are_json(tmp_path: Path, pictures: Pictures) -> None:
     assert [stage["state"] for stage in status["stages"]] == ["done", "done", "not run", "not run", "not run"]
 
 
+def test_a_new_project_shows_its_names(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("Smith, John\nBaker\n", encoding="utf-8")
+    told = ran("new", tmp_path / "p", "--names", tmp_path / "names.txt")
+    assert "a project with 2 names: Smith, John, Baker" in told
+    assert "the labels of whatever is added" in ran("new", tmp_path / "q")
+
+
 def test_an_addition_says_how_it_is_taken_back(tmp_path: Path, pictures: Pictures) -> None:
     place, photos = tmp_path / "p", pictures(tmp_path / "photos", ["rose", "tulip"], per_class=2)
     ran("new", place)

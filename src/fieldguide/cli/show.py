@@ -96,7 +96,8 @@ def _counts(counts: dict[str, int]) -> str:
 
 def _show_new(console: Console, report: NewReport) -> None:
     names = plural(len(report.class_names), "name") if report.class_names else "the labels of whatever is added"
-    _head(console, "new", f"made {report.folder}, a project with {names}")
+    listed = f": {', '.join(report.class_names[:8])}" + (", ..." if len(report.class_names) > 8 else "")
+    _head(console, "new", f"made {report.folder}, a project with {names}{listed if report.class_names else ''}")
     where = f"-C {shlex.quote(report.folder)}"
     first = f"collect --dry-run {where}" if report.sources else f"add FOLDER {where}"
     _detail(console, f"next: fieldguide {first}, then: fieldguide build {where}")
