@@ -63,6 +63,27 @@ def test_a_note_stands_under_the_bar_whole_until_the_next_work(monkeypatch: pyte
         assert "another" not in terminal.wait_for("evaluating")
 
 
+def test_work_shows_again_when_a_part_of_it_is_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = open_terminal(monkeypatch)
+    with BarProgress() as progress:
+        progress.start("cross-validating", None)
+        progress.start("features", 2)
+        progress.advance()
+        assert "cross-validating" not in terminal.wait_for("1/2")
+        progress.advance()
+        assert "features" not in terminal.wait_for("cross-validating"), "a full bar would stand still"
+        progress.start("views", 3)
+        progress.start("features", 0)
+        progress.advance()
+        terminal.wait_for("1/3")
+        progress.start("features", 1)
+        progress.advance()
+        progress.advance()
+        assert "views" in terminal.wait_for("2/3")
+        progress.start("writing", None)
+        assert "views" not in terminal.wait_for("writing")
+
+
 def test_work_that_ends_by_the_clock_shows_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = open_terminal(monkeypatch)
     with BarProgress() as progress:

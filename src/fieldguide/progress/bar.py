@@ -93,6 +93,7 @@ class BarProgress:
             disable=self._lines or quiet,
         )
         self._tasks: dict[str, TaskID] = {}
+        self._outer: TaskID | None = None  # work inside which the current work is done
 
     def __enter__(self) -> "BarProgress":
         return self
@@ -103,8 +104,20 @@ class BarProgress:
         self.clear()
 
     def start(self, what: str, total: int | None, limit_s: float = 0.0) -> None:
-        """Show a new bar, or a line, for a new piece of work."""
-        self._remove_tasks()
+        """Show a new bar, or a line, for a new piece of work.
+
+        A counted piece of work inside another, such as the features that a cross-validation needs, gives place to it
+        again when it is complete: a full bar would stand still while the work goes on.
+        """
+        self._bars.note = ""
+        outer = self._tasks.get("")
+        if outer is None or total is None or self._is_finished(outer):
+            self._remove_tasks()
+        elif total:
+            if self._outer is not None:
+                self._bars.remove_task(self._outer)
+            self._outer = self._tasks.pop("")
+            self._bars.update(self._outer, visible=False)
         if total == 0:
             return
         self._add_task("", what, total, limit_s)
@@ -132,6 +145,10 @@ class BarProgress:
         """Move a bar on."""
         if part in self._tasks:
             self._bars.advance(self._tasks[part], steps)
+            if self._outer is not None and self._is_finished(self._tasks[part]):
+                self._bars.remove_task(self._tasks[part])
+                self._tasks, self._outer = {"": self._outer}, None
+                self._bars.update(self._tasks[""], visible=True)
 
     def clear(self) -> None:
         """Erase the bars and the note, so that something else can be printed; the next work shows them again."""
@@ -142,11 +159,15 @@ class BarProgress:
         self._tasks[part] = self._bars.add_task(visible(description), total=total, limit_s=limit_s)
         self._bars.start()
 
+    def _is_finished(self, task_id: TaskID) -> bool:
+        return any(task.finished for task in self._bars.tasks if task.id == task_id)
+
     def _remove_tasks(self) -> None:
         self._bars.note = ""
-        for task in self._tasks.values():
-            self._bars.remove_task(task)
-        self._tasks = {}
+        for task in (*self._tasks.values(), self._outer):
+            if task is not None:
+                self._bars.remove_task(task)
+        self._tasks, self._outer = {}, None
 
     def _print(self, line: str, style: str = "") -> None:
         # a terminal breaks a line at words, a file not at all
