@@ -349,7 +349,7 @@ class Project:
         """Train a model on train and val. Arguments hold for this run; the defaults are in `fieldguide.toml`.
 
         Args:
-            learner: "transfer", "cnn", "colour", or the name of another package's.
+            learner: "auto", "transfer", "cnn", "colour", or the name of another package's.
             backbone: what "transfer" builds on, such as "resnet18".
             mode: what "transfer" trains: "frozen" (the head), "unfreeze" (the head, then the backbone too) or "full".
             weights: the backbone's weights: "embedded", "hub", "none", or the path of a file.

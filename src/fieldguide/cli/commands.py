@@ -191,7 +191,7 @@ def split(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
 def train(
     learner: Annotated[
         str | None,
-        typer.Option("--learner", metavar="NAME", help="transfer, cnn, colour, or the name of another package's."),
+        typer.Option("--learner", metavar="NAME", help="auto, transfer, cnn, colour, or another package's."),
     ] = None,
     backbone: Annotated[
         str | None,

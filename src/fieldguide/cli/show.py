@@ -221,6 +221,9 @@ def _show_train(console: Console, report: TrainReport) -> None:
     _detail(console, f"input: {report.fit} to {report.size} x {report.size} pixels; {chosen}")
     if report.tried:
         _detail(console, "tried: " + "; ".join(f"{name} {value:.1%}" for name, value in report.tried.items()))
+    if report.beside:
+        scores = "; ".join(f"{name} {format_score(score)}" for name, score in report.beside.items())
+        _detail(console, f"side by side: {scores}: {report.learner} is taken")
 
 
 def _show_tune(console: Console, report: TuneReport) -> None:

@@ -44,17 +44,18 @@ def known_learners() -> dict[str, Make]:
 
 
 def open_learner(settings: TrainSettings, seed: int) -> Learner:
-    """Return the learner that the settings name.
+    """Return the learner that the settings name; for "auto" that which is fitted first (`learners.auto`).
 
     Raises:
         SettingsError: there is none, or it comes from another package and cannot be used.
     """
     known = known_learners()
-    if settings.learner not in known:
-        near = get_close_matches(settings.learner, known, 1, 0.5)
-        hint = f"did you mean '{near[0]}'?" if near else f"take one of {', '.join(known)}"
-        raise SettingsError(f"there is no learner called '{settings.learner}'", hint)
-    return known[settings.learner](settings, seed)
+    name = "transfer" if settings.learner == "auto" else settings.learner
+    if name not in known:
+        near = get_close_matches(name, known, 1, 0.5)
+        hint = f"did you mean '{near[0]}'?" if near else f"take one of auto, {', '.join(known)}"
+        raise SettingsError(f"there is no learner called '{name}'", hint)
+    return known[name](settings, seed)
 
 
 def load_model(run: Run) -> tuple[Learner, Model]:

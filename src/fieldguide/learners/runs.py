@@ -13,6 +13,7 @@ from fieldguide.calibration import softmax
 from fieldguide.features import Pictures
 from fieldguide.hashing import hash_file, hash_text
 from fieldguide.learners import open_learner
+from fieldguide.learners.auto import AUTO, AutoResult, fit_auto
 from fieldguide.learners.contract import FitResult, TrainingData
 from fieldguide.metrics import accuracy, macro_f1
 from fieldguide.progress import Progress
@@ -37,7 +38,7 @@ def digest_inputs(catalog: Catalog, settings: Settings) -> str:
 def _digest_weights(settings: TrainSettings) -> str:
     """Return the SHA-256 of the file of weights that the settings name, "" where they name none or it is not there."""
     path = Path(settings.weights).expanduser()
-    named = settings.learner == "transfer" and settings.weights not in ("embedded", "hub", "none")
+    named = settings.learner in ("auto", "transfer") and settings.weights not in ("embedded", "hub", "none")
     return hash_file(path) if named and path.is_file() else ""
 
 
@@ -48,13 +49,14 @@ def make_run(project: Project, settings: Settings, catalog: Catalog, progress: P
     unfinished = project.runs_folder / f"{_UNFINISHED}{inputs[:16]}"
     pictures = Pictures(project, tuple(data.images.items()), settings, progress)
     training = TrainingData.of(data, pictures, settings, unfinished)
-    result = open_learner(settings.train, settings.learning_seed).fit(training)
-    report = _report(project, settings, training, result)
+    taken = _fit(training, settings)
+    result = taken.result
+    report = _report(project, settings, training, taken)
     report = replace(report, seconds=(project.clock() - started_at).total_seconds())
     run = Run(
         name=report.run,
         learner=report.learner,
-        settings=settings.train.model_dump(mode="json"),
+        settings=taken.settings.model_dump(mode="json"),
         seed=settings.learning_seed,
         preprocessing=result.model.preprocessing,
         class_names=training.class_names,
@@ -72,13 +74,26 @@ def make_run(project: Project, settings: Settings, catalog: Catalog, progress: P
     return run
 
 
-def _report(project: Project, settings: Settings, training: TrainingData, result: FitResult) -> TrainReport:
+def _fit(training: TrainingData, settings: Settings) -> AutoResult:
+    """Fit the learner that the settings name; for "auto" colours too, and say so where they are taken."""
+    if settings.train.learner != AUTO:
+        result = open_learner(settings.train, settings.learning_seed).fit(training)
+        return AutoResult(settings.train, result, {})
+    taken = fit_auto(training, settings.train, settings.learning_seed)
+    if taken.settings.learner == "colour":
+        shares = ", ".join(f"{name} {score[0]:.1%}" for name, score in taken.beside.items())
+        training.pictures.progress.say(f"colours alone do better than the backbone, and are taken: {shares}")
+    return taken
+
+
+def _report(project: Project, settings: Settings, training: TrainingData, taken: AutoResult) -> TrainReport:
     """Return the stage's report, measured on the held-out pictures; its `seconds` are still 0."""
+    result = taken.result
     model, held_out = result.model, np.flatnonzero(~np.isnan(result.held_out[:, 0]))
     labels, predicted = training.labels[held_out], result.held_out[held_out].argmax(axis=1)
     return TrainReport(
-        run=_new_name(project, settings.train.learner),
-        learner=settings.train.learner,
+        run=_new_name(project, taken.settings.learner),
+        learner=taken.settings.learner,
         backbone=result.backbone,
         fit=model.preprocessing.fit,
         size=model.preprocessing.size,
@@ -95,6 +110,7 @@ def _report(project: Project, settings: Settings, training: TrainingData, result
         parameters=model.parameters,
         seed=settings.learning_seed,
         seconds=0.0,
+        beside=taken.beside,
     )
 
 

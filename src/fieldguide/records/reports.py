@@ -237,6 +237,7 @@ class TrainReport(Report):
         images: number of pictures of train and val.
         parameters: number of trained parameters.
         seconds: how long it took.
+        beside: with learner = "auto", by learner the accuracy with its interval, on pictures that both held out.
     """
 
     run: str
@@ -257,6 +258,7 @@ class TrainReport(Report):
     parameters: int
     seed: int
     seconds: float
+    beside: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, repr=False)

@@ -196,8 +196,9 @@ class TrainSettings(Section):
     """What is trained, and how."""
 
     learner: str = Field(
-        "transfer",
-        description="transfer: a pretrained backbone; cnn: a network from scratch; colour: 18 colour features",
+        "auto",
+        description="auto: transfer, or colour where it is better; transfer: a pretrained backbone; "
+        "cnn: a network from scratch; colour: 18 colour features",
     )
     backbone: str = Field(
         "efficientnet_lite0", description="transfer: a short name, or any model of timm; see docs/train.md"

@@ -70,7 +70,12 @@ def parse_settings(raw: Mapping[str, Any], path: Path) -> Settings:
         message = f"{path} has schema_version {version}; this version of Fieldguide reads up to {SCHEMA_VERSION}"
         raise ProjectTooNew(message, "install a newer Fieldguide to work on this project")
     try:
-        return Settings.model_validate(_migrate(raw) | {"schema_version": SCHEMA_VERSION} if version == 1 else raw)
+        if version == 1:
+            written = "schema_version" in raw
+            raw = _migrate(raw) | {"schema_version": SCHEMA_VERSION}
+            if written and isinstance(table := raw.setdefault("train", {}), dict):
+                table.setdefault("learner", "transfer")  # the default of then, with which its runs were made
+        return Settings.model_validate(raw)
     except ValidationError as error:
         faults = _describe_faults(error.errors(include_url=False))
         raise SettingsError(f"{path}: {'; '.join(faults)}", f"correct {path.name} and run again") from error

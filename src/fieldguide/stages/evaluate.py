@@ -11,6 +11,7 @@ import io
 import json
 import shutil
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -209,6 +210,7 @@ class _Evaluation:
             "options tried": "; ".join(f"{key} {value:.1%}" for key, value in trained["tried"].items()) or "-",
             "accuracy in training": f"{format_score(trained['accuracy'])} by {trained['measured_by']}, "
             f"{trained['measured']} pictures",
+            **_describe_beside(trained.get("beside", {})),
             "temperature": round(trained["temperature"], 3),
             "runtime": trained["runtime"],
             "parameters": f"{trained['parameters']:,}",
@@ -264,3 +266,9 @@ def _best_of_each(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     for row in rows:
         best.setdefault(row["family"], row)
     return list(best.values())
+
+
+def _describe_beside(beside: Mapping[str, Score]) -> dict[str, str]:
+    """Return the learners of which the better one was taken, as a row of the report; none where one was named."""
+    scores = "; ".join(f"{name} {format_score(score)}" for name, score in beside.items())
+    return {"learners side by side": scores} if scores else {}

@@ -92,8 +92,7 @@ class ColourLearner:
     def fit(self, training: TrainingData) -> FitResult:
         """Find the best candidate by grouped cross-validation and fit it on train and val."""
         check_classes(training)
-        side = self._settings.side(DEFAULT_SIDE)
-        preprocessing = self._settings.preprocessing(side)
+        preprocessing = self._preprocessing()
         samples = self._samples(training, preprocessing)
         folds = group_folds(training.labels, training.groups, training.folds, training.seed)
         result = self._search(samples, folds, training.pictures.progress)
@@ -108,6 +107,15 @@ class ColourLearner:
             chosen={"family": str(result.best), "imbalance": self._settings.loop.imbalance},
             tried=_best_of_each(result, len(training.labels)),
         )  # fmt: skip
+
+    def hold_out(self, training: TrainingData) -> NDArray[np.float64]:
+        """Return what `fit` holds out, (n, classes) logits, without the rest that a run needs."""
+        folds = group_folds(training.labels, training.groups, training.folds, training.seed)
+        samples = self._samples(training, self._preprocessing())
+        return self._search(samples, folds, training.pictures.progress).logits
+
+    def _preprocessing(self) -> Preprocessing:
+        return self._settings.preprocessing(self._settings.side(DEFAULT_SIDE))
 
     def _samples(self, training: TrainingData, preprocessing: Preprocessing) -> Samples:
         features = training.pictures.compute(_EXTRACTOR, preprocessing)
