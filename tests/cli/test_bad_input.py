@@ -184,7 +184,7 @@ def test_status_where_nothing_may_be_written(filled_project: Project, tmp_path: 
     assert [result.returncode for result in results] == [0, 0, 0], results
     assert "18 pictures" in results[0].stdout and "7 kept" in results[0].stdout
     assert "0 pictures" in results[1].stdout
-    assert "publish   " in results[2].stdout
+    assert "publish  " in results[2].stdout
     before[place] = [name for name in before[place] if not name.startswith("catalog.db-")]
     assert {folder: sorted(path.name for path in folder.iterdir()) for folder in folders} == before
 

@@ -443,7 +443,6 @@ def test_both_files_are_written(everything: CompareReport, tmp_path: Path) -> No
 def test_the_table_fits_a_terminal(
     everything: CompareReport, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "100")
     show("compare", replace(everything, report="plants/compare/report.html"), as_json=False)
     output = capsys.readouterr().out
     heading, *lines = output.splitlines()[1:]
@@ -454,7 +453,7 @@ def test_the_table_fits_a_terminal(
     assert "no sig. difference" in table[1] and table[-1].count(" - ") >= 3
     assert "5 runs and the baseline" in output and "of 3 seeds" in output
     assert everything.advice in output and "plants/compare/report.html" in output
-    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("fieldguide.cli.show._NO_EDGE", 80)  # as on a narrow terminal
     show("compare", everything, as_json=False)
     narrow = capsys.readouterr().out.splitlines()[1 : 2 + len(everything.rows)]
     assert max(map(len, narrow)) <= 80 and all(any(row.name in line for line in narrow) for row in everything.rows)

@@ -312,13 +312,13 @@ def _show_evaluate(console: Console, report: EvaluateReport) -> None:
         _detail(console, 'no cross-validation over all pictures: set [evaluate] cross_validate = "always" for it')
     weak = sorted(((score["f1"], name) for name, score in report.per_class.items() if score["f1"] < 0.95))[:3]
     if weak:
-        _detail(console, "weakest: " + ", ".join(_weak(name, report.per_class[name]) for _, name in weak))
+        _detail(console, "lowest F1: " + ", ".join(_weak(name, report.per_class[name]) for _, name in weak))
     _detail(console, f"report: {report.report}")
 
 
 def _weak(name: str, score: Mapping[str, float]) -> str:
-    ends = f", 95 %: {score['f1_low']:.2f} to {score['f1_high']:.2f}" if "f1_low" in score else ""
-    return f"{name} (F1 {score['f1']:.2f} on {score['support']:.0f}{ends})"
+    ends = f" (95 %: {score['f1_low']:.2f} to {score['f1_high']:.2f})" if "f1_low" in score else ""
+    return f"{name} {score['f1']:.2f}{ends} on {_plural(int(score['support']), 'picture')}"
 
 
 def _show_publish(console: Console, report: PublishReport) -> None:
