@@ -318,7 +318,7 @@ def _show_evaluate(console: Console, report: EvaluateReport) -> None:
 
 def _weak(name: str, score: Mapping[str, float]) -> str:
     ends = f" (95 %: {score['f1_low']:.2f} to {score['f1_high']:.2f})" if "f1_low" in score else ""
-    return f"{name} {score['f1']:.2f}{ends} on {_plural(int(score['support']), 'picture')}"
+    return f"{name} {score['f1']:.2f}{ends} on {plural(int(score['support']), 'picture')}"
 
 
 def _show_publish(console: Console, report: PublishReport) -> None:

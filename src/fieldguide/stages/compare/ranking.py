@@ -120,7 +120,7 @@ def compare_runs(runs: Sequence[ComparedRun]) -> CompareReport:
         outdated=tuple(sorted(outdated, key=lambda row: _rank(row, False))),
         seeds=seeds,
         per_class=_per_class(shown[:_MAX_PER_CLASS], shared, apart),
-        class_pictures=Counter(sorted(shown[0].truth[sha256] for sha256 in shared)) if shown else {},
+        class_pictures=dict(Counter(sorted(shown[0].truth[sha256] for sha256 in shared))) if shown else {},
         recommended=recommended,
         advice=advice,
         notes=explain(rows, len(outdated), len(seeds), MIN_SHARED),
