@@ -1,7 +1,7 @@
 """Bytes to upright sRGB pixels, under limits: the format by its marks, the decoder, the colours, the orientation.
 
 Knows nothing about projects, models or where the bytes came from. They are taken to be hostile: formats are named and
-no other decoder is ever reached, sizes are refused from the header, and whatever a decoder raises becomes one
+no other decoder is ever reached, sizes are refused before pixels are made, and whatever a decoder raises becomes one
 `BadImage` with a reason. A decoder can still be slow or die inside C code: see `engine.map_guarded`. Safe in several
 threads at once, emits no warnings and changes nothing global (for TIFF and AVIF, which are off unless named, see
 `_quiet`).
@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +42,11 @@ Pixels = npt.NDArray[np.uint8]
 
 # A longer side cannot be a JPEG, WebP or GIF, and would make the tall intermediate of a resize unbounded.
 MAX_SIDE = 65_535
+# A JPEG with a shorter side of this is decoded at half its size or smaller for every model: no input has more than 640
+# pixels (see `decode_size`). So it may have twice as many pixels along each side.
+_HALVED_SIDE = 3_000
+# What a progressive JPEG may hold in memory until its last scan, per pixel of `max_pixels`: four channels of int16.
+_COEFFICIENT_BYTES = 8
 
 
 @dataclass(frozen=True)
@@ -50,8 +56,11 @@ class Limits:
     Attributes:
         formats: of JPEG, PNG, WEBP, GIF, BMP, TIFF and AVIF; the bytes decide, not a name or header.
         max_bytes: largest file.
-        max_pixels: largest width x height.
-        max_scans: most scans of one JPEG; a progressive file needs about ten, a slow one has thousands.
+        max_pixels: most pixels that are decoded, width x height. A JPEG whose shorter side has 3,000 pixels may have
+            four times as many, since `at_least` lets it be decoded smaller; if it is progressive, as long as its
+            coefficients take at most 8 bytes per pixel of `max_pixels`.
+        max_scans: most scans of one JPEG; a progressive file needs about ten, a slow one has thousands. Of a JPEG with
+            more than `max_pixels`, fewer in proportion.
     """
 
     formats: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
@@ -132,7 +141,7 @@ def decode_image(data: bytes, limits: Limits = _USUAL, *, at_least: int | None =
     """
     kind = _known_format(data, limits)
     with _refusing(data, kind), _quiet(kind):
-        return _upright(_open(data, kind, limits), at_least)
+        return _upright(_open(data, kind, limits), limits, at_least)
 
 
 def look(data: bytes, limits: Limits = _USUAL, *, at_least: int) -> tuple[Header, Prints]:
@@ -150,13 +159,14 @@ def look(data: bytes, limits: Limits = _USUAL, *, at_least: int) -> tuple[Header
     with _refusing(data, kind), _quiet(kind):
         image = _open(data, kind, limits)
         header = _header(data, kind, image)
-        return header, copy_prints(_upright(image, at_least))
+        return header, copy_prints(_upright(image, limits, at_least))
 
 
-def _upright(image: ImageFile.ImageFile, at_least: int | None) -> Image.Image:
+def _upright(image: ImageFile.ImageFile, limits: Limits, at_least: int | None) -> Image.Image:
     """Decode an opened picture to upright sRGB."""
     if at_least is not None and isinstance(image, JpegImagePlugin.JpegImageFile):
         image.draft(None, (at_least, at_least))
+    _check_size(image.size, limits.max_pixels)
     return to_upright(image)
 
 
@@ -234,6 +244,12 @@ _OPENERS: dict[str, type[ImageFile.ImageFile]] = {
 }
 
 
+# No decoder for it is under a licence that Fieldguide could ask for: libheif is LGPL, and x265 beside it GPL.
+_HEIF = (
+    "a HEIC picture: save or export it as JPEG (an iPhone takes JPEGs after Settings, Camera, Formats, Most Compatible)"
+)
+
+
 def _known_format(data: bytes, limits: Limits) -> str:
     """Return the format when it is one of those accepted and the file is not too long."""
     if not data:
@@ -243,6 +259,8 @@ def _known_format(data: bytes, limits: Limits) -> str:
     kind = picture_format(data)
     if not kind:
         raise BadImage("not_an_image", "the first bytes match no known picture format")
+    if kind == "HEIF":
+        raise BadImage("unsupported_format", _HEIF)
     if kind not in limits.formats or kind not in _OPENERS:
         raise BadImage(
             "unsupported_format", f"{kind} is not an accepted format; accepted are {', '.join(limits.formats)}"
@@ -254,23 +272,50 @@ def _open(data: bytes, kind: str, limits: Limits) -> ImageFile.ImageFile:
     """Open a picture by the one decoder of its format, and refuse one that is too large."""
     if kind in ("GIF", "WEBP"):
         # Both decoders take memory for the canvas while opening.
-        _check_size(_gif_canvas(data) if kind == "GIF" else _webp_canvas(data), limits)
+        _check_size(_gif_canvas(data) if kind == "GIF" else _webp_canvas(data), limits.max_pixels)
     # The class itself rather than Image.open: no other plugin can be reached, an MPO stays a plain JPEG, and
     # Pillow's own size warning is not raised before the check below.
     image = _OPENERS[kind](io.BytesIO(_still(data) if kind == "PNG" and b"acTL" in data else data))
-    _check_size(image.size, limits)
-    if kind == "JPEG" and (scans := _scans(data, limits.max_scans)) > limits.max_scans:
-        raise BadImage("too_many_scans", f"more than {limits.max_scans} scans in a JPEG ({scans} or more)")
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
+        _check_jpeg(data, image, limits)
+    else:
+        _check_size(image.size, limits.max_pixels)
     return image
 
 
-def _check_size(size: tuple[int, int], limits: Limits) -> None:
-    """Refuse a picture with too many pixels or none."""
+def _check_jpeg(data: bytes, image: JpegImagePlugin.JpegImageFile, limits: Limits) -> None:
+    """Refuse a JPEG that takes too much time or memory however small it is decoded."""
+    halved = min(image.size) >= _HALVED_SIDE
+    _check_size(image.size, limits.max_pixels, scale=2 if halved else 1)
+    pixels = image.width * image.height
+    most = min(limits.max_scans, limits.max_scans * limits.max_pixels // pixels)
+    if (scans := _scans(data, most)) > most:
+        raise BadImage("too_many_scans", f"more than {most} scans in a JPEG ({scans} or more)")
+    if pixels > limits.max_pixels and _is_held_whole(data, image):
+        needed, room = 2 * _count_coefficients(image), _COEFFICIENT_BYTES * limits.max_pixels
+        if needed > room:
+            size = f"{image.width} x {image.height}"
+            raise BadImage("too_many_pixels", f"{size} pixels of a progressive JPEG: {needed} bytes, more than {room}")
+
+
+def _is_held_whole(data: bytes, image: JpegImagePlugin.JpegImageFile) -> bool:
+    """Tell whether the decoder keeps every coefficient until the last scan: it has several (libjpeg's jdmaster.c)."""
+    return "progressive" in image.info or _first_scan_channels(data) < image.layers
+
+
+def _count_coefficients(image: JpegImagePlugin.JpegImageFile) -> int:
+    """Return how many coefficients a JPEG has: as many as samples, each channel at its own resolution."""
+    across, down = (max(1, *(channel[place] for channel in image.layer)) for place in (1, 2))
+    return sum(-(-image.width * wide // across) * -(-image.height * high // down) for _, wide, high, _ in image.layer)
+
+
+def _check_size(size: tuple[int, int], max_pixels: int, scale: int = 1) -> None:
+    """Refuse a picture with too many pixels or none; `scale` is that at which it is decoded at the most."""
     width, height = size
     if width < 1 or height < 1:
         raise BadImage("damaged", f"the header says {width} x {height} pixels")
-    if width * height > limits.max_pixels:
-        raise BadImage("too_many_pixels", f"{width} x {height} pixels, more than {limits.max_pixels}")
+    if -(-width // scale) * -(-height // scale) > max_pixels:
+        raise BadImage("too_many_pixels", f"{width} x {height} pixels, more than {scale * scale * max_pixels}")
     if max(size) > MAX_SIDE:
         raise BadImage("too_many_pixels", f"{width} x {height} pixels, a side over {MAX_SIDE}")
 
@@ -344,16 +389,27 @@ def _scans(data: bytes, enough: int) -> int:
     if np.count_nonzero((array[:-1] == 0xFF) & (array[1:] == 0xDA)) <= enough:  # five times as fast as `count`
         # Counts those inside thumbnails too, so it is never under; nearly every file ends here.
         return 0
-    scans, at = 0, 2
-    while scans <= enough and (marker := _SEGMENT.search(data, at)):
+    return sum(1 for _ in islice(_scan_headers(data), enough + 1))
+
+
+def _first_scan_channels(data: bytes) -> int:
+    """Return how many channels the first scan of a JPEG holds; 0 where there is none."""
+    start = next(_scan_headers(data), len(data))
+    return int.from_bytes(data[start + 2 : start + 3], "big")
+
+
+def _scan_headers(data: bytes) -> Iterator[int]:
+    """Yield where the header of each scan of a JPEG begins, behind its marker."""
+    at = 2
+    while marker := _SEGMENT.search(data, at):
         at = marker.end()
         code = marker.group(1)
         if code == b"\xd9":
             break
         if code not in (b"\x01", b"\xd8"):
-            scans += code == b"\xda"
+            if code == b"\xda":
+                yield at
             at += int.from_bytes(data[at : at + 2], "big")
-    return scans
 
 
 def _is_cut_short(data: bytes, kind: str) -> bool:

@@ -52,7 +52,10 @@ class ImagesSettings(Section):
         ("JPEG", "PNG", "WEBP", "GIF", "BMP"), min_length=1, description="accepted formats; others are refused"
     )
     max_bytes: int = Field(50_000_000, ge=1_000, le=1_000_000_000, description="largest file, in bytes")
-    max_pixels: int = Field(50_000_000, ge=1_000, le=500_000_000, description="largest picture, width x height")
+    max_pixels: int = Field(
+        50_000_000, ge=1_000, le=500_000_000,
+        description="largest picture, width x height; a JPEG, decoded smaller, may have four times as many",
+    )  # fmt: skip
     max_scans: int = Field(100, ge=1, le=10_000, description="most scans in a progressive JPEG")
 
 
