@@ -40,6 +40,12 @@ def test_lines_break_at_words(built: Project, tmp_path: Path, columns: int) -> N
         assert not [word for word in short if word not in shown and word != "splitting"], lines
 
 
+def test_a_narrow_table_of_runs_can_be_read(built: Project) -> None:
+    code, lines = run_on_terminal("compare", "-C", built.root, columns=40)
+    assert not code and not [line for line in lines if "…" in line], lines
+    assert any(next(built.runs_folder.iterdir()).name in line for line in lines)
+
+
 def test_odd_names_are_shown_as_they_are(built: Project, tmp_path: Path) -> None:
     place, picture = tmp_path / "place", picture_bytes("circle", 1)
     ran("new", place, "--names", f"{ODD},circle")

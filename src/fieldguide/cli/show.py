@@ -36,7 +36,7 @@ _MAX_ROWS = 60
 _NO_EDGE = 1_000_000
 _INDENT = 10  # columns, in which the head has the command's name
 _EXAMPLES = 3  # of the pictures rejected for one reason
-_WIDE = 98  # columns that a run's whole row needs
+_WIDE, _USUAL = 98, 70  # columns that a run's whole row needs, and a row of what matters most
 _SHORT = {"no significant difference": "no sig. difference", "too few shared pictures": "too few shared"}
 
 
@@ -259,7 +259,7 @@ def _show_compare(console: Console, report: CompareReport) -> None:
     runs = plural(trained, "run")
     old = f"; {len(report.outdated)} from other pictures left out" if report.outdated else ""
     _head(console, "compare", f"{runs} and the baseline, on held-out pictures{old}")
-    console.print(_compared(report, wide=console.width >= _WIDE))
+    console.print(_compared(report, console.width))
     for group in report.seeds:
         _detail(console, f"{group.learner}, {group.what}: {group.mean:.1%}, standard deviation {group.spread:.2%}, "
                 f"of {len(group.names)} seeds")  # fmt: skip
@@ -280,24 +280,27 @@ def _show_used(console: Console, report: CompareReport) -> None:
     _detail(console, "guide/ is of this run" if is_own else f"{guide}; next: fieldguide build")
 
 
-def _compared(report: CompareReport, *, wide: bool) -> Table:
+def _compared(report: CompareReport, width: int) -> Table:
     """Return a table with a row for each run, the recommended one in colour; a narrow one has fewer columns."""
     from fieldguide.stages.compare.report import format_bytes, format_count, format_ms, format_seconds
 
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
     table.add_column("run", no_wrap=True)  # so that it can be copied: compare --use
-    table.add_column("accuracy, 95 %", no_wrap=True)
-    for name in ("F1", "params", "file", "p50", "trained") if wide else ("F1", "file", "p50"):
+    table.add_column("accuracy, 95 %", no_wrap=width >= _USUAL)
+    wide = width >= _WIDE
+    names = ("F1", "params", "file", "p50", "trained") if wide else ("F1", "file", "p50") if width >= _USUAL else ()
+    for name in names:
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("against the best", overflow="fold")
+    if names:
+        table.add_column("against the best", overflow="fold")
     for row in report.rows[:_MAX_ROWS]:
         share, low, high = row.accuracy
         costs: tuple[str, ...] = (format_bytes(row.bytes), format_ms(row.p50_ms))
         costs = (format_count(row.parameters), *costs, format_seconds(row.train_s)) if wide else costs
         shown = ("-",) * len(costs) if row.learner == BASELINE else costs
         style = "green" if row.name == report.recommended else "dim" if row.learner == BASELINE else ""
-        table.add_row(visible(row.name), f"{share:.1%} {low * 100:.1f}-{high * 100:.1f}", f"{row.macro_f1:.2f}", *shown,
-                      _SHORT.get(row.verdict, row.verdict), style=style)  # fmt: skip
+        more = (f"{row.macro_f1:.2f}", *shown, _SHORT.get(row.verdict, row.verdict)) if names else ()
+        table.add_row(visible(row.name), f"{share:.1%} {low * 100:.1f}-{high * 100:.1f}", *more, style=style)
     return table
 
 
