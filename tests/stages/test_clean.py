@@ -160,6 +160,7 @@ def test_where_nothing_is_kept_the_cause_is_told_with_its_numbers(project: Proje
     cause = "all 12 pictures are smaller than min_side = 64; the largest is 60 x 43"
     report = run(project)
     assert report.nothing_kept == cause and "min_side = 43" in report.hint
+    assert "circle/0.png: its shorter side has 40 pixels" in repr(report)
     for command in ("clean", "split", "train", "build", "credits"):
         result = run_command(command, "-C", project.root)
         told = result.stdout if command == "clean" else result.stderr

@@ -23,7 +23,6 @@ from fieldguide.records import (
     Prediction,
     PreviewReport,
     PublishReport,
-    Rejection,
     SplitReport,
     StatusReport,
     TrainReport,
@@ -186,7 +185,7 @@ def _show_clean(console: Console, report: CleanReport) -> None:
         pictures = [item for item in report.rejections if item.reason == reason]
         _detail(console, f"{count} x {reason}")
         for item in pictures[:_EXAMPLES]:
-            _detail(console, f"  {_rejection(item)}")
+            _detail(console, f"  {visible(str(item))}")
         if len(pictures) > _EXAMPLES:
             _detail(console, f"  and {len(pictures) - _EXAMPLES} more")
     lost = sorted({item.class_name for item in report.rejections} - set(report.kept) if report.kept else ())
@@ -194,15 +193,6 @@ def _show_clean(console: Console, report: CleanReport) -> None:
         _detail(console, f"no picture is kept of: {', '.join(lost)}")
     if report.rejections:
         _detail(console, "the whole list: clean/rejected.csv in the project")
-
-
-def _rejection(item: Rejection) -> str:
-    """Return where a rejected picture came from, and why it is."""
-    location = visible(item.location)
-    if not item.copy_of:
-        return f"{location}: {item.detail}"
-    other = visible(item.location_of_copy) or item.copy_of[:12]
-    return f"{location}: like {other}" + (f", and {item.detail}" if item.reason == "two_labels" else "")
 
 
 def _show_split(console: Console, report: SplitReport) -> None:

@@ -154,8 +154,8 @@ class CreditsReport(Report):
     licences: dict[str, int]
 
 
-@dataclass(frozen=True)
-class Rejection:
+@dataclass(frozen=True, repr=False)
+class Rejection(Report):
     """A picture that `clean` sets aside.
 
     Attributes:
@@ -176,6 +176,13 @@ class Rejection:
     score: float
     copy_of: str
     location_of_copy: str
+
+    def __str__(self) -> str:
+        """Return in a line where the picture came from and why it is rejected."""
+        if not self.copy_of:
+            return f"{self.location}: {self.detail}"
+        like = f"{self.location}: like {self.location_of_copy or self.copy_of[:12]}"
+        return f"{like}, and {self.detail}" if self.reason == "two_labels" else like
 
 
 @dataclass(frozen=True, repr=False)
