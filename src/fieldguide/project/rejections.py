@@ -77,7 +77,7 @@ def _cause(reason: str, rejections: Sequence[Rejection], catalog: Catalog, setti
         cause = f"have labels that are not among the names: they are labelled {_shortened(labels)}"
         return cause, f"the names in fieldguide.toml are {_shortened(names)}: rename them or the folders, {again}"
     if reason == "two_labels":
-        return "are copies of pictures with another label", f"{_LIST}, and leave each picture in one folder"
+        return "are copies of pictures with another label", f"{_LIST}, keep each in one folder, and add it again"
     if reason == "licence":
         cause = f"have no licence that [collect] licences = {settings.collect.licences!r} allows"
         return cause, f'set it to "any" in fieldguide.toml if you may use them, {again}'
