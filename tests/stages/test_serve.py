@@ -242,6 +242,7 @@ def test_the_page_and_the_descriptions(client: TestClient, built_once: Path) -> 
     assert "<script>" not in page.text and " style=" not in page.text and "onclick" not in page.text
     about = client.get("/v1/guide").json()
     assert about == json.loads((built_once / "guide" / "guide.json").read_text())
+    assert f"% of {about['scores']['test_images']} pictures it had never seen" in page.text
     assert client.get("/health").json() == {"status": "ok", "guide": "shapes"}
     schema = client.get("/openapi.json").json()
     assert schema["openapi"].startswith("3.") and "/v1/classify" in schema["paths"]

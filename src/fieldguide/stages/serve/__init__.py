@@ -242,7 +242,8 @@ def _add_pages(app: FastAPI, guide: Guide) -> None:
     """Add the page, its parts and the example pictures: a fixed list of addresses, no path is ever joined."""
     about = guide.about
     values = {"name": about["name"], "about": about["about"], "classes": about["classes"]}
-    page = render("upload.html", {**values, "accuracy": about["scores"]["accuracy"]})
+    scores = {"accuracy": about["scores"]["accuracy"], "tested": about["scores"].get("test_images", "")}
+    page = render("upload.html", {**values, **scores})
     parts = {name: files("fieldguide").joinpath("templates", name).read_text("utf-8") for name in
              ("upload.css", "upload.js")}  # fmt: skip
     shown = {example["file"] for row in about["classes"] for example in row["examples"]}
