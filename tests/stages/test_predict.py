@@ -79,3 +79,39 @@ def test_nothing_to_ask_about(built_once: Path, tmp_path: Path) -> None:
     with pytest.raises(InputMissing, match="nothing at"):
         predict(guide, [tmp_path / "gone.png"], progress=SilentProgress())
     assert run("predict", tmp_path / "gone.png", "--guide", guide).returncode == 67
+
+
+def test_what_is_missing_among_many_is_a_row_and_an_exit_code(built_once: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(picture_bytes("circle", 1))
+    paths: list[str | Path] = ["https://example.org/b.png", tmp_path / "gone.png", tmp_path / "a.png"]
+    result = run("predict", *paths, "--guide", built_once / "guide", "--json")
+    address, missing, answer = json.loads(result.stdout)
+    assert address["error"].startswith("missing: an address") and missing["error"].startswith("missing: there is no")
+    assert answer["class_name"] == "circle" and result.returncode == 67
+
+
+def test_nothing_readable_is_an_exit_code(built_once: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no picture")
+    result = run("predict", tmp_path, "--guide", built_once / "guide", "--json")
+    assert json.loads(result.stdout)[0]["error"].startswith("not_an_image") and result.returncode == 65
+
+
+def test_linked_folders_are_read_and_closed_ones_are_told(
+    built_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("real", "elsewhere", "photos/closed"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "elsewhere" / "a.png").write_bytes(picture_bytes("circle", 1))
+    (tmp_path / "photos" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "photos" / "loop").symlink_to(tmp_path / "photos")
+    scandir = os.scandir
+
+    def refuse(path: Path) -> Any:
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    closed, linked = predict(built_once / "guide", [tmp_path / "photos"], progress=SilentProgress())
+    assert closed.path.endswith("closed") and closed.error == "unreadable: Permission denied"
+    assert linked.path.endswith("linked/a.png") and not linked.error

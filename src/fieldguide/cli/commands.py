@@ -333,11 +333,16 @@ def predict(
 ) -> None:
     """Classify pictures with a guide."""
     from fieldguide.api import open_project, predict
+    from fieldguide.errors import InputMissing, InputUnusable
 
     folder = guide or open_project(project).guide_folder
     with _bars() as progress:
         predictions = predict(images, guide=folder, progress=progress)
     _show("predict", predictions, as_json)
+    if any(answer.error.startswith("missing:") for answer in predictions):
+        raise typer.Exit(InputMissing.exit_code)
+    if all(answer.error for answer in predictions):
+        raise typer.Exit(InputUnusable.exit_code)
 
 
 @app.command()

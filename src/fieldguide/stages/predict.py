@@ -1,6 +1,7 @@
 """The stage that classifies pictures with a guide: files and folders in, names and probabilities out."""
 
 import os
+import re
 from collections.abc import Sequence
 from functools import partial
 from itertools import islice
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from fieldguide.engine import core_count, map_threads
 from fieldguide.errors import BadImage, InputMissing, InputUnusable, translate_os_errors
+from fieldguide.folders import walk
 from fieldguide.guide import Guide, open_guide
 from fieldguide.images import Limits
 from fieldguide.progress import Progress
@@ -25,7 +27,7 @@ def predict(guide_folder: Path, paths: Sequence[Path], *, progress: Progress) ->
 
     Args:
         guide_folder: a published guide.
-        paths: files, and folders whose visible files are all taken.
+        paths: files, and folders whose files are all taken but hidden ones and leftovers of other programs.
         progress: told of each picture.
 
     Raises:
@@ -37,6 +39,8 @@ def predict(guide_folder: Path, paths: Sequence[Path], *, progress: Progress) ->
     files = [file for path in paths for file in _files(path)]
     if not files:
         raise InputUnusable(f"{paths[0]} holds no files", "give pictures, or a folder of them")
+    if all(reason.startswith("missing:") for _, reason in files):
+        raise InputMissing(f"there is nothing at {files[0][0]}", "check the path")
     guide = open_guide(guide_folder, threads=core_count())
     if guide.edited:
         progress.say(guide.describe_edited())
@@ -49,21 +53,26 @@ def predict(guide_folder: Path, paths: Sequence[Path], *, progress: Progress) ->
     return predictions
 
 
-def _files(path: Path) -> list[Path]:
-    """Return the path, or the visible files below it in the order of their paths."""
-    if not path.exists():
-        raise InputMissing(f"there is nothing at {path}", "check the path")
+def _files(path: Path) -> list[tuple[Path, str]]:
+    """Return the path, or the files below it in the order of their paths, each with "" or why it cannot be read."""
+    if re.match(r"https?:/", str(path)):
+        return [(path, "missing: an address; save the picture and give the path of its file")]
+    if not os.path.lexists(path):
+        return [(path, "missing: there is no such file")]
     if not path.is_dir():
-        return [path]
+        return [(path, "")]
     with translate_os_errors(f"reading {path}"):
-        os.scandir(path).close()
-        inside = sorted(file for file in path.rglob("*") if file.is_file())
-    return [file for file in inside if not any(part.startswith(".") for part in file.relative_to(path).parts)]
+        inside, skipped = walk(path)
+    unread = [(path / item.location, f"unreadable: {item.detail}") for item in skipped if item.reason == "unreadable"]
+    return sorted([(file, "") for file in inside] + unread)
 
 
-def _load(guide: Guide, path: Path) -> tuple[str, NDArray[np.uint8] | str]:
+def _load(guide: Guide, file: tuple[Path, str]) -> tuple[str, NDArray[np.uint8] | str]:
     """Return the file's name, and its square or the reason why there is none."""
+    path, reason = file
     name = readable(str(path))
+    if reason:
+        return name, reason
     try:
         return name, guide.load(_read(path))
     except BadImage as error:
