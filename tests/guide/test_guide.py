@@ -392,3 +392,23 @@ print(guide.classify(Path(sys.argv[2]).read_bytes()).class_name)
         env=environment(), capture_output=True, text=True,
     )  # fmt: skip
     assert (result.returncode, result.stdout) == (0, "circle\n"), result.stderr
+
+
+# ---- limits
+
+
+def test_a_guide_takes_what_its_project_took(folder: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(picture_bytes("circle", 1))
+    assert open_guide(folder).about["limits"]["max_pixels"] == open_guide(folder).limits.max_pixels == 50_000_000
+    rewrite(folder, lambda about: about.update(limits={"max_bytes": 10**6, "max_pixels": 1_000, "max_scans": 9}))
+    with pytest.raises(BadImage, match="too_many_pixels"):
+        open_guide(folder).classify(picture)
+    rewrite(folder, lambda about: about.pop("limits"))
+    assert open_guide(folder).classify(picture).class_name == "circle"
+
+
+@pytest.mark.parametrize("limits", [{"max_pixels": 10**12}, {"max_bytes": "9"}, {"max_scans": 0}, {"other": 1}, [1]])
+def test_limits_that_no_project_can_have_are_refused(folder: Path, limits: Any) -> None:
+    rewrite(folder, lambda about: about.update(limits=limits))
+    assert "limits" in refusal(folder)

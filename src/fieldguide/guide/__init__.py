@@ -67,13 +67,18 @@ class Guide:
         verb = "is" if len(self.edited) == 1 else "are"
         return f"note: {' and '.join(self.edited)} {verb} not as published; the model and its answers are"
 
+    @property
+    def limits(self) -> Limits:
+        """The limits on pictures that its project had; those of older guides are the usual ones."""
+        return Limits(formats=self.formats, **self.about.get("limits", {}))
+
     def load(self, data: bytes, limits: Limits | None = None) -> NDArray[np.uint8]:
         """Return a file's bytes as the square that the model sees, (size, size, 3) uint8 RGB.
 
         Raises:
             BadImage: it is not a picture that can be decoded within the limits.
         """
-        image = decode_image(data, limits or Limits(formats=self.formats), at_least=decode_size(self.preprocessing))
+        image = decode_image(data, limits or self.limits, at_least=decode_size(self.preprocessing))
         return prepare_image(image, self.preprocessing)
 
     def answer(self, squares: NDArray[np.uint8], paths: Sequence[str]) -> list[Prediction]:
@@ -110,7 +115,7 @@ class Guide:
     def _square(self, image: object, limits: Limits | None) -> NDArray[np.uint8]:
         """Return a picture in any form as the square that the model sees."""
         if isinstance(image, str | Path):
-            return self.load(_read_file(Path(image), (limits or Limits()).max_bytes), limits)
+            return self.load(_read_file(Path(image), (limits or self.limits).max_bytes), limits)
         if isinstance(image, bytes | bytearray | memoryview):
             return self.load(bytes(image), limits)
         if isinstance(image, Image.Image):

@@ -23,6 +23,7 @@ MAX_BYTES = 500_000_000
 _MAX_JSON_BYTES = 20_000_000
 _DOCUMENTS = ("README.md", "CREDITS.csv")  # which people read and nothing loads
 _DEPTH = 12
+_MOST = {"max_bytes": 1_000_000_000, "max_pixels": 500_000_000, "max_scans": 10_000}  # as in [images]
 _ALLOWED_DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 
 # message -> field -> the message that the field holds
@@ -143,6 +144,15 @@ def check_description(about: Mapping[str, Any], listed: set[str]) -> None:
     for example in (example for row in about["classes"] for example in row["examples"]):
         if example["file"] not in listed:
             raise ValueError(f"the example {example['file']!r} is not in the manifest")
+    limits = about.get("limits", {})
+    if (
+        not isinstance(limits, dict)
+        or not limits.keys() <= _MOST.keys()
+        or any(type(limits[key]) is not int for key in limits)
+    ):
+        raise TypeError("the limits on pictures are not numbers")
+    if any(not 1 <= limits[key] <= _MOST[key] for key in limits):
+        raise ValueError("the limits on pictures are out of bounds")
     if len([float(part) for part in about["scores"]["accuracy"]]) != 3:
         raise ValueError("the accuracy has no interval")
 

@@ -305,8 +305,11 @@ class ServeSettings(Section):
         (), description="names by which it is reached, such as example.org or *.example.org, as behind a proxy"
     )
     insecure: bool = Field(False, description="whether others may use it without an API key")
-    max_bytes: int = Field(10_000_000, ge=1_000, le=100_000_000, description="largest upload, in bytes")
-    max_pixels: int = Field(25_000_000, ge=1_000, le=100_000_000, description="largest picture, width x height")
+    max_bytes: int = Field(25_000_000, ge=1_000, le=100_000_000, description="largest upload, in bytes")
+    max_pixels: int = Field(
+        30_000_000, ge=1_000, le=100_000_000,
+        description="largest picture, width x height; a JPEG, decoded smaller, may have four times as many",
+    )  # fmt: skip
 
 
 class Settings(Section):

@@ -14,7 +14,6 @@ from fieldguide.engine import core_count, map_threads
 from fieldguide.errors import BadImage, InputMissing, InputUnusable, translate_os_errors
 from fieldguide.folders import walk
 from fieldguide.guide import Guide, open_guide
-from fieldguide.images import Limits
 from fieldguide.progress import Progress
 from fieldguide.records import Prediction
 from fieldguide.text import readable
@@ -74,18 +73,18 @@ def _load(guide: Guide, file: tuple[Path, str]) -> tuple[str, NDArray[np.uint8] 
     if reason:
         return name, reason
     try:
-        return name, guide.load(_read(path))
+        return name, guide.load(_read(path, guide.limits.max_bytes))
     except BadImage as error:
         return name, f"{error.reason}: {error.detail}"
     except OSError as error:
         return name, f"unreadable: {error.strerror or error}"
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, most: int) -> bytes:
     """Return the file's bytes; pipes and devices, which may never end, are refused."""
     if not path.is_file():
         raise BadImage("not_an_image", "not an ordinary file")
-    size, most = path.stat().st_size, Limits().max_bytes
+    size = path.stat().st_size
     if size > most:
         raise BadImage("too_many_bytes", f"{size:,} bytes; at most {most:,} are allowed")
     return path.read_bytes()

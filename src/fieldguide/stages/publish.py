@@ -286,6 +286,7 @@ class _GuideWriter:
             # the backbone's weights are Apache-2.0: no wider terms can be given for what holds them
             "licence": "apache-2.0" if licences <= {"CC0-1.0", "own"} else "other",
             "formats": list(self.settings.images.formats),
+            "limits": self.settings.images.model_dump(exclude={"formats"}),
             "backbone": self.run.report["backbone"],
             "learner": self.run.learner,
             "run": self.run.name,
