@@ -72,7 +72,7 @@ def load_squares(paths: list[Path]) -> NDArray[np.uint8]:
 
 def extract_files(paths: list[Path], run: Runner) -> Features:
     """Compute the features of files as every stage does."""
-    return np.concatenate(list(extract(paths, SQUARE, Limits(), run, OURS)))
+    return np.concatenate(list(extract(paths, [SQUARE], Limits(), run, OURS)))[:, 0]
 
 
 def extract_squares(squares: NDArray[np.uint8], run: Runner) -> Features:

@@ -315,7 +315,7 @@ def test_every_backbone_has_a_row_that_is_right() -> None:
 
 
 def test_what_suits_a_learner_is_told() -> None:
-    from fieldguide.learners import cnn, colour, transfer
+    from fieldguide.learners import cnn, colour, frozen, transfer
 
     table = rows("train", "| key | `cnn` |")
     assert [float(cell.rstrip(" |")) for cell in table["size"][1:4]] == [
@@ -323,7 +323,7 @@ def test_what_suits_a_learner_is_told() -> None:
         transfer.DEFAULT_SIDE,
         transfer.DEFAULT_SIDE,
     ]
-    assert table["size"][4].startswith(f"{transfer.FROZEN_SIDE};")
+    assert table["size"][4].startswith(f"{frozen.DEFAULT_SIDE};")
     assert table["size"][5].rstrip(" |") == str(colour.DEFAULT_SIDE)
     for key in ("epochs", "lr", "layer_decay"):
         usual = [cnn.DEFAULTS[key], transfer.DEFAULTS[key], transfer.DEFAULTS[key]]

@@ -110,8 +110,8 @@ def test_only_what_is_missing_is_computed(embedder: Embedder, images: dict[str, 
     rows = embedder.embed(images, SilentProgress())
     assert backbone.seen == 9
     reference = Backbone()
-    assert rows == pytest.approx(np.concatenate([batch for batch in extract(
-        [embedder.project.image_path(*item) for item in images.items()], SQUARE, Limits(), reference, 4)]))  # fmt: skip
+    batches = extract([embedder.project.image_path(*item) for item in images.items()], [SQUARE], Limits(), reference, 4)
+    assert rows == pytest.approx(np.concatenate(list(batches))[:, 0])
 
 
 def test_a_picture_may_be_asked_for_twice_and_others_be_kept_beside_it(
@@ -198,7 +198,24 @@ def test_pixels_do_not_depend_on_where_they_are_asked_for(project: Project) -> N
     square = load_square(path, SQUARE, Limits())
     assert square.shape == (64, 64, 3)
     assert square.dtype == np.uint8
-    assert np.array_equal(next(extract([path], SQUARE, Limits(), lambda batch: batch[0].astype(np.float32), 1)), square)
+    pixels = next(extract([path], [SQUARE], Limits(), lambda batch: batch.reshape(1, -1).astype(np.float32), 1))
+    assert np.array_equal(pixels.reshape(square.shape), square)
+
+
+def test_several_views_are_what_each_alone_would_be(
+    images: dict[str, str], project: Project, backbone: Backbone
+) -> None:
+    views = [replace(SQUARE, fit=fit, mirrored=mirrored) for fit in ("squash", "crop") for mirrored in (False, True)]
+    pictures = Pictures(project, tuple(images.items()), project.settings(), SilentProgress())
+    alone = pictures.embed(Path("model.onnx"), views[2], "onnxruntime")
+    seen = backbone.seen
+    together = pictures.embed_views(Path("model.onnx"), views, "onnxruntime")
+    assert backbone.seen == seen + 3 * len(images)  # one view was there
+    assert np.array_equal(together[2], alone)
+    path = project.image_path(*next(iter(images.items())))
+    square, mirrored = (load_square(path, view, Limits()) for view in views[2:])
+    assert np.array_equal(mirrored, square[:, ::-1])
+    assert np.array_equal(together[3][0], backbone(mirrored[None])[0])
 
 
 def test_trouble_passes_on(

@@ -16,9 +16,10 @@ from PIL import Image
 from command import check_two_lines, environment, run, start
 from conftest import draw_picture, picture_bytes
 from fieldguide.errors import BadImage, GuideDamaged, InputMissing
+from fieldguide.features import open_runner
 from fieldguide.guide import Guide, open_guide, write_manifest
 from fieldguide.learners import load_model
-from fieldguide.learners.transfer import FrozenModel
+from fieldguide.learners.frozen import FrozenModel
 from fieldguide.project import Project
 from fieldguide.project.runs import load_run
 
@@ -295,10 +296,11 @@ def test_answers_are_those_of_the_trained_head(guide: Guide) -> None:
     (run_folder,) = (guide.folder.parent / "runs").glob("*-transfer")
     _, model = load_model(load_run(run_folder))
     assert isinstance(model, FrozenModel)
-    head = model.head
     squares = np.stack([guide.load(picture_bytes(name, number)) for name in guide.class_names for number in (40, 41)])
     probs, features, familiarity = guide.session.run(["probs", "features", "familiarity"], {"image": squares})
-    assert np.abs(probs - head.probs(features)).max() < 1e-4
+    by_hand = open_runner(model.backbone, "onnxruntime")(squares)
+    assert np.abs(probs - model.head.probs(by_hand)).max() < 1e-4
+    assert np.abs(features - by_hand[:, : model.top]).max() < 1e-4
     assert np.abs(probs.sum(axis=1) - 1).max() < 1e-5
     assert probs.dtype == np.float32 and familiarity.shape == (6,) and (familiarity <= 0).all()
     for answer, row in zip(guide.answer(squares, [""] * 6), probs, strict=True):

@@ -122,7 +122,8 @@ class TestContract:
             np.isin(np.arange(len(training.labels)), folds[0][1]), (training.labels + 1) % 3, training.labels
         )
         swapped = learner.predict_held_out(replace(training, labels=wrong), folds[:1], learnt.model)
-        assert np.array_equal(swapped[folds[0][1]], logits[folds[0][1]]), "labels held out change nothing"
+        rows = folds[0][1]
+        assert swapped[rows] == pytest.approx(logits[rows], abs=1e-4), "labels held out change nothing"
 
     def test_the_guide_answers_as_the_model(self, learnt: FitResult, training: TrainingData) -> None:
         model = learnt.model

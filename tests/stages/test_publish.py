@@ -94,6 +94,24 @@ def test_the_proof_is_written_down(built: Project) -> None:
     assert about["data"]["images"] == sum(about["data"][name] for name in ("train", "val", "test"))
 
 
+@pytest.mark.parametrize("views", [2, 4])
+def test_a_guide_averages_as_many_views_as_the_settings_say(built: Project, views: int) -> None:
+    set_key(built.root / "fieldguide.toml", "train", 'mirror = "always"')
+    set_key(built.root / "fieldguide.toml", "train", "views = 4")
+    set_key(built.root / "fieldguide.toml", "publish", f"views = {views}")
+    for stage in (train, evaluate, publish):
+        report = stage(built, built.settings(), progress=SilentProgress())
+    assert isinstance(report, PublishReport) and report.max_difference < 1e-5
+    about = json.loads((built.guide_folder / "guide.json").read_text())
+    assert len(about["views"]) == views and about["views"][0] == about["preprocessing"]
+    assert about["views"][1] == {**about["preprocessing"], "mirrored": True}
+    guide = open_guide(built.guide_folder)
+    picture = draw_picture("circle", 60)
+    probs = guide.classify(picture).probs
+    mirrored = guide.classify(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)).probs
+    assert probs == pytest.approx(mirrored, abs=1e-4), "both views are in the mean"
+
+
 def test_of_many_val_pictures_only_some_are_asked_about(built: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fieldguide.stages.publish.MAX_COMPARED", 1)
     shutil.rmtree(built.guide_folder)

@@ -361,7 +361,7 @@ def test_a_class_name_is_never_markup(built_once: Path) -> None:
     about = {**guide.about, "name": evil, "about": f"</p>{evil}"}
     about["classes"] = [{**row, "name": f"{evil}{place}"} for place, row in enumerate(guide.about["classes"])]
     changed = type(guide)(
-        guide.folder, about, tuple(row["name"] for row in about["classes"]), guide.preprocessing, guide.threshold,
+        guide.folder, about, tuple(row["name"] for row in about["classes"]), guide.views, guide.threshold,
         guide.formats, guide.session,
     )  # fmt: skip
     with TestClient(make_app(changed, SETTINGS, HOSTS), base_url=ADDRESS) as client:

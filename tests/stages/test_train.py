@@ -13,7 +13,7 @@ from conftest import Clock, make_project
 from fieldguide.errors import NotReady
 from fieldguide.learners import load_model
 from fieldguide.learners.backbones import BackboneChoice, backbone_widths
-from fieldguide.learners.transfer import FrozenModel
+from fieldguide.learners.frozen import FrozenModel
 from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
 from fieldguide.project.runs import Run, load_run

@@ -55,36 +55,42 @@ def apply_layers(layers: Sequence[Layer], rows: NDArray[np.float32]) -> Doubles:
     return np.asarray(values, dtype=np.float64)
 
 
-def export_model(backbone: bytes, head: Sequence[Layer], familiarity: Familiarity, size: int) -> bytes:
+def export_model(backbone: bytes, head: Sequence[Layer], familiarity: Familiarity, size: int, views: int = 1) -> bytes:
     """Return `model.onnx` of a head on a backbone that is ONNX already.
 
-    Its input is `image` (n, size, size, 3) uint8 RGB; its outputs are `probs` (n, classes) float32, `features`
-    (n, d) float32, as many as `familiarity` reads, and `familiarity` (n,) float32, -2 to 0.
+    Its input is `image` (n, size, size, 3) uint8 RGB, or (n, views, size, size, 3) of several views, whose logits and
+    features are averaged; its outputs are `probs` (n, classes) float32, `features` (n, d) float32, as many as
+    `familiarity` reads, and `familiarity` (n,) float32, -2 to 0.
 
     Args:
         backbone: ONNX, `image` (n, h, w, 3) uint8 to `features` (n, d) float32.
         head: layers that give the logits, temperature folded in, from the roots of the first `width` features.
         familiarity: what says how near a picture is to what was learnt, from the roots of the first d, d <= width.
         size: side of the square, pixels.
+        views: how many of a picture an answer is averaged over.
     """
     onnx = require("onnx", extra="train")
     model = onnx.load_model_from_string(backbone)
     graph = model.graph
-    nodes = Nodes(graph)
+    nodes = Nodes(graph, views)
+    if views > 1:
+        nodes.take_views(size)
     nodes.add_roots(len(head[0].weights), familiarity.means.shape[1])
     nodes.add_head(head)
     nodes.add_familiarity(familiarity)
-    return _finish(model, size, head[-1].bias.size, familiarity)
+    return _finish(
+        model, ["n", views, size, size, 3] if views > 1 else ["n", size, size, 3], len(head[-1].bias), familiarity
+    )
 
 
-def _finish(model: Any, size: int, classes: int, familiarity: Familiarity) -> bytes:
+def _finish(model: Any, shape: list[str | int], classes: int, familiarity: Familiarity) -> bytes:
     """Declare the inputs and outputs of a guide's graph, check it and return its bytes."""
     import onnx
     from onnx import TensorProto, helper
 
     graph = model.graph
     del graph.input[:], graph.output[:]
-    graph.input.append(helper.make_tensor_value_info("image", TensorProto.UINT8, ["n", size, size, 3]))
+    graph.input.append(helper.make_tensor_value_info("image", TensorProto.UINT8, shape))
     shapes = {"probs": ["n", classes], "features": ["n", familiarity.means.shape[1]], "familiarity": ["n"]}
     for name, shape in shapes.items():
         graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
@@ -143,7 +149,7 @@ def export_network(module: Any, size: int, temperature: float, familiarity: Fami
     width = familiarity.means.shape[1]
     nodes.add_roots(width, width)
     nodes.add_familiarity(familiarity)
-    return _finish(model, size, classes, familiarity)
+    return _finish(model, ["n", size, size, 3], classes, familiarity)
 
 
 def convert_module(module: Any, size: int, axes: Mapping[str, Mapping[int, str]]) -> bytes:
@@ -170,10 +176,11 @@ def convert_module(module: Any, size: int, axes: Mapping[str, Mapping[int, str]]
 class Nodes:
     """Adds nodes and constants to the graph of a model."""
 
-    def __init__(self, graph: Any) -> None:
+    def __init__(self, graph: Any, views: int = 1) -> None:
         from onnx import helper, numpy_helper
 
         self._graph = graph
+        self._views = views
         self._helper = helper
         self._from_array = numpy_helper.from_array
 
@@ -190,17 +197,40 @@ class Nodes:
         start, axis = self._constant(f"{output}.start", np.array([0])), self._constant(f"{output}.axis", np.array([1]))
         return self._node("Slice", [of, start, self._constant(f"{output}.end", np.array([count])), axis], output)
 
+    def take_views(self, size: int) -> None:
+        """Let the backbone see each view of each picture as a picture of its own."""
+        for node in self._graph.node:
+            node.input[:] = ["squares" if name == "image" else name for name in node.input]
+        self._node("Reshape", ["image", self._constant("squares.shape", np.array([-1, size, size, 3]))], "squares")
+        last = self._graph.node.pop()
+        self._graph.node.insert(0, last)
+
+    def _mean_of_views(self, rows: str, width: int, output: str) -> str:
+        """Add the mean over the views of a picture of (n x views, width) rows."""
+        shape = self._constant(f"{output}.shape", np.array([-1, self._views, width]))
+        return self._node(
+            "ReduceMean", [self._node("Reshape", [rows, shape], f"{output}.views")], output, axes=[1], keepdims=0
+        )
+
     def add_roots(self, width: int, top: int) -> None:
         """Add `roots` of the first `width` features, signs kept, and the first `top` of both apart."""
         for node in self._graph.node:
             for place, name in enumerate(node.output):
                 if name == "features":
                     node.output[place] = "backbone"
-        self._first("backbone", top, "features")
-        read = self._first("backbone", width, "read")
-        lengths = self._node("Sqrt", [self._node("Abs", [read], "read_sizes")], "root_sizes")
-        self._node("Mul", [self._node("Sign", [read], "read_signs"), lengths], "roots")
-        self._first("roots", top, "top_roots")
+        if self._views == 1:
+            self._first("backbone", top, "features")
+            self._add_root(self._first("backbone", width, "read"), "roots")
+            self._first("roots", top, "top_roots")
+            return
+        self._mean_of_views(self._first("backbone", top, "top"), top, "features")
+        self._add_root(self._first("backbone", width, "read"), "roots")
+        self._add_root("features", "top_roots")
+
+    def _add_root(self, rows: str, output: str) -> None:
+        """Add the square roots of sizes, signs kept."""
+        sizes = self._node("Sqrt", [self._node("Abs", [rows], f"{output}.sizes")], f"{output}.lengths")
+        self._node("Mul", [self._node("Sign", [rows], f"{output}.signs"), sizes], output)
 
     def add_head(self, layers: Sequence[Layer]) -> None:
         """Add `probs`, computed from `roots`."""
@@ -211,6 +241,8 @@ class Nodes:
             value = self._node("Gemm", [value, weights, bias], f"head.{number}")
             if layer.activation != "none":
                 value = self._node(_OPERATORS[layer.activation], [value], f"head.{number}.{layer.activation}")
+        if self._views > 1:
+            value = self._mean_of_views(value, len(layers[-1].bias), "logits")
         self._node("Softmax", [value], "probs", axis=1)
 
     def add_familiarity(self, known: Familiarity) -> None:

@@ -11,8 +11,9 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -24,7 +25,7 @@ from fieldguide.errors import BadImage, InputMissing, ProjectDamaged
 from fieldguide.features.runtimes import Runner, Runtime, cache_folder, choose_runtime, open_runner
 from fieldguide.hashing import hash_text
 from fieldguide.images import Limits, decode_image
-from fieldguide.images.preprocess import decode_size, prepare_image
+from fieldguide.images.preprocess import decode_size, prepare_image, prepare_views
 from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
 from fieldguide.project.atomic import write_bytes
@@ -47,23 +48,24 @@ def load_square(path: Path, preprocessing: Preprocessing, limits: Limits) -> NDA
     return prepare_image(image, preprocessing)
 
 
-def extract(
-    paths: Sequence[Path], preprocessing: Preprocessing, limits: Limits, run: Runner, batch_size: int
-) -> Iterator[NDArray[np.float32]]:
-    """Yield the embeddings of the files, in order, as batches (up to batch_size, d) float32.
+def load_views(path: Path, views: Sequence[Preprocessing], limits: Limits) -> NDArray[np.uint8]:
+    """Read a file as a backbone sees it in several views of one size, (views, size, size, 3) uint8 RGB."""
+    return prepare_views(path.read_bytes(), views, limits)
 
-    Decoding and resizing run in threads while the backbone works.
+
+def extract(
+    paths: Sequence[Path], views: Sequence[Preprocessing], limits: Limits, run: Runner, batch_size: int
+) -> Iterator[NDArray[np.float32]]:
+    """Yield the embeddings of the files, in order, as batches (up to batch_size, views, d) float32.
+
+    Decoding and resizing run in threads while the backbone works; a file is decoded once for views alike.
     """
-    load = partial(load_square, preprocessing=preprocessing, limits=limits)
-    squares = map_threads(load, paths, workers=core_count(), ahead=batch_size * 3)
-    batch: list[NDArray[np.uint8]] = []
-    for square in squares:
-        batch.append(square)
-        if len(batch) == batch_size:
-            yield run(np.stack(batch))
-            batch = []
-    if batch:
-        yield run(np.stack(batch))
+    load = partial(load_views, views=views, limits=limits)
+    loaded = map_threads(load, paths, workers=core_count(), ahead=batch_size * 3)
+    while batch := list(islice(loaded, batch_size)):
+        squares = np.concatenate(batch)
+        features = [run(squares[start : start + batch_size]) for start in range(0, len(squares), batch_size)]
+        yield np.concatenate(features).reshape(len(batch), len(views), -1)
 
 
 @dataclass(frozen=True)
@@ -94,9 +96,10 @@ class FeatureStore:
     @classmethod
     def at(cls, base: Path, extractor: Extractor, preprocessing: Preprocessing) -> "FeatureStore":
         """Return the store below `base` for an extractor and a preprocessing, each pair having its own."""
-        key = json.dumps([extractor.name, asdict(preprocessing), extractor.runtime], sort_keys=True)
+        key = json.dumps([extractor.name, preprocessing.to_dict(), extractor.runtime], sort_keys=True)
         kind = extractor.name.partition("-")[0]
-        return cls(base / f"{kind}-{preprocessing.fit}-{hash_text(key)[:12]}")
+        fit = f"{preprocessing.fit}-mirrored" if preprocessing.mirrored else preprocessing.fit
+        return cls(base / f"{kind}-{fit}-{hash_text(key)[:12]}")
 
     def read(self) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
         """Yield the images and rows, (m, d) float32, of one shard after another: all at once may be 300 MB.
@@ -168,31 +171,46 @@ class Pictures:
 
     def embed(self, model: Path, preprocessing: Preprocessing, runtime: Runtime) -> NDArray[np.float32]:
         """Compute the embeddings, (n, d) float32, by a backbone that is an ONNX file, as `compute` does."""
-        return self.compute(Extractor(model.name, runtime, lambda: open_runner(model, runtime)), preprocessing)
+        return self.embed_views(model, [preprocessing], runtime)[0]
+
+    def embed_views(self, model: Path, views: Sequence[Preprocessing], runtime: Runtime) -> list[NDArray[np.float32]]:
+        """Compute the embeddings of each view, (n, d) float32, by a backbone that is an ONNX file."""
+        return self._compute_views(Extractor(model.name, runtime, lambda: open_runner(model, runtime)), views)
 
     def compute(self, extractor: Extractor, preprocessing: Preprocessing) -> NDArray[np.float32]:
         """Return rows, (n, d) float32: from the store where they are known, else computed and kept."""
-        store = FeatureStore.at(self.project.features_folder, extractor, preprocessing)
-        table = _Table([name for name, _ in self.images])
-        for names, features in store.read():
-            table.fill(names, features)
-        missing = [image for image in dict(self.images).items() if image[0] in table.missing]
-        if missing:
-            self.progress.start(f"features ({preprocessing.fit})", len(missing))
-            run = extractor.open()
-            for start in range(0, len(missing), SHARD_PICTURES):
-                shard = missing[start : start + SHARD_PICTURES]
-                names = [name for name, _ in shard]
-                features = self._run(run, shard, preprocessing)
-                store.write(names, features)
-                table.fill(names, features)
-        return table.rows
+        return self._compute_views(extractor, [preprocessing])[0]
 
-    def _run(self, run: Runner, shard: list[tuple[str, str]], preprocessing: Preprocessing) -> NDArray[np.float32]:
+    def _compute_views(self, extractor: Extractor, views: Sequence[Preprocessing]) -> list[NDArray[np.float32]]:
+        stores = [FeatureStore.at(self.project.features_folder, extractor, view) for view in views]
+        tables = [_Table([name for name, _ in self.images]) for _ in views]
+        for table, store in zip(tables, stores, strict=True):
+            for names, features in store.read():
+                table.fill(names, features)
+        work: dict[tuple[int, ...], list[tuple[str, str]]] = defaultdict(list)  # by the places of the views they lack
+        for image in dict.fromkeys(self.images):
+            if lacks := tuple(place for place, table in enumerate(tables) if image[0] in table.missing):
+                work[lacks].append(image)
+        if not work:
+            return [table.rows for table in tables]
+        self.progress.start("computing features", sum(map(len, work.values())))
+        run = extractor.open()
+        for places, images in work.items():
+            for start in range(0, len(images), SHARD_PICTURES):
+                shard = images[start : start + SHARD_PICTURES]
+                names = [name for name, _ in shard]
+                features = self._run(run, shard, [views[place] for place in places])
+                for column, place in enumerate(places):
+                    rows = np.ascontiguousarray(features[:, column])
+                    stores[place].write(names, rows)
+                    tables[place].fill(names, rows)
+        return [table.rows for table in tables]
+
+    def _run(self, run: Runner, shard: list[tuple[str, str]], views: Sequence[Preprocessing]) -> NDArray[np.float32]:
         paths = [self.project.image_path(name, suffix) for name, suffix in shard]
         limits, batches = decode_limits(self.settings), []
         with self._explained():
-            for batch in extract(paths, preprocessing, limits, run, self.settings.features.batch_size):
+            for batch in extract(paths, views, limits, run, self.settings.features.batch_size):
                 batches.append(batch)
                 self.progress.advance(len(batch))
         return np.concatenate(batches)

@@ -20,15 +20,15 @@ from fieldguide.guide.check import (
     check_description,
     check_manifest,
     check_model,
-    check_preprocessing,
     check_shapes,
     check_size,
+    check_views,
     keep_edited,
     read_description,
     write_manifest,
 )
-from fieldguide.images import Limits, decode_image, to_upright
-from fieldguide.images.preprocess import decode_size, prepare_image
+from fieldguide.images import Limits, to_upright
+from fieldguide.images.preprocess import prepare_image, prepare_views
 from fieldguide.records import Prediction, Preprocessing
 
 __all__ = ["SCHEMA_VERSION", "Guide", "is_unaltered", "keep_edited", "open_guide", "open_session", "write_manifest"]
@@ -44,7 +44,7 @@ class Guide:
         folder: the guide's folder.
         about: everything in guide.json.
         class_names: in the order of the model's outputs.
-        preprocessing: how pictures are fitted to the square.
+        views: how a picture is fitted to the square, once for each view that an answer is averaged over.
         threshold: the familiarity under which it declines.
         formats: the picture formats that it takes.
         session: the onnxruntime session.
@@ -54,7 +54,7 @@ class Guide:
     folder: Path
     about: Mapping[str, Any]
     class_names: tuple[str, ...]
-    preprocessing: Preprocessing
+    views: tuple[Preprocessing, ...]
     threshold: float
     formats: tuple[str, ...]
     session: Any
@@ -72,17 +72,21 @@ class Guide:
         """The limits on pictures that its project had; those of older guides are the usual ones."""
         return Limits(formats=self.formats, **self.about.get("limits", {}))
 
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How pictures are fitted to the square first of all."""
+        return self.views[0]
+
     def load(self, data: bytes, limits: Limits | None = None) -> NDArray[np.uint8]:
-        """Return a file's bytes as the square that the model sees, (size, size, 3) uint8 RGB.
+        """Return a file's bytes as the model sees them, (size, size, 3) uint8 RGB; of several views (views, ...).
 
         Raises:
             BadImage: it is not a picture that can be decoded within the limits.
         """
-        image = decode_image(data, limits or self.limits, at_least=decode_size(self.preprocessing))
-        return prepare_image(image, self.preprocessing)
+        return self._stack(prepare_views(data, self.views, limits or self.limits))
 
     def answer(self, squares: NDArray[np.uint8], paths: Sequence[str]) -> list[Prediction]:
-        """Classify (n, size, size, 3) uint8 RGB squares; `paths` names them."""
+        """Classify n pictures as `load` returns them, stacked; `paths` names them."""
         probs, familiarity = self.session.run(["probs", "familiarity"], {"image": squares})
         return [self._prediction(*row) for row in zip(paths, probs, familiarity, strict=True)]
 
@@ -119,14 +123,21 @@ class Guide:
         if isinstance(image, bytes | bytearray | memoryview):
             return self.load(bytes(image), limits)
         if isinstance(image, Image.Image):
-            return prepare_image(to_upright(image), self.preprocessing)
+            return self._prepare(to_upright(image))
         if isinstance(image, np.ndarray) and image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3:
-            return prepare_image(Image.fromarray(image), self.preprocessing)
+            return self._prepare(Image.fromarray(image))
         form = f"an object of type {type(image).__name__}"
         if isinstance(image, np.ndarray):
             form = f"an array {image.shape} of {image.dtype}"
         hint = "give a path, bytes, a Pillow image, a (height, width, 3) uint8 RGB array, or a list of them"
         raise InputUnusable(f"{form} is not a picture", hint)
+
+    def _prepare(self, image: Image.Image) -> NDArray[np.uint8]:
+        """Return an upright RGB image as the model sees it."""
+        return self._stack(np.stack([prepare_image(image, view) for view in self.views]))
+
+    def _stack(self, squares: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return squares if len(self.views) > 1 else squares[0]
 
     def _prediction(self, path: str, probs: NDArray[np.float32], familiarity: float) -> Prediction:
         order = np.argsort(-probs, kind="stable")
@@ -169,18 +180,17 @@ def open_guide(folder: str | Path, threads: int = 0) -> Guide:
     check_model(model)
     try:
         names = tuple(str(row["name"]) for row in about["classes"])
-        fields = about["preprocessing"]
-        preprocessing = Preprocessing(**{**fields, "mean": tuple(fields["mean"]), "std": tuple(fields["std"])})
+        views = tuple(Preprocessing.from_dict(fields) for fields in about.get("views", [about["preprocessing"]]))
         threshold = float(about["decline"]["threshold"])
         formats = tuple(str(name) for name in about["formats"])
         check_description(about, listed)
-        check_preprocessing(preprocessing, threshold)
+        check_views(views, threshold)
         session = _open_untrusted(model, threads)
-        check_shapes(session, preprocessing.size, len(names))
+        check_shapes(session, views, len(names))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         message = f"{folder / 'guide.json'} is not a valid description of a guide: {error}"
         raise GuideDamaged(message, GET_IT_AGAIN) from error
-    return Guide(folder, about, names, preprocessing, threshold, formats, session, edited)
+    return Guide(folder, about, names, views, threshold, formats, session, edited)
 
 
 def is_unaltered(folder: Path) -> bool:

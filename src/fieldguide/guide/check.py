@@ -9,7 +9,7 @@ specification. Knows nothing about projects or pictures.
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -20,6 +20,7 @@ from fieldguide.records import Preprocessing
 SCHEMA_VERSION = 1
 GET_IT_AGAIN = "get the guide again from whoever made it, or make it again with: fieldguide publish"
 MAX_BYTES = 500_000_000
+MAX_VIEWS = 8
 _MAX_JSON_BYTES = 20_000_000
 _DOCUMENTS = ("README.md", "CREDITS.csv")  # which people read and nothing loads
 _DEPTH = 12
@@ -153,26 +154,34 @@ def check_description(about: Mapping[str, Any], listed: set[str]) -> None:
         raise TypeError("the limits on pictures are not numbers")
     if any(not 1 <= limits[key] <= _MOST[key] for key in limits):
         raise ValueError("the limits on pictures are out of bounds")
+    data = about.get("data", {})
+    if not isinstance(data, dict):
+        raise TypeError("what it was learnt from is not a table")
+    if [type(number) for number in data.get("learnt_per_class", [0, 0])] != [int, int]:
+        raise ValueError("how many pictures a class was learnt from is not two numbers")
     if len([float(part) for part in about["scores"]["accuracy"]]) != 3:
         raise ValueError("the accuracy has no interval")
 
 
-def check_preprocessing(preprocessing: Preprocessing, threshold: float) -> None:
-    """Check that a picture can be fitted to the square, and that the threshold is a number.
+def check_views(views: Sequence[Preprocessing], threshold: float) -> None:
+    """Check that a picture can be fitted to the squares, all of one size, and that the threshold is a number.
 
     Raises:
-        ValueError: a size, a way to fit or the threshold is impossible.
+        ValueError: a number of views, a size, a way to fit or the threshold is impossible.
     """
-    sizes = (preprocessing.size, preprocessing.resize_shorter)
-    if any(type(size) is not int for size in sizes) or not 1 <= sizes[0] <= sizes[1] <= 4096:
-        raise ValueError(f"the sizes are {sizes}")
-    if preprocessing.fit not in ("crop", "squash", "pad") or preprocessing.interpolation != "bicubic":
-        raise ValueError(f"pictures cannot be fitted by {preprocessing.fit!r} and {preprocessing.interpolation!r}")
+    if not 1 <= len(views) <= MAX_VIEWS or len({view.size for view in views}) > 1:
+        raise ValueError(f"there are {len(views)} views, or they differ in size")
+    for view in views:
+        sizes = (view.size, view.resize_shorter)
+        if any(type(size) is not int for size in sizes) or not 1 <= sizes[0] <= sizes[1] <= 4096:
+            raise ValueError(f"the sizes are {sizes}")
+        if view.fit not in ("crop", "squash", "pad") or view.interpolation != "bicubic":
+            raise ValueError(f"pictures cannot be fitted by {view.fit!r} and {view.interpolation!r}")
     if threshold != threshold:
         raise ValueError("the threshold is not a number")
 
 
-def check_shapes(session: Any, size: int, classes: int) -> None:
+def check_shapes(session: Any, views: Sequence[Preprocessing], classes: int) -> None:
     """Check that the model's inputs and outputs are those that the guide states.
 
     Raises:
@@ -180,7 +189,9 @@ def check_shapes(session: Any, size: int, classes: int) -> None:
     """
     inputs = {node.name: (node.type, list(node.shape)[1:]) for node in session.get_inputs()}
     outputs = {node.name: list(node.shape)[1:] for node in session.get_outputs()}
-    if inputs != {"image": ("tensor(uint8)", [size, size, 3])}:
+    size = views[0].size
+    shape = [len(views), size, size, 3] if len(views) > 1 else [size, size, 3]
+    if inputs != {"image": ("tensor(uint8)", shape)}:
         raise ValueError(f"the model's inputs are {inputs}")
     if outputs.get("probs") != [classes] or "familiarity" not in outputs or "features" not in outputs:
         raise ValueError(f"the model's outputs are {outputs}")

@@ -5,10 +5,14 @@ written down in docs/preprocessing.md; Pillow does it here, and `tests/vectors/r
 languages.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from fieldguide.images.decoding import Limits, decode_image
 from fieldguide.images.thumbnails import to_image
 from fieldguide.records import Preprocessing
 
@@ -28,6 +32,8 @@ def prepare(pixels: npt.ArrayLike, preprocessing: Preprocessing) -> Pixels:
     - `pad`: resized so that the longer side is `size` and the shorter `size * shorter / longer`, rounded,
       halves up, at least 1; then laid on a white square, `floor((size - side) / 2)` from its left and top.
 
+    A `mirrored` square is turned left to right after that.
+
     Resizing is bicubic convolution (R. Keys, 1981, a = -0.5), widened when shrinking so as not to alias.
 
     Args:
@@ -46,6 +52,32 @@ def prepare_image(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
     Raises:
         ValueError: the image is not RGB, or the record asks for what is not defined.
     """
+    square = _fit(image, preprocessing)
+    return np.ascontiguousarray(square[:, ::-1]) if preprocessing.mirrored else square
+
+
+def prepare_views(data: bytes, views: Sequence[Preprocessing], limits: Limits) -> Pixels:
+    """Return a file's bytes in several views of one size, (views, size, size, 3) uint8 RGB.
+
+    Each view is what decoding for it alone would give; what two have in common is done once.
+
+    Raises:
+        BadImage: it is not a picture that can be decoded within the limits.
+        ValueError: a record asks for what is not defined.
+    """
+    decoded: dict[int, Image.Image] = {}
+    squares: dict[Preprocessing, Pixels] = {}
+    for view in views:
+        size, upright = decode_size(view), replace(view, mirrored=False)
+        if size not in decoded:
+            decoded[size] = decode_image(data, limits, at_least=size)
+        if upright not in squares:
+            squares[upright] = _fit(decoded[size], upright)
+    return np.stack([squares[replace(view, mirrored=False)][:, :: -1 if view.mirrored else 1] for view in views])
+
+
+def _fit(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
+    """Fit an image to the square, not mirrored."""
     if image.mode != "RGB":
         raise ValueError(f"the image must be RGB, not {image.mode}")
     if preprocessing.interpolation != "bicubic":

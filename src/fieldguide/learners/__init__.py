@@ -58,8 +58,8 @@ def open_learner(settings: TrainSettings, seed: int) -> Learner:
     return known[name](settings, seed)
 
 
-def load_model(run: Run) -> tuple[Learner, Model]:
-    """Return the learner of a run and the model that it trained.
+def load_model(run: Run, views: int = 1) -> tuple[Learner, Model]:
+    """Return the learner of a run and the model that it trained, answering by so many views or as many as it can.
 
     Raises:
         NotReady: the run is damaged, or what it was made with has changed.
@@ -71,7 +71,7 @@ def load_model(run: Run) -> tuple[Learner, Model]:
     except ValidationError as error:
         raise NotReady(f"the run {run.name} is of another version", "run: fieldguide train") from error
     learner = open_learner(settings, run.seed)
-    return learner, learner.load(run.model, run.preprocessing, len(run.class_names))
+    return learner, learner.load(run.model, run.preprocessing, len(run.class_names)).answering(views)
 
 
 def _built_in(place: str, settings: TrainSettings, seed: int) -> Learner:

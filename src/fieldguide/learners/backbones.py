@@ -22,7 +22,7 @@ from fieldguide.project.atomic import write_bytes
 from fieldguide.records import Depth, Preprocessing
 
 _DEEP_BLOCKS = 5
-_DEEP_WIDTH = 6560
+_DEEP_WIDTHS = {"efficientnet_lite0": 6560, "efficientnet_lite2": 7520}
 _FORM = 3  # raise when the graph changes, so that old conversions are not reused
 _TOLERANCE = 1e-3  # of the largest feature, or of 1
 
@@ -33,7 +33,7 @@ class BackboneChoice:
 
     Attributes:
         name: a key of `weights.BACKBONE_NAMES`, or any name of timm's.
-        weights: `embedded` (efficientnet_lite0 only), `hub`, `none` (random, always the same), or the path of a file.
+        weights: `embedded` (efficientnet_lite0 and 2), `hub`, `none` (random, always the same), or the path of a file.
         sha256: what the file of weights must have, in hexadecimal; "" for whatever it has.
     """
 
@@ -50,7 +50,8 @@ def depths(chosen: BackboneChoice) -> tuple[Depth, ...]:
 def backbone_widths(chosen: BackboneChoice, size: int) -> Mapping[Depth, int]:
     """Return how many of the first features each depth reads; the short names need neither torch nor timm."""
     top: dict[Depth, int] = {"top": find_width(chosen.name, size)}
-    return MappingProxyType(top | {"deep": _DEEP_WIDTH} if "deep" in depths(chosen) else top)
+    deep = _DEEP_WIDTHS["efficientnet_lite2" if "lite2" in chosen.name else "efficientnet_lite0"]
+    return MappingProxyType(top | {"deep": deep} if "deep" in depths(chosen) else top)
 
 
 def backbone_model(chosen: BackboneChoice, preprocessing: Preprocessing, cache: Path) -> Path:

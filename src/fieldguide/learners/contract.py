@@ -104,6 +104,13 @@ class Model(Protocol):
     def file_name(self) -> str:
         """The name of the model's file in a run."""
 
+    @property
+    def answer_views(self) -> tuple[Preprocessing, ...]:
+        """How a picture is seen for an answer, once or several times."""
+
+    def answering(self, views: int) -> "Model":
+        """Return the model with answers averaged over so many views, or as many as it can."""
+
     def predict(self, pictures: Pictures, *, exact: bool = False) -> Outputs:
         """Return logits and features of pictures.
 
@@ -118,6 +125,8 @@ class Model(Protocol):
 
     def export(self, familiarity: Familiarity) -> bytes:
         """Return `model.onnx`: `image` (n, size, size, 3) uint8 to `probs`, `features` and `familiarity`.
+
+        Where an answer is averaged over several views, `image` is (n, views, size, size, 3).
 
         Raises:
             MissingExtra: an optional library is not installed.

@@ -94,6 +94,15 @@ class NetworkModel:
     def _run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         return np.concatenate(predict(self.network, batch, np.arange(len(batch)), self.batch_size), axis=1)
 
+    @property
+    def answer_views(self) -> tuple[Preprocessing, ...]:
+        """How a picture is seen for an answer: once."""
+        return (self.preprocessing,)
+
+    def answering(self, views: int) -> "NetworkModel":
+        """Return the model, which answers by one view whatever is asked for."""
+        return self
+
     def export(self, familiarity: Familiarity) -> bytes:
         """Return the bytes of `model.onnx`."""
         return export_network(self.network.module, self.preprocessing.size, self.temperature, familiarity)

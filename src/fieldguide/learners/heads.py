@@ -17,7 +17,7 @@ from fieldguide.errors import SettingsError
 from fieldguide.exporters.onnx import Activation, Layer
 from fieldguide.learners.architectures import Network, assemble, seeded
 from fieldguide.learners.contract import Fold
-from fieldguide.learners.linear_head import NEVER, Head, hold_out_folds, root
+from fieldguide.learners.linear_head import HEAD_KINDS, NEVER, Head, hold_out_folds, root
 from fieldguide.learners.weights import Backbone
 from fieldguide.optional import require
 
@@ -116,7 +116,7 @@ def fit_head(features: NDArray[np.float32], labels: NDArray[np.int64], kind: str
     absent = np.setdiff1d(np.arange(classes), labels)
     arrays[-1][0][:, absent], arrays[-1][1][absent] = 0.0, NEVER
     fitted = [Layer(*pair, layer.activation) for pair, layer in zip(arrays, layers, strict=True)]
-    return Head(tuple(fitted), 1.0, 0.0)
+    return Head(tuple(fitted), 1.0, 0.0, HEAD_KINDS.get(kind, "logistic"))
 
 
 def predict_held_out(

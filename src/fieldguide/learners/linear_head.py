@@ -8,10 +8,10 @@ of several layers are the same `Head` and fitted in `heads`.
 import io
 import warnings
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 from zipfile import BadZipFile
 
 import numpy as np
@@ -32,6 +32,8 @@ _CHUNK = 1024  # rows
 _ACTIVATIONS: dict[str, Activation] = {name: name for name in ACTIVATIONS}
 _ERRORS = 0.5  # a whole one chooses too strong a penalty where pictures are few
 
+HeadKind = Literal["ridge", "logistic", "lda", "mlp-1024", "mlp-halving"]
+HEAD_KINDS: dict[str, HeadKind] = {kind: kind for kind in get_args(HeadKind)}
 Doubles = NDArray[np.float64]
 Floats = NDArray[np.float32]
 
@@ -44,11 +46,12 @@ def root(features: Floats) -> Floats:
     signs are kept too).
     """
     roots = np.array(features, dtype=np.float32)
-    _root_in_place(roots)
+    root_in_place(roots)
     return roots
 
 
-def _root_in_place(rows: Floats) -> None:
+def root_in_place(rows: Floats) -> None:
+    """Take the roots, as `root` does, where the features stand."""
     for start in range(0, len(rows), _CHUNK):  # there may be a third of a gigabyte of them
         part = rows[start : start + _CHUNK]
         np.copysign(np.sqrt(np.abs(part)), part, out=part)
@@ -63,12 +66,14 @@ class Head:
     Attributes:
         layers: one for a linear head; standardising is folded into the first.
         temperature: what the logits are divided by.
-        strength: the inverse regularisation strength C that a linear head was fitted with; 0 for the others.
+        strength: the inverse regularisation strength C of logistic regression, the penalty of ridge, 0 for the others.
+        kind: how it was fitted.
     """
 
     layers: tuple[Layer, ...]
     temperature: float
     strength: float
+    kind: HeadKind = "logistic"
 
     @property
     def width(self) -> int:
@@ -85,14 +90,14 @@ class Head:
         """Return (n, classes) calibrated probabilities of (n, d) features."""
         return softmax(self.logits(features) / self.temperature)
 
-    def tempered(self) -> tuple[Layer, ...]:
-        """Return the layers with the temperature folded into the last one, as a graph holds them."""
-        last = self.layers[-1]
-        return *self.layers[:-1], Layer(last.weights / self.temperature, last.bias / self.temperature)
+    def tempered(self, temperature: float | None = None) -> tuple[Layer, ...]:
+        """Return the layers with a temperature, the head's own by default, folded into the last, as a graph has it."""
+        last, temperature = self.layers[-1], temperature or self.temperature
+        return *self.layers[:-1], Layer(last.weights / temperature, last.bias / temperature)
 
     def to_bytes(self) -> bytes:
         """Return the head as an .npz file, without pickles."""
-        arrays: dict[str, Any] = {"temperature": self.temperature, "strength": self.strength}
+        arrays: dict[str, Any] = {"temperature": self.temperature, "strength": self.strength, "kind": self.kind}
         arrays["activations"] = np.array([layer.activation for layer in self.layers])
         for number, layer in enumerate(self.layers):
             arrays |= {f"weights{number}": layer.weights, f"bias{number}": layer.bias}
@@ -113,7 +118,8 @@ class Head:
                     Layer(file[f"weights{number}"], file[f"bias{number}"], _ACTIVATIONS[str(name)])
                     for number, name in enumerate(file["activations"])
                 ]
-                return cls(tuple(layers), float(file["temperature"]), float(file["strength"]))
+                kind = HEAD_KINDS[str(file["kind"])] if "kind" in file else "logistic"
+                return cls(tuple(layers), float(file["temperature"]), float(file["strength"]), kind)
         except (KeyError, OSError, EOFError, BadZipFile, zlib.error, TypeError) as error:
             raise ValueError(f"not a head: {error}") from error
 
@@ -145,7 +151,7 @@ def search_strength(
     def hold_out(fold: Fold) -> None:
         train, held_out = fold
         rows = features[train]
-        _root_in_place(rows)
+        root_in_place(rows)
         layers = _fit_path(rows, labels[train], ordered, classes)
         rows = root(features[held_out])
         for place, layer in enumerate(layers):
@@ -170,6 +176,17 @@ def fit_linear_head(features: Floats, labels: NDArray[np.int64], strength: float
     return Head(tuple(layers), temperature, strength)
 
 
+def fit_lda(features: Floats, labels: NDArray[np.int64]) -> Head:
+    """Fit linear discriminant analysis, its covariance shrunk, on (n, d) features and (n,) classes 0..c-1.
+
+    Ledoit and Wolf, "Honey, I Shrunk the Sample Covariance Matrix", 2004, chooses how much.
+    """
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
+    return Head(tuple(_fit_layers(root(features), labels, [model], int(labels.max()) + 1)), 1.0, 0.0, "lda")
+
+
 @contextmanager
 def _without_convergence_warnings() -> Iterator[None]:
     """Do not warn that 200 steps were not enough: the log loss is flat there.
@@ -184,24 +201,23 @@ def _without_convergence_warnings() -> Iterator[None]:
 
 
 def _fit_path(rows: Floats, labels: NDArray[np.int64], strengths: Sequence[float], classes: int) -> list[Layer]:
-    """Fit a layer for each strength, each from the one before; the rows are standardised in place, and used up.
+    """Fit a layer for each strength, each from the one before."""
+    from sklearn.linear_model import LogisticRegression
+
+    tolerance = _TOLERANCE if len(rows) <= _FEW else _TOLERANCE_OF_MANY
+    model = LogisticRegression(max_iter=_MAX_STEPS, warm_start=True, tol=tolerance)
+    return _fit_layers(rows, labels, (model.set_params(C=strength) for strength in strengths), classes)
+
+
+def _fit_layers(rows: Floats, labels: NDArray[np.int64], models: Iterable[Any], classes: int) -> list[Layer]:
+    """Fit linear models of scikit-learn to rows, which are standardised in place, and used up.
 
     Standardising is folded into the layers. Classes of 0..classes-1 that are absent are never the answer.
     """
-    from sklearn.linear_model import LogisticRegression
-
-    mean = rows.mean(axis=0)
-    # by blocks of columns: all at once would take the rows' memory a second time
-    scale = np.concatenate([rows[:, start : start + 256].std(axis=0) for start in range(0, rows.shape[1], 256)])
-    scale = np.where(scale > 1e-6, scale, 1.0).astype(np.float32)
-    rows -= mean
-    rows /= scale
+    mean, scale = standardise_in_place(rows)
     turned, rotation = _rotate(rows)
-    tolerance = _TOLERANCE if len(rows) <= _FEW else _TOLERANCE_OF_MANY
-    model = LogisticRegression(max_iter=_MAX_STEPS, warm_start=True, tol=tolerance)
     layers = []
-    for strength in strengths:
-        model.set_params(C=strength)
+    for model in models:
         model.fit(turned, labels)
         coefficients, intercept = model.coef_, model.intercept_
         if len(model.classes_) == 2:  # scikit-learn keeps one row for two classes
@@ -212,6 +228,17 @@ def _fit_path(rows: Floats, labels: NDArray[np.int64], strengths: Sequence[float
         all_weights[:, model.classes_], bias[model.classes_] = scaled, intercept - mean @ scaled
         layers.append(Layer(all_weights, bias))
     return layers
+
+
+def standardise_in_place(rows: Floats) -> tuple[Floats, Floats]:
+    """Give each column of (n, d) rows the mean 0 and the deviation 1; return what they were, (d,) each."""
+    mean = rows.mean(axis=0)
+    # by blocks of columns: all at once would take the rows' memory a second time
+    scale = np.concatenate([rows[:, start : start + 256].std(axis=0) for start in range(0, rows.shape[1], 256)])
+    scale = np.where(scale > 1e-6, scale, 1.0).astype(np.float32)
+    rows -= mean
+    rows /= scale
+    return mean, scale
 
 
 def _rotate(rows: Floats) -> tuple[Floats, Floats | None]:

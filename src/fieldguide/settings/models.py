@@ -204,7 +204,8 @@ class TrainSettings(Section):
         "cnn: a network from scratch; colour: 18 colour features",
     )
     backbone: str = Field(
-        "efficientnet_lite0", description="transfer: a short name, or any model of timm; see docs/train.md"
+        "efficientnet_lite0",
+        description="transfer: a short name, any model of timm, or auto: efficientnet_lite2 where it earns its cost",
     )
     weights: str = Field("embedded", description="transfer: embedded, hub, none, or the path of a file")
     weights_sha256: str = Field(
@@ -213,8 +214,15 @@ class TrainSettings(Section):
     mode: Literal["frozen", "unfreeze", "full"] = Field(
         "frozen", description="transfer: train the head only (frozen), the head and then all (unfreeze), or all (full)"
     )
-    head: Literal["linear", "mlp-1024", "mlp-halving"] = Field(
-        "linear", description="transfer: the layers behind the backbone"
+    head: Literal["linear", "ridge", "logistic", "lda", "mlp-1024", "mlp-halving"] = Field(
+        "linear",
+        description="transfer: the layers behind the backbone; linear, when frozen: ridge, or logistic where it wins",
+    )
+    views: Annotated[Literal[1, 2, 4] | Auto, Field()] = Field(
+        "auto", description="transfer, frozen: most views of each picture to learn from; auto: fewer of many pictures"
+    )
+    mirror: Literal["auto", "always", "never"] = Field(
+        "auto", description="whether views may be mirrored; auto: unless validation finds that left and right matter"
     )
     network: Literal["small", "vgg-small"] = Field("small", description="cnn: which network")
     size: Annotated[int, Field(ge=1, le=640)] | Auto = Field(
@@ -289,6 +297,9 @@ class PublishSettings(Section):
     example_licences: tuple[str, ...] = Field(
         ("CC0-1.0", "CC-BY-4.0", "CC-BY-3.0", "CC-BY-2.0", "CC-BY-SA-4.0", "CC-BY-SA-3.0", "CC-PDM-1.0", "own"),
         description="licences under which a picture may be shown as an example",
+    )
+    views: Literal[1, 2, 4] = Field(
+        1, description="views of a picture that an answer is averaged over; each costs a pass of the backbone"
     )
     true_accept: float = Field(0.95, gt=0.5, le=1.0, description="share of known pictures that must not be declined")
     tolerance: float = Field(

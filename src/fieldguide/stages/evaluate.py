@@ -55,6 +55,7 @@ def inputs(catalog: Catalog, settings: Settings) -> str:
     trained = catalog.finished("train")
     values = [
         settings.evaluate.model_dump_json(),
+        f"{settings.publish.views} views",
         settings.name,
         settings.about,
         repr(trained),
@@ -114,7 +115,7 @@ class _Evaluation:
     ) -> "_Evaluation":
         """Compute the probabilities of the test split, and cross-validate where the settings ask for it."""
         data = load_dataset(catalog)
-        learner, model = load_model(run)
+        learner, model = load_model(run, settings.publish.views)
         pictures = Pictures(project, tuple(data.images.items()), settings, progress)
         outputs = model.predict(pictures)
         probs = softmax(outputs.logits / model.temperature)
@@ -184,6 +185,7 @@ class _Evaluation:
             "run": self.run.name,
             "class_names": list(self.run.class_names),
             "images": len(self.data.labels),
+            "learnt_per_class": self.data.learnt_per_class(),
             "test_images": len(self.test),
             "accuracy": accuracy(labels, answers),
             "macro_f1": macro_f1(labels, answers, len(self.run.class_names)),

@@ -126,7 +126,7 @@ class _GuideWriter:
         """Load a run's model and compute its outputs for the pictures of train and val."""
         data = load_dataset(catalog)
         known = data.where("train", "val")
-        learner, model = load_model(run)
+        learner, model = load_model(run, settings.publish.views)
         pictures = Pictures(project, tuple(known.images.items()), settings, progress)
         origins: dict[str, list[Origin]] = defaultdict(list)
         for origin in catalog.origins():
@@ -276,11 +276,13 @@ class _GuideWriter:
             "name": self.settings.name,
             "about": self.settings.about,
             "classes": [self._class(name, examples[name]) for name in self.run.class_names],
-            "preprocessing": asdict(self.run.preprocessing),
+            "preprocessing": self.model.preprocessing.to_dict(),
+            **({"views": [view.to_dict() for view in views]} if len(views := self.model.answer_views) > 1 else {}),
             "decline": asdict(decline),
             "scores": {key: value for key, value in asdict(scores).items() if key not in ("report", "run")},
             "data": {
                 "images": len(self.data.labels), **counts, "fingerprint": fingerprint,
+                "learnt_per_class": self.data.learnt_per_class(),
                 "sources": sorted({origin.source for name in self.data.images for origin in self.origins[name]}),
             },
             # the backbone's weights are Apache-2.0: no wider terms can be given for what holds them

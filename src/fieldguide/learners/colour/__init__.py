@@ -70,6 +70,15 @@ class ColourModel:
         features = pictures.compute(_EXTRACTOR, self.preprocessing)
         return Outputs(self.classifier.logits(features), features)
 
+    @property
+    def answer_views(self) -> tuple[Preprocessing, ...]:
+        """How a picture is seen for an answer: once."""
+        return (self.preprocessing,)
+
+    def answering(self, views: int) -> "ColourModel":
+        """Return the model, which answers by one view whatever is asked for."""
+        return self
+
     def export(self, familiarity: Familiarity) -> bytes:
         """Return the bytes of `model.onnx`."""
         return export_colour(vars(TABLES), self.classifier, familiarity, self.preprocessing.size)

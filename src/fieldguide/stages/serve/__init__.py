@@ -243,7 +243,7 @@ def _add_pages(app: FastAPI, guide: Guide) -> None:
     about = guide.about
     values = {"name": about["name"], "about": about["about"], "classes": about["classes"]}
     scores = {"accuracy": about["scores"]["accuracy"], "tested": about["scores"].get("test_images", "")}
-    page = render("upload.html", {**values, **scores})
+    page = render("upload.html", {**values, **scores, "data": about.get("data", {})})
     parts = {name: files("fieldguide").joinpath("templates", name).read_text("utf-8") for name in
              ("upload.css", "upload.js")}  # fmt: skip
     shown = {example["file"] for row in about["classes"] for example in row["examples"]}
