@@ -105,7 +105,7 @@ def open_set(name: str, small: bool, base: Path) -> tuple[TrainingData, Settings
     if name == "cifar10":
         chosen = [np.flatnonzero(data.labels == label)[:PER_CLASS] for label in range(len(data.class_names))]
         data = data.take(np.sort(np.concatenate(chosen)))
-    settings = project.settings()
+    settings = change_settings(project.settings(), {"train.learner": "transfer"})
     pictures = Pictures(project, tuple(data.images.items()), settings, SilentProgress())
     return TrainingData.of(data, pictures, settings), settings
 

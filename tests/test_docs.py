@@ -208,7 +208,7 @@ def test_every_reason_is_explained() -> None:
     decoding = {"not_an_image", "unsupported_format", "too_many_bytes", "too_many_pixels", "too_many_scans", "damaged"}
     judging = {"licence", "too_small", "copy", "near_copy", "enough_similar"}
     assert documented - {"http_404", "http_410"} == {*REASONS, *decoding, *judging}
-    retried = hand_part("collect").partition("`--retry REASON`")[2].partition("\n\n")[0]
+    retried = hand_part("collect").partition("`--retry REASON`")[2].partition(". What was")[0]
     assert set(re.findall(r"`(\w+)`", retried)) - {"http_500"} == TRANSIENT - {"stopped"}
 
 
