@@ -26,7 +26,7 @@ from fieldguide.stages.split import split
 from fieldguide.stages.train import train
 
 TINTS = {"bluish": (0, 0, 1), "greenish": (0, 1, 0), "reddish": (1, 0, 0)}
-SMALL = {"train.size": 96, "features.runtime": "onnxruntime"}
+SMALL = {"train.size": 32, "train.depth": "top", "train.views": 1, "features.runtime": "onnxruntime"}
 
 
 class Listening(SilentProgress):

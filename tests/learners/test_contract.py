@@ -36,7 +36,7 @@ WAYS: dict[str, dict[str, Any]] = {
         "train.learner": "cnn", "train.loop.imbalance": "oversample", "train.cross_validate": "always",
         "train.folds": 2, "evaluate.cross_validate": "always", "evaluate.folds": 2, **LOOP,
     },
-    "full": {"train.mode": "full", "train.cross_validate": "never", **LOOP},
+    "full": {"train.learner": "transfer", "train.mode": "full", "train.cross_validate": "never", **LOOP},
 }  # fmt: skip
 
 

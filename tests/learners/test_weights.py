@@ -32,7 +32,8 @@ from fieldguide.learners.weights import (  # noqa: E402
 SMALL = "mobilenet_v3_small"
 SIZE = 64
 WIDTHS = {
-    "efficientnet_lite0": 1280, "alexnet": 4096, "convnext_tiny": 768, "densenet121": 1024, "densenet201": 1920,
+    "efficientnet_lite0": 1280, "efficientnet_lite2": 1280,
+    "alexnet": 4096, "convnext_tiny": 768, "densenet121": 1024, "densenet201": 1920,
     "resnet18": 512, "mobilenet_v1": 1024, "mobilenet_v2": 1280, "mobilenet_v3_small": 1024, "mobilenet_v3_large": 1280,
     "dinov2_small": 384,
 }  # fmt: skip

@@ -591,7 +591,8 @@ def weights(tmp_path: Path) -> Path:
 
 def test_other_weights_in_the_same_file_are_learnt_from_anew(shapes: Project, weights: Path) -> None:
     torch = pytest.importorskip("torch")
-    changed = {"train.backbone": "resnet18", "train.weights": str(weights), "train.size": 32, "train.fit": "squash"}
+    changed = {"train.learner": "transfer", "train.backbone": "resnet18", "train.weights": str(weights),
+               "train.size": 32, "train.fit": "squash"}  # fmt: skip
     settings, silent = change_settings(shapes.settings(), changed), SilentProgress()
     first = train(shapes, settings, progress=silent)
     assert train(shapes, settings, progress=silent).run == first.run

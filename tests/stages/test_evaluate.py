@@ -184,8 +184,11 @@ def test_an_exam_that_was_interrupted_may_be_asked_for_otherwise(built: Project)
 
 
 def test_mistakes_are_shown_of_pictures_that_were_not_learnt_from(built: Project) -> None:
-    poor = {"train.weights": "none", "train.size": 32, "train.fit": "squash", "train.depth": "top",
-            "train.strengths": [1e-6], "evaluate.cross_validate": "never", "evaluate.mistakes": 40}  # fmt: skip
+    poor = {
+        "train.learner": "transfer", "train.head": "logistic", "train.strengths": [1e-6], "train.weights": "none",
+        "train.size": 32, "train.fit": "squash", "train.depth": "top", "train.views": 1,
+        "evaluate.cross_validate": "never", "evaluate.mistakes": 40,
+    }  # fmt: skip
     settings = change_settings(built.settings(), poor)
     train(built, settings, progress=SilentProgress())
     report = evaluate(built, settings, progress=SilentProgress())

@@ -18,13 +18,13 @@ import fieldguide.exporters.onnx as exporter
 from command import check_two_lines, ran, run, set_key
 from conftest import CLASS_NAMES, draw_picture
 from fieldguide.errors import NotReady, ParityError
-from fieldguide.features import Extractor, Pictures
+from fieldguide.features import Pictures
 from fieldguide.guide import open_guide
 from fieldguide.metrics import wilson_interval
 from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
 from fieldguide.project.dataset import load_dataset
-from fieldguide.records import Preprocessing, PublishReport
+from fieldguide.records import PublishReport
 from fieldguide.stages.add import Terms, add
 from fieldguide.stages.build import build
 from fieldguide.stages.clean import clean
@@ -64,7 +64,7 @@ def test_a_guide_that_answers_otherwise_is_not_published(built: Project, monkeyp
 
     set_key(built.settings_file, "publish", "examples = 3")
     with monkeypatch.context() as patch:
-        patch.setattr("fieldguide.learners.transfer.export_model", turn_head)
+        patch.setattr("fieldguide.learners.frozen.export_model", turn_head)
         with pytest.raises(ParityError, match="differ from the trained") as caught:
             press(built)
     assert caught.value.exit_code == 7 and caught.value.hint
@@ -283,15 +283,16 @@ def test_the_stages_in_turn_make_what_build_makes(stranger: Project) -> None:
 
 
 def test_features_of_a_coarser_runtime_must_still_agree(built: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Pictures.compute
+    real = Pictures.embed_views
 
-    def compute(self: Pictures, extractor: Extractor, preprocessing: Preprocessing) -> Any:
-        features = real(self, extractor, preprocessing)
+    def embed_views(self: Pictures, model: Path, views: Any, runtime: Any) -> Any:
+        tables = real(self, model, views, runtime)
         with built.catalog() as catalog:
             known = len(load_dataset(catalog).where("train", "val").labels)
-        return np.roll(features, 7, axis=0) if len(self) == known else features  # only those trained on are wrong
+        # only those trained on are wrong
+        return [np.roll(table, 7, axis=0) for table in tables] if len(self) == known else tables
 
     set_key(built.settings_file, "publish", "examples = 3")
-    monkeypatch.setattr(Pictures, "compute", compute)
+    monkeypatch.setattr(Pictures, "embed_views", embed_views)
     with pytest.raises(ParityError, match="agrees with the features"):
         press(built)

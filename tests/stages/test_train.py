@@ -90,7 +90,7 @@ def test_a_run_made_before_is_taken_up_again(built: Project) -> None:
 
 def test_a_run_whose_backbone_is_another_now_is_made_anew(built: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     first = trained(built)
-    monkeypatch.setattr("fieldguide.learners.transfer.hash_file", lambda path: "another")
+    monkeypatch.setattr("fieldguide.learners.frozen.hash_file", lambda path: "another")
     second = trained(built)
     assert second.run != first.run and trained(built).run == second.run
 
@@ -113,16 +113,16 @@ def test_two_runs_in_one_second_have_two_names(built: Project) -> None:
 
 
 def test_the_way_of_fitting_can_be_set(built: Project) -> None:
-    set_key(built.settings_file, "train", 'fit = "pad"')
+    set_key(built.settings_file, "train", 'fit = "pad"\nviews = 1\nhead = "ridge"')
     report = trained(built)
-    assert report.fit == "pad" and list(report.tried) == ["pad, top", "pad, deep"]
+    assert report.fit == "pad" and list(report.tried) == ["pad, deep", "pad, top"]
     record = json.loads((built.runs_folder / report.run / "run.json").read_text(encoding="utf-8"))
     assert record["preprocessing"]["fit"] == "pad"
 
 
 @pytest.mark.parametrize("depth", ["top", "deep"])
 def test_what_a_depth_reads_reaches_the_guide(built: Project, depth: Depth) -> None:
-    set_key(built.settings_file, "train", f'fit = "squash"\ndepth = "{depth}"')
+    set_key(built.settings_file, "train", f'fit = "squash"\ndepth = "{depth}"\nviews = 1\nhead = "ridge"')
     report = trained(built)
     assert (report.chosen["layers read"], report.tried) == (depth, {})
     run = load_run(built.runs_folder / report.run)

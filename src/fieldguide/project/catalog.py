@@ -346,6 +346,11 @@ class Catalog:
         rows = self.rows("SELECT name, inputs FROM run ORDER BY made_at DESC, rowid DESC")
         return [name for name, made_from in rows if inputs in (None, made_from)]
 
+    def run_inputs(self, name: str) -> str:
+        """Return the digest of what a finished training run was made from, "" for a run that is not there."""
+        rows = self.rows("SELECT inputs FROM run WHERE name = ?", (name,))
+        return str(rows[0][0]) if rows else ""
+
     def add_look(self, run: str, by: str, at: str) -> None:
         """Record that the test split was opened, by which stage, for which run."""
         with self.transaction():

@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails, to_json
 from fieldguide.errors import ProjectTooNew, SettingsError, translate_os_errors
 from fieldguide.settings.models import SCHEMA_VERSION, Section, Settings
 
+_ADDED: Mapping[str, Sequence[str]] = {"train": ("views", "mirror"), "publish": ("views",)}  # since version 2
 _YES_NO: Mapping[Any, Any] = {"no": False, "yes": True}
 # Dotted key to old value to new value; `*` stands for any key of a table. No new value may be read as another old one.
 RENAMED_VALUES: Mapping[str, Mapping[Any, Any]] = {
@@ -124,9 +125,11 @@ def flatten_tables(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any
 def digest_json(settings: Settings, section: str, exclude: set[str] | None = None) -> str:
     """Return a table's values as JSON in the words of version 1, for digests.
 
-    So what a project made before a value was renamed is still up to date after it.
+    So what a project made before a value was renamed, or a key was added that has its default, is still up to date.
     """
-    raw = {section: getattr(settings, section).model_dump(mode="json", exclude=exclude)}
+    values, fields = getattr(settings, section), type(getattr(settings, section)).model_fields
+    usual = {key for key in _ADDED.get(section, ()) if getattr(values, key) == fields[key].default}
+    raw = {section: values.model_dump(mode="json", exclude=(exclude or set()) | usual)}
     for table, key, words in _renamed_places(raw):
         old = {new: old for old, new in words.items()}
         table[key] = old.get(table[key], table[key])

@@ -53,9 +53,12 @@ Score = tuple[float, float, float]
 def inputs(catalog: Catalog, settings: Settings) -> str:
     """Return the digest of everything that this stage's result depends on."""
     trained = catalog.finished("train")
+    if trained:  # the settings may name a run's choice where it was made by "auto": it is the same run
+        made_from = catalog.run_inputs(trained.report["run"])
+        trained = replace(trained, inputs=made_from or trained.inputs)
     values = [
         settings.evaluate.model_dump_json(),
-        f"{settings.publish.views} views",
+        *([f"{settings.publish.views} views"] if settings.publish.views > 1 else []),
         settings.name,
         settings.about,
         repr(trained),

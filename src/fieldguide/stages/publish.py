@@ -31,7 +31,7 @@ from fieldguide.project.catalog import Catalog
 from fieldguide.project.dataset import Dataset, load_dataset
 from fieldguide.project.runs import Run, latest_run, load_test_familiarity
 from fieldguide.records import EvaluateReport, Origin, PublishReport
-from fieldguide.settings import ClassSettings, Settings
+from fieldguide.settings import ClassSettings, Settings, digest_json
 from fieldguide.text import render
 
 _THUMBNAIL_SIDE = 320
@@ -44,7 +44,8 @@ def inputs(catalog: Catalog, settings: Settings) -> str:
     """Return the digest of everything that this stage's result depends on."""
     evaluated = catalog.finished("evaluate")
     classes = {name: row.model_dump() for name, row in settings.classes.items()}
-    values = [settings.name, settings.about, classes, settings.publish.model_dump(), _version()]
+    chosen = json.loads(digest_json(settings, "publish"))
+    values = [settings.name, settings.about, classes, chosen, _version()]
     measured = json.dumps(evaluated.report if evaluated else None, sort_keys=True)
     text = json.dumps(values, sort_keys=True) + measured + catalog.digest("state", "origin")
     return hash_text(text)
