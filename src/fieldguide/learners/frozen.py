@@ -47,6 +47,7 @@ _FOUR_VIEWS, _TWO_VIEWS = 2000, 6000  # pictures up to which each is seen in so 
 _SAMPLE_ROWS = 3000  # that choices are made on
 _LOGISTIC_ROWS = 2000  # up to which logistic regression, which takes minutes for more, is tried beside ridge
 _ERRORS = 0.5
+_HARDLY = 0.01  # nats: where nearly all are right, certain differences of how sure they are mean nothing
 Doubles = NDArray[np.float64]
 Floats = NDArray[np.float32]
 
@@ -435,8 +436,8 @@ def _answerable(training: TrainingData) -> NDArray[np.bool_]:
 
 
 def _first_good(trials: Sequence[_Trial]) -> _Trial:
-    """Return the first whose log loss is within a standard error of the best."""
-    return trials[choose_within_error([trial.losses for trial in trials])]
+    """Return the first whose log loss is within a standard error of the best, or hardly higher."""
+    return trials[choose_within_error([trial.losses for trial in trials], least=_HARDLY)]
 
 
 def _best_view_first(plan: _Plan, fitted: _HeadFit, training: TrainingData) -> tuple[_Plan, _HeadFit]:

@@ -260,7 +260,7 @@ def picture_losses(logits: Doubles, labels: NDArray[np.int64]) -> Doubles:
     return log_losses(logits / fit_temperature(logits, labels), labels)
 
 
-def choose_within_error(losses: Sequence[Doubles], errors: float = 1.0) -> int:
+def choose_within_error(losses: Sequence[Doubles], errors: float = 1.0, least: float = 0.0) -> int:
     """Return the first, and so the simplest, choice whose mean loss is within so many standard errors of the lowest.
 
     Breiman et al., "Classification and Regression Trees", 1984, section 3.4.3, with the error of the paired
@@ -269,11 +269,12 @@ def choose_within_error(losses: Sequence[Doubles], errors: float = 1.0) -> int:
     Args:
         losses: for each choice, simplest first, (n,) losses of the same pictures.
         errors: how many; one is the rule's own.
+        least: a difference of the means that is nothing, however certain it is.
     """
     best = min(range(len(losses)), key=lambda place: float(losses[place].mean()))
     for place, values in enumerate(losses):
         gaps = values - losses[best]
-        if gaps.mean() <= errors * gaps.std() / np.sqrt(len(gaps)):
+        if gaps.mean() <= max(least, errors * gaps.std() / np.sqrt(len(gaps))):
             return place
     return best
 
