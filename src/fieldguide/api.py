@@ -7,19 +7,21 @@ lock, and show a progress bar on a terminal and in a notebook. Knows nothing abo
 import asyncio
 import contextlib
 import ctypes
+import itertools
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
+from fieldguide.engine import core_count
 from fieldguide.errors import InputUnusable, NotReady, SettingsError
 from fieldguide.guide import Guide, open_guide
 from fieldguide.names import check_names, read_names
 from fieldguide.progress import Progress, SilentProgress
+from fieldguide.project import SETTINGS_FILE, find_project
 from fieldguide.project import Project as ProjectFolder
-from fieldguide.project import find_project
 from fieldguide.records import (
     AddReport,
     CleanReport,
@@ -31,6 +33,7 @@ from fieldguide.records import (
     Prediction,
     PreviewReport,
     PublishReport,
+    ScoreReport,
     SplitReport,
     StatusReport,
     TrainReport,
@@ -38,7 +41,7 @@ from fieldguide.records import (
 )
 from fieldguide.settings import ServeSettings, Settings, change_settings
 
-__all__ = ["Guide", "Project", "demo", "new", "open_guide", "open_project", "predict", "serve"]
+__all__ = ["Guide", "Project", "demo", "evaluate", "new", "open_guide", "open_project", "predict", "serve"]
 
 Names = str | Path | Iterable[str] | Mapping[str, str | Mapping[str, object]]
 PathLike = str | Path
@@ -144,6 +147,53 @@ def predict(
     paths = [images] if isinstance(images, str | Path) else images
     with _shown(progress) as shown:
         return run(Path(guide), [Path(path) for path in paths], progress=shown)
+
+
+def evaluate(
+    path: PathLike,
+    *,
+    guide: PathLike,
+    class_name: str = "",
+    out: PathLike | None = None,
+    progress: ShowProgress = "auto",
+) -> ScoreReport:
+    """Score the guide in a folder on new labelled pictures. Pictures of the project around it are counted apart.
+
+    Args:
+        path: a folder with a folder per class, a table, an archive: what `Project.add` takes.
+        guide: the folder of a published guide.
+        class_name: the label of every picture there; one that the guide does not know tests "none of these".
+        out: the folder for predictions.csv and report.html; by default, a new `evaluation-<name>` beside the guide.
+        progress: see `Project`.
+
+    Raises:
+        InputMissing: there is no guide there, or nothing at the path.
+        InputUnusable: nothing there is a labelled picture, or `out` is among the pictures.
+        GuideDamaged: the guide was altered or is unsafe.
+    """
+    from fieldguide.stages.add.inputs import read_input
+    from fieldguide.stages.score import score
+
+    source, folder = Path(path), Path(guide)
+    target = Path(out) if out else _new_folder(folder.resolve().parent / f"evaluation-{source.resolve().stem}")
+    if source.is_dir() and target.resolve().is_relative_to(source.resolve()):
+        raise InputUnusable(f"{target} is inside the folder of the pictures", "choose another folder: --out DIR")
+    known: set[str] = set()
+    if (folder.resolve().parent / SETTINGS_FILE).is_file():
+        with find_project(folder.resolve().parent).catalog() as catalog:
+            known = catalog.hashes()
+    with _shown(progress) as shown, ExitStack() as stack:
+        opened = open_guide(folder, threads=core_count())
+        _, files = read_input(source, opened.class_names, class_name, stack)
+        return score(opened, files, known=known, out=target, progress=shown)
+
+
+def _new_folder(folder: Path) -> Path:
+    """Return the folder, or the first one with a number behind its name that does not exist."""
+    numbered = (folder.with_name(f"{folder.name}-{number}") for number in itertools.count(2))
+    return next(
+        numbered_folder for numbered_folder in itertools.chain([folder], numbered) if not numbered_folder.exists()
+    )
 
 
 def serve(
@@ -429,15 +479,38 @@ class Project:
         report: CompareReport = self._run("compare", compare, progress, use=use)
         return report
 
-    def evaluate(self, *, progress: ShowProgress = "auto") -> EvaluateReport:
-        """Score the current run on the test split and write its report.html.
+    @overload
+    def evaluate(self, path: None = None, *, progress: ShowProgress = "auto") -> EvaluateReport: ...
+    @overload
+    def evaluate(
+        self, path: PathLike, *, class_name: str = "", out: PathLike | None = None, progress: ShowProgress = "auto"
+    ) -> ScoreReport: ...
+    def evaluate(
+        self,
+        path: PathLike | None = None,
+        *,
+        class_name: str = "",
+        out: PathLike | None = None,
+        progress: ShowProgress = "auto",
+    ) -> EvaluateReport | ScoreReport:
+        """Score the current run on the test split, or the published guide on new labelled pictures.
+
+        Args:
+            path: new pictures, in a form that `add` takes; they are not added. Without it, the test split is scored.
+            class_name: the label of every picture there; one that the guide does not know tests "none of these".
+            out: the folder for predictions.csv and report.html; by default, a new `evaluation-<name>` in the project.
+            progress: see `Project`.
 
         Raises:
-            NotReady: nothing is trained, or the pictures have changed since.
+            NotReady: nothing is trained, or the pictures have changed since; with a path, nothing is published yet.
+            InputMissing: there is nothing at the path.
+            InputUnusable: nothing there is a labelled picture.
         """
-        from fieldguide.stages.evaluate import evaluate
+        if path is not None:
+            return evaluate(path, guide=self.guide_folder, class_name=class_name, out=out, progress=progress)
+        from fieldguide.stages.evaluate import evaluate as run
 
-        report: EvaluateReport = self._run("evaluate", evaluate, progress)
+        report: EvaluateReport = self._run("evaluate", run, progress)
         return report
 
     def publish(self, *, progress: ShowProgress = "auto") -> PublishReport:

@@ -313,9 +313,42 @@ def compare(
 
 
 @app.command()
-def evaluate(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
-    """Score the current run on the test split. Writes its report.html."""
-    _run("evaluate", project, as_json)
+def evaluate(
+    path: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[PATH]", help="New labelled pictures: a folder with a folder per class, a table or an archive."
+        ),
+    ] = None,
+    class_name: Annotated[
+        str,
+        typer.Option("--class", metavar="NAME", help="The label of every picture of PATH; any name tests declining."),
+    ] = "",
+    guide: GuideOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="DIR", help="Where the scores of PATH go; by default, a new folder evaluation-NAME."
+        ),
+    ] = None,
+    project: ProjectOption = Path(),
+    as_json: JsonOption = False,
+) -> None:
+    """Score the current run on the test split, or the published guide on new pictures. Writes a report.html."""
+    from fieldguide.api import evaluate, open_project
+    from fieldguide.errors import InputUnusable
+
+    if path is None:
+        if guide or out or class_name:
+            raise InputUnusable(
+                "--guide, --class and --out go with new pictures", "name them: fieldguide evaluate PATH"
+            )
+        _run("evaluate", project, as_json)
+        return
+    folder = guide or open_project(project).guide_folder
+    with _bars() as progress:
+        report = evaluate(path, guide=folder, class_name=class_name, out=out, progress=progress)
+    _show("score", report, as_json)
 
 
 @app.command()

@@ -23,6 +23,7 @@ from fieldguide.records import (
     Prediction,
     PreviewReport,
     PublishReport,
+    ScoreReport,
     SplitReport,
     StatusReport,
     TrainReport,
@@ -34,6 +35,7 @@ from fieldguide.text import break_at_words, format_score, plural, visible
 _MAX_ROWS = 60
 _NO_EDGE = 1_000_000
 _INDENT = 10  # columns, in which the head has the command's name
+_SOME = 6  # of classes or reasons in a line
 _EXAMPLES = 3  # of the pictures rejected for one reason
 _WIDE, _USUAL = 98, 70  # columns that a run's whole row needs, and a row of what matters most
 _SHORT = {"no significant difference": "no sig. difference", "too few shared pictures": "too few shared"}
@@ -309,6 +311,43 @@ def _show_evaluate(console: Console, report: EvaluateReport) -> None:
     _detail(console, f"report: {report.report}")
 
 
+def _show_score(console: Console, report: ScoreReport) -> None:
+    if report.accuracy:
+        _head(console, "evaluate", f"{format_score(report.accuracy)} on {plural(report.scored, 'new picture')}")
+    else:
+        _head(console, "evaluate", "no picture is of a class that the guide knows")
+    if report.declined:
+        _detail(console, f"declined {format_score(report.declined)}")
+    if report.answered_accuracy:
+        _detail(console, f"right in {format_score(report.answered_accuracy)} of the {report.answered} answered")
+    if report.others_declined:
+        _detail(console, f"of {plural(sum(report.others.values()), 'picture')} of other classes "
+                f"({_some(report.others)}), declined {format_score(report.others_declined)}")  # fmt: skip
+    if report.log_loss is not None:
+        error = "calibration error not shown, too few pictures"
+        if report.ece_interval:
+            low, high = report.ece_interval
+            error = f"calibration error {report.ece:.3f} (95 %: {low:.3f} to {high:.3f})"
+        low, high = report.macro_f1_interval
+        _detail(
+            console,
+            f"macro F1 {report.macro_f1:.3f} (95 %: {low:.3f} to {high:.3f}), log loss {report.log_loss:.3f}, {error}",
+        )
+    rows = [(score["f1"], name) for name, score in report.per_class.items() if score["support"] and score["f1"] < 0.95]
+    if rows:
+        _detail(console, "lowest F1: " + ", ".join(_weak(name, report.per_class[name]) for _, name in sorted(rows)[:3]))
+    left = {status: count for status, count in report.counts.items() if status not in ("scored", "other_class")}
+    if left:
+        _detail(console, f"not scored: {_some(left)} (see predictions.csv)", "yellow")
+    _detail(console, f"report: {report.report}")
+
+
+def _some(counts: Mapping[str, int]) -> str:
+    """Return the first few counts in words."""
+    shown = ", ".join(f"{count} {name}" for name, count in list(counts.items())[:_SOME])
+    return shown + (f" and {len(counts) - _SOME} more" if len(counts) > _SOME else "")
+
+
 def _weak(name: str, score: Mapping[str, float]) -> str:
     ends = f" (95 %: {score['f1_low']:.2f} to {score['f1_high']:.2f})" if "f1_low" in score else ""
     return f"{name} {score['f1']:.2f}{ends} on {plural(int(score['support']), 'picture')}"
@@ -383,6 +422,7 @@ _SHOWN: dict[str, Callable[[Console, Any], None]] = {
     "preview": _show_preview,
     "compare": _show_compare,
     "evaluate": _show_evaluate,
+    "score": _show_score,
     "publish": _show_publish,
     "predict": _show_predict,
     "status": _show_status,

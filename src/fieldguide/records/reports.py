@@ -476,6 +476,55 @@ class EvaluateReport(Report):
 
 
 @dataclass(frozen=True, repr=False)
+class ScoreReport(Report):
+    """The result of `evaluate PATH`: how a guide answers new labelled pictures. Shares have their 95 % interval.
+
+    Attributes:
+        guide: the guide's folder.
+        pictures: number of files.
+        counts: by status: "scored", "other_class", and why the others are not scored, such as "in_project" or "copy".
+        scored: number of pictures of the guide's classes, each counted once. All figures but `others` are of these.
+        accuracy: how often the most probable class is right, whether or not the guide declines; None without pictures.
+        answered: number of pictures that the guide does not decline.
+        answered_accuracy: how often it is right on those.
+        declined: share that it declines, wrongly.
+        others: number of pictures of each class that the guide does not know.
+        others_declined: share of those that it declines, rightly; None where there are none.
+        macro_f1: mean F1 of the classes that are there.
+        macro_f1_interval: its 95 % interval.
+        log_loss: mean cross-entropy in nats.
+        ece: the expected calibration error.
+        ece_interval: its 95 % interval; None where there are too few pictures to say.
+        per_class: precision, recall, F1, their 95 % intervals, support, and how many were declined, by class name.
+        class_names: the guide's, in the order of `confusion`.
+        confusion: counts; row = true class, column = most probable class.
+        report: path of report.html.
+        predictions: path of predictions.csv, with a row for each file.
+    """
+
+    guide: str
+    pictures: int
+    counts: dict[str, int]
+    scored: int
+    accuracy: tuple[float, float, float] | None
+    answered: int
+    answered_accuracy: tuple[float, float, float] | None
+    declined: tuple[float, float, float] | None
+    others: dict[str, int]
+    others_declined: tuple[float, float, float] | None
+    macro_f1: float
+    macro_f1_interval: tuple[float, float]
+    log_loss: float | None
+    ece: float
+    ece_interval: tuple[float, float] | None
+    per_class: dict[str, dict[str, float]]
+    class_names: tuple[str, ...]
+    confusion: list[list[int]]
+    report: str
+    predictions: str
+
+
+@dataclass(frozen=True, repr=False)
 class PublishReport(Report):
     """The result of `publish`: a finished guide.
 
