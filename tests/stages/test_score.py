@@ -94,7 +94,7 @@ def test_bad_files_copies_and_two_labels_are_rows_with_reasons(built: Project, n
 def test_tables_and_archives(built: Project, new_pictures: Path, tmp_path: Path) -> None:
     paths = [path for name in CLASS_NAMES for path in sorted((new_pictures / name).iterdir())]
     lines = [f"{path.relative_to(tmp_path)},{path.parent.name.title()}" for path in paths]
-    (tmp_path / "labels.csv").write_text("path,label\n" + "\n".join(lines) + "\n")
+    (tmp_path / "labels.csv").write_text("path,label\n" + "\n".join(lines) + "\ngone.jpg,circle\n")
     with zipfile.ZipFile(tmp_path / "packed.zip", "w") as archive:
         for path in paths:
             archive.write(path, path.relative_to(new_pictures))
@@ -102,6 +102,7 @@ def test_tables_and_archives(built: Project, new_pictures: Path, tmp_path: Path)
     table = project.evaluate(tmp_path / "labels.csv", progress=None)
     packed = project.evaluate(tmp_path / "packed.zip", out=tmp_path / "scores", progress=None)
     assert table.scored == packed.scored == 36 and table.accuracy == packed.accuracy
+    assert table.counts["unreadable"] == 1, "the row of a missing file"
     assert table.confusion == packed.confusion and (tmp_path / "scores" / "report.html").is_file()
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldguide.engine import core_count, map_threads
-from fieldguide.errors import BadImage, InputUnusable, translate_os_errors
+from fieldguide.errors import BadImage, FieldguideError, InputUnusable, translate_os_errors
 from fieldguide.guide import Guide
 from fieldguide.metrics import (
     MIN_CALIBRATION,
@@ -128,8 +128,9 @@ def _read(files: Sequence[LabelledFile], names: dict[str, str], guide: Guide) ->
         else:
             try:
                 yield picture, file.read()
-            except OSError as error:
-                yield replace(picture, status="unreadable", detail=error.strerror or str(error)), b""
+            except (OSError, FieldguideError) as error:
+                detail = getattr(error, "strerror", None) or str(error)
+                yield replace(picture, status="unreadable", detail=detail), b""
 
 
 def _load(guide: Guide, item: tuple[_Picture, bytes]) -> _Picture:
