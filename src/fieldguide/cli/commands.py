@@ -334,7 +334,7 @@ def evaluate(
     project: ProjectOption = Path(),
     as_json: JsonOption = False,
 ) -> None:
-    """Score the current run on the test split, or the published guide on new pictures. Writes a report.html."""
+    """Score the run on the test split, or the guide on new pictures. Writes a report.html."""
     from fieldguide.api import evaluate, open_project
     from fieldguide.errors import InputUnusable
 

@@ -35,12 +35,12 @@ def predict(guide_folder: Path, paths: Sequence[Path], *, progress: Progress) ->
         GuideDamaged: the guide is altered or unsafe.
         NoPermission: a folder cannot be read.
     """
+    guide = open_guide(guide_folder, threads=core_count())
     files = [file for path in paths for file in _files(path)]
     if not files:
         raise InputUnusable(f"{paths[0]} holds no files", "give pictures, or a folder of them")
     if all(reason.startswith("missing:") for _, reason in files):
         raise InputMissing(f"there is nothing at {files[0][0]}", "check the path")
-    guide = open_guide(guide_folder, threads=core_count())
     if guide.edited:
         progress.say(guide.describe_edited())
     progress.start("classifying", len(files))
