@@ -307,6 +307,8 @@ class Project:
         author: str = "",
         licence: str = "",
         licence_url: str = "",
+        layout: str = "auto",
+        split_from: Mapping[str, str] | None = None,
         relabel: bool = False,
         undo: bool | int = False,
         progress: ShowProgress = "auto",
@@ -320,6 +322,8 @@ class Project:
             author: who made the pictures.
             licence: an SPDX identifier, or "own".
             licence_url: where the licence can be read.
+            layout: how folders are read: "auto" judges by the pictures; "class", "split/class", "class/split", "flat".
+            split_from: folders that are splits under another name, such as {"holdout": "test"}.
             relabel: give pictures that are known under another label the new one. Without it they keep both, and are
                 left out as long as they do, unless the folder they are in was corrected.
             undo: the number of an addition to take back instead; True for the last. No picture is deleted.
@@ -327,7 +331,8 @@ class Project:
 
         Raises:
             InputMissing: there is nothing at a path.
-            InputUnusable: no picture there can be used, or a table is without the right columns.
+            InputUnusable: no picture there can be used, a table is without the right columns, or folders look like
+                splits and it is not clear which.
             NotReady: there is no such addition to undo.
         """
         from fieldguide.stages.add import Terms, add
@@ -339,7 +344,7 @@ class Project:
                 raise InputUnusable("nothing can be added while an addition is undone", "give undo alone")
             report = self._run("add", undo_addition, progress, number=None if undo is True else undo)
             return report
-        terms = Terms(class_name, author, licence, licence_url, relabel)
+        terms = Terms(class_name, author, licence, licence_url, relabel, layout, tuple((split_from or {}).items()))
         files = [Path(path) for item in paths for path in ((item,) if isinstance(item, str | Path) else item)]
         if not files:
             raise InputUnusable("there is nothing to add", "give a folder, a table, an archive or pictures")

@@ -25,7 +25,8 @@ from fieldguide.project import Project
 from fieldguide.records import AddReport
 from fieldguide.settings import Settings
 from fieldguide.stages.add import Terms, add, inputs
-from fieldguide.stages.add.inputs import class_and_split, is_archive, read_archive, wrapping_folder
+from fieldguide.stages.add.inputs import Reading, is_archive, read_archive
+from fieldguide.stages.add.layout import read_layout
 
 
 def put(project: Project, path: Path, **terms: str) -> AddReport:
@@ -288,11 +289,15 @@ def test_a_full_disk_keeps_what_was_taken(
 @given(st.lists(st.lists(st.sampled_from(["a", "b", "train", "x"]), min_size=1, max_size=4), max_size=6))
 def test_what_wraps_is_the_beginning_of_everything(paths: list[list[str]]) -> None:
     locations = ["/".join([*folders, f"{number}.jpg"]) for number, folders in enumerate(paths)]
-    prefix = wrapping_folder(locations, ["a"])
-    assert all(location.startswith(prefix) for location in locations)
-    assert not {"a", "train"} & set(prefix.split("/"))
+    try:
+        layout = read_layout(locations, ["a"], "", "auto", {})
+    except InputUnusable as error:
+        assert "--split-from" in error.hint
+        return
+    assert all(location.startswith(layout.prefix) for location in locations)
+    assert not {"a", "train"} & set(layout.prefix.split("/"))
     for location in locations:
-        assert class_and_split(location[len(prefix) :], ["a"], "")[0] in {"a", "b", "train", "x", ""}
+        assert layout.place(location)[0] in {"a", "b", "train", "x", ""}
 
 
 # ---- tables
@@ -502,7 +507,7 @@ def test_a_member_that_holds_more_than_it_says(project: Project, tmp_path: Path)
     assert data.count((100_000).to_bytes(4, "little")) == 2
     path.write_bytes(data.replace((100_000).to_bytes(4, "little"), (50).to_bytes(4, "little")))
     with ExitStack() as opened:
-        lying = read_archive(path, CLASS_NAMES, "", opened)[0]
+        lying = read_archive(path, Reading(CLASS_NAMES), opened).files[0]
         with pytest.raises(OSError, match="cannot be unpacked"):
             lying.read()
     report = put(project, path)
@@ -575,7 +580,7 @@ def test_damage_is_an_error_of_ours_or_of_one_member(tmp_path_factory: pytest.Te
         if not is_archive(path):
             return
         try:
-            members = read_archive(path, CLASS_NAMES, "", opened)
+            members = read_archive(path, Reading(CLASS_NAMES), opened).files
         except InputUnusable as error:
             assert "archive" in error.message
             return

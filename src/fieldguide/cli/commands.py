@@ -142,6 +142,14 @@ def add(
     licence_url: Annotated[
         str, typer.Option("--licence-url", metavar="URL", help="Where the licence can be read.")
     ] = "",
+    layout: Annotated[
+        str,
+        typer.Option("--layout", help="How folders are read: auto, class, split/class, class/split or flat."),
+    ] = "auto",
+    split_from: Annotated[
+        list[str] | None,
+        typer.Option("--split-from", metavar="NAME=SPLIT", help="A folder that is a split, such as holdout=test."),
+    ] = None,
     relabel: Annotated[
         bool, typer.Option("--relabel", help="Give pictures that are known under another label the new one.")
     ] = False,
@@ -157,7 +165,8 @@ def add(
         _run("add", project, as_json, undo=_parse_number(words))
         return
     options = {"class_name": class_name, "author": author, "licence": licence, "licence_url": licence_url}
-    _run("add", project, as_json, *words, relabel=relabel, **options)
+    splits = {name: split for name, _, split in (pair.partition("=") for pair in split_from or [])}
+    _run("add", project, as_json, *words, relabel=relabel, layout=layout, split_from=splits, **options)
 
 
 def _parse_number(words: list[str]) -> bool | int:

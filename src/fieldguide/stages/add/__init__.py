@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from fieldguide.errors import BadImage, FieldguideError, InputUnusable, NamesError, translate_os_errors
+from fieldguide.folders import Skipped
 from fieldguide.images import read_header
 from fieldguide.licences import read_licence
 from fieldguide.names import check_name, match_key
@@ -22,8 +23,9 @@ from fieldguide.project.catalog import Catalog
 from fieldguide.records import AddReport, ImageRow, Label, Origin
 from fieldguide.settings import Settings
 from fieldguide.stages.add.files import InputFile
-from fieldguide.stages.add.inputs import read_input
+from fieldguide.stages.add.inputs import Contents, Reading, read_input
 from fieldguide.stages.add.labels import LabelHistory
+from fieldguide.stages.add.layout import FORMS, check_split_from
 from fieldguide.stages.add.tables import is_table
 from fieldguide.text import readable
 
@@ -41,6 +43,8 @@ class Terms:
         licence: SPDX identifier, or "own" for the person's own pictures; anything else needs a `licence_url`.
         licence_url: where the licence can be read.
         relabel: whether a picture that is known under another label gets the new one instead.
+        layout: how folders are read: "auto", "class", "split/class", "class/split" or "flat".
+        split_from: pairs of a folder's name and the split that it stands for.
     """
 
     class_name: str = ""
@@ -48,6 +52,8 @@ class Terms:
     licence: str = ""
     licence_url: str = ""
     relabel: bool = False
+    layout: str = "auto"
+    split_from: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass
@@ -81,6 +87,7 @@ class _Source:
     root: Path
     kind: str
     files: Sequence[InputFile]
+    skipped: Sequence[Skipped] = ()
 
 
 def add(
@@ -102,15 +109,20 @@ def add(
         MissingExtra: a Parquet file without pyarrow.
     """
     terms = terms or Terms()
+    if terms.layout not in FORMS:
+        raise InputUnusable(f"there is no layout {terms.layout!r}", f"give one of {', '.join(FORMS)}")
+    check_split_from(dict(terms.split_from))
     if terms.licence and not terms.licence_url and not read_licence(terms.licence).spdx:
         message = f"{terms.licence!r} is not a licence that Fieldguide knows"
         raise InputUnusable(message, "give an SPDX identifier such as CC-BY-4.0, or own, or add --licence-url")
     shown = _shorten([readable(str(path)) for path in paths])
     with translate_os_errors(f"adding {shown}"), project.catalog() as catalog, ExitStack() as stack:
         sources = []
+        reading = Reading(tuple(settings.classes), terms.class_name, terms.layout, dict(terms.split_from))
         for path in paths:
-            kind, files = read_input(path, tuple(settings.classes), terms.class_name, stack)
-            sources.append(_Source(path.resolve(), kind, files))
+            contents = read_input(path, reading, stack)
+            sources.append(_Source(path.resolve(), contents.kind, contents.files, contents.skipped))
+            _tell(contents, progress)
         adder = _Adder(project, settings, terms, catalog, sources)
         name = f"{len(paths)} paths" if len(paths) > 1 else readable(paths[0].name or str(paths[0]))
         progress.start(f"adding {name}", sum(len(source.files) for source in sources))
@@ -121,6 +133,18 @@ def add(
         tables = [source.root / file.location for source in sources for file in source.files if is_table(file.location)]
         raise _nothing_taken(shown, report, tables)
     return report
+
+
+def _tell(contents: Contents, progress: Progress) -> None:
+    """Tell how folders are read, and which are left out, before anything is taken."""
+    if contents.layout is not None:
+        for line in contents.layout.describe([file.location for file in contents.files]):
+            progress.say(line)
+    for skipped in contents.skipped:
+        if skipped.reason == "project":
+            progress.say(f"left out: {skipped.location}, which a project or guide keeps")
+        elif skipped.reason == "read_already":
+            progress.say(f"left out: {skipped.location}: {skipped.detail}")
 
 
 def undo(project: Project, settings: Settings, *, number: int | None = None, progress: Progress) -> AddReport:
@@ -180,6 +204,9 @@ class _Adder:
     def add_source(self, source: _Source, progress: Progress) -> None:
         """Add what one source holds, batch by batch; it is written down as an addition once it brings anything new."""
         addition = 0
+        for skipped in source.skipped:
+            if skipped.reason == "unreadable":
+                self.counts.refuse("unreadable", f"{skipped.location}/: {skipped.detail}")
         for first in range(0, len(source.files), _BATCH):
             batch = source.files[first : first + _BATCH]
             rows = [row for file in batch if (row := self._add_file(file, source)) is not None]

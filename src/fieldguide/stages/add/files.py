@@ -1,13 +1,7 @@
-"""A file that may be a picture, and the words for splits. Opens nothing by itself."""
+"""A file that may be a picture. Opens nothing by itself."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-
-SPLIT_FOLDERS = {
-    "train": "train", "training": "train",
-    "val": "val", "valid": "val", "validation": "val", "dev": "val",
-    "test": "test", "testing": "test",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -6,24 +6,25 @@ read a class from, and links and nested archives are not followed. Knows nothing
 
 import gzip
 import lzma
-import os
 import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 from fieldguide.errors import InputMissing, InputUnusable
 from fieldguide.filetypes import picture_format
+from fieldguide.folders import Skipped, is_leftover, walk
 from fieldguide.names import match_key
-from fieldguide.stages.add.files import SPLIT_FOLDERS, InputFile, refuse_reading
+from fieldguide.stages.add.files import InputFile, refuse_reading
+from fieldguide.stages.add.layout import Layout, read_layout
 from fieldguide.stages.add.tables import is_table, read_table
 from fieldguide.text import readable
 
-_NOT_PICTURES = {"thumbs.db", "desktop.ini", "__macosx"}
 MAX_MEMBERS = 200_000
 MAX_TOTAL_BYTES = 10_000_000_000
 MAX_RATIO = 200
@@ -34,36 +35,70 @@ _DAMAGE = (
 )  # fmt: skip
 
 
-def read_input(path: Path, names: Sequence[str], class_name: str, stack: ExitStack) -> tuple[str, list[InputFile]]:
-    """Return the kind of a source ("folder", "table", "archive", "file") and the files it holds.
+@dataclass(frozen=True)
+class Reading:
+    """How a source is to be read.
+
+    Attributes:
+        names: those of the project.
+        class_name: what every picture shows, or "".
+        layout: one of `layout.FORMS`.
+        split_from: what further names of folders mean.
+    """
+
+    names: tuple[str, ...] = ()
+    class_name: str = ""
+    layout: str = "auto"
+    split_from: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a source holds.
+
+    Attributes:
+        kind: "folder", "table", "archive" or "file".
+        files: that may be pictures.
+        layout: how folders are read; None where there are none.
+        skipped: what was not read.
+    """
+
+    kind: str
+    files: Sequence[InputFile]
+    layout: Layout | None = None
+    skipped: tuple[Skipped, ...] = ()
+
+
+def read_input(path: Path, reading: Reading, stack: ExitStack) -> Contents:
+    """Return what a source holds.
 
     Args:
         path: the source.
-        names: those of the project.
-        class_name: what every picture shows, or "".
+        reading: the names, and how folders are to be read.
         stack: closes an archive once its members have been read.
 
     Raises:
         InputMissing: there is nothing at the path.
-        InputUnusable: it is not a folder, table or archive, it is empty, damaged, or inflates beyond measure.
+        InputUnusable: it is not a folder, table or archive, it is empty, damaged, or inflates beyond measure; or
+            folders look like splits, and it is not clear which.
         MissingExtra: a Parquet file without pyarrow.
     """
     if not path.exists():
         raise InputMissing(f"there is nothing at {path}", "check the path")
     if path.is_dir():
-        kind, files = "folder", _read_folder(path, names, class_name)
+        contents = _read_folder(path, reading)
     elif is_table(path):
-        kind, files = "table", read_table(path, class_name)
+        contents = Contents("table", read_table(path, reading.class_name))
     elif is_archive(path):
-        kind, files = "archive", read_archive(path, names, class_name, stack)
+        contents = read_archive(path, reading, stack)
     elif _is_picture(path):
-        kind, files = "file", [_read_picture(path, names, class_name)]
+        contents = Contents("file", [_read_picture(path, reading)])
     else:
         hint = "give a folder with a folder per class, a .csv or .parquet of path,label, a .zip or .tar, or a picture"
         raise InputUnusable(f"{path} is neither a picture nor a file that holds any", hint)
-    if not files:
+    if not contents.files:
         raise InputUnusable(f"{path} holds no files", "give a folder with a folder of pictures for each class")
-    return kind, files
+    return contents
 
 
 def _is_picture(path: Path) -> bool:
@@ -73,89 +108,35 @@ def _is_picture(path: Path) -> bool:
         return bool(picture_format(file.read(2048)))
 
 
-def _read_picture(path: Path, names: Sequence[str], class_name: str) -> InputFile:
+def _read_picture(path: Path, reading: Reading) -> InputFile:
     """Return a single picture: where nothing else says its class, its folder may be called as one of the names."""
     location = readable(path.name)
-    label, _ = class_and_split(location, names, class_name)
+    label, _ = Layout("flat", "", reading.names, {}, reading.class_name).place(location)
     own_folder = match_key(path.resolve().parent.name)
-    label = label or next((name for name in names if match_key(name) == own_folder), "")
+    label = label or next((name for name in reading.names if match_key(name) == own_folder), "")
     return InputFile(location, label, "", path.stat().st_size, path.read_bytes)
 
 
-def class_and_split(location: str, names: Sequence[str], class_name: str) -> tuple[str, str]:
-    """Return the class and the split that a path names; "" for either when it names none.
-
-    The first folder names the class, after a split folder if there is one; when the project has names, the first
-    folder that is one of them. Without folders the file's own name may begin with one of the names.
-    """
-    folders = list(PurePosixPath(location).parts[:-1])
-    keys = {match_key(name) for name in names}
-    split = SPLIT_FOLDERS.get(match_key(folders[0]), "") if folders else ""
-    if len(folders) == 1 and match_key(folders[0]) in keys:
-        split = ""  # a class may be called "train"
-    if split:
-        folders = folders[1:]
-    if class_name:
-        return class_name, split
-    named = next((folder for folder in folders if match_key(folder) in keys), "")
-    if named or folders:
-        return named or folders[0], split
-    stem = match_key(PurePosixPath(location).stem)
-    starts = [name for name in names if stem == match_key(name) or stem.startswith(match_key(name) + " ")]
-    return max(starts, key=len, default=""), split
-
-
-def wrapping_folder(locations: Sequence[str], names: Sequence[str]) -> str:
-    """Return the folder, with its slash, that wraps everything without being a class itself; "" when there is none.
-
-    A folder wraps when it is the only one at its depth and holds folders, as archives and downloads often have.
-    """
-    kept = {*SPLIT_FOLDERS, *map(match_key, names)}
-    prefix = ""
-    while True:
-        rest = [PurePosixPath(location[len(prefix) :]).parts for location in locations]
-        tops = {parts[0] for parts in rest if parts}
-        if len(tops) != 1 or any(len(parts) < 3 for parts in rest) or match_key(min(tops)) in kept:
-            return prefix
-        prefix += min(tops) + "/"
-
-
-def _is_visible(name: str) -> bool:
-    return not name.startswith(".") and name.casefold() not in _NOT_PICTURES
-
-
-def _read_folder(folder: Path, names: Sequence[str], class_name: str) -> list[InputFile]:
-    """Return every file under a folder in the order of the paths; hidden ones are skipped."""
-    os.scandir(folder).close()
-    paths = sorted(
-        Path(base, file).relative_to(folder)
-        for base, folders, files in os.walk(folder, onerror=_raise)
-        for file in _visible(folders, files)
-    )
-    located = [(readable(path.as_posix()), path) for path in paths]
-    prefix = wrapping_folder([location for location, _ in located], names)
-    if not class_name and all("/" not in location for location, _ in located):
+def _read_folder(folder: Path, reading: Reading) -> "Contents":
+    """Return every file under a folder in the order of the paths, what other programs left there aside."""
+    found, skipped = walk(folder, reading.names)
+    paths = {readable(path.relative_to(folder).as_posix()): path for path in found}
+    class_name = reading.class_name
+    if not class_name and all("/" not in location for location in paths):
         own_name = match_key(folder.resolve().name)
-        class_name = next((name for name in names if match_key(name) == own_name), "")
+        class_name = next((name for name in reading.names if match_key(name) == own_name), "")
+    layout = read_layout(list(paths), reading.names, class_name, reading.layout, reading.split_from)
     inputs = []
-    for location, path in located:
-        label, split = class_and_split(location[len(prefix) :], names, class_name)
-        full = folder / path
-        if full.is_file():
-            inputs.append(InputFile(location, label, split, full.stat().st_size, full.read_bytes))
-        else:  # a dangling link, a socket, a pipe: reading it must not hang
-            inputs.append(InputFile(location, label, split, 0, partial(refuse_reading, location)))
-    return inputs
-
-
-def _raise(error: OSError) -> None:
-    raise error
-
-
-def _visible(folders: list[str], files: list[str]) -> Iterable[str]:
-    """Return the visible files; take hidden folders out of `folders` so that the walk skips them."""
-    folders[:] = [name for name in folders if _is_visible(name)]
-    return [name for name in files if _is_visible(name)]
+    for location, path in paths.items():
+        label, split = layout.place(location)
+        try:
+            ordinary, size = path.is_file(), path.stat().st_size
+        except OSError:  # a dangling link, or in a folder that lists its names alone
+            ordinary, size = not path.is_symlink(), 0
+        # reading a socket or a pipe must not hang
+        read = path.read_bytes if ordinary else partial(refuse_reading, location)
+        inputs.append(InputFile(location, label, split, size if ordinary else 0, read))
+    return Contents("folder", inputs, layout, tuple(skipped))
 
 
 def is_archive(path: Path) -> bool:
@@ -166,7 +147,7 @@ def is_archive(path: Path) -> bool:
         return True
 
 
-def read_archive(path: Path, names: Sequence[str], class_name: str, stack: ExitStack) -> list[InputFile]:
+def read_archive(path: Path, reading: Reading, stack: ExitStack) -> Contents:
     """Return every file in an archive with its class and split, in the archive's order; as `read_input`.
 
     Raises:
@@ -177,13 +158,16 @@ def read_archive(path: Path, names: Sequence[str], class_name: str, stack: ExitS
     except _DAMAGE as error:
         raise InputUnusable(f"{path} is damaged: {error}", "make or download the archive again") from error
     _check_sizes(path, members)
-    visible = [file for file in members if all(_is_visible(part) for part in PurePosixPath(file.location).parts)]
-    prefix = wrapping_folder([file.location for file in visible], names)
+    kept = {name.casefold() for name in reading.names}
+    visible = [file for file in members if not any(
+        is_leftover(part) and part.casefold() not in kept for part in PurePosixPath(file.location).parts)]  # fmt: skip
+    locations = [file.location for file in visible]
+    layout = read_layout(locations, reading.names, reading.class_name, reading.layout, reading.split_from)
     inputs = []
     for file in visible:
-        label, split = class_and_split(file.location[len(prefix) :], names, class_name)
+        label, split = layout.place(file.location)
         inputs.append(InputFile(file.location, label, split, file.size_bytes, file.read))
-    return inputs
+    return Contents("archive", inputs, layout)
 
 
 def _check_sizes(path: Path, members: Sequence[InputFile]) -> None:
@@ -200,10 +184,20 @@ def _zip_members(path: Path, stack: ExitStack) -> list[InputFile]:
     """Return the ordinary files in a zip; links count as text and are refused later, not being pictures."""
     archive = stack.enter_context(zipfile.ZipFile(path))
     return [
-        InputFile(info.filename.replace("\\", "/"), "", "", info.file_size, partial(_read_zip, archive, info))
+        InputFile(_zip_name(info).replace("\\", "/"), "", "", info.file_size, partial(_read_zip, archive, info))
         for info in archive.infolist()[: MAX_MEMBERS + 1]
         if info.filename and not info.is_dir()
     ]
+
+
+def _zip_name(info: zipfile.ZipInfo) -> str:
+    """Return a member's name; many programs write UTF-8 without the flag that says so."""
+    if info.flag_bits & 0x800:
+        return info.filename
+    try:
+        return info.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return info.filename
 
 
 def _read_zip(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:

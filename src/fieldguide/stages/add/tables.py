@@ -7,9 +7,10 @@ from itertools import chain
 from pathlib import Path
 
 from fieldguide.errors import InputUnusable
-from fieldguide.names import LABEL_COLUMNS, column_key, match_key
+from fieldguide.names import LABEL_COLUMNS, column_key
 from fieldguide.optional import require
-from fieldguide.stages.add.files import SPLIT_FOLDERS, InputFile, refuse_reading
+from fieldguide.stages.add.files import InputFile, refuse_reading
+from fieldguide.stages.add.layout import split_word
 
 _SUFFIXES = (".csv", ".tsv", ".parquet")
 _EXAMPLES = 3
@@ -121,7 +122,7 @@ def _read_splits(path: Path, rows: Sequence[Mapping[str, str]]) -> list[str]:
     """
     column = "split" if rows and "split" in rows[0] else "subset"
     cells = [row.get(column, "") for row in rows]
-    splits = [SPLIT_FOLDERS.get(match_key(cell), "") for cell in cells]
+    splits = [split_word(cell) for cell in cells]
     unknown = sorted({cell for cell, split in zip(cells, splits, strict=True) if cell and not split})
     if unknown and (column == "split" or any(splits)):
         words = ", ".join(map(repr, unknown[:_EXAMPLES])) + (", ..." if len(unknown) > _EXAMPLES else "")
