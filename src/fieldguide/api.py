@@ -171,7 +171,7 @@ def evaluate(
         InputUnusable: nothing there is a labelled picture, or `out` is among the pictures.
         GuideDamaged: the guide was altered or is unsafe.
     """
-    from fieldguide.stages.add.inputs import read_input
+    from fieldguide.stages.add.inputs import Reading, read_input
     from fieldguide.stages.score import score
 
     source, folder = Path(path), Path(guide)
@@ -184,8 +184,8 @@ def evaluate(
             known = catalog.hashes()
     with _shown(progress) as shown, ExitStack() as stack:
         opened = open_guide(folder, threads=core_count())
-        _, files = read_input(source, opened.class_names, class_name, stack)
-        return score(opened, files, known=known, out=target, progress=shown)
+        contents = read_input(source, Reading(opened.class_names, class_name), stack)
+        return score(opened, contents.files, known=known, out=target, progress=shown)
 
 
 def _new_folder(folder: Path) -> Path:

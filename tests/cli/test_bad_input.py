@@ -40,7 +40,7 @@ def test_paths_that_are_not_there(place: Path) -> None:
     check_two_lines(run("add", missing, "-C", place), 67, "nowhere")
     check_two_lines(run("status", "-C", missing), 67, "nowhere", "check the path")
     check_two_lines(run("predict", "x.png", "-C", place), 5, "fieldguide build")
-    check_two_lines(run("predict", place, "--guide", place), 67, "no guide", "fieldguide publish")
+    check_two_lines(run("predict", place / "fieldguide.toml", "--guide", place), 67, "no guide", "fieldguide publish")
     check_two_lines(run("serve", "--guide", place), 67, "no guide")
     check_two_lines(run("serve", "-C", place), 5, "no guide", "fieldguide build")
     check_two_lines(run("new", place.parent / "other", "--names", missing.with_suffix(".csv")), 67, "nowhere.csv")
