@@ -203,6 +203,8 @@ def serve(
     port: int | None = None,
     allowed_hosts: Sequence[str] | None = None,
     insecure: bool | None = None,
+    max_bytes: int | None = None,
+    max_pixels: int | None = None,
     api_key: str | None = None,
     settings: ServeSettings | None = None,
     progress: ShowProgress = "auto",
@@ -216,6 +218,8 @@ def serve(
         port: port to listen on; 0 takes a free one.
         allowed_hosts: names by which it is reached, as behind a proxy.
         insecure: whether others may use it without an API key.
+        max_bytes: the largest upload.
+        max_pixels: the largest picture, width x height.
         api_key: what every request has to bring; by default, the environment variable FIELDGUIDE_API_KEY. Any address
             but a loopback one wants it.
         settings: what else is set; by default, the defaults of [serve].
@@ -230,7 +234,8 @@ def serve(
     """
     from fieldguide.stages.serve import serve as run
 
-    options = {"host": host, "port": port, "allowed_hosts": allowed_hosts, "insecure": insecure}
+    options = {"host": host, "port": port, "allowed_hosts": allowed_hosts, "insecure": insecure,
+               "max_bytes": max_bytes, "max_pixels": max_pixels}  # fmt: skip
     changed = {f"serve.{key}": value for key, value in options.items() if value is not None}
     chosen = change_settings(Settings(serve=settings or ServeSettings()), changed).serve
     key = os.environ.get("FIELDGUIDE_API_KEY", "") if api_key is None else api_key
@@ -566,6 +571,8 @@ class Project:
         port: int | None = None,
         allowed_hosts: Sequence[str] | None = None,
         insecure: bool | None = None,
+        max_bytes: int | None = None,
+        max_pixels: int | None = None,
         api_key: str | None = None,
         progress: ShowProgress = "auto",
         ready: Callable[[str], None] | None = None,
@@ -577,6 +584,8 @@ class Project:
             port: port to listen on; 0 takes a free one.
             allowed_hosts: names by which it is reached, as behind a proxy; by default, those of [serve].
             insecure: whether others may use it without an API key; by default, as in [serve].
+            max_bytes: the largest upload; by default, as in [serve].
+            max_pixels: the largest picture, width x height; by default, as in [serve].
             api_key: what every request has to bring; by default, the environment variable FIELDGUIDE_API_KEY.
             progress: see `Project`.
             ready: called with each address once the server answers; by default, progress shows them.
@@ -587,8 +596,9 @@ class Project:
             SettingsError: there is no such address here, or others could use it without a key.
         """
         serve(
-            self.guide_folder, host=host, port=port, allowed_hosts=allowed_hosts, insecure=insecure, api_key=api_key,
-            settings=self.settings.serve, progress=progress, ready=ready,
+            self.guide_folder, host=host, port=port, allowed_hosts=allowed_hosts, insecure=insecure,
+            max_bytes=max_bytes, max_pixels=max_pixels, api_key=api_key, settings=self.settings.serve,
+            progress=progress, ready=ready,
         )  # fmt: skip
 
     def credits(self, *, progress: ShowProgress = "auto") -> CreditsReport:

@@ -477,6 +477,16 @@ def test_a_server_asked_to_end_ends_quietly(built_once: Path) -> None:
         assert server.returncode in (0, -signal.SIGTERM)
 
 
+def test_the_limits_can_be_said_when_it_starts(built_once: Path) -> None:
+    picture = picture_bytes("circle", 0)
+    with serving(built_once / "guide", "--max-pixels", "2000", "--max-bytes", str(len(picture) + 1)) as (_, port):
+        address = f"http://127.0.0.1:{port}/v1/classify"
+        answer = httpx.post(address, files={"file": ("a.jpg", picture)})
+        assert answer.status_code >= 400 and "pixels" in answer.text
+        assert httpx.post(address, files={"file": ("a.jpg", picture + bytes(9000))}).status_code == 413
+    check_two_lines(run("serve", "--guide", built_once / "guide", "--max-bytes", "1"), 78, "max_bytes")
+
+
 def test_a_server_on_the_other_loopback(built_once: Path) -> None:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()

@@ -405,6 +405,10 @@ def serve(
         bool,
         typer.Option("--insecure", help="Let anybody who can reach the address use it, without an API key."),
     ] = False,
+    max_bytes: Annotated[int | None, typer.Option("--max-bytes", metavar="BYTES", help="The largest upload.")] = None,
+    max_pixels: Annotated[
+        int | None, typer.Option("--max-pixels", metavar="PIXELS", help="The largest picture, width x height.")
+    ] = None,
     project: ProjectOption = Path(),
 ) -> None:
     """Serve a guide: a page and an API. Others can reach it with --host, and then need an API key."""
@@ -416,7 +420,10 @@ def serve(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the server handles it
     run = functools.partial(serve, guide) if guide is not None else open_project(project).serve
     with contextlib.suppress(KeyboardInterrupt), _bars() as progress:
-        run(host=host, port=port, allowed_hosts=allowed_host, insecure=insecure or None, progress=progress, ready=ready)
+        run(
+            host=host, port=port, allowed_hosts=allowed_host, insecure=insecure or None, max_bytes=max_bytes,
+            max_pixels=max_pixels, progress=progress, ready=ready,
+        )  # fmt: skip
 
 
 @app.command()
