@@ -144,7 +144,9 @@ def add(
     ] = "",
     layout: Annotated[
         str,
-        typer.Option("--layout", help="How folders are read: auto, class, split/class, class/split or flat."),
+        typer.Option(
+            "--layout", metavar="FORM", help="How folders are read: auto, class, split/class, class/split or flat."
+        ),
     ] = "auto",
     split_from: Annotated[
         list[str] | None,
