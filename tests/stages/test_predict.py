@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from command import ran, run
+from command import check_two_lines, ran, run
 from conftest import CLASS_NAMES, Pictures, picture_bytes
 from fieldguide.errors import InputMissing, InputUnusable
 from fieldguide.guide import open_guide
@@ -88,6 +88,7 @@ def test_what_is_missing_among_many_is_a_row_and_an_exit_code(built_once: Path, 
     address, missing, answer = json.loads(result.stdout)
     assert address["error"].startswith("missing: an address") and missing["error"].startswith("missing: there is no")
     assert answer["class_name"] == "circle" and result.returncode == 67
+    check_two_lines(run("predict", paths[0], "--guide", built_once / "guide"), 67, "addresses", "save the pictures")
 
 
 def test_nothing_readable_is_an_exit_code(built_once: Path, tmp_path: Path) -> None:

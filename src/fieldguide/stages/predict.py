@@ -39,6 +39,10 @@ def predict(guide_folder: Path, paths: Sequence[Path], *, progress: Progress) ->
     files = [file for path in paths for file in _files(path)]
     if not files:
         raise InputUnusable(f"{paths[0]} holds no files", "give pictures, or a folder of them")
+    if all(reason.startswith("missing: an address") for _, reason in files):
+        raise InputMissing(
+            "these are addresses, not files", "save the pictures first, and give the paths of their files"
+        )
     if all(reason.startswith("missing:") for _, reason in files):
         raise InputMissing(f"there is nothing at {files[0][0]}", "check the path")
     if guide.edited:

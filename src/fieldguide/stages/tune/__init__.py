@@ -202,7 +202,10 @@ def run_trials(objective: Objective, study: Study, limits: Limits, progress: Pro
         progress: told of each trial as it ends.
     """
     deadline = limits.clock() + 60 * limits.minutes if limits.minutes else math.inf
-    progress.start("trials", limits.trials, 60 * limits.minutes)
+    if limits.minutes:
+        progress.start("trials", limits.trials, 60 * limits.minutes)
+    else:
+        progress.start("trials", limits.trials)
     rows = study.rows()
     progress.advance(sum(row.state != "running" for row in rows))
     best, done, failed = best_row(rows), 0, 0
