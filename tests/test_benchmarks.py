@@ -39,6 +39,7 @@ TABLES = {
     "learners": (r"way +accuracy, grouped folds +seconds +first", r"script +\d"),
     "serve": (r"answer +median ms +95 % ms +beyond work", r"the work alone, Guide\.classify +\d"),
     "start": (r"process +best of \d", r"python -c pass +\d"),
+    "views": (r"\| set +\| way +\| right", r"\| flowers17 +\| 3 +\|"),
     "whole": (r"stage +seconds +peak MB", r"target +300 +2000"),
 }
 SLOW = sorted(TABLES.keys() - {"start"})

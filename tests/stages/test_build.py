@@ -6,17 +6,14 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from command import set_key
 from conftest import CLASS_NAMES
 from conftest import Pictures as DrawnPictures
-from fieldguide.features import Extractor, Pictures
+from fieldguide.features import Pictures
 from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
-from fieldguide.records import Preprocessing
 from fieldguide.stages.add import add
 from fieldguide.stages.build import STAGES, build, stages_of
 from fieldguide.stages.evaluate import evaluate
@@ -63,14 +60,14 @@ def looks(project: Project) -> int:
 def asked_for(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Yield the hashes of the pictures whose features are asked for inside the block."""
     names: list[str] = []
-    real = Pictures.compute
+    real = Pictures.embed_views
 
-    def compute(self: Pictures, extractor: Extractor, preprocessing: Preprocessing) -> NDArray[np.float32]:
+    def embed_views(self: Pictures, model: Path, views: Any, runtime: Any) -> Any:
         names.extend(name for name, _ in self.images)
-        return real(self, extractor, preprocessing)
+        return real(self, model, views, runtime)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Pictures, "compute", compute)
+        patch.setattr(Pictures, "embed_views", embed_views)
         yield names
 
 
@@ -101,6 +98,7 @@ def test_a_change_of_what_is_published_redoes_only_that(built: Project, monkeypa
 
 def test_a_change_of_how_is_learnt_redoes_the_learning_and_what_follows(built: Project) -> None:
     files, times = file_times(built), stage_times(built)
+    set_key(built.settings_file, "train", 'head = "logistic"')
     set_key(built.settings_file, "train", "strengths = [0.03]")
     assert [states(built)[name] for name in WALK[:3]] == ["done", "done", "out of date"]
     reports = walk(built)

@@ -340,7 +340,7 @@ def test_without_a_network_a_list_waits_for_the_next_run(tmp_path: Path) -> None
     good = [number for number in range(100) if is_good(number)][:12]
     addresses = [str(item("rose", number)["url"]) for number in good]
     (project.root / "list.txt").write_text("\n".join(addresses), encoding="utf-8")
-    with LocalInternet({}) as net, pytest.raises(NotReady, match="12 pictures are left for the next run"):
+    with LocalInternet({}) as net, pytest.raises(NotReady, match="12 pictures left for the next run"):
         collected(project, net)
     with internet() as net:
         assert collected(project, net).found == {"rose": 12}

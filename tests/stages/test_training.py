@@ -84,7 +84,10 @@ def place(divided_once: Path, tmp_path: Path) -> Iterator[Path]:
     ("arguments", "messages"),
     [
         (["--learner", "color"], ["no learner called 'color'", "did you mean 'colour'?"]),
-        (["--backbone", "efficientnet_lite"], ["efficientnet_lite'", "did you mean efficientnet_lite0"]),
+        (
+            ["--backbone", "efficientnet_lite"],
+            ["efficientnet_lite'", "did you mean efficientnet_lite2"],
+        ),
         (["--backbone", "resnet18"], ["no weights for resnet18 are embedded", 'weights = "hub"', "path of a file"]),
         (["--set", "lop.lr=1"], ["train.lop", "did you mean 'loop'"]),
         (["--set", "loop.lrr=1"], ["train.loop.lrr", "did you mean 'lr'"]),

@@ -3,13 +3,14 @@
 import asyncio
 import itertools
 import json
+import os
 import shutil
 import ssl
 import subprocess
 import sys
 import threading
 from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -283,9 +284,19 @@ def numbers(page: ResultPage) -> list[str]:
 
 
 def no_browser_is_left() -> bool:
-    """Tell whether no process of ours has a profile of a session; looked up in the system's own table."""
-    lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
-    return not any(b"/fieldguide-" in line and b"--headless" in line for line in lines)
+    """Tell whether no process of ours has a profile of a session; looked up in the system's own table.
+
+    Other workers of the same tests have browsers of their own: a process of ours has our worker in its environment.
+    """
+    worker = f"PYTEST_XDIST_WORKER={os.environ.get('PYTEST_XDIST_WORKER', '')}\0".encode()
+    alone = "PYTEST_XDIST_WORKER" not in os.environ
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended
+            line = (folder / "cmdline").read_bytes()
+            ours = alone or worker in (folder / "environ").read_bytes()
+            if ours and b"/fieldguide-" in line and b"--headless" in line:
+                return False
+    return True
 
 
 class TestEngines:
