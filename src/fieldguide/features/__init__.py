@@ -63,9 +63,9 @@ def extract(
     load = partial(load_views, views=views, limits=limits)
     loaded = map_threads(load, paths, workers=core_count(), ahead=batch_size * 3)
     while batch := list(islice(loaded, batch_size)):
-        squares = np.concatenate(batch)
-        features = [run(squares[start : start + batch_size]) for start in range(0, len(squares), batch_size)]
-        yield np.concatenate(features).reshape(len(batch), len(views), -1)
+        squares = np.stack(batch)
+        # view by view: rounding follows the batch, and must not depend on which other views are missing
+        yield np.stack([run(np.ascontiguousarray(squares[:, place])) for place in range(len(views))], axis=1)
 
 
 @dataclass(frozen=True)
