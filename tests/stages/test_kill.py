@@ -50,11 +50,6 @@ def outcome(project: Project) -> dict[str, Any]:
     guide = json.loads((project.guide_folder / "guide.json").read_text())
     for document in (metrics, guide):
         document.pop("run")
-    # how far float32 and float64 lie apart is noise of a millionth: the answers themselves are compared above
-    for figures in (published.report, guide.get("parity", {})):
-        for key in ("max_difference", "drift"):
-            if key in figures:
-                figures[key] = round(figures[key], 4)
     return {"rows": rows, "verdicts": verdicts, "metrics": metrics, "guide": guide, "published": published.report}
 
 
