@@ -40,7 +40,7 @@ def test_answers_for_groups_left_out_are_exact(pictures: int, width: int, views:
     groups = numbers // 2 if views == 1 else numbers
     fit = fit_ridge(features.copy(), labels, groups, [0.01])
     expected = leave_out_slowly(features, labels, groups, 0.01)
-    np.testing.assert_allclose(fit.held_out, expected, atol=2e-3)
+    np.testing.assert_allclose(fit.held_out, expected, atol=1e-4)
 
 
 def test_many_rows_and_columns_give_the_same_answers(monkeypatch: pytest.MonkeyPatch) -> None:
