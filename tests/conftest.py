@@ -9,6 +9,7 @@ import io
 import os
 import shutil
 import signal
+import struct
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -98,6 +99,18 @@ def encode(image: Image.Image, kind: str = "PNG") -> bytes:
     file = io.BytesIO()
     image.save(file, kind, **({"quality": 92} if kind == "JPEG" else {}))
     return file.getvalue()
+
+
+def flat_jpeg(width: int, height: int) -> bytes:
+    """Return a grey JPEG of any size: each 16 x 16 pixels of a flat one, 4:2:0, take the same 32 bits."""
+    file = io.BytesIO()
+    Image.new("RGB", (16, 16), (128, 128, 128)).save(file, "JPEG", subsampling=2)
+    small = file.getvalue()
+    size, scan = small.index(b"\xff\xc0") + 5, small.index(b"\xff\xda") + 14
+    blocks = -(-width // 16) * -(-height // 16)
+    assert len(small) == scan + 4 + 2
+    head = small[:size] + struct.pack(">HH", height, width) + small[size + 4 : scan]
+    return head + small[scan : scan + 4] * blocks + b"\xff\xd9"
 
 
 def picture_bytes(class_name: str, number: int, side: int = 128) -> bytes:

@@ -146,7 +146,12 @@ def predict(
 
     paths = [images] if isinstance(images, str | Path) else images
     with _shown(progress) as shown:
-        return run(Path(guide), [Path(path) for path in paths], progress=shown)
+        return run(Path(guide), [Path(path) for path in paths], trusted=_is_own(Path(guide)), progress=shown)
+
+
+def _is_own(guide: Path) -> bool:
+    """Tell whether a guide stands in the project that it was published from."""
+    return (guide.resolve().parent / SETTINGS_FILE).is_file()
 
 
 def evaluate(
@@ -179,11 +184,11 @@ def evaluate(
     if source.is_dir() and target.resolve().is_relative_to(source.resolve()):
         raise InputUnusable(f"{target} is inside the folder of the pictures", "choose another folder: --out DIR")
     known: set[str] = set()
-    if (folder.resolve().parent / SETTINGS_FILE).is_file():
+    if _is_own(folder):
         with find_project(folder.resolve().parent).catalog() as catalog:
             known = catalog.hashes()
     with _shown(progress) as shown, ExitStack() as stack:
-        opened = open_guide(folder, threads=core_count())
+        opened = open_guide(folder, threads=core_count(), trusted=_is_own(folder))
         contents = read_input(source, Reading(opened.class_names, class_name), stack)
         return score(opened, contents.files, known=known, out=target, progress=shown)
 

@@ -14,10 +14,12 @@ import pytest
 from PIL import Image
 
 from command import check_two_lines, environment, run, start
-from conftest import draw_picture, picture_bytes
+from conftest import draw_picture, encode, picture_bytes
+from fieldguide.api import predict
 from fieldguide.errors import BadImage, GuideDamaged, InputMissing
 from fieldguide.features import open_runner
 from fieldguide.guide import Guide, open_guide, write_manifest
+from fieldguide.images import Limits
 from fieldguide.learners import load_model
 from fieldguide.learners.frozen import FrozenModel
 from fieldguide.project import Project
@@ -408,6 +410,17 @@ def test_a_guide_takes_what_its_project_took(folder: Path, tmp_path: Path) -> No
         open_guide(folder).classify(picture)
     rewrite(folder, lambda about: about.pop("limits"))
     assert open_guide(folder).classify(picture).class_name == "circle"
+
+
+def test_a_guide_from_elsewhere_cannot_ask_for_a_gigabyte(folder: Path, tmp_path: Path) -> None:
+    rewrite(folder, lambda about: about.update(limits={"max_bytes": 10**9, "max_pixels": 5 * 10**8}))
+    assert open_guide(folder).limits == Limits(max_bytes=10**8, max_pixels=10**8)
+    assert open_guide(folder, trusted=True).limits == Limits(max_bytes=10**9, max_pixels=5 * 10**8)
+    large = tmp_path / "large.png"
+    large.write_bytes(encode(Image.new("1", (10_001, 10_000))))
+    assert predict(large, guide=folder)[0].error.startswith("too_many_pixels")
+    (folder.parent / "fieldguide.toml").write_text("")
+    assert not predict(large, guide=folder)[0].error
 
 
 @pytest.mark.parametrize("limits", [{"max_pixels": 10**12}, {"max_bytes": "9"}, {"max_scans": 0}, {"other": 1}, [1]])

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from test_images import photo, refused, saved
 
+from conftest import flat_jpeg
 from fieldguide.errors import BadImage
 from fieldguide.images import Limits, decode, read_header
 
@@ -23,16 +24,6 @@ before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(*decode(data, at_least=448).shape)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
-
-
-def flat_jpeg(width: int, height: int) -> bytes:
-    """Return a grey JPEG of any size: each 16 x 16 pixels of a flat one, 4:2:0, take the same 32 bits."""
-    small = saved(Image.new("RGB", (16, 16), (128, 128, 128)), "JPEG", subsampling=2)
-    size, scan = small.index(b"\xff\xc0") + 5, small.index(b"\xff\xda") + 14
-    blocks = -(-width // 16) * -(-height // 16)
-    assert len(small) == scan + 4 + 2
-    head = small[:size] + struct.pack(">HH", height, width) + small[size + 4 : scan]
-    return head + small[scan : scan + 4] * blocks + b"\xff\xd9"
 
 
 def progressive_jpeg(width: int, height: int, subsampling: int = 2) -> bytes:

@@ -27,13 +27,14 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from command import TIMEOUT_S, check_two_lines, run, start
-from conftest import CLASS_NAMES, encode, picture_bytes
-from fieldguide.guide import open_guide
+from conftest import CLASS_NAMES, encode, flat_jpeg, picture_bytes
+from fieldguide.guide import open_guide, write_manifest
 from fieldguide.project import Project
 from fieldguide.settings import ServeSettings
 from fieldguide.stages.serve import make_app
 
-SETTINGS = ServeSettings(max_bytes=200_000, max_pixels=1_000_000)
+MAX_BYTES = 200_000
+SETTINGS = ServeSettings(max_bytes=MAX_BYTES, max_pixels=1_000_000)
 HOSTS = ("127.0.0.1", "::1", "localhost")
 ADDRESS = "http://127.0.0.1:8000"
 PICTURE = picture_bytes("circle", 33)
@@ -142,7 +143,7 @@ def test_too_many_pixels_are_refused_by_the_header(client: TestClient) -> None:
 
 
 def test_too_many_bytes_stated_or_not(client: TestClient) -> None:
-    large = PICTURE + bytes(SETTINGS.max_bytes)
+    large = PICTURE + bytes(MAX_BYTES)
     for reply in (
         client.post("/v1/classify", content=large),
         client.post("/v1/classify", content=iter([large[:150_000], large[150_000:]])),
@@ -384,9 +385,9 @@ def test_the_script_sets_text_only_as_text(client: TestClient) -> None:
 
 
 @contextmanager
-def serving(guide: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """Start a server, and yield it and its port."""
-    server = start("serve", "--guide", guide, "--port", "0", *more)
+def serving(guide: Path | None, *more: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Start a server of a guide, or of the project that is named, and yield it and its port."""
+    server = start("serve", *(("--guide", guide) if guide else ()), "--port", "0", *more)
     try:
         assert server.stderr
         line = server.stderr.readline()
@@ -399,7 +400,7 @@ def serving(guide: Path, *more: str) -> Iterator[tuple[subprocess.Popen[str], in
 
 
 def test_a_real_server_from_start_to_end(built_once: Path) -> None:
-    with serving(built_once / "guide") as (server, port):
+    with serving(built_once / "guide", "--max-bytes", "25000000") as (server, port):
         with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
             answer = client.post("/v1/classify", files={"file": ("x.png", PICTURE)})
             assert answer.status_code == 200 and answer.json()["probs"]
@@ -425,10 +426,11 @@ def test_a_real_server_from_start_to_end(built_once: Path) -> None:
         assert "Traceback" not in stderr and "Error" not in stderr, stderr
 
 
-def hold_half_a_picture(port: int) -> socket.socket:
-    """Open a connection that has sent half of a request."""
+def hold_half_a_picture(port: int, sent_bytes: int = 4) -> socket.socket:
+    """Open a connection that has sent half of a request, so many bytes of a picture."""
     connection = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S)
-    connection.sendall(b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nhalf")
+    head = f"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: {sent_bytes + 1000}\r\n\r\n"
+    connection.sendall(head.encode() + bytes(sent_bytes))
     assert httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200  # so the half has been read too
     return connection
 
@@ -485,6 +487,43 @@ def test_the_limits_can_be_said_when_it_starts(built_once: Path) -> None:
         assert answer.status_code >= 400 and "pixels" in answer.text
         assert httpx.post(address, files={"file": ("a.jpg", picture + bytes(9000))}).status_code == 413
     check_two_lines(run("serve", "--guide", built_once / "guide", "--max-bytes", "1"), 78, "max_bytes")
+
+
+def test_what_predict_takes_is_taken_by_a_server_too(built: Project) -> None:
+    large = [flat_jpeg(8064, 6048) + bytes(26_000_000), flat_jpeg(12_000, 9_000), flat_jpeg(16_320, 12_240),
+             encode(Image.new("L", (7_000, 5_000)))]  # fmt: skip
+    with serving(built.guide_folder) as (_, port):
+        address = f"http://127.0.0.1:{port}/v1/classify"
+        for picture in large:
+            answer = httpx.post(address, files={"file": ("phone.jpg", picture)}, timeout=TIMEOUT_S)
+            assert answer.status_code == 200, answer.text
+    about = json.loads((built.guide_folder / "guide.json").read_text())
+    about["limits"] |= {"max_bytes": 100_000, "max_pixels": 10_000}
+    (built.guide_folder / "guide.json").write_text(json.dumps(about))
+    write_manifest(built.guide_folder)
+    app = make_app(open_guide(built.guide_folder), ServeSettings(), HOSTS)
+    with TestClient(app, base_url=ADDRESS) as client:
+        check_problem(client.post("/v1/classify", content=flat_jpeg(640, 480)), 413, "too_many_pixels")
+        problem = check_problem(client.post("/v1/classify", content=bytes(110_000)), 413, "too_many_bytes")
+        assert "100,000 bytes" in problem["detail"]
+
+
+def test_many_uploads_at_once_do_not_fill_the_memory(built: Project) -> None:
+    limits = "[serve]\nmax_bytes = 400_000\nmax_held_bytes = 1_000_000\n"
+    built.settings_file.write_text(built.settings_file.read_text().replace("[serve]\n", limits))
+    with serving(None, "-C", str(built.root)) as (_, port):
+        held = [hold_half_a_picture(port, 400_000) for _ in range(2)]
+        address = f"http://127.0.0.1:{port}"
+        answer = httpx.post(f"{address}/v1/classify", content=PICTURE + bytes(350_000))
+        check_problem(answer, 503, "busy")
+        assert answer.headers["Retry-After"] == "1"
+        assert httpx.post(f"{address}/v1/classify", content=PICTURE).status_code == 200  # there is room for small ones
+        held.pop().close()
+        deadline = time.monotonic() + TIMEOUT_S
+        while time.monotonic() < deadline and answer.status_code == 503:
+            answer = httpx.post(f"{address}/v1/classify", content=PICTURE + bytes(350_000))
+        assert answer.status_code == 200, answer.text
+        held.pop().close()
 
 
 def test_a_server_on_the_other_loopback(built_once: Path) -> None:

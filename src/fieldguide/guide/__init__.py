@@ -33,6 +33,9 @@ from fieldguide.records import Prediction, Preprocessing
 
 __all__ = ["SCHEMA_VERSION", "Guide", "is_unaltered", "keep_edited", "open_guide", "open_session", "write_manifest"]
 
+# what a guide from elsewhere can ask for: twice the usual, about a gigabyte of memory for the worst picture
+_MOST = {"max_bytes": 100_000_000, "max_pixels": 100_000_000, "max_scans": 200}
+
 Picture = str | Path | bytes | Image.Image | NDArray[np.uint8]
 
 
@@ -49,6 +52,7 @@ class Guide:
         formats: the picture formats that it takes.
         session: the onnxruntime session.
         edited: the documents that were changed or taken away since it was published; it answers as before.
+        trusted: whether it may ask for more memory for a picture than twice the usual.
     """
 
     folder: Path
@@ -59,6 +63,7 @@ class Guide:
     formats: tuple[str, ...]
     session: Any
     edited: tuple[str, ...] = ()
+    trusted: bool = False
 
     def describe_edited(self) -> str:
         """Return a sentence on the documents that are not as they were published, "" where there are none."""
@@ -69,8 +74,11 @@ class Guide:
 
     @property
     def limits(self) -> Limits:
-        """The limits on pictures that its project had; those of older guides are the usual ones."""
-        return Limits(formats=self.formats, **self.about.get("limits", {}))
+        """The limits on pictures that its project had, up to what a guide may ask for; older guides have the usual."""
+        stated = self.about.get("limits", {})
+        if not self.trusted:
+            stated = {key: min(number, _MOST[key]) for key, number in stated.items()}
+        return Limits(formats=self.formats, **stated)
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -156,12 +164,13 @@ def _read_file(path: Path, max_bytes: int) -> bytes:
         return path.read_bytes()
 
 
-def open_guide(folder: str | Path, threads: int = 0) -> Guide:
+def open_guide(folder: str | Path, threads: int = 0, *, trusted: bool = False) -> Guide:
     """Open the guide in a folder, checked and ready to classify.
 
     Args:
         folder: a published guide.
         threads: processor threads for the model; 0 leaves it to onnxruntime.
+        trusted: whether its limits on pictures hold as it states them, as for one's own.
 
     Raises:
         InputMissing: there is no guide in the folder.
@@ -190,7 +199,7 @@ def open_guide(folder: str | Path, threads: int = 0) -> Guide:
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         message = f"{folder / 'guide.json'} is not a valid description of a guide: {error}"
         raise GuideDamaged(message, GET_IT_AGAIN) from error
-    return Guide(folder, about, names, views, threshold, formats, session, edited)
+    return Guide(folder, about, names, views, threshold, formats, session, edited, trusted)
 
 
 def is_unaltered(folder: Path) -> bool:

@@ -24,7 +24,7 @@ MAX_VIEWS = 8
 _MAX_JSON_BYTES = 20_000_000
 _DOCUMENTS = ("README.md", "CREDITS.csv")  # which people read and nothing loads
 _DEPTH = 12
-_MOST = {"max_bytes": 1_000_000_000, "max_pixels": 500_000_000, "max_scans": 10_000}  # as in [images]
+_MOST = {"max_bytes": 1_000_000_000, "max_pixels": 500_000_000, "max_scans": 10_000}  # what [images] can say
 _ALLOWED_DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 
 # message -> field -> the message that the field holds

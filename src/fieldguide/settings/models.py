@@ -316,10 +316,17 @@ class ServeSettings(Section):
         (), description="names by which it is reached, such as example.org or *.example.org, as behind a proxy"
     )
     insecure: bool = Field(False, description="whether others may use it without an API key")
-    max_bytes: int = Field(25_000_000, ge=1_000, le=100_000_000, description="largest upload, in bytes")
-    max_pixels: int = Field(
-        30_000_000, ge=1_000, le=100_000_000,
-        description="largest picture, width x height; a JPEG, decoded smaller, may have four times as many",
+    max_bytes: Annotated[int, Field(ge=1_000, le=100_000_000)] | Auto = Field(
+        "auto", description="largest upload, in bytes; auto: what `add` took for the guide"
+    )
+    max_pixels: Annotated[int, Field(ge=1_000, le=100_000_000)] | Auto = Field(
+        "auto",
+        description="largest picture, width x height; auto: what `add` took for the guide; a JPEG, decoded smaller, "
+        "may have four times as many",
+    )
+    max_held_bytes: int = Field(
+        250_000_000, ge=1_000, le=1_000_000_000_000,
+        description="most bytes of all uploads that are held at once; further ones are told to come back (503)",
     )  # fmt: skip
 
 

@@ -21,12 +21,15 @@ from fieldguide.text import readable
 _BATCH = 16
 
 
-def predict(guide_folder: Path, paths: Sequence[Path], *, progress: Progress) -> list[Prediction]:
+def predict(
+    guide_folder: Path, paths: Sequence[Path], *, trusted: bool = False, progress: Progress
+) -> list[Prediction]:
     """Classify each file, in order; the `error` of a prediction says why a file is not a picture.
 
     Args:
         guide_folder: a published guide.
         paths: files, and folders whose files are all taken but hidden ones and leftovers of other programs.
+        trusted: whether the guide's own limits on pictures hold, however large.
         progress: told of each picture.
 
     Raises:
@@ -35,7 +38,7 @@ def predict(guide_folder: Path, paths: Sequence[Path], *, progress: Progress) ->
         GuideDamaged: the guide is altered or unsafe.
         NoPermission: a folder cannot be read.
     """
-    guide = open_guide(guide_folder, threads=core_count())
+    guide = open_guide(guide_folder, threads=core_count(), trusted=trusted)
     files = [file for path in paths for file in _files(path)]
     if not files:
         raise InputUnusable(f"{paths[0]} holds no files", "give pictures, or a folder of them")

@@ -11,8 +11,9 @@ import binascii
 import hmac
 import json
 import socket
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from http import HTTPStatus
 from importlib.resources import files
@@ -31,7 +32,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from fieldguide.engine import core_count
 from fieldguide.errors import BadImage
 from fieldguide.guide import Guide, open_guide
-from fieldguide.images import Limits
+from fieldguide.images import Limits, read_header
 from fieldguide.progress import Progress
 from fieldguide.records import Prediction
 from fieldguide.settings import ServeSettings
@@ -39,6 +40,8 @@ from fieldguide.stages.serve.listening import accepted_hosts, listen, page_addre
 from fieldguide.text import render
 
 _QUEUE = 32
+_LARGE_PIXELS = 16_000_000  # from here on a picture may take half a gigabyte while it is decoded
+_LARGE_AT_ONCE = 2
 _STATUS = {"unsupported_format": 415, "not_an_image": 415, "too_many_bytes": 413, "too_many_pixels": 413}
 _MAX_SCANS = 30  # honest progressive JPEGs have up to 14; each scan costs a pass over all pixels
 _READ_TIMEOUT_S = 30.0
@@ -273,11 +276,17 @@ def _add_pages(app: FastAPI, guide: Guide) -> None:
 
 def _add_api(app: FastAPI, guide: Guide, settings: ServeSettings) -> None:
     """Add the addresses of the API."""
-    limits = Limits(
-        max_bytes=settings.max_bytes, max_pixels=settings.max_pixels, max_scans=_MAX_SCANS, formats=guide.formats
-    )
+    limits = _limits(guide, settings)
+    uploads = _Uploads(max(settings.max_held_bytes, _most_body_bytes("application/json", limits.max_bytes)))
     slots = asyncio.Semaphore(core_count())
+    large = threading.Semaphore(_LARGE_AT_ONCE)
     waiting = 0
+
+    def answer_picture(data: bytes) -> Prediction:
+        """Classify in a thread: as many as there are cores, but only a few large pictures, at once."""
+        header = read_header(data, limits)
+        with large if header.width * header.height >= _LARGE_PIXELS else nullcontext():
+            return guide.classify(data, limits)
 
     @app.get("/health")
     async def health() -> dict[str, str]:
@@ -293,18 +302,55 @@ def _add_api(app: FastAPI, guide: Guide, settings: ServeSettings) -> None:
     async def classify(request: Request) -> dict[str, Any]:
         """Return the classes of a picture with their probabilities, or that it is none of them."""
         nonlocal waiting
-        data = await _read_picture(request, settings.max_bytes)
-        if waiting >= _QUEUE:
-            raise _Problem(503, "busy", "too many pictures are waiting; try again in a second")
-        waiting += 1
-        try:
-            async with slots:
-                answer = await asyncio.to_thread(guide.classify, data, limits)
-        except BadImage as error:
-            raise _Problem(_STATUS.get(error.reason, 422), error.reason, error.detail) from error
-        finally:
-            waiting -= 1
+        with uploads.holding() as hold:
+            data = await _read_picture(request, limits.max_bytes, hold)
+            if waiting >= _QUEUE:
+                raise _Problem(503, "busy", "too many pictures are waiting; try again in a second")
+            waiting += 1
+            try:
+                async with slots:
+                    answer = await asyncio.to_thread(answer_picture, data)
+            except BadImage as error:
+                raise _Problem(_STATUS.get(error.reason, 422), error.reason, error.detail) from error
+            finally:
+                waiting -= 1
         return _as_json(answer)
+
+
+def _limits(guide: Guide, settings: ServeSettings) -> Limits:
+    """Return the limits of the settings; where they leave it open, those that the guide's project had."""
+    of_guide = guide.limits
+    return Limits(
+        formats=guide.formats,
+        max_bytes=of_guide.max_bytes if settings.max_bytes == "auto" else settings.max_bytes,
+        max_pixels=of_guide.max_pixels if settings.max_pixels == "auto" else settings.max_pixels,
+        max_scans=min(_MAX_SCANS, of_guide.max_scans),
+    )
+
+
+class _Uploads:
+    """Counts the bytes of all uploads that are held at once, and refuses more than there is room for."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._held_bytes = 0
+
+    @contextmanager
+    def holding(self) -> Iterator[Callable[[int], None]]:
+        """Yield what takes room for so many more bytes of one upload; the room is given back at the end."""
+        own_bytes = 0
+
+        def hold(size_bytes: int) -> None:
+            nonlocal own_bytes
+            if self._held_bytes + size_bytes > self._most_bytes:
+                raise _Problem(503, "busy", "too many uploads at once; try again in a second")
+            self._held_bytes += size_bytes
+            own_bytes += size_bytes
+
+        try:
+            yield hold
+        finally:
+            self._held_bytes -= own_bytes
 
 
 def _as_json(answer: Prediction) -> dict[str, Any]:
@@ -318,13 +364,18 @@ def _as_json(answer: Prediction) -> dict[str, Any]:
     }
 
 
-async def _read_picture(request: Request, max_bytes: int) -> bytes:
+def _most_body_bytes(kind: str, max_bytes: int) -> int:
+    """Return how long a body of a media type may be that holds a picture of so many bytes."""
+    return 4096 + (max_bytes * 3 // 2 if kind == "application/json" else max_bytes)  # base64 with line ends
+
+
+async def _read_picture(request: Request, max_bytes: int, hold: Callable[[int], None]) -> bytes:
     """Return the picture's bytes: from a form's field `file`, from JSON `{"image": base64}`, or the body itself."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    room = max_bytes * 3 // 2 + 4096 if kind == "application/json" else max_bytes + 4096  # base64 with line ends
+    too_large = _Problem(413, "too_many_bytes", f"the picture is larger than {max_bytes:,} bytes")
     try:
         async with asyncio.timeout(_READ_TIMEOUT_S):
-            body = await _read_body(request, room)
+            body = await _read_body(request, _most_body_bytes(kind, max_bytes), hold, too_large)
     except ClientDisconnect as error:
         raise _Problem(400, "cut_off", "the picture did not arrive whole") from error
     except TimeoutError as error:
@@ -336,17 +387,17 @@ async def _read_picture(request: Request, max_bytes: int) -> bytes:
     return body
 
 
-async def _read_body(request: Request, room: int) -> bytes:
-    """Return the body, never more than `room` bytes of it."""
-    too_large = _Problem(413, "too_many_bytes", f"the picture is larger than {room:,} bytes")
+async def _read_body(request: Request, most_bytes: int, hold: Callable[[int], None], too_large: _Problem) -> bytes:
+    """Return the body, never more than so many bytes of it; `hold` is asked for room before a piece is kept."""
     stated = request.headers.get("content-length", "0")
-    if stated.isdigit() and int(stated) > room:
+    if stated.isdigit() and int(stated) > most_bytes:
         raise too_large
     body = bytearray()
     async for chunk in request.stream():
-        body += chunk
-        if len(body) > room:
+        if len(body) + len(chunk) > most_bytes:
             raise too_large
+        hold(len(chunk))
+        body += chunk
     return bytes(body)
 
 
