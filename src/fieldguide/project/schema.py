@@ -4,6 +4,10 @@ What an undone addition brought, or a later label replaced, stays in `labelling`
 `label` and `origin` hold what is left when those are taken away; a place that an image was moved away from is still its
 origin, with author and licence, but says nothing of its split. An image without a label is no longer part of the
 project; its row and its original stay.
+
+Rows are only ever added to `decision`, and the last one about an image holds: it outranks the verdicts in the view
+`state`, and its class name, where it has one, the labels. The tables `review_…` are made from the rest of the catalogue
+and can be made again: the order in which a person reviews the images, and how many there are of each kind.
 """
 
 # One step for each form that the tables have had. Steps are only ever added.
@@ -131,5 +135,75 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE fingerprint ADD COLUMN colour BLOB NOT NULL DEFAULT x'';
     ALTER TABLE fetch ADD COLUMN colour BLOB NOT NULL DEFAULT x'';
     ALTER TABLE verdict ADD COLUMN copy_of TEXT NOT NULL DEFAULT '';
+    """,
+    """
+    CREATE TABLE decision (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, sha256 TEXT NOT NULL REFERENCES image, decision TEXT NOT NULL,
+        class_name TEXT NOT NULL, action INTEGER NOT NULL, undoes INTEGER NOT NULL, restores INTEGER NOT NULL,
+        view TEXT NOT NULL, by TEXT NOT NULL, at TEXT NOT NULL);
+    CREATE INDEX decision_image ON decision (sha256, id);
+    CREATE INDEX decision_by ON decision (by, action, undoes);
+    CREATE VIEW decided AS
+        SELECT id AS revision, sha256, decision, class_name, view, restores FROM decision
+        WHERE id = (SELECT max(id) FROM decision later WHERE later.sha256 = decision.sha256);
+    DROP VIEW label;
+    CREATE VIEW label AS
+        SELECT DISTINCT sha256, class_name, by FROM standing
+        WHERE NOT EXISTS (SELECT 1 FROM decided d WHERE d.sha256 = standing.sha256 AND d.class_name <> '')
+        UNION ALL
+        SELECT sha256, class_name, 'person' FROM decided
+        WHERE class_name <> '' AND EXISTS (SELECT 1 FROM standing s WHERE s.sha256 = decided.sha256);
+    DROP VIEW state;
+    CREATE VIEW state AS
+        SELECT sha256, format, class_name,
+            CASE WHEN decision = 'drop' THEN 'rejected'
+                 WHEN decision <> '' AND class_name <> ''
+                        AND (class_name IN current_class OR NOT EXISTS (SELECT 1 FROM current_class))
+                        AND EXISTS (SELECT 1 FROM fingerprint f WHERE f.sha256 = stated.sha256 AND f.dhash <> x'')
+                    THEN 'kept'
+                 WHEN EXISTS (SELECT 1 FROM verdict v WHERE v.sha256 = stated.sha256 AND v.verdict = 'reject')
+                    THEN 'rejected'
+                 WHEN EXISTS (SELECT 1 FROM verdict v WHERE v.sha256 = stated.sha256 AND v."check" = 'duplicates')
+                    THEN 'kept'
+                 ELSE 'unchecked' END AS state,
+            coalesce((SELECT group_id FROM grouping g WHERE g.sha256 = stated.sha256), sha256) AS group_id,
+            coalesce((SELECT split FROM split s WHERE s.sha256 = stated.sha256), '') AS split,
+            (SELECT CASE WHEN sum(given_split = 'train') THEN 'train' WHEN sum(given_split = 'val') THEN 'val'
+                         WHEN sum(given_split = 'test') THEN 'test' ELSE '' END
+             FROM origin o WHERE o.sha256 = stated.sha256) AS given_split
+        FROM (
+            SELECT image.sha256, image.format,
+                coalesce(
+                    (SELECT nullif(d.class_name, '') FROM decided d WHERE d.sha256 = image.sha256),
+                    (SELECT CASE WHEN count(DISTINCT class_name) = 1 THEN min(class_name) ELSE '' END FROM standing
+                     WHERE standing.sha256 = image.sha256
+                        AND (class_name IN current_class
+                             OR NOT EXISTS (SELECT 1 FROM standing other WHERE other.sha256 = image.sha256
+                                            AND other.class_name IN current_class))), '') AS class_name,
+                coalesce((SELECT d.decision FROM decided d WHERE d.sha256 = image.sha256), '') AS decision
+            FROM image WHERE EXISTS (SELECT 1 FROM standing WHERE standing.sha256 = image.sha256)) stated;
+    CREATE VIEW review_state AS
+        SELECT sha256, class_name, split, group_id, decision, view = 'audit' AS audited,
+            CASE WHEN state = 'kept' AND decision = ''
+                    AND EXISTS (SELECT 1 FROM verdict v WHERE v.sha256 = s.sha256 AND v.verdict = 'suspect')
+                 THEN 'suspect' ELSE state END AS state
+        FROM (SELECT sha256, class_name, split, group_id, state,
+                  coalesce((SELECT decision FROM decided d WHERE d.sha256 = state.sha256), '') AS decision,
+                  coalesce((SELECT view FROM decided d WHERE d.sha256 = state.sha256), '') AS view
+              FROM state) s;
+    CREATE TABLE review_item (
+        place INTEGER PRIMARY KEY, sha256 TEXT NOT NULL, class_name TEXT NOT NULL, split TEXT NOT NULL,
+        group_id TEXT NOT NULL, decision TEXT NOT NULL, audited INTEGER NOT NULL, state TEXT NOT NULL);
+    CREATE UNIQUE INDEX review_item_image ON review_item (sha256);
+    CREATE INDEX review_item_class ON review_item (class_name, place);
+    CREATE INDEX review_item_split ON review_item (split, place);
+    CREATE INDEX review_item_decision ON review_item (decision, place);
+    CREATE INDEX review_item_state ON review_item (state, place);
+    CREATE TABLE review_mark (
+        kind TEXT NOT NULL, value TEXT NOT NULL, place INTEGER NOT NULL, PRIMARY KEY (kind, value, place))
+        WITHOUT ROWID;
+    CREATE TABLE review_count (
+        kind TEXT NOT NULL, value TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (kind, value)) WITHOUT ROWID;
+    CREATE TABLE review_list (version INTEGER NOT NULL, made_from TEXT NOT NULL);
     """,
 )
