@@ -37,6 +37,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
             "stages.predict",
             "stages.score",
             "stages.serve",
+            "stages.export_data",
         ),
     ),
     ("stages.build",),
@@ -204,8 +205,9 @@ def test_contributing_shows_the_floors() -> None:
 def test_one_stage_one_module_one_command_one_page_one_test_file() -> None:
     from fieldguide.cli.commands import command_names
 
-    for name in command_names():
+    for command in command_names():
+        name = command.replace("-", "_")
         room = importlib.import_module(f"fieldguide.stages.{name}")
         assert callable(getattr(room, name)), f"fieldguide.stages.{name} has no function {name}"
-        assert (ROOT / "docs" / f"{name}.md").is_file(), f"docs/{name}.md is missing"
+        assert (ROOT / "docs" / f"{command}.md").is_file(), f"docs/{command}.md is missing"
         assert (ROOT / "tests" / "stages" / f"test_{name}.py").is_file(), f"tests/stages/test_{name}.py is missing"

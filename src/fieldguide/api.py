@@ -29,6 +29,7 @@ from fieldguide.records import (
     CompareReport,
     CreditsReport,
     EvaluateReport,
+    ExportDataReport,
     ImageState,
     Prediction,
     PreviewReport,
@@ -611,6 +612,36 @@ class Project:
         from fieldguide.stages.credits import credits
 
         report: CreditsReport = self._run("credits", credits, progress)
+        return report
+
+    def export_data(
+        self,
+        to: str,
+        *,
+        out: PathLike | None = None,
+        size: int | None = None,
+        split: bool = False,
+        progress: ShowProgress = "auto",
+    ) -> ExportDataReport:
+        """Export the kept pictures with their labels and credits, for other programs.
+
+        Args:
+            to: "csv" (folders and tables of path and label), "imagefolder" or "parquet" (Hugging Face), "webdataset"
+                or "croissant".
+            out: the folder to make; by default, one in `exports/` of the project.
+            size: scale the pictures down to so many pixels on their shorter side; without it, the original files.
+            split: whether train, val and test are kept apart.
+            progress: see `Project`.
+
+        Raises:
+            NotReady: no picture is kept; with `split`, some are not split.
+            ProjectExists: the folder holds something that no export wrote.
+            InputUnusable: there is no such form, or no such size.
+        """
+        from fieldguide.stages.export_data import Target, export_data
+
+        target = Target(to, Path(out) if out is not None else None, size, split)
+        report: ExportDataReport = self._run("export-data", export_data, progress, target=target)
         return report
 
     def status(self) -> StatusReport:

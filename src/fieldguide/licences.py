@@ -337,6 +337,15 @@ class CreditLine:
     page: str
     location: str
 
+    def record(self) -> dict[str, str]:
+        """Return the cells of its row in CREDITS.csv; a licence that is not understood is given in its own words."""
+        licence = self.licence.spdx or one_line(self.licence.raw) or "unknown"
+        cells = (
+            self.sha256, self.file, self.class_name, self.title, self.author, licence, self.licence.url,
+            self.licence_raw, self.source, self.page, self.location,
+        )  # fmt: skip
+        return dict(zip(_CREDIT_COLUMNS, cells, strict=True))
+
 
 def credit_lines(sha256: str, file: str, class_name: str, origins: Iterable[Origin]) -> list[CreditLine]:
     """Return a line for each origin that names an author or terms, those with a known licence and author first.
@@ -366,13 +375,5 @@ def _credit_line(sha256: str, file: str, class_name: str, origin: Origin) -> Cre
 
 
 def credit_table(lines: Iterable[CreditLine]) -> str:
-    """Return the text of CREDITS.csv; a licence that is not understood is given in its own words."""
-    return write_csv(_CREDIT_COLUMNS, (_credit_cells(line) for line in lines))
-
-
-def _credit_cells(line: CreditLine) -> list[str]:
-    licence = line.licence.spdx or one_line(line.licence.raw) or "unknown"
-    return [
-        line.sha256, line.file, line.class_name, line.title, line.author, licence, line.licence.url,
-        line.licence_raw, line.source, line.page, line.location,
-    ]  # fmt: skip
+    """Return the text of CREDITS.csv."""
+    return write_csv(_CREDIT_COLUMNS, (list(line.record().values()) for line in lines))

@@ -33,7 +33,11 @@ GuideOption = Annotated[
 
 def command_names() -> list[str]:
     """Return the names of all commands."""
-    return [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
+    return [
+        command.name or command.callback.__name__.replace("_", "-")
+        for command in app.registered_commands
+        if command.callback
+    ]
 
 
 def _print_version(wanted: bool) -> None:
@@ -426,6 +430,29 @@ def serve(
             host=host, port=port, allowed_hosts=allowed_host, insecure=insecure or None, max_bytes=max_bytes,
             max_pixels=max_pixels, progress=progress, ready=ready,
         )  # fmt: skip
+
+
+@app.command()
+def export_data(
+    to: Annotated[
+        str, typer.Option("--to", metavar="FORM", help="csv, imagefolder, parquet, webdataset or croissant.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="The folder to make; by default, one in exports/ of the project."),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            "--size", metavar="PIXELS", help="Scale pictures down to this shorter side; default: the original files."
+        ),
+    ] = None,
+    split: Annotated[bool, typer.Option("--split", help="Keep train, val and test apart.")] = False,
+    project: ProjectOption = Path(),
+    as_json: JsonOption = False,
+) -> None:
+    """Export the kept pictures with labels and credits. Other programs read them."""
+    _run("export_data", project, as_json, to, out=out, size=size, split=split)
 
 
 @app.command()

@@ -19,6 +19,7 @@ from fieldguide.records import (
     CollectReport,
     CreditsReport,
     EvaluateReport,
+    ExportDataReport,
     NewReport,
     Prediction,
     PreviewReport,
@@ -65,7 +66,7 @@ def _plain(value: Any) -> Any:
 
 
 def _head(console: Console, name: str, text: str) -> None:
-    console.print(Text(f"{name:<{_INDENT}}", style="bold green"), _broken(console, text), sep="", soft_wrap=True)
+    console.print(Text(f"{name:<{_INDENT - 1}} ", style="bold green"), _broken(console, text), sep="", soft_wrap=True)
 
 
 def _detail(console: Console, text: str, style: str = "dim") -> None:
@@ -380,6 +381,20 @@ def _declined(report: PublishReport) -> str:
     return f"{share} {of} ({least:.1%} to {most:.1%} by class)"
 
 
+def _show_export_data(console: Console, report: ExportDataReport) -> None:
+    counts = {part: sum(by_class.values()) for part, by_class in report.counts.items()}
+    total = plural(sum(counts.values()), "picture")
+    _head(console, "export-data", f"{total} as {report.to} in {report.folder}, {report.bytes / 1e6:.1f} MB")
+    if len(counts) > 1:
+        _detail(console, _counts(counts))
+    if report.size:
+        _detail(console, f"scaled down to {report.size} pixels on the shorter side")
+    for original, reason in list(report.left_out.items())[:_SOME]:
+        _detail(console, f"left out: {visible(original)}: {reason}", "yellow")
+    if len(report.left_out) > _SOME:
+        _detail(console, f"and {len(report.left_out) - _SOME} more: see export.json there", "yellow")
+
+
 def _show_predict(console: Console, answers: list[Prediction]) -> None:
     rows = [[visible(cell) for cell in _answer_cells(answer)] for answer in answers]
     if not console.is_terminal:  # a line each, for pipes and files
@@ -424,6 +439,7 @@ _SHOWN: dict[str, Callable[[Console, Any], None]] = {
     "evaluate": _show_evaluate,
     "score": _show_score,
     "publish": _show_publish,
+    "export_data": _show_export_data,
     "predict": _show_predict,
     "status": _show_status,
 }

@@ -80,24 +80,35 @@ def replace_folder(path: Path) -> Iterator[Path]:
     with translate_os_errors(f"writing {path}"):
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=_PREFIX, suffix=_SUFFIX, dir=path.parent))
-        old = path.with_name(f"{_OLD}{path.name}{_SUFFIX}")
         try:
             yield fresh
             fresh.chmod(0o755)
             for file in fresh.rglob("*"):
                 _flush(file)
-            if path.exists() and not _exchange(fresh, path):
-                path.rename(old)
-            if not path.exists():
-                fresh.rename(path)
+            put_folder(fresh, path)
         except BaseException:
-            if old.exists() and not path.exists():
-                old.rename(path)
             shutil.rmtree(fresh, ignore_errors=True)
             raise
-        _flush_folder(path.parent)
-        for leftover in (old, fresh):  # after an exchange the old folder has the new one's first name
-            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def put_folder(fresh: Path, path: Path) -> None:
+    """Put a folder whose files are flushed to the disk in the place of another; the other one goes.
+
+    Where it fails, the old folder is untouched, and `fresh` still there.
+    """
+    old = path.with_name(f"{_OLD}{path.name}{_SUFFIX}")
+    try:
+        if path.exists() and not _exchange(fresh, path):
+            path.rename(old)
+        if not path.exists():
+            fresh.rename(path)
+    except BaseException:
+        if old.exists() and not path.exists():
+            old.rename(path)
+        raise
+    _flush_folder(path.parent)
+    for leftover in (old, fresh):  # after an exchange the old folder has the new one's first name
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _exchange(first: Path, second: Path) -> bool:

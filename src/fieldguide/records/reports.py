@@ -224,6 +224,29 @@ class SplitReport(Report):
 
 
 @dataclass(frozen=True, repr=False)
+class ExportDataReport(Report):
+    """The result of `export-data`: the kept pictures, handed on.
+
+    Attributes:
+        to: the form.
+        folder: where they are.
+        counts: number of pictures by part ("images" where the splits are not kept apart) and class name.
+        files: number of files, tables and credits included.
+        bytes: size of all of them.
+        size: the shorter side that pictures were scaled down to; 0 for the original files.
+        left_out: by the original of a picture that could not be exported, why.
+    """
+
+    to: str
+    folder: str
+    counts: dict[str, dict[str, int]]
+    files: int
+    bytes: int
+    size: int = 0
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, repr=False)
 class TrainReport(Report):
     """The result of `train`: one training run.
 
