@@ -75,3 +75,14 @@ def test_one_picture_a_class_still_gives_a_classifier() -> None:
     logits = root(features) @ fit.layer.weights + fit.layer.bias
     assert (logits.argmax(axis=1) == labels).all()
     assert fit.penalty == PENALTIES[0]
+
+
+@pytest.mark.parametrize("penalty", [1e-2, 1e-5])
+def test_columns_without_variation_change_no_answer(penalty: float) -> None:
+    """In float32 the mean of equal numbers can miss them, and dividing by that tiny error makes a column of ones."""
+    features, labels, groups = clouds(120, 300)
+    constants = np.tile(np.linspace(0.5, 5.0, 60, dtype=np.float32), (120, 1))
+    expected = fit_ridge(features.copy(), labels, groups, [penalty])
+    fit = fit_ridge(np.concatenate([features, constants], axis=1), labels, groups, [penalty])
+    np.testing.assert_allclose(fit.held_out, expected.held_out, atol=1e-2)
+    assert not fit.layer.weights[300:].any()

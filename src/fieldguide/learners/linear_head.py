@@ -231,13 +231,21 @@ def _fit_layers(rows: Floats, labels: NDArray[np.int64], models: Iterable[Any], 
 
 
 def standardise_in_place(rows: Floats) -> tuple[Floats, Floats]:
-    """Give each column of (n, d) rows the mean 0 and the deviation 1; return what they were, (d,) each."""
-    mean = rows.mean(axis=0)
-    # by blocks of columns: all at once would take the rows' memory a second time
-    scale = np.concatenate([rows[:, start : start + 256].std(axis=0) for start in range(0, rows.shape[1], 256)])
-    scale = np.where(scale > 1e-6, scale, 1.0).astype(np.float32)
+    """Give each column of (n, d) rows the mean 0 and the deviation 1; return what they were, (d,) each.
+
+    A column that varies by no more than float32 rounds is 0. Sums are in float64: in float32 the mean of a constant
+    column can miss it, which makes a second intercept of the column and nonsense of `ridge`'s answers for rows left
+    out.
+    """
+    mean = rows.mean(axis=0, dtype=np.float64)
+    # by blocks of columns: all at once would take the rows' memory again
+    blocks = (rows[:, start : start + 64] for start in range(0, rows.shape[1], 64))
+    scale = np.concatenate([block.std(axis=0, dtype=np.float64) for block in blocks])
+    varies = scale > np.maximum(1e-6, 1e-5 * np.abs(mean))
+    mean, scale = mean.astype(np.float32), np.where(varies, scale, 1.0).astype(np.float32)
     rows -= mean
     rows /= scale
+    rows[:, ~varies] = 0.0
     return mean, scale
 
 
