@@ -160,6 +160,8 @@ def evaluate(
     *,
     guide: PathLike,
     class_name: str = "",
+    layout: str = "auto",
+    split_from: Mapping[str, str] | None = None,
     out: PathLike | None = None,
     progress: ShowProgress = "auto",
 ) -> ScoreReport:
@@ -169,6 +171,8 @@ def evaluate(
         path: a folder with a folder per class, a table, an archive: what `Project.add` takes.
         guide: the folder of a published guide.
         class_name: the label of every picture there; one that the guide does not know tests "none of these".
+        layout: how folders are read, as in `Project.add`; whatever split a picture is in, it is scored.
+        split_from: folders that are splits under another name, such as {"holdout": "test"}.
         out: the folder for predictions.csv and report.html; by default, a new `evaluation-<name>` beside the guide.
         progress: see `Project`.
 
@@ -190,7 +194,10 @@ def evaluate(
             known = catalog.hashes()
     with _shown(progress) as shown, ExitStack() as stack:
         opened = open_guide(folder, threads=core_count(), trusted=_is_own(folder))
-        contents = read_input(source, Reading(opened.class_names, class_name), stack)
+        reading = Reading(opened.class_names, class_name, layout, dict(split_from or {}))
+        contents = read_input(source, reading, stack)
+        for line in contents.describe():
+            shown.say(line)
         return score(opened, contents.files, known=known, out=target, progress=shown)
 
 
@@ -499,13 +506,22 @@ class Project:
     def evaluate(self, path: None = None, *, progress: ShowProgress = "auto") -> EvaluateReport: ...
     @overload
     def evaluate(
-        self, path: PathLike, *, class_name: str = "", out: PathLike | None = None, progress: ShowProgress = "auto"
+        self,
+        path: PathLike,
+        *,
+        class_name: str = "",
+        layout: str = "auto",
+        split_from: Mapping[str, str] | None = None,
+        out: PathLike | None = None,
+        progress: ShowProgress = "auto",
     ) -> ScoreReport: ...
     def evaluate(
         self,
         path: PathLike | None = None,
         *,
         class_name: str = "",
+        layout: str = "auto",
+        split_from: Mapping[str, str] | None = None,
         out: PathLike | None = None,
         progress: ShowProgress = "auto",
     ) -> EvaluateReport | ScoreReport:
@@ -514,6 +530,8 @@ class Project:
         Args:
             path: new pictures, in a form that `add` takes; they are not added. Without it, the test split is scored.
             class_name: the label of every picture there; one that the guide does not know tests "none of these".
+            layout: how folders are read, as in `add`.
+            split_from: folders that are splits under another name, such as {"holdout": "test"}.
             out: the folder for predictions.csv and report.html; by default, a new `evaluation-<name>` in the project.
             progress: see `Project`.
 
@@ -523,7 +541,10 @@ class Project:
             InputUnusable: nothing there is a labelled picture.
         """
         if path is not None:
-            return evaluate(path, guide=self.guide_folder, class_name=class_name, out=out, progress=progress)
+            return evaluate(
+                path, guide=self.guide_folder, class_name=class_name, layout=layout, split_from=split_from, out=out,
+                progress=progress,
+            )  # fmt: skip
         from fieldguide.stages.evaluate import evaluate as run
 
         report: EvaluateReport = self._run("evaluate", run, progress)

@@ -15,7 +15,8 @@ from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
 from fieldguide.records import AddReport
 from fieldguide.stages.add import Terms, add
-from fieldguide.stages.add.layout import read_layout, split_word
+from fieldguide.stages.add.layout import read_layout
+from fieldguide.stages.add.splits import split_word
 
 NAMES = ["rose", "tulip"]
 
@@ -61,12 +62,28 @@ def test_words_for_splits(split: str, words: list[str]) -> None:
         (["d/v1/train/rose/1.jpg", "d/v1/test/rose/2.jpg", "d/README"], [("rose", "train"), ("rose", "test")]),
         (["bus/1.jpg", "train/1.jpg", "car/1.jpg"], [("bus", ""), ("train", ""), ("car", "")]),
         (["rose/close/1.jpg", "tulip/far/2.jpg"], [("rose", ""), ("tulip", "")]),
+        (["flowers_train/rose/1.jpg", "flowers_test/rose/2.jpg"], [("rose", "train"), ("rose", "test")]),
+        (["Train_flowers/rose/1.jpg", "Valid_flowers/rose/2.jpg"], [("rose", "train"), ("rose", "val")]),
+        (["FlowersTrain/rose/1.jpg", "FlowersTest/rose/2.jpg"], [("rose", "train"), ("rose", "test")]),
+        (["x-train-2019/rose/1.jpg", "x-test-2019/rose/2.jpg"], [("rose", "train"), ("rose", "test")]),
+        (["seg_train/seg_train/rose/1.jpg", "seg_test/seg_test/rose/2.jpg"], [("rose", "train"), ("rose", "test")]),
+        (["d/fl_train/rose/1.jpg", "d/fl_val/rose/2.jpg"], [("rose", "train"), ("rose", "val")]),
+        (
+            ["rose/rose_train/1.jpg", "rose/rose_test/2.jpg", "tulip/tulip_train/3.jpg", "tulip/tulip_test/4.jpg"],
+            [("rose", "train"), ("rose", "test"), ("tulip", "train"), ("tulip", "test")],
+        ),
+        (
+            ["crash test/1.jpg", "drive/1.jpg", "nuclear test/2.jpg"],
+            [("crash test", ""), ("drive", ""), ("nuclear test", "")],
+        ),
     ],
 )
 @pytest.mark.parametrize("names", [NAMES, []])
 def test_layouts_that_are_understood(paths: list[str], places: list[tuple[str, str]], names: list[str]) -> None:
     if names and "bus/1.jpg" in paths:
         names = ["bus", "train", "car"]
+    if names and "drive/1.jpg" in paths:
+        names = ["crash test", "drive", "nuclear test"]
     layout = read_layout(paths, names, "", "auto", {})
     pictures = [path for path in paths if path.endswith(".jpg")]
     assert [layout.place(path) for path in pictures] == places
@@ -81,6 +98,8 @@ def test_layouts_that_are_understood(paths: list[str], places: list[tuple[str, s
         ["fold1/rose/1.jpg", "fold2/rose/2.jpg"],
         ["rose/train/1.jpg", "rose/bonus/2.jpg"],
         ["rose/part1/1.jpg", "tulip/part2/2.jpg"],
+        ["flowers_train/rose/1.jpg", "flowers_test/rose/2.jpg", "flowers_more/rose/3.jpg"],
+        ["flowers/rose/1.jpg", "new_test/rose/2.jpg"],
     ],
 )
 def test_what_looks_like_a_split_is_not_guessed(paths: list[str]) -> None:
@@ -97,6 +116,41 @@ def test_the_layout_can_be_said() -> None:
     assert layout.place("test/2.jpg") == ("test", "")
     with pytest.raises(InputUnusable, match="'quarantine' is not a word for a split"):
         read_layout(paths, [], "", "split/class", {})
+
+
+@pytest.mark.parametrize(
+    ("paths", "words"),
+    [
+        (["rose_train/1.jpg", "rose_test/2.jpg", "tulip_train/3.jpg", "tulip_test/4.jpg"], "a class and a split"),
+        (["flowers/rose/1.jpg", "flowers_test/rose/2.jpg"], "'flowers_test' looks like a split of 'flowers'"),
+    ],
+)
+def test_names_that_say_a_split_beside_something_else_are_not_guessed(paths: list[str], words: str) -> None:
+    with pytest.raises(InputUnusable, match=words):
+        read_layout(paths, [], "", "auto", {})
+    assert read_layout(paths, [], "", "class", {}).form == "class"
+
+
+def test_a_folder_around_everything_that_is_called_as_a_split_is_told() -> None:
+    paths = ["fl_test/rose/1.jpg", "fl_test/tulip/2.jpg"]
+    assert "--split-from fl_test=test" in read_layout(paths, [], "", "auto", {}).describe(paths)[-1]
+    layout = read_layout(paths, [], "", "auto", {"fl_test": "test"})
+    assert [layout.place(path) for path in paths] == [("rose", "test"), ("tulip", "test")]
+
+
+def test_thousands_of_pictures_do_not_go_under_the_names_of_data_sets() -> None:
+    inside = {"flowers17": ("rose", "tulip"), "handbags": ("gucci", "prada")}
+    few = [f"{top}/{name}/{number}.jpg" for top, names in inside.items() for name in names for number in range(3)]
+    layout = read_layout(few, [], "", "auto", {})
+    assert "'gucci', 'prada', 'rose' and 1 more" in layout.describe(few)[-1]
+    many = [path.replace(".jpg", f"-{copy}.jpg") for path in few for copy in range(100)]
+    with pytest.raises(InputUnusable, match="'flowers17', 'handbags' would be classes") as caught:
+        read_layout(many, [], "", "auto", {})
+    assert "--layout class" in caught.value.hint
+    assert read_layout(many, [], "", "class", {}).place("flowers17/rose/0-1.jpg") == ("flowers17", "")
+    assert read_layout(many, ["rose", "gucci"], "", "auto", {}).place("flowers17/rose/0-1.jpg") == ("rose", "")
+    by_year = [f"{name}/{year}/{number}.jpg" for name in NAMES for year in (2020, 2021) for number in range(300)]
+    assert read_layout(by_year, [], "", "auto", {}).place("rose/2020/0.jpg") == ("rose", "")
 
 
 # ---- through the command
@@ -136,6 +190,26 @@ def test_the_program_refuses_and_takes_the_answer(tmp_path: Path) -> None:
         run("add", source, "-C", project.root, "--layout", "classes"), 65, "no layout 'classes'", "split/class"
     )
     check_two_lines(run("add", source, "-C", project.root, "--split-from", "bonus"), 65, "'bonus'", "holdout=test")
+
+
+def test_several_folders_called_as_splits_are_those(tmp_path: Path) -> None:
+    source = fill(tmp_path / "s", "fl_train/rose/1.jpg", "fl_train/tulip/2.jpg", "fl_test/rose/3.jpg")
+    project, heard = make_project(tmp_path / "p", tuple(NAMES)), Heard()
+    paths = (source / "fl_train", source / "fl_test")
+    report = add(project, project.settings(), *paths, terms=Terms(licence="own"), progress=heard)
+    assert report.given_splits == {"train": 2, "test": 1}
+    assert any(line.startswith("read as the split test:") for line in heard.lines)
+
+
+def test_one_folder_called_as_a_split_is_told_with_how_to_say_it(tmp_path: Path) -> None:
+    source = fill(tmp_path / "s", "fl_test/rose/1.jpg", "fl_test/tulip/2.jpg") / "fl_test"
+    project, heard = make_project(tmp_path / "p", tuple(NAMES)), Heard()
+    assert put(project, source, heard).given_splits == {}
+    assert "--split-from fl_test=test" in heard.lines[-1]
+    ran("add", "-C", project.root, "--undo")
+    ran("add", source, "-C", project.root, "--split-from", "fl_test=test")
+    with project.catalog() as catalog:
+        assert [state.given_split for state in catalog.states()] == ["test", "test"]
 
 
 @pytest.mark.parametrize("stray", ["LICENCE.txt", "data/README", "data/labels.csv"])

@@ -106,6 +106,19 @@ def test_tables_and_archives(built: Project, new_pictures: Path, tmp_path: Path)
     assert table.confusion == packed.confusion and (tmp_path / "scores" / "report.html").is_file()
 
 
+def test_layouts_are_read_as_add_reads_them(built: Project, new_pictures: Path, tmp_path: Path) -> None:
+    for name in CLASS_NAMES:
+        shutil.copytree(new_pictures / name, tmp_path / "new" / "fl_test" / name)
+        shutil.copytree(new_pictures / name, tmp_path / "new" / "bonus" / name)
+    refused = run("evaluate", tmp_path / "new", "-C", built.root)
+    assert refused.returncode == 65 and "--split-from" in refused.stderr
+    scored = ran("evaluate", tmp_path / "new", "-C", built.root, "--json", "--split-from", "fl_test=test",
+                 "--split-from", "bonus=test")  # fmt: skip
+    assert json.loads(scored)["scored"] == 36 and json.loads(scored)["counts"]["copy"] == 36
+    one = run("evaluate", tmp_path / "new" / "bonus", "-C", built.root, "--layout", "classes")
+    assert one.returncode == 65 and "no layout 'classes'" in one.stderr
+
+
 def test_a_guide_alone(built: Project, new_pictures: Path, tmp_path: Path) -> None:
     shutil.copytree(built.guide_folder, tmp_path / "alone" / "guide")
     report = evaluate(new_pictures / "stripes", class_name="stripes", guide=tmp_path / "alone" / "guide", progress=None)

@@ -63,6 +63,54 @@ def test_the_column_of_splits(project: Project, shapes: Path, heading: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("places", "splits"),
+    [
+        (("train/circle", "test/square"), {"train": 1, "test": 1}),
+        (("a\\fl_train\\circle", "a\\fl_test\\square"), {"train": 1, "test": 1}),
+        (("test/v1/Training", "test/v1/valid"), {"train": 1, "val": 1}),
+        (("a/1", "b/2"), {}),
+        (("circle", "square"), {}),
+    ],
+)
+def test_paths_that_run_through_splits(
+    project: Project, shapes: Path, tmp_path: Path, places: tuple[str, str], splits: dict[str, int]
+) -> None:
+    rows = ""
+    for name, place in zip(("circle", "square"), places, strict=True):
+        copy = tmp_path / "t" / place.replace("\\", "/") / "1.jpg"
+        copy.parent.mkdir(parents=True)
+        copy.write_bytes((shapes / name / "000.jpg").read_bytes())
+        rows += f"{place}{chr(92) if chr(92) in place else '/'}1.jpg,{name}\n"
+    (tmp_path / "t" / "list.csv").write_text(f"path,label\n{rows}", encoding="utf-8")
+    assert put(project, tmp_path / "t" / "list.csv").given_splits == splits
+
+
+def test_paths_that_run_through_a_split_only_at_times_are_not_guessed(
+    project: Project, shapes: Path, tmp_path: Path
+) -> None:
+    table = shapes / "list.csv"
+    table.write_text("path,label\ntest/1.jpg,circle\nsquare/000.jpg,square\n", encoding="utf-8")
+    with pytest.raises(InputUnusable, match="'test', which looks like a split") as caught:
+        put(project, table)
+    assert "--split-from test=test" in caught.value.hint
+    (shapes / "test").mkdir()
+    (shapes / "test" / "1.jpg").write_bytes((shapes / "circle" / "000.jpg").read_bytes())
+    terms = Terms(split_from=(("test", "test"),))
+    report = add(project, project.settings(), table, terms=terms, progress=SilentProgress())
+    assert (report.taken, report.given_splits) == ({"circle": 1, "square": 1}, {"test": 1})
+
+
+def test_a_class_called_train_is_no_split_in_a_table(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "p", ("train", "bus"))
+    for name in ("train", "bus"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.jpg").write_bytes(picture_bytes("circle", len(name)))
+    (tmp_path / "list.csv").write_text("path,label\ntrain/1.jpg,train\nbus/1.jpg,bus\n", encoding="utf-8")
+    report = put(project, tmp_path / "list.csv")
+    assert (report.taken, report.given_splits) == ({"bus": 1, "train": 1}, {})
+
+
+@pytest.mark.parametrize(
     ("heading", "words"), [("split", ("0", "1")), ("split", ("train", "fold 3")), ("set", ("test", "odd"))]
 )
 def test_words_that_are_no_splits_are_not_guessed(

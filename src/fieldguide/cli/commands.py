@@ -30,6 +30,17 @@ GuideOption = Annotated[
     Path | None, typer.Option("--guide", metavar="DIR", help="A published guide; by default, the one of the project.")
 ]
 
+LayoutOption = Annotated[
+    str,
+    typer.Option(
+        "--layout", metavar="FORM", help="How folders are read: auto, class, split/class, class/split or flat."
+    ),
+]
+SplitFromOption = Annotated[
+    list[str] | None,
+    typer.Option("--split-from", metavar="NAME=SPLIT", help="A folder that is a split, such as holdout=test."),
+]
+
 
 def command_names() -> list[str]:
     """Return the names of all commands."""
@@ -146,16 +157,8 @@ def add(
     licence_url: Annotated[
         str, typer.Option("--licence-url", metavar="URL", help="Where the licence can be read.")
     ] = "",
-    layout: Annotated[
-        str,
-        typer.Option(
-            "--layout", metavar="FORM", help="How folders are read: auto, class, split/class, class/split or flat."
-        ),
-    ] = "auto",
-    split_from: Annotated[
-        list[str] | None,
-        typer.Option("--split-from", metavar="NAME=SPLIT", help="A folder that is a split, such as holdout=test."),
-    ] = None,
+    layout: LayoutOption = "auto",
+    split_from: SplitFromOption = None,
     relabel: Annotated[
         bool, typer.Option("--relabel", help="Give pictures that are known under another label the new one.")
     ] = False,
@@ -171,8 +174,12 @@ def add(
         _run("add", project, as_json, undo=_parse_number(words))
         return
     options = {"class_name": class_name, "author": author, "licence": licence, "licence_url": licence_url}
-    splits = {name: split for name, _, split in (pair.partition("=") for pair in split_from or [])}
+    splits = _parse_pairs(split_from)
     _run("add", project, as_json, *words, relabel=relabel, layout=layout, split_from=splits, **options)
+
+
+def _parse_pairs(pairs: list[str] | None) -> dict[str, str]:
+    return {name: split for name, _, split in (pair.partition("=") for pair in pairs or [])}
 
 
 def _parse_number(words: list[str]) -> bool | int:
@@ -339,6 +346,8 @@ def evaluate(
         str,
         typer.Option("--class", metavar="NAME", help="The label of every picture of PATH; any name tests declining."),
     ] = "",
+    layout: LayoutOption = "auto",
+    split_from: SplitFromOption = None,
     guide: GuideOption = None,
     out: Annotated[
         Path | None,
@@ -354,15 +363,17 @@ def evaluate(
     from fieldguide.errors import InputUnusable
 
     if path is None:
-        if guide or out or class_name:
-            raise InputUnusable(
-                "--guide, --class and --out go with new pictures", "name them: fieldguide evaluate PATH"
-            )
+        if guide or out or class_name or split_from or layout != "auto":
+            message = "--guide, --class, --layout, --split-from and --out go with new pictures"
+            raise InputUnusable(message, "name them: fieldguide evaluate PATH")
         _run("evaluate", project, as_json)
         return
     folder = guide or open_project(project).guide_folder
     with _bars() as progress:
-        report = evaluate(path, guide=folder, class_name=class_name, out=out, progress=progress)
+        report = evaluate(
+            path, guide=folder, class_name=class_name, layout=layout, split_from=_parse_pairs(split_from), out=out,
+            progress=progress,
+        )  # fmt: skip
     _show("score", report, as_json)
 
 

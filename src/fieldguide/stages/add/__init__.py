@@ -6,9 +6,9 @@ Knows nothing about what the pictures show.
 
 import difflib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from fieldguide.errors import BadImage, FieldguideError, InputUnusable, NamesError, translate_os_errors
@@ -23,9 +23,9 @@ from fieldguide.project.catalog import Catalog
 from fieldguide.records import AddReport, ImageRow, Label, Origin
 from fieldguide.settings import Settings
 from fieldguide.stages.add.files import InputFile
-from fieldguide.stages.add.inputs import Contents, Reading, read_input
+from fieldguide.stages.add.inputs import Reading, read_input
 from fieldguide.stages.add.labels import LabelHistory
-from fieldguide.stages.add.layout import FORMS, check_split_from
+from fieldguide.stages.add.splits import describe_unused_split, looks_like_split, read_splits
 from fieldguide.stages.add.tables import is_table
 from fieldguide.text import readable
 
@@ -109,20 +109,19 @@ def add(
         MissingExtra: a Parquet file without pyarrow.
     """
     terms = terms or Terms()
-    if terms.layout not in FORMS:
-        raise InputUnusable(f"there is no layout {terms.layout!r}", f"give one of {', '.join(FORMS)}")
-    check_split_from(dict(terms.split_from))
+    reading = Reading(tuple(settings.classes), terms.class_name, terms.layout, dict(terms.split_from))
     if terms.licence and not terms.licence_url and not read_licence(terms.licence).spdx:
         message = f"{terms.licence!r} is not a licence that Fieldguide knows"
         raise InputUnusable(message, "give an SPDX identifier such as CC-BY-4.0, or own, or add --licence-url")
     shown = _shorten([readable(str(path)) for path in paths])
     with translate_os_errors(f"adding {shown}"), project.catalog() as catalog, ExitStack() as stack:
         sources = []
-        reading = Reading(tuple(settings.classes), terms.class_name, terms.layout, dict(terms.split_from))
-        for path in paths:
+        for path, split in zip(paths, _split_sources(paths, reading), strict=True):
             contents = read_input(path, reading, stack)
-            sources.append(_Source(path.resolve(), contents.kind, contents.files, contents.skipped))
-            _tell(contents, progress)
+            files = [replace(file, given_split=file.given_split or split) for file in contents.files]
+            sources.append(_Source(path.resolve(), contents.kind, files, contents.skipped))
+            for line in [*contents.describe(), *_describe_split(path, split, contents.files)]:
+                progress.say(line)
         adder = _Adder(project, settings, terms, catalog, sources)
         name = f"{len(paths)} paths" if len(paths) > 1 else readable(paths[0].name or str(paths[0]))
         progress.start(f"adding {name}", sum(len(source.files) for source in sources))
@@ -135,16 +134,31 @@ def add(
     return report
 
 
-def _tell(contents: Contents, progress: Progress) -> None:
-    """Tell how folders are read, and which are left out, before anything is taken."""
-    if contents.layout is not None:
-        for line in contents.layout.describe([file.location for file in contents.files]):
-            progress.say(line)
-    for skipped in contents.skipped:
-        if skipped.reason == "project":
-            progress.say(f"left out: {skipped.location}, which a project or guide keeps")
-        elif skipped.reason == "read_already":
-            progress.say(f"left out: {skipped.location}: {skipped.detail}")
+def _split_sources(paths: Sequence[Path], reading: Reading) -> list[str]:
+    """Return the split that each path is by its own name: as in `add train test`, or where a person says so."""
+    names = [_own_name(path) for path in paths]
+    splits = read_splits(names, reading.split_from)
+    if len(set(splits.values())) < 2 or set(splits) < set(names):
+        told = {match_key(name): split for name, split in reading.split_from.items()}
+        splits = {name: told.get(match_key(name), "") for name in names}
+    return [splits.get(name, "") for name in names]
+
+
+def _own_name(path: Path) -> str:
+    """Return the name of a folder, or of a file without its endings."""
+    path = path.resolve()
+    return path.name if path.is_dir() else path.name.partition(".")[0]
+
+
+def _describe_split(path: Path, split: str, files: Sequence[InputFile]) -> Iterator[str]:
+    """Yield what to know about a path that is called like a split."""
+    name = _own_name(path)
+    if split:
+        yield f"read as the split {split}: {readable(str(path))}"
+        return
+    seeming = looks_like_split(name)
+    if seeming and not any(file.given_split or match_key(file.label) == match_key(name) for file in files):
+        yield describe_unused_split(readable(name), seeming)
 
 
 def undo(project: Project, settings: Settings, *, number: int | None = None, progress: Progress) -> AddReport:

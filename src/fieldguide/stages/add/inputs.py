@@ -21,7 +21,8 @@ from fieldguide.filetypes import picture_format
 from fieldguide.folders import Skipped, is_leftover, walk
 from fieldguide.names import match_key
 from fieldguide.stages.add.files import InputFile, refuse_reading
-from fieldguide.stages.add.layout import Layout, read_layout
+from fieldguide.stages.add.layout import FORMS, Layout, read_layout
+from fieldguide.stages.add.splits import check_split_from
 from fieldguide.stages.add.tables import is_table, read_table
 from fieldguide.text import readable
 
@@ -51,6 +52,12 @@ class Reading:
     layout: str = "auto"
     split_from: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Check what a person chose."""
+        if self.layout not in FORMS:
+            raise InputUnusable(f"there is no layout {self.layout!r}", f"give one of {', '.join(FORMS)}")
+        check_split_from(self.split_from)
+
 
 @dataclass(frozen=True)
 class Contents:
@@ -61,12 +68,26 @@ class Contents:
         files: that may be pictures.
         layout: how folders are read; None where there are none.
         skipped: what was not read.
+        note: what a person should know about how a table is read, or "".
     """
 
     kind: str
     files: Sequence[InputFile]
     layout: Layout | None = None
     skipped: tuple[Skipped, ...] = ()
+    note: str = ""
+
+    def describe(self) -> list[str]:
+        """Return lines that tell how it is read, and which folders are left out."""
+        lines = [self.note] if self.note else []
+        if self.layout is not None:
+            lines += self.layout.describe([file.location for file in self.files])
+        for skipped in self.skipped:
+            if skipped.reason == "project":
+                lines.append(f"left out: {skipped.location}, which a project or guide keeps")
+            elif skipped.reason == "read_already":
+                lines.append(f"left out: {skipped.location}: {skipped.detail}")
+        return lines
 
 
 def read_input(path: Path, reading: Reading, stack: ExitStack) -> Contents:
@@ -88,7 +109,9 @@ def read_input(path: Path, reading: Reading, stack: ExitStack) -> Contents:
     if path.is_dir():
         contents = _read_folder(path, reading)
     elif is_table(path):
-        contents = Contents("table", read_table(path, reading.class_name))
+        reads_folders = reading.layout not in ("class", "flat")
+        files, note = read_table(path, reading.class_name, reading.split_from if reads_folders else None)
+        contents = Contents("table", files, note=note)
     elif is_archive(path):
         contents = read_archive(path, reading, stack)
     elif _is_picture(path):

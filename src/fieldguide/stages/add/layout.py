@@ -5,60 +5,31 @@ out without a word: pictures that were held out would be trained on. Knows nothi
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Literal, get_args
 
 from fieldguide.errors import InputUnusable
 from fieldguide.names import match_key
+from fieldguide.stages.add.splits import (
+    check_mixed_names,
+    describe_unused_split,
+    list_names,
+    looks_like_split,
+    read_splits,
+    split_word,
+)
 
 Form = Literal["class", "split/class", "class/split", "flat"]
 FORMS: tuple[str, ...] = ("auto", *get_args(Form))
-_SPLITS = ("train", "val", "test")
-_WORDS = {
-    "train": "train", "training": "train", "trn": "train",
-    "val": "val", "valid": "val", "validation": "val", "validate": "val", "dev": "val", "development": "val",
-    "test": "test", "testing": "test", "tst": "test", "eval": "test", "evaluation": "test",
-    "trainval": "train", "unseen": "test", "holdout": "test", "hold out": "test", "heldout": "test", "held out": "test",
-}  # fmt: skip
-# what stands beside such a word: train-set, test_images, val2017
-_BESIDE = (
-    r"(?: ?(?:set|sets|split|data|dataset|images?|imgs?|pictures|pics|photos|folder|samples))?(?: ?(?:19|20)\d\d)?"
-)
-_SPLIT = re.compile(rf"(?:(?:the|my|images?|data) )?({'|'.join(sorted(_WORDS, key=len, reverse=True))}){_BESIDE}")
 _NUMBERED = re.compile(r"(?:fold|cv|split|part|partition|subset|set|batch) ?\d+")
 _PICTURES = frozenset((
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif",
 ))  # fmt: skip
 _SHOWN = 8
-
-
-def split_word(name: str, split_from: Mapping[str, str] | None = None) -> str:
-    """Return "train", "val" or "test" where a folder's name, or a cell, is a word for it; "" where it is none.
-
-    Args:
-        name: such as "Training", "train-set", "test_images", "val2017", "holdout".
-        split_from: what further names mean.
-    """
-    key = match_key(name)
-    for word, split in (split_from or {}).items():
-        if match_key(word) == key:
-            return split
-    match = _SPLIT.fullmatch(key)
-    return _WORDS[match[1]] if match else ""
-
-
-def check_split_from(split_from: Mapping[str, str]) -> None:
-    """Check that each name stands for a split.
-
-    Raises:
-        InputUnusable: it stands for something else.
-    """
-    for name, split in split_from.items():
-        if split not in _SPLITS:
-            raise InputUnusable(f"{name!r} cannot be the split {split!r}", "for example: --split-from holdout=test")
+_MANY_PICTURES = 1000
 
 
 @dataclass(frozen=True)
@@ -71,6 +42,7 @@ class Layout:
         names: those of the project: the first folder that is one of them names the class.
         split_from: what further names of folders mean.
         class_name: what every picture shows, or "".
+        note: what may be wrong with it, or "".
     """
 
     form: Form
@@ -78,6 +50,7 @@ class Layout:
     names: tuple[str, ...]
     split_from: Mapping[str, str]
     class_name: str
+    note: str = ""
 
     def place(self, location: str) -> tuple[str, str]:
         """Return the class and the split that a path names; "" for either when it names none."""
@@ -85,6 +58,8 @@ class Layout:
         split = ""
         if self.form == "split/class" and folders:
             split = split_word(folders.pop(0), self.split_from)
+            while len(folders) > 1 and split_word(folders[0], self.split_from) == split:  # packed twice: train/train
+                folders.pop(0)
         at = _class_at(folders, self.names)
         if self.form == "class/split" and len(folders) > at + 1:
             split = split_word(folders[at + 1], self.split_from)
@@ -114,7 +89,7 @@ class Layout:
             lines.append(f"- {label}: {len(examples[label]):,}, such as {examples[label][0]}")
         if len(known) > _SHOWN:
             lines.append(f"- and {len(known) - _SHOWN} more classes")
-        return lines
+        return [*lines, self.note] if self.note else lines
 
 
 def read_layout(
@@ -130,16 +105,58 @@ def read_layout(
         split_from: what further names of folders mean: "train", "val" or "test".
 
     Raises:
-        InputUnusable: folders look like splits, and it is not clear which they are.
+        InputUnusable: folders look like splits, and it is not clear which they are; or the folders of classes hold
+            folders that look like those, with thousands of pictures.
     """
     pictures = _pictures(locations)
     prefix = _wrapping_folder(pictures, names, split_from)
     paths = [PurePosixPath(location[len(prefix) :]).parts[:-1] for location in pictures]
+    split_from = {**_find_splits(paths, names, split_from), **split_from}
     chosen: Form = _judge(paths, names, class_name, split_from) if form == "auto" else _FORMS[form]
     layout = Layout(chosen, prefix, tuple(names), dict(split_from), class_name)
     if form in ("split/class", "class/split"):
         _check_splits(paths, layout)
-    return layout
+    if form == "auto" and chosen == "class" and not names and not class_name:
+        layout = replace(layout, note=_check_level(paths))
+    wrapping = PurePosixPath(prefix).parts
+    seeming = next((name for name in wrapping if chosen in ("class", "flat") and looks_like_split(name)), "")
+    return replace(layout, note=describe_unused_split(seeming, looks_like_split(seeming))) if seeming else layout
+
+
+def _find_splits(paths: Sequence[Sequence[str]], names: Sequence[str], split_from: Mapping[str, str]) -> dict[str, str]:
+    """Return the folders that are splits, at the top or below each class, by what stands beside them."""
+    keys = {match_key(name) for name in names}
+    beside: dict[Sequence[str], set[str]] = defaultdict(set)
+    for folders in paths:
+        at = _class_at(folders, names) + 1
+        for place in {0, at} if len(folders) > at else {0} if folders else ():
+            beside[tuple(folders[:place])].add(folders[place])
+    found = [read_splits(siblings, split_from) for siblings in beside.values()]
+    return {name: split for splits in found for name, split in splits.items() if match_key(name) not in keys}
+
+
+def _check_level(paths: Sequence[Sequence[str]]) -> str:
+    """Return a note where the folders taken for classes mostly hold folders; "" where they hold pictures.
+
+    A class may well hold folders, such as those of years. Where each holds other ones, they look like classes.
+
+    Raises:
+        InputUnusable: they do, and thousands of pictures would go under the names of what holds them.
+    """
+    inside: dict[str, Counter[str]] = defaultdict(Counter)
+    for folders in paths:
+        if folders:
+            inside[folders[0]][folders[1] if len(folders) > 1 else ""] += 1
+    parted = {top: set(counts) - {""} for top, counts in inside.items() if len(set(counts) - {""}) > 1}
+    deep = sum(inside[top][name] for top, names in parted.items() for name in names)
+    if len(inside) < 2 or deep * 2 < len(paths):
+        return ""
+    common = Counter(name for names in parted.values() for name in names)
+    what = f"{list_names(sorted(parted))} would be classes, and the folders in them ({list_names(sorted(common))}) not"
+    if deep >= _MANY_PICTURES and len(common) * 2 > sum(common.values()) and len(parted) > 1:
+        hint = "add each of them by itself, or give --layout class where they are the classes"
+        raise InputUnusable(what, hint)
+    return f"note: {what}; if those are the classes, take this back (add --undo) and add each folder of them by itself"
 
 
 _FORMS: dict[str, Form] = {form: form for form in get_args(Form)}
@@ -205,10 +222,14 @@ def _judge(
         return "split/class"
     numbered = [top for top in unknown if _NUMBERED.fullmatch(match_key(top)) and match_key(top) not in keys]
     held_out = [top for top, split in understood.items() if split != "train" or tops[top]]
+    check_mixed_names([top for top in unknown if match_key(top) not in keys])
+    for top in unknown:
+        if tops[top] and match_key(top) not in keys and looks_like_split(top) in ("val", "test"):
+            _refuse(f"'{top}' looks like a split", top)
     if held_out:
-        _refuse(f"{_list(held_out)} looks like a split, and beside it {_list(unknown)} does not", unknown[0])
+        _refuse(f"{list_names(held_out)} looks like a split, and beside it {list_names(unknown)} does not", unknown[0])
     if numbered and all(tops[top] for top in numbered):
-        _refuse(f"{_list(numbered)} may be splits", numbered[0])
+        _refuse(f"{list_names(numbered)} may be splits", numbered[0])
     return _judge_below(paths, names, class_name, split_from)
 
 
@@ -221,9 +242,12 @@ def _judge_below(
     understood = sorted(name for name in below if split_word(name, split_from) and match_key(name) not in keys)
     unknown = sorted(below - set(understood))
     if understood and unknown:
-        _refuse(f"below the classes {_list(understood)} looks like a split, and {_list(unknown)} does not", unknown[0])
+        _refuse(
+            f"below the classes {list_names(understood)} looks like a split, and {list_names(unknown)} does not",
+            unknown[0],
+        )
     if not understood and below and all(_NUMBERED.fullmatch(match_key(name)) for name in below):
-        _refuse(f"below the classes {_list(unknown)} may be splits", unknown[0])
+        _refuse(f"below the classes {list_names(unknown)} may be splits", unknown[0])
     return "class/split" if understood else "class"
 
 
@@ -235,12 +259,7 @@ def _check_splits(paths: Sequence[Sequence[str]], layout: Layout) -> None:
         if len(folders) > at and not split_word(folders[at], layout.split_from):
             unknown.add(folders[at])
     if unknown:
-        _refuse(f"{_list(sorted(unknown))} is not a word for a split that is known", min(unknown))
-
-
-def _list(names: Sequence[str]) -> str:
-    shown = ", ".join(f"'{name}'" for name in names[:3])
-    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
+        _refuse(f"{list_names(sorted(unknown))} is not a word for a split that is known", min(unknown))
 
 
 def _refuse(what: str, name: str) -> None:

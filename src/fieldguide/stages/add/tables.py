@@ -4,13 +4,13 @@ import csv
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from fieldguide.errors import InputUnusable
-from fieldguide.names import LABEL_COLUMNS, column_key
+from fieldguide.names import LABEL_COLUMNS, column_key, match_key
 from fieldguide.optional import require
 from fieldguide.stages.add.files import InputFile, refuse_reading
-from fieldguide.stages.add.layout import split_word
+from fieldguide.stages.add.splits import describe_unused_split, list_names, read_splits, split_word
 
 _SUFFIXES = (".csv", ".tsv", ".parquet")
 _EXAMPLES = 3
@@ -32,19 +32,27 @@ def is_table(name: str | Path) -> bool:
     return str(name).lower().endswith(_SUFFIXES)
 
 
-def read_table(path: Path, class_name: str) -> list[InputFile]:
-    """Return the pictures that a table names, in its order; paths are relative to the table's folder.
+def read_table(path: Path, class_name: str, split_from: Mapping[str, str] | None) -> tuple[list[InputFile], str]:
+    """Return the pictures that a table names, in its order, and what a person should know about how it is read.
+
+    Args:
+        path: the table; the paths in it are relative to its folder.
+        class_name: what every picture shows, or "".
+        split_from: what further names of folders in the paths mean; None where folders say nothing about splits.
 
     Raises:
-        InputUnusable: it is damaged, has no column of paths or, without a class name, of labels, or lists addresses.
+        InputUnusable: it is damaged, has no column of paths or, without a class name, of labels, or lists addresses;
+            or some of its paths run through folders that look like splits, and others do not.
         MissingExtra: a Parquet file without pyarrow.
     """
     rows = _read_parquet(path, class_name) if path.suffix.lower() == ".parquet" else _read_csv(path, class_name)
     cells = [row["path"] for row in rows if row["path"]]
     if cells and all(map(_is_address, cells)):
         raise _addresses(path)
-    splits = _read_splits(path, rows)
-    return [_from_row(path, row, class_name, split) for row, split in zip(rows, splits, strict=True)]
+    splits, note = _read_splits(path, rows), ""
+    if split_from is not None and not any(splits):
+        splits, note = _read_folders(path, rows, split_from)
+    return [_from_row(path, row, class_name, split) for row, split in zip(rows, splits, strict=True)], note
 
 
 def _read_csv(path: Path, class_name: str) -> list[Mapping[str, str]]:
@@ -129,6 +137,38 @@ def _read_splits(path: Path, rows: Sequence[Mapping[str, str]]) -> list[str]:
         hint = "write train, val or test there, or give the column another name and let the pictures be split here"
         raise InputUnusable(f"the column of splits in {path} holds what is none: {words}", hint)
     return splits
+
+
+def _read_folders(
+    path: Path, rows: Sequence[Mapping[str, str]], split_from: Mapping[str, str]
+) -> tuple[list[str], str]:
+    """Return the split of each row by the folders that its path runs through, and what to tell about it.
+
+    Raises:
+        InputUnusable: some run through folders that look like splits, and others do not.
+    """
+    places = [PurePosixPath(row["path"].replace("\\", "/")).parts[:-1] for row in rows]
+    labels = [match_key(row.get("label", "")) for row in rows]
+    meant, note = {match_key(name) for name in split_from}, ""
+    for depth in range(max(map(len, places), default=0)):
+        folders = [parts[depth] if len(parts) > depth else "" for parts in places]
+        names = {name for name, label in zip(folders, labels, strict=True) if name and match_key(name) != label}
+        splits = read_splits(names, split_from)
+        by_row = [splits.get(name, "") for name in folders]
+        is_told = any(match_key(name) in meant for name in splits)
+        told = "; ".join(f"{split}: {name}" for name, split in sorted(splits.items()))
+        if is_told or (all(by_row) and len(set(by_row)) > 1):
+            return by_row, f"read with the splits that the paths run through: {told}"
+        if splits and all(by_row):
+            note = describe_unused_split(*next(iter(splits.items())))
+        elif splits:
+            what = (
+                f"some paths in {path} run through {list_names(sorted(splits))}, which looks like a split, others not"
+            )
+            name, split = min(splits.items())
+            hint = f"say so: --split-from {name}={split}; or --layout class where folders say nothing about splits"
+            raise InputUnusable(what, hint)
+    return [""] * len(rows), note
 
 
 def _from_row(table: Path, row: Mapping[str, str], class_name: str, split: str) -> InputFile:
