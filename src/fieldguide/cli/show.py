@@ -196,6 +196,20 @@ def _show_clean(console: Console, report: CleanReport) -> None:
         _detail(console, f"no picture is kept of: {', '.join(lost)}")
     if report.rejections:
         _detail(console, "the whole list: clean/rejected.csv in the project")
+    _show_suspicions(console, report)
+
+
+def _show_suspicions(console: Console, report: CleanReport) -> None:
+    for reason, count in report.suspected.items():
+        pictures = [item for item in report.suspicions if item.reason == reason]
+        _detail(console, f"{count} x {reason}, kept until you decide")
+        for item in pictures[:_EXAMPLES]:
+            _detail(console, f"  {visible(str(item))}")
+    if report.suspicions:
+        _detail(console, "look at them with: fieldguide review; the whole list: clean/suspects.csv in the project")
+    for why in dict.fromkeys(report.not_run.values()):
+        names = ", ".join(name for name, reason in report.not_run.items() if reason == why)
+        _detail(console, f"not checked: {names} ({why})")
 
 
 def _show_split(console: Console, report: SplitReport) -> None:

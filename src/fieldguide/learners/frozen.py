@@ -35,7 +35,7 @@ from fieldguide.learners.contract import (
 )
 from fieldguide.learners.linear_head import Head, HeadKind, choose_within_error, picture_losses
 from fieldguide.learners.sampling import Imbalance, balance_csv, class_balance, oversample
-from fieldguide.learners.weights import find_norm
+from fieldguide.learners.weights import embedded_weights, find_norm
 from fieldguide.metrics import accuracy
 from fieldguide.records import Depth, Fit, Preprocessing
 from fieldguide.settings import TrainSettings
@@ -162,6 +162,32 @@ class _HeadFit(NamedTuple):
     held_out: Doubles
 
 
+def check_usual() -> None:
+    """Check that there is a backbone for `embed_usual`.
+
+    Raises:
+        MissingExtra: the optional library that carries it is not installed.
+    """
+    embedded_weights(BackboneChoice().name)
+
+
+def embed_usual(pictures: Pictures) -> tuple[Floats, int]:
+    """Return the features, (n, d) float32, that training with the usual settings begins with.
+
+    The second value tells how many of the first are the backbone's last layer.
+
+    Raises:
+        MissingExtra: an optional library is not installed.
+    """
+    choice = BackboneChoice()
+    view = FrozenLearner(TrainSettings(), choice, 0).view(choice.name, "squash", False)
+    pictures.progress.start(f"preparing {choice.name}", None)
+    path = backbone_model(choice, view, cache_folder())
+    features = pictures.embed(path, view, pictures.choose_runtime(path, view.size))
+    open_runner.cache_clear()  # what follows needs its memory
+    return features, backbone_widths(choice, view.size)["top"]
+
+
 class FrozenLearner:
     """A frozen backbone and a head."""
 
@@ -270,9 +296,7 @@ class FrozenLearner:
         plan = self._on_backbone(training, name, _Plan(self._choice, Path(), "onnxruntime", (), "top", head))
         known = depths(plan.choice)
         wanted = known[::-1] if settings.depth == "auto" else tuple(depth for depth in known if depth == settings.depth)
-        sets = [
-            tuple(self._view(name, fit, mirrored) for fit, mirrored in views) for views in self._view_sets(training)
-        ]
+        sets = [tuple(self.view(name, fit, mirrored) for fit, mirrored in views) for views in self._view_sets(training)]
         wanted = wanted or known[:1]
         return plan._replace(views=sets[0], depth=wanted[0]), wanted, sets
 
@@ -299,7 +323,7 @@ class FrozenLearner:
         longest = max(map(len, sets))
         return sets if settings.views == "auto" else [views for views in sets if len(views) == longest]
 
-    def _view(self, name: str, fit: Fit, mirrored: bool) -> Preprocessing:
+    def view(self, name: str, fit: Fit, mirrored: bool) -> Preprocessing:
         """Return how pictures are fitted to the backbone's square."""
         usual = 224 if name.startswith(("dino", "vit", "deit")) else _SIDES.get(name, DEFAULT_SIDE)
         side = self._settings.side(usual)
@@ -312,10 +336,10 @@ class FrozenLearner:
         """Return the plan on a backbone, converted and with what runs it fastest."""
         training.pictures.progress.start(f"preparing {name}", None)
         choice = replace(self._choice, name=name)
-        view = self._view(name, "squash", False)
+        view = self.view(name, "squash", False)
         path = backbone_model(choice, view, cache_folder())
         runtime = training.pictures.choose_runtime(path, view.size)
-        views = tuple(self._view(name, view.fit, view.mirrored) for view in plan.views)
+        views = tuple(self.view(name, view.fit, view.mirrored) for view in plan.views)
         return plan._replace(choice=choice, path=path, runtime=runtime, views=views)
 
     def _strengths(self, plan: _Plan) -> Sequence[float]:

@@ -311,6 +311,17 @@ class Catalog:
                 [(*vars(verdict).values(), settings) for verdict in verdicts],
             )
 
+    def replace_verdicts(self, check: str, verdicts: Iterable[Verdict], settings: str) -> None:
+        """Replace all verdicts of one check, together; images not named have none."""
+        with self.transaction():
+            self._db.execute('DELETE FROM verdict WHERE "check" = ?', (check,))
+            self.set_verdicts(verdicts, settings)
+
+    def rejected_by_others(self, checks: Collection[str]) -> set[str]:
+        """Return the images that a check other than these rejects."""
+        sql = """SELECT DISTINCT sha256, "check" FROM verdict WHERE verdict = 'reject'"""
+        return {sha256 for sha256, check in self.rows(sql) if check not in checks}
+
     def replace_copies(self, verdicts: Iterable[Verdict], groups: Iterable[Grouping], settings: str) -> None:
         """Replace all verdicts of the check "duplicates" and all groups, together."""
         with self.transaction():

@@ -1,4 +1,4 @@
-"""The pictures that are set aside: which, why, and what to do where none is left.
+"""The pictures that are set aside or suspected: which, why, and what to do where none is left.
 
 Read from the verdicts in the catalogue; knows nothing about how a check comes to its verdict.
 """
@@ -12,8 +12,8 @@ from fieldguide.records import Rejection
 from fieldguide.settings import Settings
 from fieldguide.text import write_csv
 
-# A picture that several checks reject counts once, for the first of these.
-_CHECKS = ("files", "names", "licence", "duplicates")
+# A picture that several checks reject, or suspect, counts once, for the first of these.
+_CHECKS = ("files", "names", "licence", "unsafe", "quality", "duplicates", "labels", "outliers")
 _COLUMNS = (
     "sha256", "location", "class_name", "reason", "detail", "score", "copy_of", "location_of_copy"
 )  # fmt: skip
@@ -22,6 +22,19 @@ _LIST = "look at clean/rejected.csv"
 
 def load_rejections(catalog: Catalog) -> list[Rejection]:
     """Return every rejected picture once, with its first reason, in the order of the classes and locations."""
+    rejections = _load_reasons(catalog, "reject")
+    return sorted(rejections, key=lambda item: (item.class_name, item.location, item.sha256))
+
+
+def load_suspects(catalog: Catalog) -> list[Rejection]:
+    """Return every suspected picture once, with its first reason, the most suspicious first."""
+    rejected = catalog.rejected_by_others(())
+    suspects = [item for item in _load_reasons(catalog, "suspect") if item.sha256 not in rejected]
+    return sorted(suspects, key=lambda item: (-item.score, item.class_name, item.location, item.sha256))
+
+
+def _load_reasons(catalog: Catalog, kind: str) -> list[Rejection]:
+    """Return every picture that has a verdict of this kind, with the first check's reason."""
     locations: defaultdict[str, list[str]] = defaultdict(list)
     for origin in catalog.origins():
         locations[origin.sha256].append(origin.location)
@@ -30,7 +43,7 @@ def load_rejections(catalog: Catalog) -> list[Rejection]:
     rejections: dict[str, Rejection] = {}
     for check in _CHECKS:
         for sha256, (verdict, _) in catalog.verdicts(check).items():
-            if verdict.verdict != "reject" or sha256 in rejections:
+            if verdict.verdict != kind or sha256 in rejections:
                 continue
             reason, _, detail = verdict.reason.partition(": ")
             class_name = ", ".join(sorted(labels.get(sha256, ())))
@@ -38,11 +51,11 @@ def load_rejections(catalog: Catalog) -> list[Rejection]:
             rejections[sha256] = Rejection(
                 sha256, places.get(sha256, ""), class_name, reason, detail, verdict.score, copy, places.get(copy, "")
             )
-    return sorted(rejections.values(), key=lambda item: (item.class_name, item.location, item.sha256))
+    return list(rejections.values())
 
 
 def rejection_table(rejections: Sequence[Rejection]) -> str:
-    """Return the text of clean/rejected.csv."""
+    """Return the text of clean/rejected.csv or clean/suspects.csv."""
     return write_csv(_COLUMNS, ([str(value) for value in vars(item).values()] for item in rejections))
 
 

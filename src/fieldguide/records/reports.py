@@ -156,7 +156,7 @@ class CreditsReport(Report):
 
 @dataclass(frozen=True, repr=False)
 class Rejection(Report):
-    """A picture that `clean` sets aside.
+    """A picture that `clean` sets aside or suspects.
 
     Attributes:
         location: where it came from, as it was added or its address; several are parted by "; ".
@@ -196,6 +196,9 @@ class CleanReport(Report):
         nothing_kept: why no image is kept, where none is.
         hint: what to do then.
         rejections: every image that is rejected, also written to clean/rejected.csv.
+        suspected: number of images by suspicion; they are kept, and each counts once.
+        suspicions: every image that is suspected, the most suspicious first, also written to clean/suspects.csv.
+        not_run: why a check was not run, by its name.
     """
 
     kept: dict[str, int]
@@ -204,6 +207,9 @@ class CleanReport(Report):
     nothing_kept: str = ""
     hint: str = ""
     rejections: tuple[Rejection, ...] = ()
+    suspected: dict[str, int] = field(default_factory=dict)
+    suspicions: tuple[Rejection, ...] = ()
+    not_run: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, repr=False)

@@ -14,6 +14,7 @@ SCHEMA_VERSION = 2
 FEW_PICTURES = 300  # with so few, a validation split of a seventh says little
 Auto = Literal["auto"]
 CrossValidate = Literal["auto", "always", "never"]
+Suspicion = Annotated[float, Field(ge=0.5, le=1.0)] | Literal["suspect", "off"]
 ImageFormat = Literal["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -120,6 +121,9 @@ class CleanSettings(Section):
     )
     alike: float = Field(
         0.95, ge=0.5, le=1.0, description="correlation above which pictures are kept, but always in the same split"
+    )
+    outliers: Suspicion = Field(
+        "suspect", description="pictures unlike their class: suspect, off, or the score from which they are rejected"
     )
 
 

@@ -17,9 +17,10 @@ from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
 from fieldguide.project.atomic import write_text
 from fieldguide.project.catalog import Catalog
-from fieldguide.project.rejections import explain_nothing_kept, load_rejections, rejection_table
-from fieldguide.records import CleanReport, ImageRow, Rejection, Verdict
+from fieldguide.project.rejections import explain_nothing_kept, load_rejections, load_suspects, rejection_table
+from fieldguide.records import CleanReport, ImageRow, Verdict
 from fieldguide.settings import Settings
+from fieldguide.stages.clean.by_features import CHECKS, check_by_features, embed, has_come
 
 _BATCH = 64
 _WIDER = 2
@@ -52,27 +53,39 @@ def clean(project: Project, settings: Settings, *, progress: Progress) -> CleanR
     with project.catalog() as catalog:
         digest = inputs(catalog, settings)
         done = catalog.current("clean", digest, CleanReport)
-        if done and catalog.has_current_prints() and not _any_temporary(catalog):
-            return _with_list(project, done, load_rejections(catalog))
+        if done and catalog.has_current_prints() and not _any_temporary(catalog) and not has_come(done.not_run):
+            return _with_lists(project, done, catalog)
         images = catalog.images()
         if not images:
             raise NotReady("there are no pictures yet", "add some with: fieldguide add FOLDER")
         _check_files(project, settings, catalog, images, progress)
         _check_names(settings, catalog)
         _check_licences(settings, catalog)
-        _check_copies(settings, catalog, images, progress)
-        rejections = load_rejections(catalog)
-        report = _report(catalog, settings, rejections)
+        labels = catalog.labels(settings.classes)  # a picture under none of the names is no one's copy
+        passed = _passed(catalog) & labels.keys()
+        barred = catalog.rejected_by_others(("files", "names", "duplicates", *CHECKS))
+        shown = {name: row.format for name, row in images.items() if name in passed - barred}
+        embedded = embed(project, settings, shown, labels, progress)
+        _check_copies(settings, catalog, images, passed, progress)
+        not_run = check_by_features(settings, catalog, embedded)
+        report = replace(_report(catalog, settings), not_run=not_run)
         catalog.finish("clean", digest, asdict(report), project.now())
-    return _with_list(project, report, rejections)
+        return _with_lists(project, report, catalog)
 
 
-def _with_list(project: Project, report: CleanReport, rejections: Sequence[Rejection]) -> CleanReport:
-    """Write the list of the rejected pictures, and return the report with it."""
-    path, table = project.root / "clean" / "rejected.csv", rejection_table(rejections)
-    if not path.is_file() or path.read_text(encoding="utf-8") != table:
-        write_text(path, table)
-    return replace(report, rejections=tuple(rejections))
+def _with_lists(project: Project, report: CleanReport, catalog: Catalog) -> CleanReport:
+    """Write the lists of the pictures that are rejected and suspected, and return the report with them."""
+    rejections, suspects = load_rejections(catalog), load_suspects(catalog)
+    for name, items in (("rejected", rejections), ("suspects", suspects)):
+        path, table = project.root / "clean" / f"{name}.csv", rejection_table(items)
+        if not path.is_file() or path.read_text(encoding="utf-8") != table:
+            write_text(path, table)
+    return replace(report, rejections=tuple(rejections), suspicions=tuple(suspects))
+
+
+def _passed(catalog: Catalog) -> set[str]:
+    """Return the pictures that the check "files" keeps."""
+    return {name for name, (verdict, _) in catalog.verdicts("files").items() if verdict.verdict == "keep"}
 
 
 def _is_temporary(verdict: Verdict) -> bool:
@@ -125,15 +138,15 @@ def _write(catalog: Catalog, looks: Iterable[FileLook], made_with: str) -> None:
     )
 
 
-def _check_copies(settings: Settings, catalog: Catalog, images: dict[str, ImageRow], progress: Progress) -> None:
-    """Give every image that passed the check "files" a verdict of the check "duplicates".
+def _check_copies(
+    settings: Settings, catalog: Catalog, images: dict[str, ImageRow], passed: set[str], progress: Progress
+) -> None:
+    """Give every image that passed the check "files", and has one of the names, a verdict of the check "duplicates".
 
     Copies are judged among the pictures that no other check rejects.
     """
     progress.start("looking for copies", None)
-    passed = {name for name, (verdict, _) in catalog.verdicts("files").items() if verdict.verdict == "keep"}
-    labels = catalog.labels(settings.classes)  # a picture under none of the names is no one's copy
-    passed &= labels.keys()
+    labels = catalog.labels(settings.classes)
     prints = Fingerprints({name: item for name, item in catalog.fingerprints().items() if name in passed})
     limits = settings.clean
     # in one class, a picture in other colours (grey, tinted, another model's) may tell the test what was trained on
@@ -193,12 +206,16 @@ def _check_licences(settings: Settings, catalog: Catalog) -> None:
     )
 
 
-def _report(catalog: Catalog, settings: Settings, rejections: Sequence[Rejection]) -> CleanReport:
+def _report(catalog: Catalog, settings: Settings) -> CleanReport:
     """Return the counts of the catalogue as it is now."""
-    states = catalog.states()
+    states, rejections = catalog.states(), load_rejections(catalog)
     kept = Counter(state.class_name for state in states if state.state == "kept")
     rejected = Counter(item.reason for item in rejections)
+    suspected = Counter(item.reason for item in load_suspects(catalog))
     groups = Counter(state.group_id for state in states)
     copies = sum(1 for count in groups.values() if count > 1)
     nothing_kept, hint = ("", "") if kept else explain_nothing_kept(catalog, settings, rejections)
-    return CleanReport(dict(sorted(kept.items())), dict(rejected.most_common()), copies, nothing_kept, hint)
+    return CleanReport(
+        dict(sorted(kept.items())), dict(rejected.most_common()), copies, nothing_kept, hint,
+        suspected=dict(suspected.most_common()),
+    )  # fmt: skip
