@@ -24,14 +24,14 @@ from fieldguide.stages.clean.by_features import CHECKS, check_by_features, embed
 
 _BATCH = 64
 _WIDER = 2
-_FORM = "prints 2"  # of what copies are recognised by; another form is another look at every picture
+_FORM = "prints 2"  # of what is measured of a file; another form is another look at every picture
 # trouble of the machine, perhaps not of the file
 _TEMPORARY = ("unreadable", "crashed", "too_slow", "too_much_memory")
 
 
 def inputs(catalog: Catalog, settings: Settings) -> str:
     """Return the digest of everything that this stage's result depends on."""
-    values = f"{settings.clean.model_dump_json()}{settings.images.model_dump_json()}{settings.collect.licences}"
+    values = f"{settings.clean.model_dump_json()}{settings.images.model_dump_json()}{settings.collect.licences}{_FORM}"
     values += str(sorted(settings.classes))
     families = sorted(
         (origin.sha256, origin.family, origin.parent, origin.licence)
