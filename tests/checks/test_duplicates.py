@@ -103,11 +103,37 @@ def test_pairs_are_those_of_the_slow_reference(seed: int, distance: int, likenes
         f"{n}": Prints(int(hashes[n]).to_bytes(8), int(mirrors[n]).to_bytes(8), grey[n].tobytes(), colour[n].tobytes())
         for n in range(12)
     }
-    classes = dice.integers(0, 6, 12)
-    found = find_copies(Fingerprints(prints), distance, likeness, classes)
-    assert found == slow_copies(prints, distance, likeness, classes.tolist())
-    found = find_copies(Fingerprints(prints), distance, likeness)
-    assert found == slow_copies(prints, distance, likeness, list(range(12)))
+    for classes in (dice.integers(0, 6, 12), None):
+        found = find_copies(Fingerprints(prints), distance, likeness, classes)
+        expected = slow_copies(prints, distance, likeness, list(range(12) if classes is None else classes))
+        assert set(found) <= set(expected) and found == sorted(found)
+        assert families_of(found) == families_of(expected)
+        assert len(found) == sum(len(family) - 1 for family in families_of(found)), "no more pairs than link them"
+
+
+def families_of(pairs: list[tuple[int, int]]) -> set[frozenset[int]]:
+    """Join pairs until nothing changes."""
+    member: dict[int, set[int]] = {}
+    for left, right in pairs:
+        family = member.setdefault(left, {left}) | member.setdefault(right, {right})
+        member.update(dict.fromkeys(family, family))
+    return {frozenset(family) for family in member.values()}
+
+
+def test_thousands_of_copies_of_one_picture_are_one_family() -> None:
+    dice, count = np.random.default_rng(4), 5000
+    grey, colour = dice.integers(60, 200, (32, 32)), dice.integers(100, 156, (8, 8, 2)).astype(np.uint8)
+    hashed, prints = int(dice.integers(0, 2**63)), {}
+    for number in range(count):
+        near = hashed ^ (1 << int(dice.integers(0, 64))) ^ (1 << int(dice.integers(0, 64)))
+        noisy = (grey + dice.integers(-2, 3, (32, 32))).astype(np.uint8)
+        prints[f"{number:04}"] = Prints(
+            near.to_bytes(8), (near ^ 2**63 - 1).to_bytes(8), noisy.tobytes(), colour.tobytes()
+        )
+    prints["other"] = Prints(
+        hashed.to_bytes(8), bytes(8), dice.integers(0, 256, 1024).astype(np.uint8).tobytes(), colour.tobytes()
+    )
+    assert families_of(find_copies(Fingerprints(prints), DISTANCE, LIKENESS)) == {frozenset(range(count))}
 
 
 def test_pairs_among_thousands_of_pictures() -> None:

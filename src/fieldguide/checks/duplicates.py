@@ -6,18 +6,19 @@ share their hash far more often than photographs do; and small colour thumbnails
 exposure and contrast. `docs/clean.md` says how the limits were found.
 """
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fieldguide.checks.near_hashes import Families, Places, near_pairs
 from fieldguide.images import COLOUR_SIDE, GREY_SIDE
 from fieldguide.records import Grouping, Prints, Verdict
 
 CHECK = "duplicates"
-_BLOCK = 1024
+_BLOCK = 2048  # pictures, or pairs of them, whose thumbnails are in memory at once
 _FLAT = 2.0  # grey levels; the least detailed real picture measured has 4.9
 _COLOUR = 20.0  # levels of Cb and Cr: a cast of 8 % moves them by 17, a turn of the hue by 30 degrees by 25 and more
 _COLOUR_SHARE = 0.6  # of a picture's contrast, for colour that covers little of each cell, such as thin lines
@@ -45,9 +46,13 @@ class Thumbnails:
         """Return some of them."""
         return Thumbnails(self.grey[chosen], self.colour[chosen], self.contrast[chosen], self.white[chosen])
 
-    def flipped(self) -> "Thumbnails":
-        """Return those of the mirror images."""
-        return Thumbnails(self.grey[:, :, ::-1], self.colour[:, :, ::-1], self.contrast, self.white)
+    def flipped(self, chosen: NDArray[np.bool_] | None = None) -> "Thumbnails":
+        """Return those of the mirror images: of all, or of the chosen."""
+        if chosen is None:
+            return Thumbnails(self.grey[:, :, ::-1], self.colour[:, :, ::-1], self.contrast, self.white)
+        grey = np.where(chosen[:, None, None], self.grey[:, :, ::-1], self.grey)
+        colour = np.where(chosen[:, None, None, None], self.colour[:, :, ::-1], self.colour)
+        return Thumbnails(grey, colour, self.contrast, self.white)
 
 
 class Fingerprints:
@@ -57,14 +62,33 @@ class Fingerprints:
         sha256: n hashes.
         dhash: (n,) uint64.
         mirror: (n,) uint64, of the mirror images.
-        thumbnails: n of them.
+        detailed: (n,) bool, whether the picture has detail; one without is no copy.
     """
 
     def __init__(self, prints: Mapping[str, Prints]) -> None:
+        """Take the prints by hash; thumbnails are read from there again whenever they are compared."""
+        self._prints = prints
         self.sha256 = tuple(prints)
-        self.dhash = np.array([int.from_bytes(item.dhash, "big") for item in prints.values()], dtype=np.uint64)
-        self.mirror = np.array([int.from_bytes(item.mirror, "big") for item in prints.values()], dtype=np.uint64)
-        self.thumbnails = _standardised(prints.values())
+        self.dhash = np.empty(len(self.sha256), np.uint64)
+        self.mirror = np.empty_like(self.dhash)
+        self.detailed = np.empty(len(self.sha256), np.bool_)
+        for start in range(0, len(self.sha256), _BLOCK):
+            rows = [prints[name] for name in self.sha256[start : start + _BLOCK]]
+            block = slice(start, start + len(rows))
+            self.dhash[block] = np.frombuffer(b"".join(item.dhash for item in rows), ">u8")
+            self.mirror[block] = np.frombuffer(b"".join(item.mirror for item in rows), ">u8")
+            self.detailed[block] = _standardised(rows).grey.any(axis=(1, 2))
+
+    def thumbnails(self, places: Places) -> Thumbnails:
+        """Return the thumbnails of some of the pictures."""
+        return _standardised([self._prints[self.sha256[place]] for place in places.tolist()])
+
+    def take(self, places: Places) -> "Fingerprints":
+        """Return some of the pictures."""
+        some = copy(self)
+        some.sha256 = tuple(self.sha256[place] for place in places.tolist())
+        some.dhash, some.mirror, some.detailed = self.dhash[places], self.mirror[places], self.detailed[places]
+        return some
 
 
 def find_copies(
@@ -72,23 +96,62 @@ def find_copies(
 ) -> list[tuple[int, int]]:
     """Find pairs (i, j), i < j, of near-copies, mirrored ones included, in order.
 
+    Of a family of copies only as many pairs as link it: of three copies two pairs, not three.
+
     Args:
         prints: what copies are recognised by.
         distance: bits of the dHash that may differ, 0 to 64.
         likeness: Pearson correlation of the grey thumbnails that confirms a pair, -1 to 1.
         classes: (n,); pictures of one class are a pair also where their colours differ.
     """
-    pairs: set[tuple[int, int]] = set()
-    for hashes, right in ((prints.dhash, prints.thumbnails), (prints.mirror, prints.thumbnails.flipped())):
-        for first, second in _candidates(prints.dhash, hashes, distance):
-            alike = _correlation(prints.thumbnails.grey[first], right.grey[second]) >= likeness
-            first, second = first[alike], second[alike]
-            same = _same_colour(prints.thumbnails.take(first), right.take(second))
-            if classes is not None:
-                same |= classes[first] == classes[second]
-            first, second = first[same], second[same]
-            pairs.update(zip(first.tolist(), second.tolist(), strict=True))
-    return sorted(pairs)
+    families, links = Families(len(prints.sha256)), []
+    detailed = np.flatnonzero(prints.detailed)
+    hashes = np.concatenate([prints.dhash[detailed], prints.mirror[detailed]])
+    for left, right in near_pairs(hashes, np.tile(detailed, 2), distance, families):
+        for start in range(0, len(left), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            first, second, flipped = _ordered(detailed, left[block], right[block], families)
+            same = _confirm(prints, first, second, flipped, likeness, classes)
+            links += families.link(first[same], second[same])
+    return sorted(links)
+
+
+def _ordered(
+    detailed: Places, left: Places, right: Places, families: Families
+) -> tuple[Places, Places, NDArray[np.bool_]]:
+    """Return pairs of pictures i < j that are not of one family yet, and whether the second is mirrored.
+
+    Args:
+        detailed: the pictures.
+        left: places among their hashes followed by those of their mirror images.
+        right: others.
+        families: what is linked.
+    """
+    count = len(detailed)
+    first, second = detailed[left % count], detailed[right % count]
+    swapped = first > second
+    first, second = np.where(swapped, second, first), np.where(swapped, first, second)
+    first_mirrored, second_mirrored = np.where(swapped, right, left) >= count, np.where(swapped, left, right) >= count
+    chosen = ~first_mirrored & (families.of(first) != families.of(second))
+    return first[chosen], second[chosen], second_mirrored[chosen]
+
+
+def _confirm(
+    prints: Fingerprints,
+    first: Places,
+    second: Places,
+    flipped: NDArray[np.bool_],
+    likeness: float,
+    classes: NDArray[np.intp] | None,
+) -> NDArray[np.bool_]:
+    """Tell of each pair whether the thumbnails are alike."""
+    places, numbers = np.unique(np.concatenate([first, second]), return_inverse=True)
+    thumbnails = prints.thumbnails(places)
+    left, right = thumbnails.take(numbers[: len(first)]), thumbnails.take(numbers[len(first) :]).flipped(flipped)
+    same = _same_colour(left, right)
+    if classes is not None:
+        same |= classes[first] == classes[second]
+    return same & (_correlation(left.grey, right.grey) >= likeness)
 
 
 class CopyIndex:
@@ -168,20 +231,6 @@ def _largest(cells: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.linalg.norm(cells, axis=-1).max(axis=(1, 2)))
 
 
-def _candidates(
-    left: NDArray[np.uint64], right: NDArray[np.uint64], distance: int
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Yield index pairs i < j whose hashes differ in at most `distance` bits, block by block."""
-    for start in range(0, len(left), _BLOCK):
-        block = left[start : start + _BLOCK, None]
-        near = np.bitwise_count(block ^ right[None, start:]) <= distance
-        first, second = np.nonzero(near)
-        later = second > first
-        first, second = first[later] + start, second[later] + start
-        for part in range(0, len(first), _BLOCK * 16):
-            yield first[part : part + _BLOCK * 16], second[part : part + _BLOCK * 16]
-
-
 def judge_copies(
     pairs: Sequence[tuple[int, int]],
     sha256: Sequence[str],
@@ -222,7 +271,7 @@ def group_alike(pairs: Iterable[tuple[int, int]], sha256: Sequence[str]) -> list
         sha256: the images.
     """
     groups = []
-    for family in _families(sorted(pairs), len(sha256)):
+    for family in _families(pairs, len(sha256)):
         members = [sha256[index] for index in family]
         groups += [Grouping(name, min(members), "look-alike") for name in members]
     return groups
@@ -237,19 +286,9 @@ def _conflict(name: str, members: Sequence[str], labels: Mapping[str, set[str]])
     return Verdict(name, CHECK, "reject", reason, 1.0, other)
 
 
-def _families(pairs: Sequence[tuple[int, int]], count: int) -> list[list[int]]:
-    """Return connected sets of two or more indices (union-find with path halving)."""
-    parent = list(range(count))
-
-    def root(index: int) -> int:
-        while parent[index] != index:
-            parent[index] = parent[parent[index]]
-            index = parent[index]
-        return index
-
-    for first, second in pairs:
-        parent[root(second)] = root(first)
-    members: dict[int, list[int]] = defaultdict(list)
-    for index in {index for pair in pairs for index in pair}:
-        members[root(index)].append(index)
-    return [sorted(family) for family in members.values()]
+def _families(pairs: Iterable[tuple[int, int]], count: int) -> list[list[int]]:
+    """Return the connected sets of two or more indices."""
+    families = Families(count)
+    first, second = np.array([*pairs], dtype=np.intp).reshape(-1, 2).T
+    families.link(first, second)
+    return families.members()

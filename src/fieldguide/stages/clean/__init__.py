@@ -153,11 +153,12 @@ def _check_copies(
     numbers = {names: number for number, names in enumerate({frozenset(names) for names in labels.values()})}
     classes = np.array([numbers[frozenset(labels[name])] for name in prints.sha256], dtype=np.intp)
     alike = find_copies(prints, limits.copy_distance + _WIDER, limits.alike, classes)
-    pairs = find_copies(prints, limits.copy_distance, limits.copy_likeness)
     areas = {name: row.width * row.height for name, row in images.items()}
     barred = {name for name, (verdict, _) in catalog.verdicts("licence").items() if verdict.verdict == "reject"}
-    judged = [pair for pair in pairs if not barred.intersection(prints.sha256[index] for index in pair)]
-    verdicts = judge_copies(judged, prints.sha256, labels, areas)
+    judged = np.flatnonzero([name not in barred for name in prints.sha256])
+    found = find_copies(prints.take(judged), limits.copy_distance, limits.copy_likeness)
+    pairs = [(int(judged[first]), int(judged[second])) for first, second in found]
+    verdicts = judge_copies(pairs, prints.sha256, labels, areas)
     groups = group_alike({*alike, *pairs, *_families(catalog, prints.sha256)}, prints.sha256)
     catalog.replace_copies(verdicts, groups, settings.clean.model_dump_json())
 
