@@ -6,6 +6,7 @@ run: every pair in blocks of numpy, as `clean` did before, and faiss's multi-has
 (`pip install faiss-cpu`). Each measurement is a process of its own. `python benchmarks/bench_near.py [--rows N ...]`
 """
 
+import importlib
 import importlib.util
 import json
 import resource
@@ -93,7 +94,7 @@ def every_pair(hashes: Hashes) -> int:
 
 
 def faiss_index(hashes: Hashes) -> int:
-    import faiss
+    faiss = importlib.import_module("faiss")
 
     rows = hashes.view(np.uint8).reshape(-1, 8)
     index = faiss.IndexBinaryMultiHash(64, 4, 16)  # of 4 x 16 bits, one part differs in 2 at most
