@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tarfile
 import unicodedata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from PIL import Image, ImageCms
 
 from command import check_two_lines, environment, ran, start
 from command import run as run_command
-from conftest import CLASS_NAMES, Clock, Pictures, draw_picture, encode, make_project
+from conftest import CLASS_NAMES, Clock, Pictures, draw_picture, encode, make_project, pixels_of
 from fieldguide.errors import InputMissing, InputUnusable, NotReady, ProjectExists
 from fieldguide.images import Limits
 from fieldguide.progress import SilentProgress
@@ -401,3 +402,78 @@ def test_a_killed_export_goes_on(ready: Project, pictures: Pictures, tmp_path: P
     folder, report = run(ready, "webdataset", size=64)
     assert killed_early and report.counts == run(ready, "webdataset", size=64, out=tmp_path / "whole")[1].counts
     assert contents(folder) == contents(tmp_path / "whole")
+
+
+HUGGING_FACE = """
+import datasets
+loaded = datasets.load_dataset(FOLDER)
+for part, rows in loaded.items():
+    if isinstance(rows.features["label"], datasets.Value):
+        rows = rows.class_encode_column("label")
+    names = rows.features["label"].names
+    for row in rows:
+        put(part, row["sha256"], names[row["label"]], row["image"], row["author"], row["licence"])
+"""
+WEBDATASET = """
+import json, webdataset
+for path in sorted(pathlib.Path(FOLDER).glob("*.tar")):
+    part = path.name.partition("-")[0]
+    for row in webdataset.WebDataset(str(path), shardshuffle=False).decode("pil").to_tuple("jpg;png", "cls", "json"):
+        names = [line.split(",")[1] for line in (path.parent / "classes.csv").read_text().splitlines()[1:]]
+        assert names[row[1]] == row[2]["label"]
+        put(part, row[2]["sha256"], row[2]["label"], row[0], row[2]["author"], row[2]["licence"])
+"""
+CROISSANT = """
+import mlcroissant
+data = mlcroissant.Dataset(FOLDER + "/croissant.json")
+assert not data.metadata.ctx.issues.errors and not data.metadata.ctx.issues.warnings
+names = {row["classes/index"]: row["classes/name"] for row in data.records("classes")}
+for row in data.records("records"):
+    row = {key.partition("/")[2]: value.decode() if isinstance(value, bytes) else value for key, value in row.items()}
+    assert names[row["label_index"]] == row["label"]
+    put(row["split"], row["sha256"], row["label"], row["image"], row["author"], row["licence"])
+"""
+PANDAS = """
+import pandas
+for path in sorted(pathlib.Path(FOLDER).glob("*.csv")):
+    if path.stem in ("train", "val", "test", "labels"):
+        for row in pandas.read_csv(path).itertuples():
+            data = (path.parent / row.path).read_bytes()
+            part = "images" if path.stem == "labels" else path.stem
+            put(part, hashlib.sha256(data).hexdigest(), row.label, PIL.Image.open(io.BytesIO(data)), "the tests", "own")
+"""
+READER = """
+import hashlib, io, pathlib, sys, PIL.Image
+FOLDER = sys.argv[1]
+def put(part, sha256, label, image, author, licence):
+    digest = hashlib.sha256(image.convert("RGB").tobytes()).hexdigest()
+    print("read", part, sha256, label, digest, author.replace(" ", "_"), licence)
+"""
+READERS = {
+    "csv": ("pandas", PANDAS),
+    "imagefolder": ("datasets", HUGGING_FACE),
+    "parquet": ("datasets", HUGGING_FACE),
+    "webdataset": ("webdataset", WEBDATASET),
+    "croissant": ("mlcroissant", CROISSANT),
+}
+
+
+@pytest.mark.parametrize(("to", "split"), [*((form, True) for form in FORMS), ("imagefolder", False)])
+def test_those_that_it_is_for_read_it(ready: Project, tmp_path: Path, to: str, split: bool) -> None:
+    library, code = READERS[to]
+    if find_spec(library) is None:
+        pytest.skip(f"{library} is not installed")
+    folder, _ = run(ready, to, split=split)
+    homes = {"HF_HOME": "hf", "CROISSANT_CACHE": "croissant", "HOME": "home"}
+    own = {name: str(tmp_path / place) for name, place in homes.items()} | {"HF_HUB_OFFLINE": "1", "USE_TORCH": "0"}
+    words = [sys.executable, "-W", "ignore", "-c", READER + code, str(folder)]
+    result = subprocess.run(words, capture_output=True, text=True, env=environment() | own, timeout=600, check=False)
+    assert result.returncode == 0, result.stderr
+    rows = [line.split()[1:] for line in result.stdout.splitlines() if line.startswith("read ")]
+    expected = []
+    for sha256, state in kept(ready).items():
+        pixels = pixels_of(ready.read_image(sha256, state.format)).tobytes()
+        part = state.split if split else "train" if library == "datasets" else "images"
+        part = "validation" if part == "val" and library == "datasets" else part
+        expected.append([part, sha256, state.class_name, hashlib.sha256(pixels).hexdigest(), "the_tests", "own"])
+    assert sorted(rows) == sorted(expected)

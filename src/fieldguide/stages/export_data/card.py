@@ -1,51 +1,35 @@
 """The card of a data set, README.md in the form of the Hugging Face Hub: its parts, its columns, its licence."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from fieldguide.stages.export_data.pictures import Export
 from fieldguide.text import one_line, render
 
-CREDIT_COLUMNS = ("sha256", "title", "author", "licence", "licence_url", "source", "page")
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
-def features(export: Export) -> dict[str, Any]:
-    """Return the columns as `datasets` describes them: a picture, the place of its class, and texts."""
-    text = {"dtype": "string", "_type": "Value"}
-    return {
-        "image": {"_type": "Image"},
-        "label": {"names": list(export.class_names), "_type": "ClassLabel"},
-        **dict.fromkeys(CREDIT_COLUMNS, text),
-    }
-
-
-def write_card(export: Export, folder: Path, pattern: str) -> None:
+def write_card(export: Export, folder: Path, pattern: str, columns: Mapping[str, Any]) -> None:
     """Write README.md.
 
     Args:
         export: what is exported.
         folder: where.
         pattern: which files are of a part, with "{part}" for its name.
+        columns: what the head of the card says of them.
     """
     parts = export.parts()
     files = [{"split": "train" if part == "images" else part, "path": pattern.format(part=part)} for part in parts]
     count = sum(len(pictures) for pictures in parts.values())
-    classes = {str(label): name for label, name in enumerate(export.class_names)}
     head = {
         "pretty_name": one_line(export.name),
         "license": licence_of(export),
         "task_categories": ["image-classification"],
         "size_categories": [next((size for most, size in _SIZES if count < most), "n>1M")],
         "configs": [{"config_name": "default", "data_files": files}],
-        "dataset_info": {
-            "features": [
-                {"name": "image", "dtype": "image"},
-                {"name": "label", "dtype": {"class_label": {"names": classes}}},
-                *({"name": name, "dtype": "string"} for name in CREDIT_COLUMNS),
-            ]
-        },
+        **columns,
     }
     # JSON is YAML, and quotes whatever a name holds
     lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in head.items()]

@@ -7,6 +7,7 @@ zipped, since it takes every picture of a plain folder into memory at once, and 
 import hashlib
 import json
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ _CONTEXT = {
     "@language": "en", "@vocab": "https://schema.org/", "citeAs": "cr:citeAs", "column": "cr:column",
     "conformsTo": "dct:conformsTo", "cr": "http://mlcommons.org/croissant/", "rai": "http://mlcommons.org/croissant/RAI/",
     "data": {"@id": "cr:data", "@type": "@json"}, "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-    "dct": "http://purl.org/dc/terms/", "examples": {"@id": "cr:examples", "@type": "@json"}, "extract": "cr:extract",
+    "dct": "http://purl.org/dc/terms/", "equivalentProperty": "cr:equivalentProperty",
+    "examples": {"@id": "cr:examples", "@type": "@json"}, "extract": "cr:extract",
     "field": "cr:field", "fileObject": "cr:fileObject", "fileProperty": "cr:fileProperty", "fileSet": "cr:fileSet",
     "format": "cr:format", "includes": "cr:includes", "isLiveDataset": "cr:isLiveDataset", "jsonPath": "cr:jsonPath",
     "key": "cr:key", "md5": "cr:md5", "parentField": "cr:parentField", "path": "cr:path", "recordSet": "cr:recordSet",
@@ -49,17 +51,22 @@ _COLUMNS = {
 
 
 def write_croissant(export: Export, folder: Path, progress: Progress) -> None:
-    """Write images.zip, labels.csv, and croissant.json, which says how they belong together."""
+    """Write a zip file of the pictures, labels.csv, and croissant.json, which says how they belong together.
+
+    The zip file's name holds its hash: mlcroissant keeps what it unpacks by the name alone, and would take the pictures
+    of another export for these.
+    """
     scaled = folder / ".scaled" if export.size else None
     if scaled:
         place_pictures(export, scaled, progress)
     with zipfile.ZipFile(folder / "images.zip", "w", zipfile.ZIP_STORED) as archive:
         for picture, data in read_pictures(export, scaled, progress):
             archive.writestr(zipfile.ZipInfo(picture.file, _NO_TIME), data)
+    archive_path = (folder / "images.zip").rename(folder / f"images-{_hash(folder / 'images.zip')[:16]}.zip")
     pictures = [picture for pictures in export.parts().values() for picture in pictures]
     rows = [list(_cells(picture).values()) for picture in pictures]
     (folder / "labels.csv").write_text(write_csv(("file_name", *_COLUMNS), rows), encoding="utf-8")
-    text = json.dumps(_describe(export, folder), ensure_ascii=False, indent=1)
+    text = json.dumps(_describe(export, [archive_path, folder / "labels.csv"]), ensure_ascii=False, indent=1)
     (folder / "croissant.json").write_text(f"{text}\n", encoding="utf-8")
 
 
@@ -75,8 +82,8 @@ def _cells(picture: Picture) -> dict[str, str]:
     }
 
 
-def _describe(export: Export, folder: Path) -> dict[str, Any]:
-    """Return the metadata."""
+def _describe(export: Export, files: Sequence[Path]) -> dict[str, Any]:
+    """Return the metadata of the zip file and the table."""
     licences = sorted({licence for licence in map(_licence, export.pictures) if licence})
     return {
         "@context": _CONTEXT,
@@ -87,16 +94,17 @@ def _describe(export: Export, folder: Path) -> dict[str, Any]:
         "license": licences or ["other"],
         "url": "./",
         "version": "1.0.0",
+        "citeAs": f"{export.name}. The authors of the pictures are named in labels.csv.",
         "datePublished": export.date,
         "creator": {"@type": "sc:Organization", "name": export.name},
         "distribution": [
-            _file(folder / "images.zip", "application/zip"),
-            _file(folder / "labels.csv", "text/csv"),
+            _file(files[0], "application/zip"),
+            _file(files[1], "text/csv"),
             {
                 "@type": "cr:FileSet",
                 "@id": "pictures",
                 "name": "pictures",
-                "containedIn": {"@id": "images.zip"},
+                "containedIn": {"@id": files[0].name},
                 "encodingFormat": sorted({MEDIA_TYPES[picture.suffix] for picture in export.pictures}),
                 "includes": sorted({f"**/*{picture.suffix}" for picture in export.pictures}),
             },
@@ -112,8 +120,6 @@ def _licence(picture: Picture) -> str:
 
 def _file(path: Path, media_type: str) -> dict[str, Any]:
     """Return the description of a file that lies beside croissant.json."""
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return {
         "@type": "cr:FileObject",
         "@id": path.name,
@@ -121,8 +127,13 @@ def _file(path: Path, media_type: str) -> dict[str, Any]:
         "contentUrl": path.name,
         "contentSize": f"{path.stat().st_size} B",
         "encodingFormat": media_type,
-        "sha256": sha256,
+        "sha256": _hash(path),
     }
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _classes(export: Export) -> dict[str, Any]:
@@ -151,9 +162,15 @@ def _records() -> dict[str, Any]:
         "dataType": "sc:ImageObject",
         "source": {"fileSet": {"@id": "pictures"}, "extract": {"fileProperty": "content"}},
     }
+    # the pictures come first: of columns that both sides have, mlcroissant keeps those of the first
     file_name = {
-        **_field("file_name", "sc:Text", "the name of its file in images.zip"),
-        "references": {"fileSet": {"@id": "pictures"}, "extract": {"fileProperty": "filename"}},
+        "@type": "cr:Field",
+        "@id": "records/file_name",
+        "name": "file_name",
+        "description": "the name of its file in the zip file",
+        "dataType": "sc:Text",
+        "source": {"fileSet": {"@id": "pictures"}, "extract": {"fileProperty": "filename"}},
+        "references": {"fileObject": {"@id": "labels.csv"}, "extract": {"column": "file_name"}},
     }
     others = [_field(name, kind, text) for name, (kind, text) in _COLUMNS.items()]
     return {

@@ -43,13 +43,13 @@ def write_imagefolder(export: Export, folder: Path, progress: Progress) -> None:
     """Write the pictures in a folder per class, and a metadata.jsonl for each part, as `datasets` reads them.
 
     It reads metadata.csv too, but guesses the type of each column anew for each part: a column that is empty in one of
-    them then has two types, and a class called "None" has no name.
+    them then has two types, and a class called "None" has no name. It takes labels as texts here.
     """
     place_pictures(export, folder, progress)
     for part, pictures in export.parts().items():
         lines = [json.dumps(_metadata(picture), ensure_ascii=False) + "\n" for picture in _sorted(pictures)]
         (folder / part / "metadata.jsonl").write_text("".join(lines), encoding="utf-8")
-    write_card(export, folder, "{part}/**")
+    write_card(export, folder, "{part}/**", {})
 
 
 def _metadata(picture: Picture) -> dict[str, str]:

@@ -10,12 +10,13 @@ from typing import Any
 
 from fieldguide.optional import require
 from fieldguide.progress import Progress
-from fieldguide.stages.export_data.card import CREDIT_COLUMNS, features, write_card
+from fieldguide.stages.export_data.card import write_card
 from fieldguide.stages.export_data.folders import write_classes
 from fieldguide.stages.export_data.pictures import Export, Picture, credit_values, place_pictures, read_pictures
 
 SHARD_BYTES, SHARD_PICTURES = 500_000_000, 10_000
 _ROWS = 100  # of a row group: whoever wants one picture reads so many
+CREDIT_COLUMNS = ("sha256", "title", "author", "licence", "licence_url", "source", "page")
 Put = Callable[[Picture, bytes], None]
 
 
@@ -34,7 +35,7 @@ def write_parquet(export: Export, folder: Path, progress: Progress) -> None:
 
     (folder / "data").mkdir(exist_ok=True)
     _write_shards(export, folder, open_shard, progress)
-    write_card(export, folder, "data/{part}-*.parquet")
+    write_card(export, folder, "data/{part}-*.parquet", _columns(export))
 
 
 def _schema(export: Export) -> Any:
@@ -42,8 +43,29 @@ def _schema(export: Export) -> Any:
     pyarrow = require("pyarrow", extra="parquet")
     image = pyarrow.struct([("bytes", pyarrow.binary()), ("path", pyarrow.string())])
     columns = [("image", image), ("label", pyarrow.int64()), *((name, pyarrow.string()) for name in CREDIT_COLUMNS)]
-    described = json.dumps({"info": {"features": features(export)}}, ensure_ascii=False)
+    described = json.dumps({"info": {"features": _features(export)}}, ensure_ascii=False)
     return pyarrow.schema(columns, metadata={"huggingface": described})
+
+
+def _columns(export: Export) -> dict[str, Any]:
+    """Return the columns as a data card describes them."""
+    names = {str(label): name for label, name in enumerate(export.class_names)}
+    features = [
+        {"name": "image", "dtype": "image"},
+        {"name": "label", "dtype": {"class_label": {"names": names}}},
+        *({"name": name, "dtype": "string"} for name in CREDIT_COLUMNS),
+    ]
+    return {"dataset_info": {"features": features}}
+
+
+def _features(export: Export) -> dict[str, Any]:
+    """Return the columns as `datasets` keeps them in a file: a picture, the place of its class, and texts."""
+    text = {"dtype": "string", "_type": "Value"}
+    return {
+        "image": {"_type": "Image"},
+        "label": {"names": list(export.class_names), "_type": "ClassLabel"},
+        **dict.fromkeys(CREDIT_COLUMNS, text),
+    }
 
 
 class _ParquetShard:
