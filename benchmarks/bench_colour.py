@@ -32,6 +32,7 @@ from fieldguide.engine import core_count, map_threads
 from fieldguide.exporters.colour import Family
 from fieldguide.features import load_square
 from fieldguide.images import Limits, decode
+from fieldguide.images.colour_features import FEATURE_NAMES, colour_features
 from fieldguide.learners.colour.families import (
     DEFAULTS,
     FAMILIES,
@@ -44,7 +45,6 @@ from fieldguide.learners.colour.families import (
     make_estimator,
     search_families,
 )
-from fieldguide.learners.colour.features import FEATURE_NAMES, colour_features
 from fieldguide.learners.colour.importance import measure_importance, trace_elimination
 from fieldguide.learners.contract import group_folds
 from fieldguide.metrics import accuracy, calibration_error

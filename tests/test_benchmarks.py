@@ -49,7 +49,7 @@ SLOW = sorted(TABLES.keys() - {"start"})
 @pytest.fixture(scope="module")
 def drawn_sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Draw a folder that looks like that of the real pictures, with a table of colour features."""
-    from fieldguide.learners.colour.features import FEATURE_NAMES
+    from fieldguide.images.colour_features import FEATURE_NAMES
 
     base = tmp_path_factory.mktemp("shared")
     for name, classes in SETS.items():

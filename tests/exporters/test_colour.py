@@ -13,6 +13,7 @@ from colour_samples import SMALL, clouds, fit_arrays, tinted
 from fieldguide.calibration import fit_familiarity, softmax
 from fieldguide.exporters.colour import FOREST_DOUBT, Classifier, Family, export_colour
 from fieldguide.guide.check import check_model
+from fieldguide.images.colour_features import TABLES, colour_features
 from fieldguide.learners.colour.families import (
     FAMILIES,
     Candidate,
@@ -21,7 +22,6 @@ from fieldguide.learners.colour.families import (
     fit_quietly,
     make_estimator,
 )
-from fieldguide.learners.colour.features import TABLES, colour_features
 from fieldguide.learners.linear_head import root
 
 pytest.importorskip("sklearn", reason="learning needs the extra [train]")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fieldguide.errors import BadImage
-from fieldguide.images import Limits, copy_prints, decode_image
+from fieldguide.images import Limits, copy_prints, decode_image, squash
+from fieldguide.images.colour_features import measure_colours
 from fieldguide.records import NO_PRINTS, Prints
 
 DECODE_SIDE = 128  # a scaled decode reads every byte of a JPEG, and hashes need no more than this
@@ -23,6 +24,7 @@ class FileLook:
         detail: the reason as a sentence.
         shorter: its shorter side, pixels; 0 when it does not decode.
         prints: what its copies are recognised by; empty when it does not decode.
+        colours: its colour features as `measure_colours` gives them; empty when it does not decode.
     """
 
     sha256: str
@@ -30,6 +32,7 @@ class FileLook:
     detail: str
     shorter: int
     prints: Prints = NO_PRINTS
+    colours: bytes = b""
 
 
 def look_at_file(item: tuple[str, str, int], *, limits: Limits, min_side: int) -> FileLook:
@@ -47,11 +50,12 @@ def look_at_file(item: tuple[str, str, int], *, limits: Limits, min_side: int) -
         return FileLook(sha256, error.reason, error.detail, 0)
     except OSError as error:
         return FileLook(sha256, "unreadable", f"the original cannot be read: {error.strerror}", 0)
-    small = shorter < min_side
+    small, squashed = shorter < min_side, squash(image)
     return FileLook(
         sha256,
         "too_small" if small else "",
         f"its shorter side has {shorter} pixels; at least {min_side} are needed" if small else "",
         shorter,
-        copy_prints(image),
+        copy_prints(image, squashed),
+        measure_colours(squashed),
     )

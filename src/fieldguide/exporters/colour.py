@@ -2,7 +2,7 @@
 
 Knows nothing about projects or how the numbers were fitted: the tables of the colour conversions and the classifier
 come in as arrays. Colours are whole numbers in float32, and sums are exact in float64: the features are those of
-`learners.colour.features` to the bit, unless rows are longer than 1,024 pixels. Only operators of ONNX's own domain are
+`images.colour_features` to the bit, unless rows are longer than 1,024 pixels. Only operators of ONNX's own domain are
 written, for trees and support vectors too, none of ai.onnx.ml, which skl2onnx would use: not every form that a guide
 takes can carry those. All but the comparisons in trees is float64.
 """
@@ -119,7 +119,7 @@ def export_colour(
     (n, 18) float32 and `familiarity` (n,) float32, -2 to 0.
 
     Args:
-        tables: `vars` of those in `learners.colour.features`, which the colour conversions look up.
+        tables: `vars` of those in `images.colour_features`, which the colour conversions look up.
         classifier: gives the probabilities.
         familiarity: says how near a picture is to those learnt from, by the roots of the features.
         size: side of the square, pixels; None takes pictures of any height and width.

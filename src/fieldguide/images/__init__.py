@@ -10,6 +10,7 @@ from fieldguide.images.thumbnails import (
     copy_prints,
     copy_thumbnails,
     dhash,
+    squash,
     thumbnail_jpeg,
 )
 
@@ -25,6 +26,7 @@ __all__ = [
     "dhash",
     "look",
     "read_header",
+    "squash",
     "thumbnail_jpeg",
     "to_upright",
 ]

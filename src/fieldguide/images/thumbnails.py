@@ -50,7 +50,12 @@ def dhash(pixels: npt.ArrayLike) -> tuple[int, int]:
     return _both_ways(to_image(pixels).convert("L"))
 
 
-def copy_thumbnails(pixels: npt.ArrayLike | Image.Image) -> tuple[Pixels, Pixels]:
+def squash(image: Image.Image) -> Pixels:
+    """Squash a picture in mode RGB to (32, 32, 3) uint8: each pixel is the mean of the area that it covers."""
+    return _squashed(image, GREY_SIDE, GREY_SIDE)
+
+
+def copy_thumbnails(pixels: npt.ArrayLike | Image.Image, squashed: Pixels | None = None) -> tuple[Pixels, Pixels]:
     """Squash a picture to (32, 32) uint8 grey and (8, 8, 2) uint8 colour, to compare near-copies cell by cell.
 
     Each cell is the mean of the area it covers (a box filter, horizontal then vertical). Grey is
@@ -59,29 +64,31 @@ def copy_thumbnails(pixels: npt.ArrayLike | Image.Image) -> tuple[Pixels, Pixels
 
     Args:
         pixels: (h, w, 3) uint8 RGB, or a picture in mode RGB.
+        squashed: what `squash` gives, where it is known.
 
     Raises:
         ValueError: the array has another shape or type.
     """
     image = pixels if isinstance(pixels, Image.Image) else to_image(pixels)
-    small = Image.fromarray(_squashed(image, GREY_SIDE, GREY_SIDE))
+    small = Image.fromarray(squash(image) if squashed is None else squashed)
     each = GREY_SIDE // COLOUR_SIDE
     colour = np.asarray(small.convert("YCbCr"))[:, :, 1:].reshape(COLOUR_SIDE, each, COLOUR_SIDE, each, 2)
     return np.asarray(small.convert("L")), np.rint(colour.mean(axis=(1, 3))).astype(np.uint8)
 
 
-def copy_prints(pixels: npt.ArrayLike | Image.Image) -> Prints:
+def copy_prints(pixels: npt.ArrayLike | Image.Image, squashed: Pixels | None = None) -> Prints:
     """Return what `dhash` and `copy_thumbnails` return, as bytes.
 
     Args:
         pixels: (h, w, 3) uint8 RGB, or a picture in mode RGB.
+        squashed: what `squash` gives, where it is known.
 
     Raises:
         ValueError: the array has another shape or type.
     """
     image = pixels if isinstance(pixels, Image.Image) else to_image(pixels)
     straight, mirror = _both_ways(image.convert("L"))
-    grey, colour = copy_thumbnails(image)
+    grey, colour = copy_thumbnails(image, squashed)
     return Prints(straight.to_bytes(8, "big"), mirror.to_bytes(8, "big"), grey.tobytes(), colour.tobytes())
 
 

@@ -42,6 +42,7 @@ _UPSERT_ORIGIN = (
 _FORGET_ORIGIN = """DELETE FROM provenance WHERE sha256 = ?1 AND source = ?2 AND location = ?3 AND NOT EXISTS (
     SELECT 1 FROM origin WHERE sha256 = ?1 AND source = ?2 AND location = ?3)"""
 _LABELLED = "sha256 IN (SELECT sha256 FROM standing)"
+_AT_ONCE = 500  # hashes in a query
 _VERDICT = ", ".join(f'"{field.name}"' for field in fields(Verdict))
 _ORIGIN = ", ".join(field.name for field in fields(Origin))
 
@@ -297,6 +298,21 @@ class Catalog:
             f"SELECT sha256, dhash, mirror, grey, colour FROM fingerprint WHERE {_LABELLED} ORDER BY sha256"
         )
         return {row[0]: Prints(*row[1:]) for row in rows}
+
+    def set_colours(self, colours: Mapping[str, bytes]) -> None:
+        """Write the colour features of each image, as they were measured."""
+        self.write("INSERT OR REPLACE INTO colours VALUES (?, ?)", colours.items())
+
+    def colours(self, hashes: Collection[str]) -> dict[str, bytes]:
+        """Return the colour features of those of these images that have been decoded."""
+        asked = list(hashes)
+        parts = [asked[start : start + _AT_ONCE] for start in range(0, len(asked), _AT_ONCE)]
+        sql = "SELECT sha256, features FROM colours WHERE sha256 IN ({})"
+        return {
+            sha256: features
+            for part in parts
+            for sha256, features in self.rows(sql.format(", ".join("?" * len(part))), part)
+        }
 
     def has_current_prints(self) -> bool:
         """Tell whether no picture was last measured by a version that did not look at colours."""

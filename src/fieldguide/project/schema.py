@@ -206,4 +206,7 @@ MIGRATIONS: tuple[str, ...] = (
         kind TEXT NOT NULL, value TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (kind, value)) WITHOUT ROWID;
     CREATE TABLE review_list (version INTEGER NOT NULL, made_from TEXT NOT NULL);
     """,
+    """
+    CREATE TABLE colours (sha256 TEXT PRIMARY KEY REFERENCES image, features BLOB NOT NULL);
+    """,
 )

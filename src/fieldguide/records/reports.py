@@ -199,6 +199,7 @@ class CleanReport(Report):
         suspected: number of images by suspicion; they are kept, and each counts once.
         suspicions: every image that is suspected, the most suspicious first, also written to clean/suspects.csv.
         not_run: why a check was not run, by its name.
+        report: path of report.html in the project.
     """
 
     kept: dict[str, int]
@@ -210,6 +211,7 @@ class CleanReport(Report):
     suspected: dict[str, int] = field(default_factory=dict)
     suspicions: tuple[Rejection, ...] = ()
     not_run: dict[str, str] = field(default_factory=dict)
+    report: str = ""
 
 
 @dataclass(frozen=True, repr=False)

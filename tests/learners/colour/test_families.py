@@ -10,6 +10,7 @@ import pytest
 from colour_samples import SMALL, clouds, fit_arrays
 from fieldguide.calibration import log_losses, softmax
 from fieldguide.exporters.colour import Family
+from fieldguide.images.colour_features import FEATURE_NAMES
 from fieldguide.learners.colour.families import (
     DEFAULTS,
     FAMILIES,
@@ -22,7 +23,6 @@ from fieldguide.learners.colour.families import (
     list_candidates,
     search_families,
 )
-from fieldguide.learners.colour.features import FEATURE_NAMES
 from fieldguide.learners.contract import group_folds
 from fieldguide.metrics import accuracy, calibration_error
 

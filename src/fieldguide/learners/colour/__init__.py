@@ -15,6 +15,7 @@ from fieldguide.calibration import Familiarity, softmax
 from fieldguide.errors import NotReady, ParityError
 from fieldguide.exporters.colour import Classifier, export_colour
 from fieldguide.features import Extractor, Pictures
+from fieldguide.images.colour_features import FEATURE_NAMES, TABLES, colour_features
 from fieldguide.learners.colour.families import (
     DEFAULTS,
     Candidate,
@@ -26,7 +27,6 @@ from fieldguide.learners.colour.families import (
     list_candidates,
     search_families,
 )
-from fieldguide.learners.colour.features import FEATURE_NAMES, TABLES, colour_features
 from fieldguide.learners.colour.importance import measure_importance, trace_elimination
 from fieldguide.learners.contract import FitResult, Fold, Model, Outputs, TrainingData, check_classes, group_folds
 from fieldguide.learners.sampling import balance_csv, class_balance

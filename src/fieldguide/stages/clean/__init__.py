@@ -21,10 +21,11 @@ from fieldguide.project.rejections import explain_nothing_kept, load_rejections,
 from fieldguide.records import CleanReport, ImageRow, Verdict
 from fieldguide.settings import Settings
 from fieldguide.stages.clean.by_features import CHECKS, check_by_features, embed, has_come
+from fieldguide.stages.clean.report import REPORT, Lists, write_report
 
 _BATCH = 64
 _WIDER = 2
-_FORM = "prints 2"  # of what is measured of a file; another form is another look at every picture
+_FORM = "prints 2, colours"  # of what is measured of a file; another form is another look at every picture
 # trouble of the machine, perhaps not of the file
 _TEMPORARY = ("unreadable", "crashed", "too_slow", "too_much_memory")
 
@@ -54,7 +55,7 @@ def clean(project: Project, settings: Settings, *, progress: Progress) -> CleanR
         digest = inputs(catalog, settings)
         done = catalog.current("clean", digest, CleanReport)
         if done and catalog.has_current_prints() and not _any_temporary(catalog) and not has_come(done.not_run):
-            return _with_lists(project, done, catalog)
+            return _with_lists(project, settings, done, catalog)
         images = catalog.images()
         if not images:
             raise NotReady("there are no pictures yet", "add some with: fieldguide add FOLDER")
@@ -70,17 +71,21 @@ def clean(project: Project, settings: Settings, *, progress: Progress) -> CleanR
         not_run = check_by_features(settings, catalog, embedded)
         report = replace(_report(catalog, settings), not_run=not_run)
         catalog.finish("clean", digest, asdict(report), project.now())
-        return _with_lists(project, report, catalog)
+        return _with_lists(project, settings, report, catalog)
 
 
-def _with_lists(project: Project, report: CleanReport, catalog: Catalog) -> CleanReport:
-    """Write the lists of the pictures that are rejected and suspected, and return the report with them."""
+def _with_lists(project: Project, settings: Settings, report: CleanReport, catalog: Catalog) -> CleanReport:
+    """Write the lists of the pictures that are rejected and suspected, and the page that shows them.
+
+    Return the report with these lists.
+    """
     rejections, suspects = load_rejections(catalog), load_suspects(catalog)
     for name, items in (("rejected", rejections), ("suspects", suspects)):
         path, table = project.root / "clean" / f"{name}.csv", rejection_table(items)
         if not path.is_file() or path.read_text(encoding="utf-8") != table:
             write_text(path, table)
-    return replace(report, rejections=tuple(rejections), suspicions=tuple(suspects))
+    write_report(project, settings, catalog, Lists(rejections, suspects))
+    return replace(report, rejections=tuple(rejections), suspicions=tuple(suspects), report=REPORT)
 
 
 def _passed(catalog: Catalog) -> set[str]:
@@ -127,6 +132,7 @@ def _write(catalog: Catalog, looks: Iterable[FileLook], made_with: str) -> None:
     """Write the fingerprints, then the verdicts that make them final."""
     looks = list(looks)
     catalog.set_fingerprints({look.sha256: look.prints for look in looks})
+    catalog.set_colours({look.sha256: look.colours for look in looks if look.colours})
     catalog.set_verdicts(
         (
             Verdict(look.sha256, "files", "reject", f"{look.reason}: {look.detail}", float(look.shorter))

@@ -183,3 +183,13 @@ def _fill_lab(planes: NDArray[np.uint8], channels: Floats) -> None:
     channels += TABLES.offset[:, None]
     channels *= 1 / _FINE
     np.floor(channels, out=channels)
+
+
+def measure_colours(pixels: NDArray[np.uint8]) -> bytes:
+    """Return the features of a picture, (h, w, 3) uint8 RGB, as bytes: 18 float32, least byte first."""
+    return colour_features(pixels[None]).astype("<f4").tobytes()
+
+
+def read_colours(measured: bytes) -> Floats:
+    """Return the (18,) features that `measure_colours` has measured."""
+    return np.frombuffer(measured, dtype="<f4").astype(np.float32)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from fieldguide.learners.colour.features import FEATURE_NAMES, TABLES, colour_features
+from fieldguide.images.colour_features import FEATURE_NAMES, TABLES, colour_features
 
 
 def colour_channels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
