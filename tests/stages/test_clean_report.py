@@ -19,6 +19,7 @@ from fieldguide.images.colour_features import FEATURE_NAMES, colour_features, re
 from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
 from fieldguide.records import CleanReport, Verdict
+from fieldguide.settings import change_settings
 from fieldguide.stages.add import add
 from fieldguide.stages.clean import clean
 from fieldguide.stages.clean.statistics import correlate, count_shapes, count_sizes, measure_boxes, measure_channels
@@ -148,6 +149,13 @@ def test_nothing_on_the_page_runs_or_is_loaded(tmp_path: Path) -> None:
     assert all(address.startswith("data:image/jpeg;base64,") for address in page.addresses)
     assert "default-src 'none'; img-src data:" in page.source
     assert "onerror=alert(1)" in page.text
+
+
+def test_a_setting_leaves_it_out(project: Project) -> None:
+    put(project, {f"{name}/1.png": picture_bytes(name, 1) for name in CLASS_NAMES})
+    settings = change_settings(project.settings(), {"clean.report": False})
+    assert clean(project, settings, progress=QUIET).report == ""
+    assert (project.root / "clean" / "rejected.csv").is_file() and not (project.root / "clean" / "report.html").exists()
 
 
 def test_a_second_run_leaves_the_page_and_a_change_writes_it_anew(dirty: Project) -> None:

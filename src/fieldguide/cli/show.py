@@ -198,7 +198,7 @@ def _show_clean(console: Console, report: CleanReport) -> None:
         _detail(console, "the whole list: clean/rejected.csv in the project")
     _show_suspicions(console, report)
     if report.report:
-        _detail(console, f"with pictures, and what the kept ones are like: {report.report} in the project")
+        _detail(console, f"pictures and statistics: {report.report} in the project")
 
 
 def _show_suspicions(console: Console, report: CleanReport) -> None:

@@ -125,6 +125,7 @@ class CleanSettings(Section):
     outliers: Suspicion = Field(
         "suspect", description="pictures unlike their class: suspect, off, or the score from which they are rejected"
     )
+    report: bool = Field(True, description="whether to write clean/report.html")
 
 
 class SplitSettings(Section):

@@ -21,7 +21,7 @@ from fieldguide.project.rejections import explain_nothing_kept, load_rejections,
 from fieldguide.records import CleanReport, ImageRow, Verdict
 from fieldguide.settings import Settings
 from fieldguide.stages.clean.by_features import CHECKS, check_by_features, embed, has_come
-from fieldguide.stages.clean.report import REPORT, Lists, write_report
+from fieldguide.stages.clean.report import Lists, write_report
 
 _BATCH = 64
 _WIDER = 2
@@ -84,8 +84,8 @@ def _with_lists(project: Project, settings: Settings, report: CleanReport, catal
         path, table = project.root / "clean" / f"{name}.csv", rejection_table(items)
         if not path.is_file() or path.read_text(encoding="utf-8") != table:
             write_text(path, table)
-    write_report(project, settings, catalog, Lists(rejections, suspects))
-    return replace(report, rejections=tuple(rejections), suspicions=tuple(suspects), report=REPORT)
+    page = write_report(project, settings, catalog, Lists(rejections, suspects)) if settings.clean.report else ""
+    return replace(report, rejections=tuple(rejections), suspicions=tuple(suspects), report=page)
 
 
 def _passed(catalog: Catalog) -> set[str]:

@@ -63,15 +63,16 @@ class Lists:
     suspects: Sequence[Rejection]
 
 
-def write_report(project: Project, settings: Settings, catalog: Catalog, lists: Lists) -> None:
-    """Write the page, unless the one that is there shows the same."""
+def write_report(project: Project, settings: Settings, catalog: Catalog, lists: Lists) -> str:
+    """Write the page, unless the one that is there shows the same; return its path in the project."""
     finished = catalog.finished("clean")
     digest = hash_text(repr((_VERSION, settings.name, finished and finished.inputs, lists)))
     path = project.root / REPORT
     if path.is_file() and digest in path.read_text(encoding="utf-8"):
-        return
+        return REPORT
     page = _Page(project, settings, catalog, lists)
     write_text(path, render("clean.html", {"name": settings.name, "digest": digest, **page.values()}))
+    return REPORT
 
 
 class _Page:
