@@ -11,39 +11,27 @@ import time
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from common import describe_machine, fieldguide, make_parser, parse_options, set_folder
-from fieldguide.features import cache_folder, open_runner
-from fieldguide.learners.backbones import BackboneChoice, backbone_model, backbone_widths
 from fieldguide.metrics import wilson_interval
-from fieldguide.records import Preprocessing
+from plain_script import fit_frozen_peer, frozen_peer_features
 
 TARGETS = {"rooms": 0.98, "handbags": 1.00, "flowers17": 0.93, "charts-dev": 0.90}
 
 
 def score_plain_script(folder: Path) -> tuple[int, int]:
     """Return how many pictures the peer gets right, and of how many."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
+    from sklearn.model_selection import StratifiedKFold
 
-    run = open_runner(backbone_model(BackboneChoice(), Preprocessing(), cache_folder()), "onnxruntime")
-    squares, labels = [], []
-    for label, name in enumerate(sorted(path.name for path in folder.iterdir())):
-        for path in sorted((folder / name).iterdir()):
-            image = Image.open(path).convert("RGBA")
-            white = Image.new("RGBA", image.size, "white")
-            white.alpha_composite(image)
-            squares.append(np.asarray(white.convert("RGB").resize((224, 224), Image.Resampling.BICUBIC)))
-            labels.append(label)
-    features = np.concatenate([run(np.stack(squares[start : start + 32])) for start in range(0, len(squares), 32)])
-    features = features[:, : backbone_widths(BackboneChoice(), 224)["top"]]  # what the network itself ends with
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
-    folds = StratifiedKFold(5, shuffle=True, random_state=0)
-    predicted = cross_val_predict(model, features, labels, cv=folds)
-    return int(np.sum(predicted == np.array(labels))), len(labels)
+    names = sorted(path.name for path in folder.iterdir())
+    paths = [(label, path) for label, name in enumerate(names) for path in sorted((folder / name).iterdir())]
+    labels = np.array([label for label, _ in paths])
+    features = frozen_peer_features([path for _, path in paths])
+    right = 0
+    for learn, held_out in StratifiedKFold(5, shuffle=True, random_state=0).split(features, labels):
+        model = fit_frozen_peer(features[learn], labels[learn])
+        right += int(np.sum(model.predict(features[held_out]) == labels[held_out]))
+    return right, len(labels)
 
 
 def compare_set(name: str, pictures: Path, project: Path) -> None:
