@@ -14,6 +14,7 @@ from fieldguide.calibration import (
     fit_temperature,
     log_losses,
     softmax,
+    weigh_probability,
 )
 from fieldguide.metrics import calibration_error
 
@@ -78,7 +79,7 @@ def clouds(count: int, wide: int, seed: int = 0) -> tuple[NDArray[np.float32], N
 @pytest.mark.parametrize(("count", "wide"), [(12, 40), (120, 30), (300, 5)])
 def test_familiarity_against_a_slow_loop(count: int, wide: int) -> None:
     rows, labels = clouds(count, wide)
-    scores = fit_familiarity(rows, labels).score(rows)
+    scores = fit_familiarity(rows, labels).nearness(rows)
     means = [rows[labels == label].astype(np.float64).mean(axis=0) for label in range(3)]
     for row, score in zip(rows.astype(np.float64), scores, strict=True):
         cosines = [row @ mean / np.sqrt((row @ row) * (mean @ mean)) for mean in means]
@@ -90,15 +91,15 @@ def test_the_score_is_zero_at_a_class_mean_whatever_its_length() -> None:
     rows, labels = clouds(600, 20)
     fitted = fit_familiarity(rows, labels)
     means = np.stack([rows[labels == label].mean(axis=0) for label in range(3)]).astype(np.float32)
-    assert fitted.score(means * 7) == pytest.approx(np.zeros(3), abs=1e-6)
+    assert fitted.nearness(means * 7) == pytest.approx(np.zeros(3), abs=1e-6)
 
 
 def test_what_was_learnt_is_hardly_more_familiar_than_the_rest_of_its_class() -> None:
     rows, labels = clouds(400, 60)
     learnt, rest = rows[:200], rows[200:]
     fitted = fit_familiarity(learnt, labels[:200])
-    threshold = np.quantile(fitted.score(rest), 0.05)
-    assert (fitted.score(learnt) >= threshold).mean() > 0.94
+    threshold = np.quantile(fitted.nearness(rest), 0.05)
+    assert (fitted.nearness(learnt) >= threshold).mean() > 0.94
 
 
 def test_what_is_strange_is_less_familiar() -> None:
@@ -106,13 +107,13 @@ def test_what_is_strange_is_less_familiar() -> None:
     known, _ = clouds(90, 16, seed=0)
     fitted = fit_familiarity(features, labels)
     strange = np.random.default_rng(7).normal(0, 9, (90, 16)).astype(np.float32)
-    assert np.median(fitted.score(strange)) < np.quantile(fitted.score(known), 0.02)
+    assert np.median(fitted.nearness(strange)) < np.quantile(fitted.nearness(known), 0.02)
 
 
 def test_few_pictures_are_no_reason_to_fail() -> None:
     for count in (4, 6, 9):
         features, labels = clouds(count, 50)
-        scores = fit_familiarity(features, labels).score(features)
+        scores = fit_familiarity(features, labels).nearness(features)
         assert np.isfinite(scores).all()
 
 
@@ -138,4 +139,22 @@ def test_a_familiarity_is_only_arrays() -> None:
     fitted = fit_familiarity(*clouds(60, 10))
     restored = Familiarity(fitted.means)
     features = clouds(9, 10, seed=5)[0]
-    assert np.array_equal(restored.score(features), fitted.score(features))
+    assert np.array_equal(restored.nearness(features), fitted.nearness(features))
+
+
+def test_of_two_pictures_as_near_the_surer_one_is_more_familiar() -> None:
+    known = Familiarity(np.eye(2), weight=0.4)
+    assert known.weigh(np.array([-0.1, -0.1]), np.array([0.5, 1.0])) == pytest.approx([-0.3, -0.1])
+
+
+def test_the_probability_varies_half_as_much_as_nearness() -> None:
+    dice = np.random.default_rng(3)
+    nearness, probs = -dice.random(500) / 9, dice.random(500)
+    weight = weigh_probability(nearness, probs)
+    assert (weight * probs).std() == pytest.approx(nearness.std() / 2)
+
+
+def test_where_all_answers_are_certain_the_probability_hardly_counts() -> None:
+    nearness = -np.random.default_rng(3).random(500) / 9
+    weight = weigh_probability(nearness, np.ones(500))
+    assert 0 < weight <= 25 * nearness.std()

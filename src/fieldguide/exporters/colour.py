@@ -116,7 +116,7 @@ def export_colour(
     """Return the bytes of `model.onnx`.
 
     Its input is `image` (n, size, size, 3) uint8 RGB; its outputs are `probs` (n, classes) float32, `features`
-    (n, 18) float32 and `familiarity` (n,) float32, -2 to 0.
+    (n, 18) float32 and `familiarity` (n,) float32, at most 0.
 
     Args:
         tables: `vars` of those in `images.colour_features`, which the colour conversions look up.
@@ -279,12 +279,17 @@ def _add_lab(graph: Graph, tables: Arrays) -> str:
 
 
 def _add_familiarity(graph: Graph, known: Familiarity) -> None:
-    """Compute `familiarity` from the roots of `features`, as `Familiarity.score` does."""
+    """Compute `familiarity` from the roots of `features` and from `probs`, as `Familiarity` does."""
     roots = graph.add("Sqrt", "features")
     length = graph.add("Max", graph.add("ReduceL2", roots, axes=[1], keepdims=1), _floats(1e-12))
     cosines = graph.add("MatMul", graph.add("Div", roots, length), known.means.T.astype(np.float32))
     nearest = graph.add("ReduceMax", cosines, axes=[1], keepdims=0)
-    graph.add("Sub", nearest, _floats(1), to="familiarity")
+    if not known.weight:
+        graph.add("Sub", nearest, _floats(1), to="familiarity")
+        return
+    doubt = graph.add("Sub", graph.add("ReduceMax", "probs", axes=[1], keepdims=0), _floats(1))
+    weighed = graph.add("Mul", doubt, _floats(known.weight))
+    graph.add("Add", graph.add("Sub", nearest, _floats(1)), weighed, to="familiarity")
 
 
 # ---- from features to logits

@@ -60,7 +60,7 @@ def export_model(backbone: bytes, head: Sequence[Layer], familiarity: Familiarit
 
     Its input is `image` (n, size, size, 3) uint8 RGB, or (n, views, size, size, 3) of several views, whose logits and
     features are averaged; its outputs are `probs` (n, classes) float32, `features` (n, d) float32, as many as
-    `familiarity` reads, and `familiarity` (n,) float32, -2 to 0.
+    `familiarity` reads, and `familiarity` (n,) float32, at most 0.
 
     Args:
         backbone: ONNX, `image` (n, h, w, 3) uint8 to `features` (n, d) float32.
@@ -114,7 +114,7 @@ def export_network(module: Any, size: int, temperature: float, familiarity: Fami
     """Return `model.onnx` of a trained network, in the same form as that of a head on a backbone.
 
     Its input is `image` (n, size, size, 3) uint8 RGB; its outputs are `probs` (n, classes) float32, `features`
-    (n, d) float32, the last layer before the head, and `familiarity` (n,) float32, -2 to 0.
+    (n, d) float32, the last layer before the head, and `familiarity` (n,) float32, at most 0.
 
     Args:
         module: a torch module with `features`, from (n, 3, size, size) float32 of 0..255 to (n, d), and `head`, from
@@ -246,7 +246,7 @@ class Nodes:
         self._node("Softmax", [value], "probs", axis=1)
 
     def add_familiarity(self, known: Familiarity) -> None:
-        """Add `familiarity`, computed from `top_roots` as `Familiarity.score` does."""
+        """Add `familiarity`, computed from `top_roots` and `probs` as `Familiarity` does."""
         means = self._constant("known.means", known.means.T.astype(np.float32))
         one = self._constant("known.one", np.array(1.0, dtype=np.float32))
         least = self._constant("known.least", np.array(1e-12, dtype=np.float32))
@@ -255,4 +255,10 @@ class Nodes:
         unit = self._node("Div", ["top_roots", safe], "roots_unit")
         cosines = self._node("MatMul", [unit, means], "cosines")
         nearest = self._node("ReduceMax", [cosines], "nearest", axes=[1], keepdims=0)
-        self._node("Sub", [nearest, one], "familiarity")
+        if not known.weight:
+            self._node("Sub", [nearest, one], "familiarity")
+            return
+        nearness = self._node("Sub", [nearest, one], "nearness")
+        doubt = self._node("Sub", [self._node("ReduceMax", ["probs"], "prob", axes=[1], keepdims=0), one], "doubt")
+        weight = self._constant("known.weight", np.array(known.weight, dtype=np.float32))
+        self._node("Add", [nearness, self._node("Mul", [doubt, weight], "weighed")], "familiarity")

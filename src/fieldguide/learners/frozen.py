@@ -370,7 +370,7 @@ class FrozenLearner:
         features, labels = tables.rows(plan), np.tile(training.labels, count)
         groups = _group_numbers(training)
         for number, (_, held_out) in enumerate(folds or ()):
-            groups[held_out] = number
+            groups[held_out] = len(groups) + number  # a number that no group has
         if plan.head == "ridge":
             head, logits = self._fit_ridge(features, labels, np.tile(groups, count), strengths)
         else:

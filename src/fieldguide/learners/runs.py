@@ -20,7 +20,7 @@ from fieldguide.progress import Progress
 from fieldguide.project import Project
 from fieldguide.project.catalog import Catalog
 from fieldguide.project.dataset import load_dataset
-from fieldguide.project.runs import Run, save_run
+from fieldguide.project.runs import PREDICTIONS, Run, save_run
 from fieldguide.records import TrainReport
 from fieldguide.settings import Settings, TrainSettings, digest_json
 from fieldguide.text import write_csv
@@ -66,7 +66,7 @@ def make_run(project: Project, settings: Settings, catalog: Catalog, progress: P
         model=result.model.to_bytes(),
     )
     progress.start("writing the run", None)
-    files = {**result.files, "predictions.csv": _predictions(training, result).encode()}
+    files = {**result.files, PREDICTIONS: _predictions(training, result).encode()}
     save_run(project.runs_folder / run.name, run, files, result.folders)
     catalog.add_run(run.name, run.learner, inputs, project.now())
     if unfinished.exists():  # only its own: another training that was interrupted may be gone on with

@@ -20,6 +20,7 @@ from fieldguide.project.catalog import Catalog
 from fieldguide.records import Preprocessing, TrainReport
 from fieldguide.settings import migrate_train_settings
 
+PREDICTIONS = "predictions.csv"  # the answers for pictures that were held out in training
 TEST_ANSWERS = "test-predictions.csv"  # of a run that was evaluated: the answers to the test pictures
 
 
@@ -118,11 +119,23 @@ def make_current(catalog: Catalog, run: Run, inputs: str, at: str) -> None:
                 catalog.finish("evaluate", before.inputs, before.report, at)
 
 
-def load_test_familiarity(folder: Path) -> dict[str, float]:
-    """Load how familiar each test picture is, by its hash, to the evaluated run in a folder; empty for none."""
+def load_test_familiarity(folder: Path) -> dict[str, tuple[float, ...]]:
+    """Load how near each test picture is to those learnt from, and how probable its answer, by its hash.
+
+    Empty where the run in the folder has not been evaluated.
+    """
+    return _load_columns(folder / TEST_ANSWERS, "familiarity", "prob")
+
+
+def load_held_out_probs(folder: Path) -> dict[str, float]:
+    """Load how probable the answer for each picture of train and val is that was held out in training, by its hash."""
+    return {sha256: prob for sha256, (prob,) in _load_columns(folder / PREDICTIONS, "prob").items()}
+
+
+def _load_columns(path: Path, *names: str) -> dict[str, tuple[float, ...]]:
     try:
-        text = (folder / TEST_ANSWERS).read_text(encoding="utf-8")
-        return {row["sha256"]: float(row["familiarity"]) for row in csv.DictReader(io.StringIO(text))}
+        rows = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))
+        return {row["sha256"]: tuple(float(row[name]) for name in names) for row in rows}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 

@@ -124,7 +124,7 @@ class _Evaluation:
         probs = softmax(outputs.logits / model.temperature)
         test, known = np.flatnonzero(data.splits == "test"), data.splits != "test"
         familiarity = fit_familiarity(root(outputs.features[known]), data.labels[known])
-        seen = data, test, probs[test], familiarity.score(root(outputs.features[test]))
+        seen = data, test, probs[test], familiarity.nearness(root(outputs.features[test]))
         copies, copy_labels = load_copies(catalog, run.class_names)
         files = Counter(origin.sha256 for origin in catalog.origins())
         times = [files[name] for name in (*data.images, *copies)]
