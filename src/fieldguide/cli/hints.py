@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fieldguide.text import readable
 
-_COMMAND = re.compile(r"\bfieldguide (?!new\b|demo\b)[a-z]+(-[a-z]+)*\b(?! -C| --help)")  # that works on a project
+_COMMAND = re.compile(r"\bfieldguide (?!new\b|demo\b)[a-z]++(?:-[a-z]++)*+(?! -C| --help)")  # that works on a project
 _project: ContextVar[Path] = ContextVar("project")
 
 
