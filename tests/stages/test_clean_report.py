@@ -4,7 +4,9 @@ import base64
 import io
 import re
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -103,7 +105,7 @@ def test_every_reason_has_its_pictures(dirty: Project) -> None:
     assert report.rejected == {"near_copy": 1, "too_small": 1, "truncated": 1, "two_labels": 1}
     titles = {"Near copy": 2, "Too small": 1, "Truncated": 0, "Two labels": 1}
     assert {name: len(page.sections[name]) for name in titles} == titles
-    assert "cannot be shown" in page.text  # what was not decoded under limits is not decoded here
+    assert "cannot be shown" in page.text
     for addresses in page.sections.values():
         for address in addresses:
             opened(address)
@@ -111,6 +113,15 @@ def test_every_reason_has_its_pictures(dirty: Project) -> None:
     assert "Kept 17" in words and "Set aside 4" in words
     for item in report.rejections:
         assert item.location in page.text
+
+
+def test_what_was_never_decoded_under_limits_is_not_decoded_here(dirty: Project) -> None:
+    run(dirty)
+    (dirty.root / "clean" / "report.html").unlink()
+    with closing(sqlite3.connect(dirty.root / "catalog.db")) as database, database:
+        database.execute("DELETE FROM colours")  # as of a file that a process died of
+    run(dirty)
+    assert not any(ParsedPage(dirty).sections.values())
 
 
 def test_a_copy_stands_beside_the_one_that_is_kept(dirty: Project) -> None:
