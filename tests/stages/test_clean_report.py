@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from command import ran
 from conftest import CLASS_NAMES, draw_picture, encode, make_project, picture_bytes
 from fieldguide.images import decode_image, squash
 from fieldguide.images.colour_features import FEATURE_NAMES, colour_features, read_colours
@@ -113,6 +114,8 @@ def test_every_reason_has_its_pictures(dirty: Project) -> None:
     assert "Kept 17" in words and "Set aside 4" in words
     for item in report.rejections:
         assert item.location in page.text
+    shown = ran("clean", "-C", dirty.root)
+    assert "clean/report.html" in shown and "no picture is kept" not in shown
 
 
 def test_what_was_never_decoded_under_limits_is_not_decoded_here(dirty: Project) -> None:

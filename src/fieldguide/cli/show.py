@@ -191,7 +191,8 @@ def _show_clean(console: Console, report: CleanReport) -> None:
             _detail(console, f"  {visible(str(item))}")
         if len(pictures) > _EXAMPLES:
             _detail(console, f"  and {len(pictures) - _EXAMPLES} more")
-    lost = sorted({item.class_name for item in report.rejections} - set(report.kept) if report.kept else ())
+    labels = {item.class_name for item in report.rejections if item.reason != "two_labels"}  # which names several
+    lost = sorted(labels - set(report.kept) if report.kept else ())
     if lost:
         _detail(console, f"no picture is kept of: {', '.join(lost)}")
     if report.rejections:

@@ -36,10 +36,10 @@ _CONTEXT = {
     "samplingRate": "cr:samplingRate", "sc": "https://schema.org/", "separator": "cr:separator", "source": "cr:source",
     "subField": "cr:subField", "transform": "cr:transform",
 }  # fmt: skip
-_COLUMNS = {
-    "label": ("sc:Text", "the name of its class"),
+_COLUMNS: dict[str, tuple[str | list[str], str]] = {
+    "label": (["sc:Text", "cr:Label"], "the name of its class"),
     "label_index": ("sc:Integer", "the place of its class among the classes, as models count"),
-    "split": ("sc:Text", "train, val or test; images where it is none of these"),
+    "split": (["sc:Text", "cr:Split"], "train, val or test; images where it is none of these"),
     "sha256": ("sc:Text", "the hash of the original"),
     "title": ("sc:Text", "what its author calls it"),
     "author": ("sc:Text", "who made it"),
@@ -183,7 +183,7 @@ def _records() -> dict[str, Any]:
     }
 
 
-def _field(name: str, kind: str, description: str) -> dict[str, Any]:
+def _field(name: str, kind: str | list[str], description: str) -> dict[str, Any]:
     """Return the description of a column of the table."""
     return {
         "@type": "cr:Field",
