@@ -14,6 +14,7 @@ from fieldguide.licences import (
     Licence,
     Policy,
     allowed,
+    count_conditions,
     licence_name,
     licence_url,
     most_specific,
@@ -366,3 +367,10 @@ def test_recorded_words_and_addresses_agree(shared: Path) -> None:
 def test_the_tables_here_are_long_enough_and_without_repeats() -> None:
     assert len(UNDERSTOOD) >= 80 and len(set(UNKNOWN)) == len(UNKNOWN)
     assert all(first != second for first, second in pairwise(sorted(UNKNOWN)))
+
+
+def test_what_asks_for_less_has_fewer_conditions() -> None:
+    raw = ["cc0", "by", "by-sa", "by-nc-nd", "all rights reserved"]
+    counts = [count_conditions(read_licence(words)) for words in raw]
+    assert counts == sorted(counts) and len(set(counts)) == len(counts)
+    assert count_conditions(read_licence("")) == counts[-1], "what is not said is not free"

@@ -185,6 +185,12 @@ def allowed(licence: Licence, policy: Policy) -> bool:
     return not asks & barred
 
 
+def count_conditions(licence: Licence) -> int:
+    """Count what a licence asks for (by, nc, nd, sa); one that is unknown asks for more than any other."""
+    asks = _asks(licence.spdx)
+    return 5 if asks is None else len(asks)
+
+
 def licence_url(spdx: str, jurisdiction: str = "") -> str:
     """Return where the terms of a known licence can be read, for Creative Commons the deed; "" for others."""
     if spdx in _OTHERS:

@@ -298,10 +298,10 @@ def test_different_encodings_of_a_picture_are_copies() -> None:
 
 
 def judged(
-    pairs: list[tuple[int, int]], labels: dict[str, set[str]], areas: dict[str, int] | None = None
+    pairs: list[tuple[int, int]], labels: dict[str, set[str]], merits: dict[str, tuple[int, ...]] | None = None
 ) -> tuple[dict[str, str], dict[str, str]]:
     names = sorted(labels)
-    verdicts = judge_copies(pairs, names, labels, areas or dict.fromkeys(names, 1))
+    verdicts = judge_copies(pairs, names, labels, merits or dict.fromkeys(names, (1,)))
     groups = group_alike(pairs, names)
     assert [verdict.sha256 for verdict in verdicts] == names
     assert all((verdict.verdict == "keep") == (verdict.reason == "") for verdict in verdicts)
@@ -309,11 +309,17 @@ def judged(
     return reasons, {group.sha256: group.group_id for group in groups}
 
 
-def test_of_copies_the_largest_is_kept() -> None:
+def test_of_copies_the_best_is_kept() -> None:
     labels = {name: {"cat"} for name in "abcd"}
-    reasons, groups = judged([(0, 1), (1, 2)], labels, {"a": 5, "b": 9, "c": 1, "d": 1})
+    reasons, groups = judged([(0, 1), (1, 2)], labels, {"a": (5,), "b": (9,), "c": (1,), "d": (1,)})
     assert reasons == {"a": "near_copy", "b": "", "c": "near_copy", "d": ""}
     assert groups == dict.fromkeys("abc", "a")
+
+
+def test_among_the_largest_copies_the_next_merit_decides_and_the_others_point_to_it() -> None:
+    labels = {name: {"cat"} for name in "abc"}
+    verdicts = judge_copies([(0, 1), (1, 2)], "abc", labels, {"a": (9, -2, 0), "b": (5, 0, 0), "c": (9, -1, -7)})
+    assert {verdict.sha256: verdict.copy_of for verdict in verdicts} == {"a": "c", "b": "c", "c": ""}
 
 
 def test_equal_copies_are_chosen_by_hash() -> None:
@@ -325,7 +331,7 @@ def test_copies_with_two_labels_are_all_rejected() -> None:
     reasons, groups = judged([(0, 1), (1, 2)], labels)
     assert reasons == {"a": "two_labels", "b": "two_labels", "c": "two_labels", "d": ""}
     assert len(set(groups.values())) == 1
-    verdicts = judge_copies([(0, 2)], sorted(labels), labels, dict.fromkeys("abcd", 1))
+    verdicts = judge_copies([(0, 2)], sorted(labels), labels, dict.fromkeys("abcd", (1,)))
     assert "cat, dog" in verdicts[0].reason
 
 

@@ -20,7 +20,7 @@ from fieldguide.project import Project
 from fieldguide.project.catalog import Catalog
 from fieldguide.records import CleanReport, ImageState
 from fieldguide.settings import ClassSettings, Settings
-from fieldguide.stages.add import add
+from fieldguide.stages.add import Terms, add
 from fieldguide.stages.clean import clean, inputs
 
 
@@ -226,6 +226,20 @@ def test_a_project_cleaned_before_colour_counted_is_looked_at_again(filled_proje
     assert run(filled_project) == report
     with filled_project.catalog() as catalog:
         assert all(prints.colour for prints in catalog.fingerprints().values())
+
+
+def test_of_equal_copies_the_one_with_the_freer_licence_is_kept(project: Project, tmp_path: Path) -> None:
+    terms = {"reserved": "", "open": "CC-BY-4.0", "closed": "CC-BY-NC-ND-4.0"}
+    for number, (name, licence) in enumerate(terms.items()):
+        path = tmp_path / name / "circle" / f"{name}.png"
+        path.parent.mkdir(parents=True)
+        brighter = [min(255, value + number) for value in range(256)] * 3
+        path.write_bytes(encode(draw_picture("circle", 0).point(brighter)))
+        given = Terms(licence=licence, licence_url="https://example.org/terms" if licence else "")
+        add(project, project.settings(), tmp_path / name, terms=given, progress=SilentProgress())
+    report = run(project)
+    assert report.rejected == {"near_copy": 2}
+    assert {item.location_of_copy for item in report.rejections} == {"circle/open.png"}
 
 
 def test_a_second_run_looks_at_nothing(filled_project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -235,23 +235,24 @@ def judge_copies(
     pairs: Sequence[tuple[int, int]],
     sha256: Sequence[str],
     labels: Mapping[str, set[str]],
-    areas: Mapping[str, int],
+    merits: Mapping[str, tuple[int, ...]],
 ) -> list[Verdict]:
     """Return a verdict for every image.
 
-    Of copies with one label the largest is kept. Copies with different labels are all rejected: at most one label
-    is right, and only a person can tell which. The same bytes under two labels are judged alike.
+    Of copies with one label the best is kept, and the others point to it. Copies with different labels are all
+    rejected: at most one label is right, and only a person can tell which. The same bytes under two labels are judged
+    alike.
 
     Args:
         pairs: near-copies, as indices into `sha256`.
         sha256: the images.
         labels: class names by image.
-        areas: width x height by image.
+        merits: by image what makes it better than its copies, the most important first; a larger number is better.
     """
     families = _families(pairs, len(sha256))
     verdicts: dict[str, Verdict] = {name: Verdict(name, CHECK, "keep", "", 0.0) for name in sha256}
     for family in families:
-        members = sorted((sha256[index] for index in family), key=lambda name: (-areas[name], name))
+        members = sorted(sorted(sha256[index] for index in family), key=lambda name: merits[name], reverse=True)
         if len(set().union(*(labels.get(name, set()) for name in members))) == 1:
             reason = f"near_copy: of {members[0][:12]}"
             verdicts.update({name: Verdict(name, CHECK, "reject", reason, 1.0, members[0]) for name in members[1:]})

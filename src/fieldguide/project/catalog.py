@@ -287,6 +287,11 @@ class Catalog:
         """Return where the images of one source came from."""
         return {row[0] for row in self.rows("SELECT location FROM origin WHERE source = ?", (source,))}
 
+    def ranks(self) -> dict[str, int]:
+        """Return the best place in the results of a search, 0 being the first, of each image that was searched for."""
+        sql = "SELECT sha256, min(rank) FROM fetch JOIN candidate USING (url_key) WHERE sha256 <> '' GROUP BY sha256"
+        return dict(self.rows(sql))
+
     def set_fingerprints(self, prints: Mapping[str, Prints]) -> None:
         """Write what copies of each image are recognised by."""
         sql = "INSERT OR REPLACE INTO fingerprint VALUES (?, ?, ?, ?, ?)"

@@ -1,13 +1,10 @@
 """The stage that decides for each picture whether it is kept, with a reason. Nothing is ever deleted."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from functools import partial
 
-import numpy as np
-
-from fieldguide.checks.duplicates import Fingerprints, find_copies, group_alike, judge_copies
 from fieldguide.checks.files import FileLook, look_at_file
 from fieldguide.engine import Crash, core_count, map_guarded
 from fieldguide.errors import NotReady
@@ -21,10 +18,10 @@ from fieldguide.project.rejections import explain_nothing_kept, load_rejections,
 from fieldguide.records import CleanReport, ImageRow, Verdict
 from fieldguide.settings import Settings
 from fieldguide.stages.clean.by_features import CHECKS, check_by_features, embed, has_come
+from fieldguide.stages.clean.copies import check_copies
 from fieldguide.stages.clean.report import Lists, write_report
 
 _BATCH = 64
-_WIDER = 2
 _FORM = "prints 2, colours"  # of what is measured of a file; another form is another look at every picture
 # trouble of the machine, perhaps not of the file
 _TEMPORARY = ("unreadable", "crashed", "too_slow", "too_much_memory")
@@ -67,7 +64,7 @@ def clean(project: Project, settings: Settings, *, progress: Progress) -> CleanR
         barred = catalog.rejected_by_others(("files", "names", "duplicates", *CHECKS))
         shown = {name: row.format for name, row in images.items() if name in passed - barred}
         embedded = embed(project, settings, shown, labels, progress)
-        _check_copies(settings, catalog, images, passed, progress)
+        check_copies(settings, catalog, images, passed, progress)
         not_run = check_by_features(settings, catalog, embedded)
         report = replace(_report(catalog, settings), not_run=not_run)
         catalog.finish("clean", digest, asdict(report), project.now())
@@ -142,45 +139,6 @@ def _write(catalog: Catalog, looks: Iterable[FileLook], made_with: str) -> None:
         ),
         made_with,
     )
-
-
-def _check_copies(
-    settings: Settings, catalog: Catalog, images: dict[str, ImageRow], passed: set[str], progress: Progress
-) -> None:
-    """Give every image that passed the check "files", and has one of the names, a verdict of the check "duplicates".
-
-    Copies are judged among the pictures that no other check rejects.
-    """
-    progress.start("looking for copies", None)
-    labels = catalog.labels(settings.classes)
-    prints = Fingerprints({name: item for name, item in catalog.fingerprints().items() if name in passed})
-    limits = settings.clean
-    # in one class, a picture in other colours (grey, tinted, another model's) may tell the test what was trained on
-    numbers = {names: number for number, names in enumerate({frozenset(names) for names in labels.values()})}
-    classes = np.array([numbers[frozenset(labels[name])] for name in prints.sha256], dtype=np.intp)
-    alike = find_copies(prints, limits.copy_distance + _WIDER, limits.alike, classes)
-    areas = {name: row.width * row.height for name, row in images.items()}
-    barred = {name for name, (verdict, _) in catalog.verdicts("licence").items() if verdict.verdict == "reject"}
-    judged = np.flatnonzero([name not in barred for name in prints.sha256])
-    found = find_copies(prints.take(judged), limits.copy_distance, limits.copy_likeness)
-    pairs = [(int(judged[first]), int(judged[second])) for first, second in found]
-    verdicts = judge_copies(pairs, prints.sha256, labels, areas)
-    groups = group_alike({*alike, *pairs, *_families(catalog, prints.sha256)}, prints.sha256)
-    catalog.replace_copies(verdicts, groups, settings.clean.model_dump_json())
-
-
-def _families(catalog: Catalog, sha256: Sequence[str]) -> set[tuple[int, int]]:
-    """Return pairs of images of one family according to their source, or found by their likeness to one."""
-    place = {name: index for index, name in enumerate(sha256)}
-    members: dict[str, set[int]] = defaultdict(set)
-    for origin in catalog.origins():
-        for family in (origin.family, origin.parent) if origin.sha256 in place else ():
-            members[family].add(place[origin.sha256])
-    members.pop("", None)
-    for origin in catalog.origins():
-        if origin.sha256 in place and origin.location in members:  # the picture that others were found similar to
-            members[origin.location].add(place[origin.sha256])
-    return {(min(family), other) for family in members.values() for other in family if other != min(family)}
 
 
 def _check_names(settings: Settings, catalog: Catalog) -> None:
