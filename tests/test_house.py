@@ -16,7 +16,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "text", "stages"),
     ("records", "names", "progress", "hashing", "optional", "filetypes", "folders"),
     ("settings", "images", "engine", "net", "plots", "licences"),
-    ("project", "metrics", "calibration", "guide"),
+    ("project", "metrics", "calibration", "guide", "serving"),
     ("exporters", "features"),
     ("sources", "checks", "learners"),
     (
@@ -38,6 +38,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
             "stages.score",
             "stages.serve",
             "stages.export_data",
+            "stages.decide",
+            "stages.review",
         ),
     ),
     ("stages.build",),

@@ -28,6 +28,7 @@ from fieldguide.records import (
     CollectReport,
     CompareReport,
     CreditsReport,
+    DecideReport,
     EvaluateReport,
     ExportDataReport,
     ImageState,
@@ -395,6 +396,47 @@ class Project:
 
         report: CleanReport = self._run("clean", clean, progress)
         return report
+
+    def decide(
+        self,
+        *,
+        keep: Iterable[str] = (),
+        drop: Iterable[str] = (),
+        relabel: Mapping[str, str] | None = None,
+        table: PathLike | None = None,
+        undo: bool | int = False,
+        progress: ShowProgress = "auto",
+    ) -> DecideReport:
+        """Decide about pictures by hand, as `review` does in a browser; a decision outranks every check.
+
+        A picture is named by its SHA-256, by the beginning of it, by the path of its original, or by where it came
+        from. All of a call is written, or nothing. Works while another command is running.
+
+        Args:
+            keep: pictures to keep whatever the checks say.
+            drop: pictures to leave out. None is deleted.
+            relabel: picture to its class name; it is kept.
+            table: a CSV file with the columns sha256 (or path), decision (keep, drop, relabel) and class.
+            undo: how many actions to take back instead, the last one first; True for one.
+            progress: see `Project`.
+
+        Raises:
+            InputUnusable: a picture or a class is not known, or a picture cannot be kept. Nothing is written.
+            NotReady: there is nothing to undo.
+        """
+        from fieldguide.stages.decide import Wishes, decide
+        from fieldguide.stages.decide import undo as undo_actions
+
+        pictures: dict[str, list[str]] = {}
+        for picture, class_name in (relabel or {}).items():
+            pictures.setdefault(class_name, []).append(picture)
+        wishes = Wishes(tuple(keep), tuple(drop), pictures, Path(table) if table else None)
+        with _shown(progress) as shown:  # without the lock: each call is one transaction
+            if undo is False:
+                return decide(self._files, self.settings, wishes=wishes, progress=shown)
+            if any(wishes.rows()):
+                raise InputUnusable("nothing can be decided while an action is undone", "give undo alone")
+            return undo_actions(self._files, self.settings, number=int(undo), progress=shown)
 
     def split(self, *, progress: ShowProgress = "auto") -> SplitReport:
         """Divide the kept pictures into train, val and test, with copies always in the same split.

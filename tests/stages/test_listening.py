@@ -16,9 +16,9 @@ from command import check_two_lines, environment, run, start
 from conftest import picture_bytes
 from fieldguide.errors import SettingsError
 from fieldguide.guide import open_guide
+from fieldguide.serving.listening import accepted_hosts, listen, page_addresses
 from fieldguide.settings import ServeSettings
 from fieldguide.stages.serve import make_app
-from fieldguide.stages.serve.listening import accepted_hosts, listen, page_addresses
 
 KEY = "0123456789abcdef:/+"
 WITH_KEY = {**environment(), "FIELDGUIDE_API_KEY": KEY}

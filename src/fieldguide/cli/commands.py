@@ -183,7 +183,7 @@ def _parse_pairs(pairs: list[str] | None) -> dict[str, str]:
 
 
 def _parse_number(words: list[str]) -> bool | int:
-    """Return the number of the addition to undo; True for the last.
+    """Return the number behind --undo; True where there is none.
 
     Raises:
         InputUnusable: anything but one number.
@@ -193,7 +193,7 @@ def _parse_number(words: list[str]) -> bool | int:
     if not words:
         return True
     if len(words) > 1 or not words[0].isdecimal():
-        raise InputUnusable(f"{' '.join(words)!r} is not the number of an addition", "for example: add --undo 3")
+        raise InputUnusable(f"{' '.join(words)!r} is not a number", "for example: --undo 3")
     return int(words[0])
 
 
@@ -201,6 +201,41 @@ def _parse_number(words: list[str]) -> bool | int:
 def clean(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
     """Decide which pictures are kept, and say why the others are not."""
     _run("clean", project, as_json)
+
+
+@app.command()
+def decide(
+    pictures: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SHA256]...", help="Pictures: the hash, its beginning, a path, or where it came from."),
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep these pictures, whatever the checks say.")] = False,
+    drop: Annotated[bool, typer.Option("--drop", help="Leave these pictures out. None is deleted.")] = False,
+    relabel: Annotated[
+        str, typer.Option("--relabel", metavar="CLASS", help="Give these pictures this label, and keep them.")
+    ] = "",
+    table: Annotated[
+        Path | None,
+        typer.Option("--csv", metavar="FILE", help="A table of sha256 (or path), decision and class."),
+    ] = None,
+    undo: Annotated[bool, typer.Option("--undo", help="Take back the last action, or the last few: --undo 3.")] = False,
+    project: ProjectOption = Path(),
+    as_json: JsonOption = False,
+) -> None:
+    """Keep, drop or relabel pictures by hand, without a browser. A decision outranks every check."""
+    from fieldguide.errors import InputUnusable
+
+    words = pictures or []
+    if undo:
+        _run("decide", project, as_json, undo=_parse_number(words))
+        return
+    if keep + drop + bool(relabel) != bool(words):
+        problem = "pictures need one decision" if words else "a decision needs pictures"
+        raise InputUnusable(problem, "for example: fieldguide decide --drop SHA256 SHA256")
+    chosen = dict.fromkeys(words, relabel) if relabel else {}
+    _run(
+        "decide", project, as_json, keep=words if keep else (), drop=words if drop else (), relabel=chosen, table=table
+    )
 
 
 @app.command()

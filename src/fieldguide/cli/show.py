@@ -18,6 +18,7 @@ from fieldguide.records import (
     CleanReport,
     CollectReport,
     CreditsReport,
+    DecideReport,
     EvaluateReport,
     ExportDataReport,
     NewReport,
@@ -172,6 +173,23 @@ def _show_undone(console: Console, report: AddReport) -> None:
     _detail(console, f"taken back: {_counts(report.removed) or 'no label: other additions brought them all'}")
     if report.restored:
         _detail(console, f"labelled again as before: {_counts(report.restored)}")
+
+
+def _show_decide(console: Console, report: DecideReport) -> None:
+    if report.undone:
+        _head(
+            console,
+            "decide",
+            f"took back {plural(report.undone, 'action')}: {plural(report.restored, 'picture')} as before",
+        )
+        if report.left:
+            _detail(console, f"{plural(report.left, 'picture')} left, decided about since then")
+    else:
+        counts = {"kept": report.kept, "dropped": report.dropped}
+        parts = [f"{count} {word}" for word, count in counts.items() if count]
+        parts += [f"{count} relabelled {name}" for name, count in report.relabelled.items()]
+        _head(console, "decide", ", ".join(parts))
+    _detail(console, "next: fieldguide build")
 
 
 def _show_clean(console: Console, report: CleanReport) -> None:
@@ -448,6 +466,7 @@ _SHOWN: dict[str, Callable[[Console, Any], None]] = {
     "credits": _show_credits,
     "add": _show_add,
     "clean": _show_clean,
+    "decide": _show_decide,
     "split": _show_split,
     "train": _show_train,
     "tune": _show_tune,

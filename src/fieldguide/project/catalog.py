@@ -246,6 +246,17 @@ class Catalog:
         """Return the images that are rejected, in the order of the hashes."""
         return [row[0] for row in self.rows("SELECT sha256 FROM state WHERE state = 'rejected' ORDER BY sha256")]
 
+    def decided(self) -> dict[str, str]:
+        """Return what a person has decided, keep, drop or relabel, about each image that has a decision."""
+        sql = f"SELECT sha256, decision FROM decided WHERE decision <> '' AND {_LABELLED} ORDER BY sha256"
+        return dict(self.rows(sql))
+
+    def kept_by_hand(self) -> set[str]:
+        """Return the images that count as kept since a person says so, whatever the checks say."""
+        sql = """SELECT sha256 FROM decided WHERE decision IN ('keep', 'relabel')
+                 AND (SELECT state FROM state WHERE state.sha256 = decided.sha256) = 'kept'"""
+        return {row[0] for row in self.rows(sql)}
+
     def holdings(self, class_name: str) -> list[Holding]:
         """Return the pictures of one class."""
         sql = """SELECT sha256, format, state = 'rejected', coalesce(dhash, x''), coalesce(mirror, x''),

@@ -52,7 +52,7 @@ class Decided:
 
     Attributes:
         decision: "" where what was decided is undone.
-        class_name: the label that a person gave it, or "".
+        class_name: its label as it counts now; "" when it has none or several.
         state: `kept`, `suspect`, `rejected` or `unchecked`.
         revision: grows with each decision about it.
     """
@@ -190,12 +190,11 @@ class Decisions:
     def _decided(self, names: Sequence[str]) -> tuple[Decided, ...]:
         """Return what the pictures are now."""
         decided = []
+        sql = "SELECT class_name, state FROM review_state WHERE sha256 = ?"
         for sha256 in dict.fromkeys(names):
-            row = self._current(sha256)
-            state = self._catalog.rows("SELECT state FROM review_state WHERE sha256 = ?", (sha256,))
-            decided.append(
-                Decided(sha256, row.decision, row.class_name, state[0][0] if state else "unchecked", row.revision)
-            )
+            row, states = self._current(sha256), self._catalog.rows(sql, (sha256,))
+            class_name, state = states[0] if states else ("", "unchecked")
+            decided.append(Decided(sha256, row.decision, class_name, state, row.revision))
         return tuple(decided)
 
     def _stacks(self, by: str) -> tuple[list[int], list[int]]:

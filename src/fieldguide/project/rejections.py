@@ -21,7 +21,10 @@ _LIST = "look at clean/rejected.csv"
 
 
 def load_rejections(catalog: Catalog) -> list[Rejection]:
-    """Return every rejected picture once, with its first reason, in the order of the classes and locations."""
+    """Return every rejected picture once, with its first reason, in the order of the classes and locations.
+
+    What a person dropped is among them, what a person kept is not.
+    """
     rejections = _load_reasons(catalog, "reject")
     return sorted(rejections, key=lambda item: (item.class_name, item.location, item.sha256))
 
@@ -29,7 +32,10 @@ def load_rejections(catalog: Catalog) -> list[Rejection]:
 def load_suspects(catalog: Catalog) -> list[Rejection]:
     """Return every suspected picture once, with its first reason, the most suspicious first."""
     rejected = catalog.rejected_by_others(())
-    suspects = [item for item in _load_reasons(catalog, "suspect") if item.sha256 not in rejected]
+    decided = catalog.decided()
+    suspects = [
+        item for item in _load_reasons(catalog, "suspect") if item.sha256 not in rejected and item.sha256 not in decided
+    ]
     return sorted(suspects, key=lambda item: (-item.score, item.class_name, item.location, item.sha256))
 
 
@@ -40,10 +46,17 @@ def _load_reasons(catalog: Catalog, kind: str) -> list[Rejection]:
         locations[origin.sha256].append(origin.location)
     places = {sha256: "; ".join(found) for sha256, found in locations.items()}
     labels = catalog.labels()
-    rejections: dict[str, Rejection] = {}
+    taken_back = catalog.kept_by_hand()
+    rejections = {
+        sha256: Rejection(
+            sha256, places[sha256], ", ".join(sorted(labels[sha256])), "dropped", "left out by a person", 0.0, "", ""
+        )
+        for sha256, decision in catalog.decided().items()
+        if decision == "drop" and kind == "reject"
+    }
     for check in _CHECKS:
         for sha256, (verdict, _) in catalog.verdicts(check).items():
-            if verdict.verdict != kind or sha256 in rejections:
+            if verdict.verdict != kind or sha256 in rejections or sha256 in taken_back:
                 continue
             reason, _, detail = verdict.reason.partition(": ")
             class_name = ", ".join(sorted(labels.get(sha256, ())))
@@ -94,6 +107,8 @@ def _cause(reason: str, rejections: Sequence[Rejection], catalog: Catalog, setti
     if reason == "licence":
         cause = f"have no licence that [collect] licences = {settings.collect.licences!r} allows"
         return cause, f'set it to "any" in fieldguide.toml if you may use them, {again}'
+    if reason == "dropped":
+        return "were left out by a person", "take that back with: fieldguide decide --undo"
     return f"cannot be read ({reason})", f"{_LIST} for the reason of each, and add others"
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from fieldguide.project.catalog import Catalog
+from fieldguide.settings import Settings
 
 Order = Literal["worst", "audit", "class"]
 FILTERS = ("class_name", "split", "state", "decision", "reason", "source")
@@ -67,6 +68,12 @@ class Item(NamedTuple):
     def key(self, order: Order) -> tuple[Any, ...]:
         """Return what it is sorted by."""
         return tuple(getattr(self, name) for name in _SORTS[order].split(", "))
+
+
+def class_names_of(catalog: Catalog, settings: Settings) -> tuple[str, ...]:
+    """Return the labels that a picture may be given: the names of the settings, or else all that were added."""
+    names = tuple(settings.classes)
+    return names or tuple(row[0] for row in catalog.rows("SELECT DISTINCT class_name FROM label ORDER BY 1"))
 
 
 def order_worst_first(suspicions: Iterable[Suspicion], kept_of: Iterable[tuple[str, str]] = ()) -> list[str]:

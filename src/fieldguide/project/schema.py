@@ -189,7 +189,7 @@ MIGRATIONS: tuple[str, ...] = (
                  THEN 'suspect' ELSE state END AS state
         FROM (SELECT sha256, class_name, split, group_id, state,
                   coalesce((SELECT decision FROM decided d WHERE d.sha256 = state.sha256), '') AS decision,
-                  coalesce((SELECT view FROM decided d WHERE d.sha256 = state.sha256), '') AS view
+                  coalesce((SELECT view FROM decision d WHERE d.sha256 = state.sha256 ORDER BY id LIMIT 1), '') AS view
               FROM state) s;
     CREATE TABLE review_item (
         place INTEGER PRIMARY KEY, sha256 TEXT NOT NULL, class_name TEXT NOT NULL, split TEXT NOT NULL,

@@ -138,6 +138,27 @@ class AddReport(Report):
 
 
 @dataclass(frozen=True, repr=False)
+class DecideReport(Report):
+    """The result of `decide`: what was written.
+
+    Attributes:
+        kept: number of pictures that were kept by hand.
+        dropped: number of pictures that were dropped.
+        relabelled: number of pictures by the class name that they were given.
+        undone: number of actions that were taken back.
+        restored: number of pictures that are as they were before those.
+        left: number of pictures that were left, since something else was decided about them later.
+    """
+
+    kept: int = 0
+    dropped: int = 0
+    relabelled: dict[str, int] = field(default_factory=dict)
+    undone: int = 0
+    restored: int = 0
+    left: int = 0
+
+
+@dataclass(frozen=True, repr=False)
 class CreditsReport(Report):
     """The result of `credits`.
 

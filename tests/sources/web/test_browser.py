@@ -125,9 +125,9 @@ LINK = "https://matplotlib.org/stable/gallery/shapes_and_collections/scatter.htm
 def wordy_address(built: Project) -> Iterator[str]:
     """The address, below a path and with a key, of a guide whose names are long and whose links are the demo's."""
     from fieldguide.guide import open_guide, write_manifest
+    from fieldguide.serving.listening import listen
     from fieldguide.settings import ServeSettings
     from fieldguide.stages.serve import make_app
-    from fieldguide.stages.serve.listening import listen
 
     path = built.guide_folder / "guide.json"
     about = json.loads(path.read_text(encoding="utf-8"))

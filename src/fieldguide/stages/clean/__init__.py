@@ -14,6 +14,7 @@ from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
 from fieldguide.project.atomic import write_text
 from fieldguide.project.catalog import Catalog
+from fieldguide.project.decisions import Decisions
 from fieldguide.project.rejections import explain_nothing_kept, load_rejections, load_suspects, rejection_table
 from fieldguide.records import CleanReport, ImageRow, Verdict
 from fieldguide.settings import Settings
@@ -36,7 +37,8 @@ def inputs(catalog: Catalog, settings: Settings) -> str:
         for origin in catalog.origins()
         if origin.page or origin.query
     )
-    return hash_text(f"{values}{families}" + catalog.digest("image", "label"))
+    taken_back = sorted(_taken_back(catalog))
+    return hash_text(f"{values}{families}{taken_back or ''}" + catalog.digest("image", "label"))
 
 
 def clean(project: Project, settings: Settings, *, progress: Progress) -> CleanReport:
@@ -52,7 +54,7 @@ def clean(project: Project, settings: Settings, *, progress: Progress) -> CleanR
         digest = inputs(catalog, settings)
         done = catalog.current("clean", digest, CleanReport)
         if done and catalog.has_current_prints() and not _any_temporary(catalog) and not has_come(done.not_run):
-            return _with_lists(project, settings, done, catalog)
+            return _with_lists(project, settings, _recount(project, settings, catalog, done, digest), catalog)
         images = catalog.images()
         if not images:
             raise NotReady("there are no pictures yet", "add some with: fieldguide add FOLDER")
@@ -71,6 +73,22 @@ def clean(project: Project, settings: Settings, *, progress: Progress) -> CleanR
         return _with_lists(project, settings, report, catalog)
 
 
+def _recount(project: Project, settings: Settings, catalog: Catalog, done: CleanReport, digest: str) -> CleanReport:
+    """Return the report of the last run with the counts as a person's decisions since then have made them."""
+    if not Decisions(catalog).last_id():
+        return done
+    report = replace(_report(catalog, settings), not_run=done.not_run)
+    catalog.finish("clean", digest, asdict(report), project.now())
+    return report
+
+
+def _taken_back(catalog: Catalog) -> set[str]:
+    """Return the pictures that a person keeps though the check "files" rejects them; their copies are looked for."""
+    kept = catalog.kept_by_hand()
+    verdicts = catalog.verdicts("files") if kept else {}
+    return {name for name in kept & verdicts.keys() if verdicts[name][0].verdict == "reject"}
+
+
 def _with_lists(project: Project, settings: Settings, report: CleanReport, catalog: Catalog) -> CleanReport:
     """Write the lists of the pictures that are rejected and suspected, and the page that shows them.
 
@@ -86,8 +104,9 @@ def _with_lists(project: Project, settings: Settings, report: CleanReport, catal
 
 
 def _passed(catalog: Catalog) -> set[str]:
-    """Return the pictures that the check "files" keeps."""
-    return {name for name, (verdict, _) in catalog.verdicts("files").items() if verdict.verdict == "keep"}
+    """Return the pictures that the check "files" keeps, or a person in spite of it."""
+    passed = {name for name, (verdict, _) in catalog.verdicts("files").items() if verdict.verdict == "keep"}
+    return passed | _taken_back(catalog)
 
 
 def _is_temporary(verdict: Verdict) -> bool:

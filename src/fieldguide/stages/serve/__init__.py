@@ -1,6 +1,6 @@
 """The stage that serves a guide on this computer: an API, and a plain page to try it.
 
-Knows nothing about projects. Listens on 127.0.0.1 unless told otherwise; `listening` opens the socket. Pictures are
+Knows nothing about projects. Listens on 127.0.0.1 unless told otherwise; Pictures are
 read into memory up to a limit, decoded in threads, and forgotten. Trouble is a JSON problem (RFC 9457) with a code;
 nothing from outside becomes HTML.
 """
@@ -10,15 +10,12 @@ import base64
 import binascii
 import hmac
 import json
-import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
-from http import HTTPStatus
 from importlib.resources import files
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -27,7 +24,6 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fieldguide.engine import core_count
 from fieldguide.errors import BadImage
@@ -35,8 +31,9 @@ from fieldguide.guide import Guide, open_guide
 from fieldguide.images import Limits, read_header
 from fieldguide.progress import Progress
 from fieldguide.records import Prediction
+from fieldguide.serving import Problem, Server, answer_problems, is_known_host, show_problem
+from fieldguide.serving.listening import accepted_hosts, listen, page_addresses
 from fieldguide.settings import ServeSettings
-from fieldguide.stages.serve.listening import accepted_hosts, listen, page_addresses
 from fieldguide.text import render
 
 _QUEUE = 32
@@ -91,32 +88,7 @@ def serve(
         for address in page_addresses(listener):
             ready(address)
 
-    _Server(config, show_addresses).run(sockets=[listener])
-
-
-class _Server(uvicorn.Server):
-    """Reports when it answers; the first interrupt then shuts it down cleanly, a second one at once, both quietly."""
-
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._ready = ready
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if not self.should_exit:
-            self._ready()
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self.force_exit = self.should_exit
-        self.should_exit = True
-
-
-class _Problem(Exception):
-    """An answer that is not a classification."""
-
-    def __init__(self, status: int, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.status, self.code, self.detail = status, code, detail
+    Server(config, show_addresses).run(sockets=[listener])
 
 
 def make_app(guide: Guide, settings: ServeSettings, hosts: Sequence[str], api_key: str = "") -> FastAPI:
@@ -135,11 +107,7 @@ def make_app(guide: Guide, settings: ServeSettings, hosts: Sequence[str], api_ke
         redirect_slashes=False,  # it would lead out of the path that a proxy shows the page below
     )  # fmt: skip
     app.middleware("http")(partial(_guard, hosts=hosts, api_key=api_key))
-    app.add_middleware(_ShutdownAnswer)
-    app.add_middleware(_answer_head_as_get)
-    app.add_exception_handler(Exception, _show_fault)
-    app.add_exception_handler(_Problem, _show_problem)
-    app.add_exception_handler(HTTPException, _show_refusal)
+    answer_problems(app, _HEADERS)
     _add_pages(app, guide)
     _add_api(app, guide, settings)
     return app
@@ -150,23 +118,17 @@ async def _guard(
 ) -> Response:
     """Add the security headers; answer a foreign host, and a request without the key, with a problem."""
     path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
-    host = _host_name(request.headers.get("host", ""))
-    if not any(_matches(host, name) for name in hosts):
+    if not is_known_host(request, hosts):
         detail = "this server is not known by that name; name it in allowed_hosts under [serve], or with --allowed-host"
-        response = await _show_problem(request, _Problem(400, "foreign_host", detail))
+        response = await show_problem(request, Problem(400, "foreign_host", detail))
     elif api_key and path != "/health" and not _has_key(request, api_key):
-        problem = _Problem(401, "key_needed", "send the API key: Authorization: Bearer KEY, or as a password")
-        response = await _show_problem(request, problem)
+        problem = Problem(401, "key_needed", "send the API key: Authorization: Bearer KEY, or as a password")
+        response = await show_problem(request, problem)
         response.headers["WWW-Authenticate"] = 'Basic realm="fieldguide", charset="UTF-8"'  # a browser asks for it
     else:
         response = await call(request)
     response.headers.update(_HEADERS)
     return response
-
-
-def _matches(host: str, name: str) -> bool:
-    """Tell whether a host is one of a name: itself, `*` for any, or `*.example.org` for all below a domain."""
-    return name in ("*", host) or (name.startswith("*.") and host.endswith(name[1:]))
 
 
 def _has_key(request: Request, api_key: str) -> bool:
@@ -177,68 +139,6 @@ def _has_key(request: Request, api_key: str) -> bool:
             sent = base64.b64decode(sent, validate=True).decode().partition(":")[2]
     sent = request.headers.get("x-api-key", sent)
     return hmac.compare_digest(sent.strip().encode(), api_key.encode())
-
-
-def _answer_head_as_get(app: ASGIApp) -> ASGIApp:
-    """Answer HEAD as GET is answered: the server sends no body for it."""
-
-    async def call(scope: Scope, receive: Receive, send: Send) -> None:
-        as_get = {**scope, "method": "GET"} if scope.get("method") == "HEAD" else scope
-        await app(as_get, receive, send)
-
-    return call
-
-
-class _ShutdownAnswer:
-    """Answers the requests that a server cuts off while it shuts down, which would otherwise be logged as faults."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = False
-
-        async def send_on(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self._app(scope, receive, send_on)
-        except asyncio.CancelledError:
-            if started or scope["type"] != "http":
-                raise
-            answer = await _show_problem(Request(scope), _Problem(503, "ending", "this server is shutting down"))
-            await answer(scope, receive, send)
-
-
-def _host_name(host: str) -> str:
-    """Return the name in a Host header in lower case, without its port and without the brackets of IPv6."""
-    return (host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]).lower()
-
-
-async def _show_problem(_: Request, problem: Exception) -> Response:
-    """Answer with a problem as JSON, RFC 9457."""
-    assert isinstance(problem, _Problem)
-    body = {"title": problem.code, "status": problem.status, "code": problem.code, "detail": problem.detail}
-    headers = {"Retry-After": "1"} if problem.status == 503 else {}
-    return JSONResponse(body, problem.status, headers, media_type="application/problem+json")
-
-
-async def _show_fault(request: Request, _: Exception) -> Response:
-    """Answer what went wrong inside in the same form; the server logs it."""
-    response = await _show_problem(request, _Problem(500, "fault", "the server failed to answer; its log says why"))
-    response.headers.update(_HEADERS)
-    return response
-
-
-async def _show_refusal(request: Request, error: Exception) -> Response:
-    """Answer what the framework itself refuses, in the same form."""
-    assert isinstance(error, HTTPException)
-    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
-    response = await _show_problem(request, _Problem(error.status_code, code, error.detail))
-    response.headers.update(error.headers or {})
-    return response
 
 
 def _add_pages(app: FastAPI, guide: Guide) -> None:
@@ -266,11 +166,11 @@ def _add_pages(app: FastAPI, guide: Guide) -> None:
     @app.get("/examples/{name}", include_in_schema=False)
     async def show_example(name: str) -> Response:
         if f"examples/{name}" not in shown:
-            raise _Problem(404, "not_found", "there is no such example")
+            raise Problem(404, "not_found", "there is no such example")
         try:
             picture = await asyncio.to_thread((guide.folder / "examples" / name).read_bytes)
         except OSError as error:
-            raise _Problem(404, "gone", f"the example cannot be read: {error.strerror}") from error
+            raise Problem(404, "gone", f"the example cannot be read: {error.strerror}") from error
         return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
 
 
@@ -305,13 +205,13 @@ def _add_api(app: FastAPI, guide: Guide, settings: ServeSettings) -> None:
         with uploads.holding() as hold:
             data = await _read_picture(request, limits.max_bytes, hold)
             if waiting >= _QUEUE:
-                raise _Problem(503, "busy", "too many pictures are waiting; try again in a second")
+                raise Problem(503, "busy", "too many pictures are waiting; try again in a second")
             waiting += 1
             try:
                 async with slots:
                     answer = await asyncio.to_thread(answer_picture, data)
             except BadImage as error:
-                raise _Problem(_STATUS.get(error.reason, 422), error.reason, error.detail) from error
+                raise Problem(_STATUS.get(error.reason, 422), error.reason, error.detail) from error
             finally:
                 waiting -= 1
         return _as_json(answer)
@@ -343,7 +243,7 @@ class _Uploads:
         def hold(size_bytes: int) -> None:
             nonlocal own_bytes
             if self._held_bytes + size_bytes > self._most_bytes:
-                raise _Problem(503, "busy", "too many uploads at once; try again in a second")
+                raise Problem(503, "busy", "too many uploads at once; try again in a second")
             self._held_bytes += size_bytes
             own_bytes += size_bytes
 
@@ -372,14 +272,14 @@ def _most_body_bytes(kind: str, max_bytes: int) -> int:
 async def _read_picture(request: Request, max_bytes: int, hold: Callable[[int], None]) -> bytes:
     """Return the picture's bytes: from a form's field `file`, from JSON `{"image": base64}`, or the body itself."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    too_large = _Problem(413, "too_many_bytes", f"the picture is larger than {max_bytes:,} bytes")
+    too_large = Problem(413, "too_many_bytes", f"the picture is larger than {max_bytes:,} bytes")
     try:
         async with asyncio.timeout(_READ_TIMEOUT_S):
             body = await _read_body(request, _most_body_bytes(kind, max_bytes), hold, too_large)
     except ClientDisconnect as error:
-        raise _Problem(400, "cut_off", "the picture did not arrive whole") from error
+        raise Problem(400, "cut_off", "the picture did not arrive whole") from error
     except TimeoutError as error:
-        raise _Problem(408, "too_slow", f"the picture did not arrive within {_READ_TIMEOUT_S:.0f} s") from error
+        raise Problem(408, "too_slow", f"the picture did not arrive within {_READ_TIMEOUT_S:.0f} s") from error
     if kind == "multipart/form-data":
         return await _from_form(request, body)
     if kind == "application/json":
@@ -387,7 +287,7 @@ async def _read_picture(request: Request, max_bytes: int, hold: Callable[[int], 
     return body
 
 
-async def _read_body(request: Request, most_bytes: int, hold: Callable[[int], None], too_large: _Problem) -> bytes:
+async def _read_body(request: Request, most_bytes: int, hold: Callable[[int], None], too_large: Problem) -> bytes:
     """Return the body, never more than so many bytes of it; `hold` is asked for room before a piece is kept."""
     stated = request.headers.get("content-length", "0")
     if stated.isdigit() and int(stated) > most_bytes:
@@ -414,10 +314,10 @@ async def _from_form(request: Request, body: bytes) -> bytes:
         async with Request(request.scope, receive).form(max_files=1, max_fields=16) as form:
             file = form.get("file")
             if file is None or isinstance(file, str):
-                raise _Problem(422, "no_file", "send the picture as the form's field 'file'")
+                raise Problem(422, "no_file", "send the picture as the form's field 'file'")
             return await file.read()
     except (MultiPartException, HTTPException, KeyError, ValueError) as error:
-        raise _Problem(400, "broken_form", "the form cannot be read") from error
+        raise Problem(400, "broken_form", "the form cannot be read") from error
 
 
 def _from_json(body: bytes) -> bytes:
@@ -428,7 +328,7 @@ def _from_json(body: bytes) -> bytes:
         encoded = "".join(encoded.split()).translate(_URL_ALPHABET).rstrip("=")
         return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error) as error:
-        raise _Problem(422, "broken_json", 'send {"image": "base64 of the picture"}') from error
+        raise Problem(422, "broken_json", 'send {"image": "base64 of the picture"}') from error
 
 
 _PICTURE = {"type": "string", "format": "binary"}
