@@ -14,7 +14,7 @@ SOURCE = ROOT / "src" / "fieldguide"
 # Each stage is a room of its own: stages meet in the catalogue.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "text", "stages"),
-    ("records", "names", "progress", "hashing", "optional", "filetypes", "folders"),
+    ("records", "names", "progress", "hashing", "optional", "filetypes", "folders", "event_loop"),
     ("settings", "images", "engine", "net", "plots", "licences"),
     ("project", "metrics", "calibration", "guide", "serving"),
     ("exporters", "features"),

@@ -4,12 +4,9 @@ The methods take the words of the command line and return the report that `--jso
 lock, and show a progress bar on a terminal and in a notebook. Knows nothing about how the stages work.
 """
 
-import asyncio
 import contextlib
-import ctypes
 import itertools
 import os
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,6 +14,7 @@ from typing import Any, Literal, overload
 
 from fieldguide.engine import core_count
 from fieldguide.errors import InputUnusable, NotReady, SettingsError
+from fieldguide.event_loop import run_beside_loop
 from fieldguide.guide import Guide, open_guide
 from fieldguide.names import check_names, read_names
 from fieldguide.progress import Progress, SilentProgress
@@ -35,6 +33,7 @@ from fieldguide.records import (
     Prediction,
     PreviewReport,
     PublishReport,
+    ReviewReport,
     ScoreReport,
     SplitReport,
     StatusReport,
@@ -255,7 +254,7 @@ def serve(
     key = os.environ.get("FIELDGUIDE_API_KEY", "") if api_key is None else api_key
     with _shown(progress) as shown:
         tell = ready or (lambda address: shown.say(f"{address}  (interrupt to stop)"))
-        _run_beside_loop(lambda: run(Path(guide), chosen, api_key=key, progress=shown, ready=tell))
+        run_beside_loop(lambda: run(Path(guide), chosen, api_key=key, progress=shown, ready=tell))
 
 
 class Project:
@@ -385,7 +384,7 @@ class Project:
         """
         from fieldguide.stages.collect import collect
 
-        report: CollectReport = _run_beside_loop(
+        report: CollectReport = run_beside_loop(
             lambda: self._run("collect", collect, progress, dry_run=dry_run, retry=tuple(retry))
         )
         return report
@@ -395,6 +394,42 @@ class Project:
         from fieldguide.stages.clean import clean
 
         report: CleanReport = self._run("clean", clean, progress)
+        return report
+
+    def review(
+        self,
+        *,
+        page: bool = True,
+        host: str = "127.0.0.1",
+        port: int | None = None,
+        browser: bool = True,
+        progress: ShowProgress = "auto",
+        ready: Callable[[str], None] | None = None,
+    ) -> ReviewReport:
+        """Review the pictures in a browser, the worst first, until it is interrupted; report what was looked at.
+
+        Args:
+            page: False reports the pictures that some check suspects or rejects and nobody has decided on, at once.
+            host: address to listen on; by default, this computer only.
+            port: port to listen on; 0 takes a free one; by default the usual one, or a free one where that is in use.
+            browser: whether to open the page in a browser.
+            progress: see `Project`.
+            ready: called with the address once the page can be opened; by default, progress shows it.
+
+        Raises:
+            NotReady: there are no pictures, or the page is not built.
+            PortBusy: something else listens on that port.
+            SettingsError: there is no such address here.
+        """
+        from fieldguide.stages.review import Place
+        from fieldguide.stages.review import review as run
+
+        place = Place(host, port, browser) if page else None
+        with _shown(progress) as shown:  # without the lock: each decision is one transaction
+            tell = ready or (lambda address: shown.say(f"{address}  (interrupt to stop)"))
+            report: ReviewReport = run_beside_loop(
+                lambda: run(self._files, self.settings, place=place, progress=shown, ready=tell)
+            )
         return report
 
     def decide(
@@ -620,7 +655,7 @@ class Project:
             reports: dict[str, Any] = self._run("build", build, progress, done=done or _ignore)
             return reports
 
-        return dict(_run_beside_loop(run)) if self.settings.collect.sources else run()
+        return dict(run_beside_loop(run)) if self.settings.collect.sources else run()
 
     def predict(self, images: PathLike | Sequence[PathLike], *, progress: ShowProgress = "auto") -> list[Prediction]:
         """Classify files, and all files in folders, by the published guide.
@@ -754,34 +789,3 @@ def _shown(progress: ShowProgress) -> Iterator[Progress]:
             return
         with BarProgress() as bars:
             yield bars
-
-
-def _run_beside_loop(work: Callable[[], Any]) -> Any:
-    """Run work that starts an event loop: in a thread of its own where one is running already, as in a notebook."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return work()
-    results: list[Any] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            results.append(work())
-        except BaseException as error:  # raised again in the thread that waits
-            errors.append(error)
-        finally:
-            ended.set()
-
-    ended = threading.Event()  # an interrupted Thread.join takes the thread for ended (Python 3.11)
-    thread = threading.Thread(target=run, name="fieldguide")
-    thread.start()
-    try:
-        ended.wait()
-    except KeyboardInterrupt:  # the notebook's stop button is for the work, not for who waits
-        worker, error = ctypes.c_ulong(thread.ident or 0), ctypes.py_object(KeyboardInterrupt)
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(worker, error)
-        ended.wait()
-    if errors:
-        raise errors[0]
-    return results[0]

@@ -204,6 +204,38 @@ def clean(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
 
 
 @app.command()
+def review(
+    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port", metavar="PORT", help="The port to listen on; 0 takes a free one; usually 8765.", min=0, max=65535
+        ),
+    ] = None,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Only show the address; do not open it in a browser.")
+    ] = False,
+    project: ProjectOption = Path(),
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print what is left to look at, the worst first, as JSON; no page is opened.")
+    ] = False,
+) -> None:
+    """Review the pictures in a browser: keep, drop, relabel, undo. The worst come first."""
+    from fieldguide.api import open_project
+
+    def ready(address: str) -> None:
+        typer.echo(f"{address}  (Ctrl-C stops it)", err=True)
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the server handles it
+    with contextlib.suppress(KeyboardInterrupt):
+        with _bars() as progress:
+            report = open_project(project).review(
+                page=not as_json, host=host, port=port, browser=not no_browser, progress=progress, ready=ready
+            )
+        _show("review", report, as_json)
+
+
+@app.command()
 def decide(
     pictures: Annotated[
         list[str] | None,

@@ -25,6 +25,7 @@ from fieldguide.records import (
     Prediction,
     PreviewReport,
     PublishReport,
+    ReviewReport,
     ScoreReport,
     SplitReport,
     StatusReport,
@@ -173,6 +174,15 @@ def _show_undone(console: Console, report: AddReport) -> None:
     _detail(console, f"taken back: {_counts(report.removed) or 'no label: other additions brought them all'}")
     if report.restored:
         _detail(console, f"labelled again as before: {_counts(report.restored)}")
+
+
+def _show_review(console: Console, report: ReviewReport) -> None:
+    _head(console, "review", report.audit["line"])
+    decided = {word: number for word, number in report.counts["decision"].items() if word}
+    words = {"keep": "kept", "drop": "dropped", "relabel": "relabelled"}
+    if decided:
+        _detail(console, ", ".join(f"{decided[word]} {words[word]}" for word in words if word in decided) + " by hand")
+        _detail(console, "next: fieldguide build")
 
 
 def _show_decide(console: Console, report: DecideReport) -> None:
@@ -467,6 +477,7 @@ _SHOWN: dict[str, Callable[[Console, Any], None]] = {
     "add": _show_add,
     "clean": _show_clean,
     "decide": _show_decide,
+    "review": _show_review,
     "split": _show_split,
     "train": _show_train,
     "tune": _show_tune,

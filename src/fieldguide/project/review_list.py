@@ -73,7 +73,7 @@ class Item(NamedTuple):
 def class_names_of(catalog: Catalog, settings: Settings) -> tuple[str, ...]:
     """Return the labels that a picture may be given: the names of the settings, or else all that were added."""
     names = tuple(settings.classes)
-    return names or tuple(row[0] for row in catalog.rows("SELECT DISTINCT class_name FROM label ORDER BY 1"))
+    return names or tuple(row[0] for row in catalog.rows("SELECT DISTINCT class_name FROM labelling ORDER BY 1"))
 
 
 def order_worst_first(suspicions: Iterable[Suspicion], kept_of: Iterable[tuple[str, str]] = ()) -> list[str]:

@@ -159,6 +159,23 @@ class DecideReport(Report):
 
 
 @dataclass(frozen=True, repr=False)
+class ReviewReport(Report):
+    """The result of `review`: what is left to look at, the worst first.
+
+    Attributes:
+        total: number of pictures.
+        counts: number of pictures by value, for state, class_name, split, reason, source and decision.
+        audit: how many were looked at, and an estimate of the wrong labels that are left.
+        pictures: those that some check suspects or rejects and nobody has decided on; empty after a page was served.
+    """
+
+    total: int
+    counts: dict[str, dict[str, int]]
+    audit: dict[str, Any]
+    pictures: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, repr=False)
 class CreditsReport(Report):
     """The result of `credits`.
 

@@ -18,6 +18,7 @@ from fieldguide.progress import Progress
 from fieldguide.project import Project
 from fieldguide.project.catalog import Catalog
 from fieldguide.project.decisions import Author, Choice, Decisions, Outcome
+from fieldguide.project.review_details import find_hashes
 from fieldguide.project.review_list import class_names_of
 from fieldguide.records import DecideReport
 from fieldguide.settings import Settings
@@ -129,8 +130,7 @@ def _with_hash(catalog: Catalog, name: str) -> set[str]:
     text = (PurePath(name).stem if "/" in name or "." in name else name).lower()
     if not re.fullmatch(rf"[0-9a-f]{{{_SHORTEST},64}}", text):
         return set()
-    sql = "SELECT sha256 FROM image WHERE sha256 >= ? AND sha256 < ? LIMIT 2"
-    return {row[0] for row in catalog.rows(sql, (text, f"{text}g"))}
+    return find_hashes(catalog, text)
 
 
 def _read_table(path: Path) -> Iterator[tuple[str, str, str]]:
