@@ -26,6 +26,7 @@ from fieldguide.settings import change_settings
 from fieldguide.stages.add import add
 from fieldguide.stages.clean import clean
 from fieldguide.stages.clean.statistics import correlate, count_shapes, count_sizes, measure_boxes, measure_channels
+from fieldguide.stages.decide import Wishes, decide
 
 QUIET = SilentProgress()
 EVIL = '"><img src=x onerror=alert(1)><script>alert(2)<script>'
@@ -204,6 +205,18 @@ def test_what_not_everybody_should_see_is_hidden(dirty: Project) -> None:
     page = ParsedPage(dirty)
     (address,) = page.sections["Unsafe"]
     assert max(opened(address).size) <= 12 and "score 0.97" in page.text
+
+
+def test_what_a_person_decides_is_shown(dirty: Project) -> None:
+    (copy,) = [item for item in run(dirty).rejections if item.reason == "near_copy"]
+    with dirty.catalog() as catalog:
+        dropped = next(state.sha256 for state in catalog.states() if state.state == "kept")
+    wishes = Wishes(keep=[copy.sha256], drop=[dropped])
+    decide(dirty, dirty.settings(), wishes=wishes, progress=QUIET)
+    run(dirty)
+    page = ParsedPage(dirty)
+    assert len(page.sections["Dropped"]) == 1 and "Near copy" not in page.sections
+    assert "left out by a person" in page.text
 
 
 def test_a_picture_that_is_gone_leaves_a_gap(dirty: Project) -> None:

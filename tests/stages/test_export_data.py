@@ -26,8 +26,10 @@ from fieldguide.images import Limits
 from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
 from fieldguide.records import ExportDataReport, ImageState, Verdict
+from fieldguide.settings import change_settings
 from fieldguide.stages.add import Terms, add
 from fieldguide.stages.clean import clean
+from fieldguide.stages.decide import Wishes, decide
 from fieldguide.stages.export_data import FORMS, Target, export_data, packed
 from fieldguide.stages.export_data.pictures import class_folders, scale_down
 from fieldguide.stages.split import split
@@ -105,6 +107,18 @@ def test_csv_holds_exactly_the_kept_pictures(ready: Project) -> None:
     assert (report.files, report.bytes) == (len(files), sum(map(len, files.values())))
 
 
+def test_what_a_person_decides_is_exported(ready: Project) -> None:
+    run(ready, "csv")
+    with ready.catalog() as catalog:
+        rejected = catalog.rejected()[0]
+    dropped, relabelled, *_ = [name for name, state in kept(ready).items() if state.class_name == "circle"]
+    wishes = Wishes(keep=[rejected], drop=[dropped], relabel={"square": [relabelled]})
+    decide(ready, ready.settings(), wishes=wishes, progress=QUIET)
+    folder, _ = run(ready, "csv")
+    labels = {hashed(folder / row["path"]): row["label"] for row in table(folder / "labels.csv")}
+    assert len(labels) == 17 and rejected in labels and dropped not in labels and labels[relabelled] == "square"
+
+
 def test_an_export_can_be_added_to_another_project(ready: Project, tmp_path: Path) -> None:
     folder, _ = run(ready, "csv", split=True)
     other = make_project(tmp_path / "other")
@@ -169,6 +183,22 @@ def test_scaled_copies_are_never_larger_and_transparency_is_white() -> None:
         assert image.size == (60, 40) and min(image.getpixel((30, 20))) > 250  # type: ignore[arg-type]
     with Image.open(io.BytesIO(scale_down(encode(Image.new("L", (3, 3000), 80)), 256, Limits()))) as image:
         assert image.size == (3, 3000)
+
+
+@pytest.mark.shared
+def test_scaled_copies_of_odd_files_are_plain_jpegs(shared: Path, project: Project) -> None:
+    terms = Terms(class_name="circle")
+    for name in ("exif-samples", "exif-orientation", "synthetic", "pngsuite"):
+        add(project, project.settings(), shared / "hostile" / name, terms=terms, progress=QUIET)
+    clean(project, change_settings(project.settings(), {"clean.min_side": 16}), progress=QUIET)
+    folder, report = run(project, "csv", size=64)
+    rows = table(folder / "labels.csv")
+    assert len(rows) == len(kept(project)) > 40 and not report.left_out
+    for row in rows:
+        with Image.open(folder / row["path"]) as image:
+            image.load()
+            assert image.format == "JPEG" and image.mode == "RGB" and min(image.size) <= 64
+            assert not image.getexif() and set(image.info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
 
 
 def test_scaled_exports_hold_every_kept_picture(ready: Project) -> None:
