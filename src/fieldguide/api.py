@@ -473,15 +473,20 @@ class Project:
                 raise InputUnusable("nothing can be decided while an action is undone", "give undo alone")
             return undo_actions(self._files, self.settings, number=int(undo), progress=shown)
 
-    def split(self, *, progress: ShowProgress = "auto") -> SplitReport:
+    def split(self, *, resplit: bool = False, progress: ShowProgress = "auto") -> SplitReport:
         """Divide the kept pictures into train, val and test, with copies always in the same split.
+
+        Args:
+            resplit: whether groups of different splits that a new picture joins go to train; else it is set aside.
+            progress: see `Project`.
 
         Raises:
             NotReady: the pictures are not cleaned, or there are too few.
+            SettingsError: [split] group_pattern matches no file name.
         """
         from fieldguide.stages.split import split
 
-        report: SplitReport = self._run("split", split, progress)
+        report: SplitReport = self._run("split", split, progress, resplit=resplit)
         return report
 
     def train(

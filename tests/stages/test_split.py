@@ -17,7 +17,9 @@ from fieldguide.records import Grouping, ImageRow, ImageState, Label, Origin, Sp
 from fieldguide.settings import Settings
 from fieldguide.stages.add import add
 from fieldguide.stages.clean import clean
-from fieldguide.stages.split import assign, count_leaks, split
+from fieldguide.stages.split import split
+from fieldguide.stages.split.assigning import assign
+from fieldguide.stages.split.leaks import count_leaks
 
 SHARES = {"val": 0.15, "test": 0.2}
 

@@ -10,6 +10,7 @@ from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
 from fieldguide.records import AddReport
 from fieldguide.stages.add import Terms, add
+from fieldguide.stages.add.tables import read_table
 
 
 def put(project: Project, *paths: Path, class_name: str = "") -> AddReport:
@@ -249,3 +250,8 @@ def test_one_of_several_paths_holds_nothing_usable(project: Project, shapes: Pat
     report = put(project, broken, shapes)
     assert report.taken == {"circle": 1, "square": 1}
     assert sum(report.refused.values()) == 1
+
+
+def test_a_group_is_read_where_a_column_names_it(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("path,label,Camera-ID\na.jpg,rose,north\nb.jpg,rose,\n")
+    assert [file.group for file in read_table(tmp_path / "list.csv", "", None)[0]] == ["north", ""]

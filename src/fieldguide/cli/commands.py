@@ -271,9 +271,19 @@ def decide(
 
 
 @app.command()
-def split(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
+def split(
+    resplit: Annotated[
+        bool,
+        typer.Option(
+            "--resplit",
+            help="Put groups of two splits that a new picture joins into train; else it is set aside.",
+        ),
+    ] = False,
+    project: ProjectOption = Path(),
+    as_json: JsonOption = False,
+) -> None:
     """Divide the pictures into train, val and test. Copies are always in the same split."""
-    _run("split", project, as_json)
+    _run("split", project, as_json, resplit=resplit)
 
 
 @app.command()

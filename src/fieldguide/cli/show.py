@@ -246,8 +246,34 @@ def _show_suspicions(console: Console, report: CleanReport) -> None:
 def _show_split(console: Console, report: SplitReport) -> None:
     counts = {name: sum(by_class.values()) for name, by_class in report.counts.items()}
     _head(console, "split", f"{_counts(counts)}; {plural(report.groups, 'group')}, none in two splits")
+    if report.reasons:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in report.reasons.items())
+        _detail(console, f"groups of several pictures: {reasons}")
     if report.leaks:
-        _detail(console, f"{plural(report.leaks, 'picture')} had copies in another split as they came; now in one")
+        _detail(console, f"{plural(report.leaks, 'group')} had pictures in two splits as they came; now in one:")
+        for pair in report.leaking[:_EXAMPLES]:
+            _detail(console, f"  {visible(str(pair))}")
+    if report.joined:
+        _detail(console, f"{plural(report.joined, 'group')} joined from different splits; now in one, train before val")
+    for item in report.set_aside[:_EXAMPLES]:
+        _detail(console, f"set aside: {visible(item.location)}: {visible(item.detail)}")
+    if report.set_aside:
+        more = len(report.set_aside) - _EXAMPLES
+        _detail(console, (f"and {more} more; " if more > 0 else "") + "to use them, give: fieldguide split --resplit")
+    if report.several:
+        _detail(
+            console,
+            f"a split by chance would cut {report.cut:.1f} of {plural(report.several, 'group')} on average, and "
+            f"{report.careless_linked:.1f} of {report.careless_test:.0f} test pictures would have a relative in train",
+        )
+    if report.careless and report.honest and report.difference:
+        points, low, high = (100 * value for value in report.difference)
+        _detail(
+            console,
+            f"so it would claim {report.careless[0]:.1%} in place of {report.honest[0]:.1%}: "
+            f"{points:+.1f} points (95 %: {low:+.1f} to {high:+.1f})",
+        )
+    _detail(console, f"report: {report.page}")
 
 
 def _show_train(console: Console, report: TrainReport) -> None:

@@ -355,19 +355,36 @@ class Catalog:
         return {sha256 for sha256, check in self.rows(sql) if check not in checks}
 
     def replace_copies(self, verdicts: Iterable[Verdict], groups: Iterable[Grouping], settings: str) -> None:
-        """Replace all verdicts of the check "duplicates" and all groups, together."""
+        """Replace all verdicts of the check "duplicates" and all groups, which are of look-alikes alone, together."""
+        rows = [(group.sha256, group.group_id, group.why) for group in groups]
         with self.transaction():
-            self._db.execute("""DELETE FROM verdict WHERE "check" = 'duplicates'""")
+            self.replace_verdicts("duplicates", verdicts, settings)
+            for table in ("alike", "grouping"):
+                self._db.execute(f"DELETE FROM {table}")
+                self._db.executemany(f"INSERT INTO {table} VALUES (?, ?, ?)", rows)
+
+    def look_alikes(self) -> list[Grouping]:
+        """Return the groups of look-alikes, as the check "duplicates" found them."""
+        return [Grouping(*row) for row in self.rows("SELECT sha256, group_id, why FROM alike ORDER BY sha256")]
+
+    def groups(self) -> list[Grouping]:
+        """Return the group of each image that is not alone."""
+        return [Grouping(*row) for row in self.rows("SELECT sha256, group_id, why FROM grouping ORDER BY sha256")]
+
+    def replace_groups(self, groups: Iterable[Grouping]) -> None:
+        """Replace all groups, for whatever reason; the look-alikes stay as they were found."""
+        with self.transaction():
             self._db.execute("DELETE FROM grouping")
-            self.set_verdicts(verdicts, settings)
-            self._db.executemany(
-                "INSERT INTO grouping VALUES (?, ?, ?)", [(g.sha256, g.group_id, g.why) for g in groups]
-            )
+            self.write("INSERT INTO grouping VALUES (?, ?, ?)", ((g.sha256, g.group_id, g.why) for g in groups))
 
     def verdicts(self, check: str) -> dict[str, tuple[Verdict, str]]:
         """Return a check's verdict on each image, and the settings it was made with."""
         sql = f'SELECT {_VERDICT}, settings FROM verdict WHERE "check" = ? AND {_LABELLED}'
         return {row[0]: (Verdict(*row[:6]), row[6]) for row in self.rows(sql, (check,))}
+
+    def kept_by_person(self) -> set[str]:
+        """Return the images that a person decided to keep, under whatever label."""
+        return {row[0] for row in self.rows("SELECT sha256 FROM decided WHERE decision IN ('keep', 'relabel')")}
 
     def replace_splits(self, splits: dict[str, str]) -> None:
         """Replace the split of each image; images not named have none."""

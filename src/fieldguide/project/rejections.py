@@ -13,7 +13,7 @@ from fieldguide.settings import Settings
 from fieldguide.text import write_csv
 
 # A picture that several checks reject, or suspect, counts once, for the first of these.
-_CHECKS = ("files", "names", "licence", "unsafe", "quality", "duplicates", "labels", "outliers")
+_CHECKS = ("files", "names", "licence", "unsafe", "quality", "duplicates", "labels", "outliers", "split")
 _COLUMNS = (
     "sha256", "location", "class_name", "reason", "detail", "score", "copy_of", "location_of_copy"
 )  # fmt: skip

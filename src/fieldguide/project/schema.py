@@ -209,4 +209,8 @@ MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE colours (sha256 TEXT PRIMARY KEY REFERENCES image, features BLOB NOT NULL);
     """,
+    """
+    CREATE TABLE alike (sha256 TEXT PRIMARY KEY REFERENCES image, group_id TEXT NOT NULL, why TEXT NOT NULL);
+    INSERT INTO alike SELECT sha256, group_id, why FROM grouping;
+    """,
 )

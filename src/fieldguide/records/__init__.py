@@ -17,6 +17,7 @@ from fieldguide.records.reports import (
     DecideReport,
     EvaluateReport,
     ExportDataReport,
+    LinkedPair,
     NewReport,
     PreviewReport,
     PublishReport,
@@ -47,6 +48,7 @@ __all__ = [
     "ImageRow",
     "ImageState",
     "Label",
+    "LinkedPair",
     "NewReport",
     "Origin",
     "Prediction",
@@ -155,8 +157,8 @@ class Origin:
         licence_raw: the licence in the source's own words.
         query: what was searched for.
         parent: the address of the picture that it was found similar to, or "".
-        family: the source's name for one subject photographed several times. Pictures of one family, and a picture
-            with those that were found similar to it, never sit on both sides of a split.
+        family: the source's name for one subject photographed several times, or what a table calls its group. Pictures
+            of one family, and a picture with those that were found similar to it, never sit on both sides of a split.
     """
 
     sha256: str

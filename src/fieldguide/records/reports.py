@@ -253,20 +253,80 @@ class CleanReport(Report):
 
 
 @dataclass(frozen=True, repr=False)
+class LinkedPair(Report):
+    """Two pictures that belong together.
+
+    Attributes:
+        location: where the first came from, as it was added or its address.
+        split: the split that its source gives it, or "".
+        other: the hash of the second; the same where one file came twice.
+        other_location: where that one came from.
+        other_split: the split that its source gives that one, or "".
+        why: why they belong together; several reasons are parted by "; ".
+    """
+
+    sha256: str
+    location: str
+    split: str
+    other: str
+    other_location: str
+    other_split: str
+    why: str
+
+    def __str__(self) -> str:
+        """Return both pictures and the reason in a line."""
+        splits = (f" ({split})" if split else "" for split in (self.split, self.other_split))
+        return f"{self.location}{next(splits)} and {self.other_location}{next(splits)}: {self.why}"
+
+
+@dataclass(frozen=True, repr=False)
 class SplitReport(Report):
     """The result of `split`.
 
     Attributes:
         counts: number of images by split and class name.
-        groups: number of groups of copies, most of a single image.
-        leaks: copies that the source's own split had on two sides; here they are on one.
+        groups: number of groups of pictures that belong together, most of a single image.
+        leaks: groups that the source's own split had on two sides; here they are on one.
         rules: the settings that, when changed, make a new split.
+        reasons: number of groups of several pictures by the reason for which they belong together.
+        joined: groups whose pictures were in different splits before, and are in one now.
+        leaking: pairs that the source's own split had on two sides, at most 100.
+        set_aside: new pictures that would have joined groups of different splits.
+        several: groups of several files, near-copies left in.
+        cut: how many of those a split of single files by chance would cut, on average.
+        careless_test: how many files it would test on.
+        careless_linked: how many of those would belong with a file that it trains on, on average.
+        pairs: two files of each group of several, at most 100.
+        careless: accuracy, with its interval, that such a split would claim for the frozen-feature learner.
+        honest: the accuracy with groups held together, on the same pictures; None where features are not kept.
+        difference: the first less the second, with its interval.
+        page: where the report is shown, in the project.
     """
 
     counts: dict[str, dict[str, int]]
     groups: int
     leaks: int
     rules: str
+    reasons: dict[str, int] = field(default_factory=dict)
+    joined: int = 0
+    leaking: tuple[LinkedPair, ...] = ()
+    set_aside: tuple[Rejection, ...] = ()
+    several: int = 0
+    cut: float = 0.0
+    careless_test: float = 0.0
+    careless_linked: float = 0.0
+    pairs: tuple[LinkedPair, ...] = ()
+    careless: tuple[float, float, float] | None = None
+    honest: tuple[float, float, float] | None = None
+    difference: tuple[float, float, float] | None = None
+    page: str = ""
+
+    def __post_init__(self) -> None:
+        """Make records of what JSON has made dictionaries."""
+        super().__post_init__()
+        for name, kind in (("leaking", LinkedPair), ("set_aside", Rejection), ("pairs", LinkedPair)):
+            items = [kind(**item) if isinstance(item, dict) else item for item in getattr(self, name)]
+            object.__setattr__(self, name, tuple(items))
 
 
 @dataclass(frozen=True, repr=False)

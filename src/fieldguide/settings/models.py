@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from fieldguide.names import check_name, check_names
 from fieldguide.records import Fit, Preprocessing
+from fieldguide.settings.patterns import check_pattern
 
 SCHEMA_VERSION = 2
 FEW_PICTURES = 300  # with so few, a validation split of a seventh says little
@@ -16,6 +17,7 @@ Auto = Literal["auto"]
 CrossValidate = Literal["auto", "always", "never"]
 Suspicion = Annotated[float, Field(ge=0.5, le=1.0)] | Literal["suspect", "off"]
 ImageFormat = Literal["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"]
+Share = Annotated[float, Field(strict=True, ge=0.02, le=0.45)] | Annotated[int, Field(strict=True, ge=1, le=100_000)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -131,10 +133,21 @@ class CleanSettings(Section):
 class SplitSettings(Section):
     """How pictures are divided; the rest is for training."""
 
-    val: float = Field(0.15, ge=0.02, le=0.45, description="share for validation, which chooses settings")
-    test: float = Field(
-        0.2, ge=0.02, le=0.45, description="share for the test, which is opened once and chooses nothing"
+    val: Share = Field(0.15, description="for validation, which chooses settings: a share, or so many of each class")
+    test: Share = Field(
+        0.2, description="for the test, which is opened once and chooses nothing: a share, or so many of each class"
     )
+    group_pattern: str = Field(
+        "", max_length=200, description='what in a file\'s name keeps pictures together, such as "{group}_*.jpg"'
+    )
+    features_alike: float = Field(
+        0.92, ge=0.5, le=1.0, description="likeness of features from which pictures of a class stay together; 1: never"
+    )
+
+    @field_validator("group_pattern")
+    @classmethod
+    def _check_pattern(cls, value: str) -> str:
+        return check_pattern(value)
 
 
 class FeaturesSettings(Section):

@@ -18,7 +18,9 @@ from pydantic_core import ErrorDetails, to_json
 from fieldguide.errors import ProjectTooNew, SettingsError, translate_os_errors
 from fieldguide.settings.models import SCHEMA_VERSION, Section, Settings
 
-_ADDED: Mapping[str, Sequence[str]] = {"train": ("views", "mirror"), "publish": ("views",)}  # since version 2
+_ADDED: Mapping[str, Sequence[str]] = {
+    "train": ("views", "mirror"), "publish": ("views",), "split": ("group_pattern", "features_alike")
+}  # since version 2  # fmt: skip
 _YES_NO: Mapping[Any, Any] = {"no": False, "yes": True}
 # Dotted key to old value to new value; `*` stands for any key of a table. No new value may be read as another old one.
 RENAMED_VALUES: Mapping[str, Mapping[Any, Any]] = {
@@ -172,13 +174,16 @@ def _tables_at(raw: Any, names: Sequence[str]) -> list[dict[str, Any]]:
 def _describe_faults(faults: Sequence[ErrorDetails]) -> list[str]:
     """Return each fault in words; where a number or "auto" is allowed, pydantic tells of both and one is enough."""
     number = ("int", "float", "constrained-int", "constrained-float")
-    described = []
+    described: list[str] = []
+    numbers: set[tuple[int | str, ...]] = set()
     for fault in faults:
         *above, last = fault["loc"]
         if any(other["loc"][:-1] == fault["loc"] for other in faults):
             continue  # a list is too short where none of its values is valid
         if last in number:
-            described.append(_describe_fault({**fault, "loc": tuple(above)}))
+            if tuple(above) not in numbers:  # a share or a whole number
+                described.append(_describe_fault({**fault, "loc": tuple(above)}))
+            numbers.add(tuple(above))
         elif last != "literal['auto']":
             described.append(_describe_fault(fault))
     return described
@@ -225,10 +230,10 @@ def allowed_values(field: FieldInfo) -> str:
     if annotation is bool:
         return "true, false"
     inner = [part for part in get_args(annotation) if get_origin(annotation) is not tuple]
-    infos = [field, *(info for part in inner for info in getattr(part, "__metadata__", ()))]
-    bounds = _describe_bounds([rule for info in infos for rule in info.metadata])
+    parts = [[rule for info in getattr(part, "__metadata__", ()) for rule in info.metadata] for part in inner]
+    bounds = [text for rules in [field.metadata, *parts] if (text := _describe_bounds(rules))]
     words = [json.dumps(word) for part in inner if get_origin(part) is Literal for word in get_args(part)]
-    return " or ".join([bounds, *words]) if bounds else ""
+    return " or ".join([*bounds, *words]) if bounds else ""
 
 
 def _describe_bounds(rules: Sequence[Any]) -> str:

@@ -99,7 +99,7 @@ def add(
         project: where the originals go.
         settings: the names, and what counts as a picture.
         paths: each a folder with a folder per class (or `train/`, `validation/`, `test/` with those), a flat folder, a
-            CSV or Parquet of `path,label`, or a zip or tar of folders.
+            CSV or Parquet of `path,label` and perhaps `split,group`, or a zip or tar of folders.
         terms: author, licence, and one class name for everything.
         progress: told of each batch.
 
@@ -288,6 +288,7 @@ class _Adder:
             licence_url=licence.url,
             given_split=file.given_split,
             licence_raw=self._terms.licence,
+            family=file.group,
         )
 
     def _class_name(self, file: InputFile) -> str:

@@ -14,6 +14,7 @@ class InputFile:
         given_split: "train", "val", "test" or "".
         size_bytes: its size.
         read: returns the bytes; may raise OSError.
+        group: what it must not be separated from, by a name of the person's own, or "".
     """
 
     location: str
@@ -21,6 +22,7 @@ class InputFile:
     given_split: str
     size_bytes: int
     read: Callable[[], bytes]
+    group: str = ""
 
 
 def refuse_reading(location: str) -> bytes:

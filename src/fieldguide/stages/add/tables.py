@@ -11,6 +11,7 @@ from fieldguide.names import LABEL_COLUMNS, column_key, match_key
 from fieldguide.optional import require
 from fieldguide.stages.add.files import InputFile, refuse_reading
 from fieldguide.stages.add.splits import describe_unused_split, list_names, read_splits, split_word
+from fieldguide.text import one_line
 
 _SUFFIXES = (".csv", ".tsv", ".parquet")
 _EXAMPLES = 3
@@ -22,6 +23,7 @@ _COLUMNS: Mapping[str, Sequence[str]] = {
     "label": LABEL_COLUMNS,
     "split": ("split", "data_split"),
     "subset": ("subset", "partition", "set", "usage"),  # where splits stand in it
+    "group": ("group", "group_id", "patient", "patient_id", "subject_id", "camera", "camera_id", "video", "video_id"),
 }  # fmt: skip
 _ADDRESSES = {"url", "image_url", "uri"}
 _HEADING = "its first line must be: path,label"
@@ -173,10 +175,10 @@ def _read_folders(
 
 def _from_row(table: Path, row: Mapping[str, str], class_name: str, split: str) -> InputFile:
     """Return one row as a file; that it is missing shows when it is read."""
-    location = row["path"]
+    location, group = row["path"], one_line(row.get("group", ""))
     label = class_name or row["label"]
     if _is_address(location):
-        return InputFile(location, label, split, 0, partial(_refuse_address, location))
+        return InputFile(location, label, split, 0, partial(_refuse_address, location), group)
     try:
         if "\\" in location and not (table.parent / location).exists():  # written on Windows
             location = location.replace("\\", "/")
@@ -188,7 +190,7 @@ def _from_row(table: Path, row: Mapping[str, str], class_name: str, split: str) 
         ordinary, size, missing = False, 0, False
     # a pipe or a device may never end; a missing file says so itself when it is read
     read = file.read_bytes if ordinary or missing else partial(refuse_reading, location)
-    return InputFile(location, label, split, size, read)
+    return InputFile(location, label, split, size, read, group)
 
 
 def _is_address(cell: str) -> bool:

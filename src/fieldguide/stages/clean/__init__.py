@@ -63,7 +63,7 @@ def clean(project: Project, settings: Settings, *, progress: Progress) -> CleanR
         _check_licences(settings, catalog)
         labels = catalog.labels(settings.classes)  # a picture under none of the names is no one's copy
         passed = _passed(catalog) & labels.keys()
-        barred = catalog.rejected_by_others(("files", "names", "duplicates", *CHECKS))
+        barred = catalog.rejected_by_others(("files", "names", "duplicates", "split", *CHECKS))
         shown = {name: row.format for name, row in images.items() if name in passed - barred}
         embedded = embed(project, settings, shown, labels, progress)
         check_copies(settings, catalog, images, passed, progress)

@@ -109,7 +109,7 @@ def check_by_features(settings: Settings, catalog: Catalog, embedded: Embedded) 
 
 def _rows(catalog: Catalog, embedded: Embedded) -> FeatureRows:
     """Return the rows of the pictures that no other check rejects."""
-    rejected = catalog.rejected_by_others(CHECKS)
+    rejected = catalog.rejected_by_others((*CHECKS, "split"))
     states = {state.sha256: state for state in catalog.states() if state.class_name}
     places = [place for place, name in enumerate(embedded.sha256) if name in states and name not in rejected]
     kept = [states[embedded.sha256[place]] for place in places]

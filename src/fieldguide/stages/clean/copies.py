@@ -1,7 +1,6 @@
 """Copies among the pictures of a project: which of them is kept, and which share a split."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -36,7 +35,7 @@ def check_copies(
     found = find_copies(prints.take(judged), limits.copy_distance, limits.copy_likeness)
     pairs = [(int(judged[first]), int(judged[second])) for first, second in found]
     verdicts = judge_copies(pairs, prints.sha256, labels, _merits(catalog, images))
-    groups = group_alike({*alike, *pairs, *_families(catalog, prints.sha256)}, prints.sha256)
+    groups = group_alike({*alike, *pairs}, prints.sha256)
     catalog.replace_copies(verdicts, groups, settings.clean.model_dump_json())
 
 
@@ -51,17 +50,3 @@ def _merits(catalog: Catalog, images: Mapping[str, ImageRow]) -> dict[str, tuple
         name: (row.width * row.height, -conditions.get(name, 0), -ranks.get(name, _LAST_RANK))
         for name, row in images.items()
     }
-
-
-def _families(catalog: Catalog, sha256: Sequence[str]) -> set[tuple[int, int]]:
-    """Return pairs of images of one family according to their source, or found by their likeness to one."""
-    place = {name: index for index, name in enumerate(sha256)}
-    members: dict[str, set[int]] = defaultdict(set)
-    for origin in catalog.origins():
-        for family in (origin.family, origin.parent) if origin.sha256 in place else ():
-            members[family].add(place[origin.sha256])
-    members.pop("", None)
-    for origin in catalog.origins():
-        if origin.sha256 in place and origin.location in members:  # the picture that others were found similar to
-            members[origin.location].add(place[origin.sha256])
-    return {(min(family), other) for family in members.values() for other in family if other != min(family)}
