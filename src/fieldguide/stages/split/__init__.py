@@ -223,7 +223,7 @@ def _link_features(
     others: Sequence[Link],
     before: Mapping[str, str],
 ) -> list[Link]:
-    """Return the links of kept pictures of one class whose features are very alike."""
+    """Return the links of kept pictures of one class whose features are very alike, none of two splits."""
     likeness = settings.split.features_alike
     if likeness >= 1 or not features.sha256:
         return []
@@ -231,7 +231,8 @@ def _link_features(
     places = [place for place, name in enumerate(features.sha256) if name in classes]
     names = [features.sha256[place] for place in places]
     labels = [classes[name] for name in names]
-    return link_neighbours(names, labels, features.rows[places], likeness, others, before)
+    assigned = {state.sha256: state.given_split for state in states if state.given_split} | dict(before)
+    return link_neighbours(names, labels, features.rows[places], likeness, others, assigned)
 
 
 def _take_apart(
