@@ -8,7 +8,6 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -87,6 +86,7 @@ class _Page:
         self._kept = {state.sha256: state.class_name for state in states if state.state == "kept"}
         self._groups = sum(count > 1 for count in Counter(state.group_id for state in states).values())
         self._sheets = _sheets(lists)
+        self._unsafe = {name for name, (item, _) in catalog.verdicts("unsafe").items() if item.verdict != "keep"}
         self._room = max(4, min(_PER_REASON, _MAX_SHOWN // max(1, len(self._sheets))))
         # hashes are random, so the first of them are a fair sample
         self._colours = catalog.colours(sorted(self._kept)[:_SAMPLE])
@@ -139,9 +139,8 @@ class _Page:
     def _sections(self) -> list[dict[str, Any]]:
         """Return the contact sheets, suspicions first, with thumbnails."""
         names = self._shown()
-        hidden = {item.sha256 for _, reason, items in self._sheets for item in items if reason == "unsafe"}
-        make = partial(self._thumbnail, hidden=hidden)
-        thumbnails = dict(zip(names, map_threads(make, names, workers=core_count()), strict=True))
+        made = map_threads(self._thumbnail, names, workers=core_count())
+        thumbnails = dict(zip(names, made, strict=True))
         return [
             {
                 "kind": kind,
@@ -152,9 +151,9 @@ class _Page:
             for kind, reason, items in self._sheets
         ]
 
-    def _thumbnail(self, name: str, hidden: set[str]) -> str:
+    def _thumbnail(self, name: str) -> str:
         """Return a small JPEG in base64; "" for a picture that could not be decoded, or is gone."""
-        side = _HIDDEN_SIDE if name in hidden else _SIDE
+        side = _HIDDEN_SIDE if name in self._unsafe else _SIDE
         if name not in self._decoded:
             return ""
         try:
@@ -170,12 +169,13 @@ class _Page:
             "thumbnail": thumbnails.get(item.copy_of, ""),
             "location": item.location_of_copy or item.copy_of[:12],
             "kept": item.copy_of in self._kept,
+            "hidden": item.copy_of in self._unsafe,
         }
         return {
             "item": item,
             "thumbnail": thumbnails.get(item.sha256, ""),
-            "hidden": item.reason == "unsafe",
-            "score": f"{item.score:.2f}" if 0.0 < item.score < 1.0 else "",
+            "hidden": item.sha256 in self._unsafe,
+            "score": f"{item.score:.2f}" if 0.0 < item.score < 1.0 or item in self._lists.suspects else "",
             "like": like if item.copy_of else None,
         }
 
