@@ -200,10 +200,10 @@ def test_what_not_everybody_should_see_is_hidden(dirty: Project) -> None:
     (copy,) = [item for item in run(dirty).rejections if item.reason == "near_copy"]
     with dirty.catalog() as catalog:
         for name in (copy.sha256, copy.copy_of):
-            catalog.set_verdicts([Verdict(name, "unsafe", "suspect", "unsafe: not for everybody", 0.97)], "")
+            catalog.set_verdicts([Verdict(name, "unsafe", "suspect", "unsafe: not for everybody", 1.0)], "")
     run(dirty)
     page = ParsedPage(dirty)
-    assert "score 0.97" in page.text
+    assert "score 1.00" in page.text
     hidden = page.sections["Unsafe"] + page.sections["Near copy"]  # for whatever reason they are shown
     assert len(hidden) == 3 and all(max(opened(address).size) <= 12 for address in hidden)
 

@@ -146,7 +146,7 @@ class _Page:
                 "kind": kind,
                 "title": reason.replace("_", " "),
                 "count": len(items),
-                "pictures": [self._figure(item, thumbnails) for item in _choose(items, self._room)],
+                "pictures": [self._figure(kind, item, thumbnails) for item in _choose(items, self._room)],
             }
             for kind, reason, items in self._sheets
         ]
@@ -163,7 +163,7 @@ class _Page:
             return ""
         return base64.b64encode(thumbnail_jpeg(pixels, side, _QUALITY)).decode()
 
-    def _figure(self, item: Rejection, thumbnails: Mapping[str, str]) -> dict[str, Any]:
+    def _figure(self, kind: str, item: Rejection, thumbnails: Mapping[str, str]) -> dict[str, Any]:
         """Return what the page shows of a picture, and of the one that it is a copy of."""
         like = {
             "thumbnail": thumbnails.get(item.copy_of, ""),
@@ -175,7 +175,7 @@ class _Page:
             "item": item,
             "thumbnail": thumbnails.get(item.sha256, ""),
             "hidden": item.sha256 in self._unsafe,
-            "score": f"{item.score:.2f}" if 0.0 < item.score < 1.0 or item in self._lists.suspects else "",
+            "score": f"{item.score:.2f}" if kind == "suspected" or 0.0 < item.score < 1.0 else "",
             "like": like if item.copy_of else None,
         }
 
