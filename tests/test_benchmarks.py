@@ -38,6 +38,7 @@ TABLES = {
     "finetune": (r" +images/s +ratio +seconds +accuracy", r"plain script +\d"),
     "learners": (r"way +accuracy, grouped folds +seconds +first", r"script +\d"),
     "near": (r"hashes +rows +way +seconds", r"random +2000  every pair, numpy +\d"),
+    "outliers": (r"set +mixed in +clean +cleanlab +by class", r"flowers17 +charts-dev +0\.\d"),
     "serve": (r"answer +median ms +95 % ms +beyond work", r"the work alone, Guide\.classify +\d"),
     "start": (r"process +best of \d", r"python -c pass +\d"),
     "views": (r"\| set +\| way +\| right", r"\| flowers17 +\| 3 +\|"),

@@ -1,4 +1,4 @@
-"""SHA-256 of texts and files, in hexadecimal."""
+"""SHA-256 of texts, bytes and files, in hexadecimal."""
 
 import hashlib
 from pathlib import Path
@@ -7,6 +7,11 @@ from pathlib import Path
 def hash_text(text: str) -> str:
     """Return the SHA-256 of a text in UTF-8."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def hash_bytes(data: bytes) -> str:
+    """Return the SHA-256 of bytes."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def hash_file(path: Path) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fieldguide.records import Verdict
 
 SUSPICIOUS = 0.5  # the score from which a picture is suspected, in every check that has scores
-LEAST_PER_CLASS = 10  # pictures of a class below which features say too little of it
+LEAST_PER_CLASS = 10  # pictures that some class must have for a pass of the backbone
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class FeatureRows:
     features: NDArray[np.float32]
     top: int
 
-    def judged_classes(self) -> list[int]:
-        """Return the places of the classes that have enough pictures to be judged by features."""
+    def judged_classes(self, least: int = LEAST_PER_CLASS) -> list[int]:
+        """Return the places of the classes that have so many pictures."""
         counts = np.bincount(self.labels, minlength=len(self.class_names))
-        return np.flatnonzero(counts >= LEAST_PER_CLASS).tolist()
+        return np.flatnonzero(counts >= least).tolist()
 
 
 def settle(verdicts: Iterable[Verdict], setting: float | str) -> list[Verdict]:

@@ -1,4 +1,4 @@
-"""The check that a file is a picture: it decodes in full and is large enough.
+"""The check that a file is a picture: the one that was added, decodes in full and is large enough.
 
 Knows nothing about other images or the catalogue. Runs in a process of its own, under limits.
 """
@@ -6,7 +6,9 @@ Knows nothing about other images or the catalogue. Runs in a process of its own,
 from dataclasses import dataclass
 from pathlib import Path
 
+from fieldguide.checks.quality import Fault, find_fault
 from fieldguide.errors import BadImage
+from fieldguide.hashing import hash_bytes
 from fieldguide.images import Limits, copy_prints, decode_image, squash
 from fieldguide.images.colour_features import measure_colours
 from fieldguide.records import NO_PRINTS, Prints
@@ -25,6 +27,7 @@ class FileLook:
         shorter: its shorter side, pixels; 0 when it does not decode.
         prints: what its copies are recognised by; empty when it does not decode.
         colours: its colour features as `measure_colours` gives them; empty when it does not decode.
+        fault: the worst fault of its quality; None when it does not decode.
     """
 
     sha256: str
@@ -33,19 +36,24 @@ class FileLook:
     shorter: int
     prints: Prints = NO_PRINTS
     colours: bytes = b""
+    fault: Fault | None = None
 
 
-def look_at_file(item: tuple[str, str, int], *, limits: Limits, min_side: int) -> FileLook:
+def look_at_file(item: tuple[str, str, tuple[int, int]], *, limits: Limits, min_side: int) -> FileLook:
     """Decode a file and measure it; trouble with it becomes a reason, never an exception.
 
     Args:
-        item: the image's hash, its path, and its shorter side according to the header, pixels.
+        item: the image's hash, its path, and its width and height according to the header, pixels.
         limits: what may be decoded.
         min_side: the shortest side that is large enough, pixels.
     """
-    sha256, path, shorter = item
+    sha256, path, size = item
+    shorter = min(size)
     try:
-        image = decode_image(Path(path).read_bytes(), limits, at_least=DECODE_SIDE)
+        data = Path(path).read_bytes()
+        if hash_bytes(data) != sha256:
+            return FileLook(sha256, "changed", "the original is no longer the file that was added", 0)
+        image = decode_image(data, limits, at_least=DECODE_SIDE)
     except BadImage as error:
         return FileLook(sha256, error.reason, error.detail, 0)
     except OSError as error:
@@ -58,4 +66,5 @@ def look_at_file(item: tuple[str, str, int], *, limits: Limits, min_side: int) -
         shorter,
         copy_prints(image, squashed),
         measure_colours(squashed),
+        find_fault(image, size),
     )

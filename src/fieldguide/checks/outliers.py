@@ -17,7 +17,7 @@ CHECK = "outliers"
 _NEIGHBOURS = 5
 _REFERENCE = 5_000  # pictures of a class that each is compared with, at most
 _BLOCK = 1_024
-_PRIOR = 20  # pictures that the spread of the other classes counts for
+_PRIOR = 20  # pictures that the spread of the other classes counts for: that of few pictures is uncertain
 _MAD = 1.4826  # a normal distribution's standard deviation in median absolute deviations
 # Of good pictures one in a hundred is 4.5 spreads and more beyond its class's median, and exp(-0.75) of those one more.
 _LIMIT, _DECAY, _SHARE_AT_LIMIT = 4.5, 0.75, 0.01
@@ -29,7 +29,7 @@ Doubles = NDArray[np.float64]
 
 def judge_outliers(rows: FeatureRows) -> list[Verdict]:
     """Return a verdict on each picture of the classes that have enough pictures; the score orders them all."""
-    classes = {label: np.flatnonzero(rows.labels == label) for label in rows.judged_classes()}
+    classes = {label: np.flatnonzero(rows.labels == label) for label in rows.judged_classes(_NEIGHBOURS + 1)}
     scores = score_outliers(rows, classes)
     verdicts = []
     for label, places in classes.items():
@@ -58,7 +58,6 @@ def score_outliers(rows: FeatureRows, classes: dict[int, NDArray[np.intp]]) -> d
     scores = {}
     for label, distance in distances.items():
         count = len(distance)
-        # the spread of few pictures is itself uncertain
         spread = np.sqrt((count * spreads[label] ** 2 + _PRIOR * usual**2) / (count + _PRIOR))
         beyond = (distance - medians[label]) / max(float(spread), _LEAST_SPREAD) - _LIMIT
         tail = 0.5 * np.exp(-_DECAY * np.abs(beyond))

@@ -238,6 +238,8 @@ def _show_suspicions(console: Console, report: CleanReport) -> None:
             _detail(console, f"  {visible(str(item))}")
     if report.suspicions:
         _detail(console, "look at them with: fieldguide review; the whole list: clean/suspects.csv in the project")
+    for name, share in report.lost.items():
+        _detail(console, f"the pictures rejected by {name} hold about {share:.1%} of all good ones, by estimate")
     for why in dict.fromkeys(report.not_run.values()):
         names = ", ".join(name for name, reason in report.not_run.items() if reason == why)
         _detail(console, f"not checked: {names} ({why})")

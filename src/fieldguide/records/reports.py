@@ -238,6 +238,7 @@ class CleanReport(Report):
         suspicions: every image that is suspected, the most suspicious first, also written to clean/suspects.csv.
         not_run: why a check was not run, by its name.
         report: path of report.html in the project.
+        lost: by each check that rejects from a score on, the share of good pictures estimated to be among those.
     """
 
     kept: dict[str, int]
@@ -250,6 +251,7 @@ class CleanReport(Report):
     suspicions: tuple[Rejection, ...] = ()
     not_run: dict[str, str] = field(default_factory=dict)
     report: str = ""
+    lost: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, repr=False)

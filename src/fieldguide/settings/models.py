@@ -124,6 +124,16 @@ class CleanSettings(Section):
     alike: float = Field(
         0.95, ge=0.5, le=1.0, description="correlation above which pictures are kept, but always in the same split"
     )
+    quality: Suspicion = Field(
+        "suspect",
+        description="dark, bright, blank, blurred, nearly empty, framed, long or text alone: suspect, off, or the "
+        "score from which they are rejected",
+    )
+    unsafe: Suspicion = Field(
+        "suspect",
+        description="pictures from the web that may show nudity (extra [safety]): suspect, off, or the score from "
+        "which they are rejected",
+    )
     outliers: Suspicion = Field(
         "suspect", description="pictures unlike their class: suspect, off, or the score from which they are rejected"
     )

@@ -2,10 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import partial
 
+from fieldguide.checks.contract import settle
 from fieldguide.checks.files import FileLook, look_at_file
+from fieldguide.checks.quality import FORM, judge_quality
 from fieldguide.engine import Crash, core_count, map_guarded
 from fieldguide.errors import NotReady
 from fieldguide.hashing import hash_text
@@ -18,14 +21,22 @@ from fieldguide.project.decisions import Decisions
 from fieldguide.project.rejections import explain_nothing_kept, load_rejections, load_suspects, rejection_table
 from fieldguide.records import CleanReport, ImageRow, Verdict
 from fieldguide.settings import Settings
-from fieldguide.stages.clean.by_features import CHECKS, check_by_features, embed, has_come
+from fieldguide.stages.clean.by_features import (
+    CHECKS,
+    SINGLE_CHECKS,
+    check_by_features,
+    check_unsafe,
+    embed,
+    estimate_losses,
+    has_come,
+)
 from fieldguide.stages.clean.copies import check_copies
 from fieldguide.stages.clean.report import Lists, write_report
 
 _BATCH = 64
-_FORM = "prints 2, colours"  # of what is measured of a file; another form is another look at every picture
+_FORM = f"prints 2, colours, {FORM}"  # of what is measured of a file; another form is another look at every picture
 # trouble of the machine, perhaps not of the file
-_TEMPORARY = ("unreadable", "crashed", "too_slow", "too_much_memory")
+_TEMPORARY = ("unreadable", "changed", "crashed", "too_slow", "too_much_memory")
 
 
 def inputs(catalog: Catalog, settings: Settings) -> str:
@@ -53,22 +64,26 @@ def clean(project: Project, settings: Settings, *, progress: Progress) -> CleanR
     with project.catalog() as catalog:
         digest = inputs(catalog, settings)
         done = catalog.current("clean", digest, CleanReport)
-        if done and catalog.has_current_prints() and not _any_temporary(catalog) and not has_come(done.not_run):
-            return _with_lists(project, settings, _recount(project, settings, catalog, done, digest), catalog)
         images = catalog.images()
+        touched = _touched(project, images)
+        as_before = not touched and catalog.has_current_prints() and not _any_temporary(catalog)
+        if done and as_before and not has_come(done.not_run):
+            return _with_lists(project, settings, _recount(project, settings, catalog, done, digest), catalog)
         if not images:
             raise NotReady("there are no pictures yet", "add some with: fieldguide add FOLDER")
-        _check_files(project, settings, catalog, images, progress)
+        _check_files(project, settings, catalog, images, touched, progress)
+        _check_quality(settings, catalog)
         _check_names(settings, catalog)
         _check_licences(settings, catalog)
         labels = catalog.labels(settings.classes)  # a picture under none of the names is no one's copy
         passed = _passed(catalog) & labels.keys()
-        barred = catalog.rejected_by_others(("files", "names", "duplicates", "split", *CHECKS))
+        barred = catalog.rejected_by_others(("files", "names", "duplicates", "split", *SINGLE_CHECKS, *CHECKS))
         shown = {name: row.format for name, row in images.items() if name in passed - barred}
+        lack = check_unsafe(project, settings, catalog, shown, progress)
         embedded = embed(project, settings, shown, labels, progress)
         check_copies(settings, catalog, images, passed, progress)
-        not_run = check_by_features(settings, catalog, embedded)
-        report = replace(_report(catalog, settings), not_run=not_run)
+        not_run = check_by_features(settings, catalog, embedded) | ({"unsafe": lack} if lack else {})
+        report = replace(_report(catalog, settings), not_run=not_run, lost=estimate_losses(settings, catalog, embedded))
         catalog.finish("clean", digest, asdict(report), project.now())
         return _with_lists(project, settings, report, catalog)
 
@@ -77,7 +92,7 @@ def _recount(project: Project, settings: Settings, catalog: Catalog, done: Clean
     """Return the report of the last run with the counts as a person's decisions since then have made them."""
     if not Decisions(catalog).last_id():
         return done
-    report = replace(_report(catalog, settings), not_run=done.not_run)
+    report = replace(_report(catalog, settings), not_run=done.not_run, lost=done.lost)
     catalog.finish("clean", digest, asdict(report), project.now())
     return report
 
@@ -86,7 +101,10 @@ def _taken_back(catalog: Catalog) -> set[str]:
     """Return the pictures that a person keeps though the check "files" rejects them; their copies are looked for."""
     kept = catalog.kept_by_hand()
     verdicts = catalog.verdicts("files") if kept else {}
-    return {name for name in kept & verdicts.keys() if verdicts[name][0].verdict == "reject"}
+    # what has no shorter side could not be decoded
+    return {
+        name for name in kept & verdicts.keys() if verdicts[name][0].verdict == "reject" and verdicts[name][0].score
+    }
 
 
 def _with_lists(project: Project, settings: Settings, report: CleanReport, catalog: Catalog) -> CleanReport:
@@ -109,6 +127,18 @@ def _passed(catalog: Catalog) -> set[str]:
     return passed | _taken_back(catalog)
 
 
+def _touched(project: Project, images: dict[str, ImageRow]) -> set[str]:
+    """Return the images whose original is gone, or has another length than when it was added.
+
+    A change that keeps the length is found by the hash, when the file is looked at.
+    """
+    lengths = {}
+    for name, row in images.items():
+        with suppress(OSError):
+            lengths[name] = project.image_path(name, row.format).stat().st_size
+    return {name for name, row in images.items() if lengths.get(name) != row.bytes}
+
+
 def _is_temporary(verdict: Verdict) -> bool:
     """Tell whether another look may end differently."""
     return verdict.reason.partition(":")[0] in _TEMPORARY
@@ -120,15 +150,23 @@ def _any_temporary(catalog: Catalog) -> bool:
 
 
 def _check_files(
-    project: Project, settings: Settings, catalog: Catalog, images: dict[str, ImageRow], progress: Progress
+    project: Project,
+    settings: Settings,
+    catalog: Catalog,
+    images: dict[str, ImageRow],
+    touched: set[str],
+    progress: Progress,
 ) -> None:
     """Give every image a verdict of the check "files", made with the present settings."""
     made_with = settings.images.model_dump_json() + str(settings.clean.min_side) + _FORM
     known = catalog.verdicts("files")
     todo = [
-        (row.sha256, str(project.image_path(row.sha256, row.format)), min(row.width, row.height))
+        (row.sha256, str(project.image_path(row.sha256, row.format)), (row.width, row.height))
         for row in images.values()
-        if row.sha256 not in known or known[row.sha256][1] != made_with or _is_temporary(known[row.sha256][0])
+        if row.sha256 not in known
+        or row.sha256 in touched
+        or known[row.sha256][1] != made_with
+        or _is_temporary(known[row.sha256][0])
     ]
     look = partial(look_at_file, limits=decode_limits(settings), min_side=settings.clean.min_side)
     progress.start("checking files", len(todo))
@@ -145,10 +183,11 @@ def _check_files(
 
 
 def _write(catalog: Catalog, looks: Iterable[FileLook], made_with: str) -> None:
-    """Write the fingerprints, then the verdicts that make them final."""
+    """Write what was measured, then the verdicts that make it final."""
     looks = list(looks)
     catalog.set_fingerprints({look.sha256: look.prints for look in looks})
     catalog.set_colours({look.sha256: look.colours for look in looks if look.colours})
+    catalog.set_verdicts((judge_quality(look.sha256, look.fault) for look in looks if look.fault), FORM)
     catalog.set_verdicts(
         (
             Verdict(look.sha256, "files", "reject", f"{look.reason}: {look.detail}", float(look.shorter))
@@ -158,6 +197,13 @@ def _write(catalog: Catalog, looks: Iterable[FileLook], made_with: str) -> None:
         ),
         made_with,
     )
+
+
+def _check_quality(settings: Settings, catalog: Catalog) -> None:
+    """Let the setting decide on the faults that were found when the files were looked at."""
+    known = [verdict for verdict, _ in catalog.verdicts("quality").values()]
+    settled = settle(known, settings.clean.quality)
+    catalog.set_verdicts((new for old, new in zip(known, settled, strict=True) if new != old), FORM)
 
 
 def _check_names(settings: Settings, catalog: Catalog) -> None:

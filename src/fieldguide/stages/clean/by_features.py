@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldguide.checks.contract import LEAST_PER_CLASS, FeatureRows, settle
-from fieldguide.checks.outliers import judge_outliers
+from fieldguide.checks.losses import estimate_loss
+from fieldguide.checks.outliers import judge_outliers, share_lost
 from fieldguide.errors import MissingExtra
 from fieldguide.progress import Progress
 from fieldguide.project import Project
@@ -21,6 +22,10 @@ from fieldguide.settings import Settings
 
 Check = Callable[[FeatureRows], list[Verdict]]
 CHECKS: Mapping[str, Check] = {"outliers": judge_outliers}
+# checks with scores that look at one picture alone
+SINGLE_CHECKS = ("quality", "unsafe")
+# what a rejection from a score on costs in good pictures; for the others it is estimated from the pictures
+LOSSES: Mapping[str, Callable[[float], float]] = {"outliers": share_lost}
 
 
 @dataclass(frozen=True)
@@ -76,14 +81,38 @@ def _nothing(lack: str) -> Embedded:
     return Embedded((), np.zeros((0, 0), np.float32), 0, lack)
 
 
+def check_unsafe(
+    project: Project, settings: Settings, catalog: Catalog, images: Mapping[str, str], progress: Progress
+) -> str:
+    """Replace the verdicts of the check "unsafe" on the pictures from the web; return why it was not run, or ""."""
+    from_web = {origin.sha256 for origin in catalog.origins() if origin.location.startswith(("http://", "https://"))}
+    judged, setting, lack = [name for name in images if name in from_web], settings.clean.unsafe, ""
+    verdicts: list[Verdict] = []
+    if judged and setting != "off":
+        from fieldguide.checks.unsafe import VIEW, judge_unsafe, make_extractor
+        from fieldguide.features import Pictures
+
+        pictures = Pictures(project, tuple((name, images[name]) for name in judged), settings, progress)
+        try:
+            verdicts = settle(judge_unsafe(judged, pictures.compute(make_extractor(), VIEW)[:, 0]), setting)
+        except MissingExtra as error:
+            lack = f"{error}: {error.hint}"
+    catalog.replace_verdicts("unsafe", verdicts, str(setting))
+    return lack
+
+
 def has_come(not_run: Mapping[str, str]) -> bool:
     """Tell whether checks could be run now that were not run for want of a library."""
-    if not any("pip install" in why for why in not_run.values()):
-        return False
+    lacking = [name for name, why in not_run.items() if "pip install" in why]
+    return any(_is_there(name) for name in lacking)
+
+
+def _is_there(check: str) -> bool:
+    from fieldguide.checks.unsafe import make_extractor
     from fieldguide.learners.frozen import check_usual
 
     try:
-        check_usual()
+        make_extractor() if check == "unsafe" else check_usual()
     except MissingExtra:
         return False
     return True
@@ -94,7 +123,7 @@ def check_by_features(settings: Settings, catalog: Catalog, embedded: Embedded) 
 
     They judge what the other checks leave: pictures under one label.
     """
-    rows = _rows(catalog, embedded)
+    rows = _rows(catalog, embedded, tuple(CHECKS))
     not_run: dict[str, str] = {}
     for name, check in CHECKS.items():
         setting = getattr(settings.clean, name)
@@ -107,9 +136,25 @@ def check_by_features(settings: Settings, catalog: Catalog, embedded: Embedded) 
     return not_run
 
 
-def _rows(catalog: Catalog, embedded: Embedded) -> FeatureRows:
-    """Return the rows of the pictures that no other check rejects."""
-    rejected = catalog.rejected_by_others((*CHECKS, "split"))
+def estimate_losses(settings: Settings, catalog: Catalog, embedded: Embedded) -> dict[str, float]:
+    """Return what each check that rejects from a score on is likely to cost, as a share of the good pictures."""
+    losses = {}
+    for name in (*SINGLE_CHECKS, *CHECKS):
+        setting = getattr(settings.clean, name)
+        rejected = {sha256 for sha256, (verdict, _) in catalog.verdicts(name).items() if verdict.verdict == "reject"}
+        if isinstance(setting, str) or not rejected:
+            continue
+        if name in LOSSES:
+            losses[name] = LOSSES[name](setting)
+        elif not embedded.lack:
+            rows = _rows(catalog, embedded, (*SINGLE_CHECKS, *CHECKS))
+            losses[name] = estimate_loss(rows, np.array([sha256 in rejected for sha256 in rows.sha256], dtype=bool))
+    return losses
+
+
+def _rows(catalog: Catalog, embedded: Embedded, apart_from: Collection[str]) -> FeatureRows:
+    """Return the rows of the pictures that no check, apart from these, rejects."""
+    rejected = catalog.rejected_by_others((*apart_from, "split"))
     states = {state.sha256: state for state in catalog.states() if state.class_name}
     places = [place for place, name in enumerate(embedded.sha256) if name in states and name not in rejected]
     kept = [states[embedded.sha256[place]] for place in places]

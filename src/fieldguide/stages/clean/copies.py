@@ -30,7 +30,8 @@ def check_copies(
     numbers = {names: number for number, names in enumerate({frozenset(names) for names in labels.values()})}
     classes = np.array([numbers[frozenset(labels[name])] for name in prints.sha256], dtype=np.intp)
     alike = find_copies(prints, limits.copy_distance + _WIDER, limits.alike, classes)
-    barred = {name for name, (verdict, _) in catalog.verdicts("licence").items() if verdict.verdict == "reject"}
+    others = [catalog.verdicts(check) for check in ("licence", "unsafe", "quality")]
+    barred = {name for known in others for name, (verdict, _) in known.items() if verdict.verdict == "reject"}
     judged = np.flatnonzero([name not in barred for name in prints.sha256])
     found = find_copies(prints.take(judged), limits.copy_distance, limits.copy_likeness)
     pairs = [(int(judged[first]), int(judged[second])) for first, second in found]
