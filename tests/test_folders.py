@@ -71,6 +71,12 @@ def test_what_a_project_keeps_is_not_read(tmp_path: Path) -> None:
     assert read(tmp_path / "plants") == (["mine/2.jpg"], {"images": "project"})
 
 
+@pytest.mark.parametrize("name", ["clean", "review", "split", "compare", "exports"])
+def test_what_other_commands_write_there_is_not_read_either(tmp_path: Path, name: str) -> None:
+    make(tmp_path / "plants", "fieldguide.toml", "mine/2.jpg", f"{name}/images/rose/1.jpg")
+    assert read(tmp_path / "plants") == (["mine/2.jpg"], {name: "project"})
+
+
 def test_whatever_a_built_project_holds_is_its_own(built: Project) -> None:
     names = {path.name for path in built.root.iterdir()}
     assert {name for name in names if not project_keeps(name, names) and not name.startswith(".")} == set()

@@ -36,8 +36,8 @@ _PATTERNS = tuple(name for name in _LEFTOVERS if name not in _NAMES)
 _MARKS = ({"fieldguide.toml"}, {"catalog.db", "images"}, {"guide.json", "model.onnx"})
 _OWN = frozenset((
     "fieldguide.toml", "catalog.db", "catalog.db-wal", "catalog.db-shm", "images", "features", "runs", "tune",
-    "clean", "compare", "guide", "answers", "exports", "credits.csv", "credits.html", "preview.png", "report.html",
-    "guide.json", "model.onnx", "examples", "readme.md", "manifest",
+    "clean", "review", "split", "compare", "guide", "answers", "exports", "credits.csv", "credits.html",
+    "preview.png", "report.html", "guide.json", "model.onnx", "examples", "readme.md", "manifest",
 ))  # fmt: skip
 
 

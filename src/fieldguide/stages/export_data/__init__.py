@@ -46,7 +46,7 @@ _WRITERS: Mapping[str, Callable[[Export, Path, Progress], None]] = {
     "croissant": write_croissant,
 }
 _HUGGING_FACE = ("imagefolder", "parquet")  # where the split "val" is called "validation"
-_OWN_FOLDERS = ("images", "features", "runs", "tune", "clean", "compare", "guide", "answers")
+_OWN_FOLDERS = ("images", "features", "runs", "tune", "clean", "review", "split", "compare", "guide", "answers")
 
 
 @dataclass(frozen=True)
