@@ -49,6 +49,8 @@ from fieldguide.stages.evaluate import evaluate
 from fieldguide.stages.new import new
 from fieldguide.stages.publish import publish
 from fieldguide.stages.split import split
+from fieldguide.stages.split.groups import join_links
+from fieldguide.stages.split.links import link_origins
 from fieldguide.stages.train import train
 from gallery import SPOILT, Searx, internet, is_good, item, openverse, picture, serve_image
 
@@ -241,7 +243,9 @@ def test_the_like_of_the_first_ones_form_families(tmp_path: Path) -> None:
     assert families == {item("rose", 0)["url"]: 5, item("rose", 1)["url"]: 4}
     clean(project, project.settings(), progress=SilentProgress())
     with project.catalog() as catalog:
-        groups = {state.sha256: state.group_id for state in catalog.states()}
+        classes = {state.sha256: state.class_name for state in catalog.states()}
+        links = link_origins(catalog.origins(), classes, "")
+        groups = {group.sha256: group.group_id for group in join_links(links)}
         by_family: dict[str, set[str]] = {}
         for origin in catalog.origins():
             if origin.parent or origin.location in families:
