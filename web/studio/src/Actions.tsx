@@ -27,9 +27,11 @@ export function Actions({ words, onCommand, large = false, disabled = false }: P
         <Button hotkey="R" disabled={disabled} icon={<Tag size={16} aria-hidden="true" />} onClick={() => onCommand("relabel")}>
           Relabel
         </Button>
-        <Button className="wide-only" hotkey="M" disabled={disabled} icon={<Sparkles size={16} aria-hidden="true" />} onClick={() => onCommand("like")}>
-          More like this
-        </Button>
+        {!large && (
+          <Button className="wide-only" hotkey="M" disabled={disabled} icon={<Sparkles size={16} aria-hidden="true" />} onClick={() => onCommand("like")}>
+            More like this
+          </Button>
+        )}
         {!large && (
           <Button hotkey="O" disabled={disabled} icon={<Maximize2 size={16} aria-hidden="true" />} onClick={() => onCommand("open")}>
             Open

@@ -28,7 +28,6 @@ export const Cell = memo(function Cell({ number, total, picture, similarity, act
       aria-selected={selected}
       aria-setsize={total}
       aria-posinset={number + 1}
-      aria-label={picture ? describe(picture) : "loading"}
       className={classes.filter(Boolean).join(" ")}
     >
       <div className="thumbnail">
@@ -44,13 +43,14 @@ export const Cell = memo(function Cell({ number, total, picture, similarity, act
           </span>
         )}
       </div>
-      <div className="caption" aria-hidden="true">
+      <div className="caption">
         <span className="class-name">{picture ? picture.class_name || picture.labels.join(" / ") || "no label" : "…"}</span>
         <span className="chips">
           {similarity !== undefined && <Chip>{similarity.toFixed(2)}</Chip>}
           {picture?.verdicts.slice(0, 2).map((verdict) => (
             <Chip key={verdict.check} tone={toneOf(verdict.verdict)} title={verdict.detail}>
               {asWords(verdict.reason)}
+              <span className="visually-hidden">: {verdict.detail}</span>
             </Chip>
           ))}
         </span>
@@ -77,10 +77,4 @@ export function DecisionBadge({ picture }: { picture: Picture & { saving?: boole
       {picture.decision === "relabel" && !picture.saving ? picture.class_name : words}
     </span>
   );
-}
-
-function describe(picture: Picture): string {
-  const decided = picture.decision === "" ? [] : [BADGES[picture.decision].words];
-  const verdicts = picture.verdicts.map((verdict) => `${asWords(verdict.reason)} ${verdict.detail}`.trim());
-  return [picture.class_name || picture.labels.join(" or ") || "no label", ...decided, ...verdicts].join(", ");
 }

@@ -34,7 +34,7 @@ export function Filters({ view, counts, onChange }: Props) {
   const [unfolded, setUnfolded] = useState(false);
   const filters = countFilters(view);
   return (
-    <div className="filters">
+    <search className="filters">
       <div className="orders" role="group" aria-label="Order">
         {ORDERS.map(({ order, label, title }) => (
           <button
@@ -73,7 +73,7 @@ export function Filters({ view, counts, onChange }: Props) {
           </Button>
         )}
       </div>
-    </div>
+    </search>
   );
 }
 

@@ -1,6 +1,6 @@
 import { Button, Chip, Dialog } from "@fieldguide/ui";
 import { useQuery } from "@tanstack/react-query";
-import { ChevronLeft, ChevronRight, ExternalLink } from "lucide-react";
+import { ChevronLeft, ChevronRight, ExternalLink, Sparkles } from "lucide-react";
 import type { ReactNode } from "react";
 
 import { Actions } from "./Actions.tsx";
@@ -198,7 +198,7 @@ function Alike({ sha256, marks, onShow, onMore }: {
       {isPending && <p className="soft">Looking…</p>}
       {error && <p className="soft">{error.message}</p>}
       {data && <Strip label="Most like it" pictures={data.neighbours.map((picture) => marked(picture, marks))} onShow={onShow} />}
-      <Button hotkey="M" onClick={onMore}>
+      <Button hotkey="M" icon={<Sparkles size={16} aria-hidden="true" />} onClick={onMore}>
         More like this
       </Button>
     </section>
