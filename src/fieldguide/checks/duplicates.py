@@ -148,7 +148,7 @@ def _confirm(
     places, numbers = np.unique(np.concatenate([first, second]), return_inverse=True)
     thumbnails = prints.thumbnails(places)
     left, right = thumbnails.take(numbers[: len(first)]), thumbnails.take(numbers[len(first) :]).flipped(flipped)
-    same = _same_colour(left, right)
+    same = same_colour(left, right)
     if classes is not None:
         same |= classes[first] == classes[second]
     return same & (_correlation(left.grey, right.grey) >= likeness)
@@ -184,7 +184,7 @@ class CopyIndex:
             return False
         earlier = _standardised([self._prints[place] for place in near])
         alike = _correlation(earlier.grey, new.grey) >= self._likeness
-        return bool((alike & _same_colour(earlier, new)).any())
+        return bool((alike & same_colour(earlier, new)).any())
 
 
 def _standardised(prints: Collection[Prints]) -> Thumbnails:
@@ -213,7 +213,7 @@ def _correlation(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArr
     return np.asarray(np.einsum("nyx,nyx->n", left, np.broadcast_to(right, left.shape)))
 
 
-def _same_colour(left: Thumbnails, right: Thumbnails) -> NDArray[np.bool_]:
+def same_colour(left: Thumbnails, right: Thumbnails) -> NDArray[np.bool_]:
     """Tell of each pair whether no cell's colour differs, once both have the contrast of the weaker one.
 
     Where white stays white, a much weaker contrast is a paler thing, not another exposure.

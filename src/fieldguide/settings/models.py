@@ -121,6 +121,12 @@ class CleanSettings(Section):
     copy_likeness: float = Field(
         0.98, ge=0.5, le=1.0, description="correlation of grey thumbnails that confirms a near-duplicate"
     )
+    copy_reframed: float = Field(
+        0.96,
+        ge=0.5,
+        le=1.0,
+        description="the same for pictures cropped, framed or turned, once they lie over each other; 1 turns it off",
+    )
     alike: float = Field(
         0.95, ge=0.5, le=1.0, description="correlation above which pictures are kept, but always in the same split"
     )

@@ -81,7 +81,7 @@ def clean(project: Project, settings: Settings, *, progress: Progress) -> CleanR
         shown = {name: row.format for name, row in images.items() if name in passed - barred}
         lack = check_unsafe(project, settings, catalog, shown, progress)
         embedded = embed(project, settings, shown, labels, progress)
-        check_copies(settings, catalog, images, passed, progress)
+        check_copies(project, settings, catalog, embedded, progress)
         not_run = check_by_features(settings, catalog, embedded) | ({"unsafe": lack} if lack else {})
         report = replace(_report(catalog, settings), not_run=not_run, lost=estimate_losses(settings, catalog, embedded))
         catalog.finish("clean", digest, asdict(report), project.now())

@@ -64,7 +64,7 @@ def embed(
     counts = Counter(class_name for name in images for class_name in labels.get(name, ()))
     if max(counts.values(), default=0) < LEAST_PER_CLASS:
         return _nothing(f"no class has {LEAST_PER_CLASS} pictures")
-    if all(getattr(settings.clean, name) == "off" for name in CHECKS):
+    if all(getattr(settings.clean, name) == "off" for name in CHECKS) and settings.clean.copy_reframed == 1:
         return _nothing("switched off")
     # onnxruntime alone takes a quarter of a second to import
     from fieldguide.features import Pictures

@@ -1,22 +1,36 @@
-"""Copies among the pictures of a project: which of them is kept, and which share a split."""
+"""Copies among the pictures of a project: which of them is kept, and which share a split.
 
-from collections.abc import Mapping
+By hashes and thumbnails always; by features, which cropped and turned copies need, where there are any.
+"""
+
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fieldguide.checks.duplicates import Fingerprints, find_copies, group_alike, judge_copies
+from fieldguide.checks.near_hashes import Families, Places
+from fieldguide.checks.reframed import SIDE, Closeness, compare_squares, like_features, roughly_alike
+from fieldguide.engine import core_count, map_threads
+from fieldguide.errors import BadImage
+from fieldguide.images import decode_image
+from fieldguide.images.preprocess import prepare_image
 from fieldguide.licences import count_conditions, read_licence
 from fieldguide.progress import Progress
+from fieldguide.project import Project, decode_limits
 from fieldguide.project.catalog import Catalog
-from fieldguide.records import ImageRow
+from fieldguide.records import Preprocessing
 from fieldguide.settings import Settings
+from fieldguide.stages.clean.by_features import Embedded
 
 _WIDER = 2
+_ALIKE = 0.9  # likeness of squares from which pictures share a split: shots of one scene
+_BLOCK = 512  # pairs
 _LAST_RANK = 10**9  # of a picture that was not searched for
 
 
 def check_copies(
-    settings: Settings, catalog: Catalog, images: Mapping[str, ImageRow], passed: set[str], progress: Progress
+    project: Project, settings: Settings, catalog: Catalog, embedded: Embedded, progress: Progress
 ) -> None:
     """Give every image that passed the check "files", and has one of the names, a verdict of the check "duplicates".
 
@@ -24,7 +38,10 @@ def check_copies(
     """
     progress.start("looking for copies", None)
     labels = catalog.labels(settings.classes)
-    prints = Fingerprints({name: item for name, item in catalog.fingerprints().items() if name in passed})
+    passed = {name for name, (verdict, _) in catalog.verdicts("files").items() if verdict.verdict == "keep"}
+    prints = Fingerprints(
+        {name: item for name, item in catalog.fingerprints().items() if name in passed & labels.keys()}
+    )
     limits = settings.clean
     # in one class, a picture in other colours (grey, tinted, another model's) may tell the test what was trained on
     numbers = {names: number for number, names in enumerate({frozenset(names) for names in labels.values()})}
@@ -35,12 +52,64 @@ def check_copies(
     judged = np.flatnonzero([name not in barred for name in prints.sha256])
     found = find_copies(prints.take(judged), limits.copy_distance, limits.copy_likeness)
     pairs = [(int(judged[first]), int(judged[second])) for first, second in found]
-    verdicts = judge_copies(pairs, prints.sha256, labels, _merits(catalog, images))
+    if limits.copy_reframed < 1 and len(embedded.sha256):
+        looks = _look_closer(project, settings, _candidates(prints, pairs, embedded), prints.sha256, progress)
+        for first, second, closeness in looks:
+            copies, near = closeness.are_copies(limits.copy_reframed), closeness.likeness >= _ALIKE
+            copies &= np.isin(first, judged) & np.isin(second, judged)
+            near &= closeness.same_colour | (classes[first] == classes[second])
+            pairs += zip(first[copies].tolist(), second[copies].tolist(), strict=True)
+            alike += zip(first[near].tolist(), second[near].tolist(), strict=True)
+    verdicts = judge_copies(pairs, prints.sha256, labels, _merits(catalog))
     groups = group_alike({*alike, *pairs}, prints.sha256)
     catalog.replace_copies(verdicts, groups, settings.clean.model_dump_json())
 
 
-def _merits(catalog: Catalog, images: Mapping[str, ImageRow]) -> dict[str, tuple[int, ...]]:
+def _candidates(prints: Fingerprints, pairs: Sequence[tuple[int, int]], embedded: Embedded) -> Places:
+    """Return pairs, (n, 2), that may be reframed copies and are not known as copies, by features and thumbnails."""
+    place = {name: index for index, name in enumerate(prints.sha256)}
+    rows = [row for row, name in enumerate(embedded.sha256) if name in place]
+    places = np.array([place[embedded.sha256[row]] for row in rows], dtype=np.intp)
+    families = Families(len(prints.sha256))
+    families.link(*np.array(pairs, dtype=np.intp).reshape(-1, 2).T)
+    like = like_features(embedded.features[rows, : embedded.top])
+    near = places[np.array(like, dtype=np.intp).reshape(-1, 2)]
+    near = near[families.of(near[:, 0]) != families.of(near[:, 1])]
+    alike = np.zeros(len(near), np.bool_)
+    for start in range(0, len(near), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        first, second = (prints.thumbnails(near[block, side]).grey for side in (0, 1))
+        alike[block] = roughly_alike(first, second)
+    return np.sort(near[alike], axis=1)
+
+
+def _look_closer(
+    project: Project, settings: Settings, pairs: Places, sha256: Sequence[str], progress: Progress
+) -> Iterator[tuple[Places, Places, Closeness]]:
+    """Yield the pairs, some at a time, with what the originals show when they are laid over each other."""
+    square, limits = Preprocessing(size=SIDE), decode_limits(settings)
+    with project.catalog() as catalog:
+        formats = {name: row.format for name, row in catalog.images().items()}
+
+    def load(place: int) -> NDArray[np.uint8]:
+        name = sha256[place]
+        try:
+            image = decode_image(project.image_path(name, formats[name]).read_bytes(), limits, at_least=SIDE)
+        except (BadImage, OSError):  # it has changed or gone since its own check; a blank square is like no other
+            return np.zeros((SIDE, SIDE, 3), np.uint8)
+        return prepare_image(image, square)
+
+    progress.start("comparing look-alikes", len(pairs))
+    for start in range(0, len(pairs), _BLOCK):
+        block = pairs[start : start + _BLOCK]
+        places, numbers = np.unique(block, return_inverse=True)
+        squares = np.stack(list(map_threads(load, places.tolist(), workers=core_count())))
+        first, second = numbers.reshape(-1, 2).T
+        yield block[:, 0], block[:, 1], compare_squares(squares[first], squares[second])
+        progress.advance(len(block))
+
+
+def _merits(catalog: Catalog) -> dict[str, tuple[int, ...]]:
     """Return what makes an image better than its copies: size, a licence that asks for less, its rank in a search."""
     conditions: dict[str, int] = {}
     for origin in catalog.origins():
@@ -49,5 +118,5 @@ def _merits(catalog: Catalog, images: Mapping[str, ImageRow]) -> dict[str, tuple
     ranks = catalog.ranks()
     return {
         name: (row.width * row.height, -conditions.get(name, 0), -ranks.get(name, _LAST_RANK))
-        for name, row in images.items()
+        for name, row in catalog.images().items()
     }
