@@ -38,10 +38,8 @@ def check_copies(
     """
     progress.start("looking for copies", None)
     labels = catalog.labels(settings.classes)
-    passed = {name for name, (verdict, _) in catalog.verdicts("files").items() if verdict.verdict == "keep"}
-    prints = Fingerprints(
-        {name: item for name, item in catalog.fingerprints().items() if name in passed & labels.keys()}
-    )
+    passed = labels.keys() & {name for name, (it, _) in catalog.verdicts("files").items() if it.verdict == "keep"}
+    prints = Fingerprints({name: item for name, item in catalog.fingerprints().items() if name in passed})
     limits = settings.clean
     # in one class, a picture in other colours (grey, tinted, another model's) may tell the test what was trained on
     numbers = {names: number for number, names in enumerate({frozenset(names) for names in labels.values()})}
