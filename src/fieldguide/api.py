@@ -182,16 +182,20 @@ def evaluate(
         GuideDamaged: the guide was altered or is unsafe.
     """
     from fieldguide.stages.add.inputs import Reading, read_input
-    from fieldguide.stages.score import score
+    from fieldguide.stages.score import KnownPictures, score
 
     source, folder = Path(path), Path(guide)
     target = Path(out) if out else _new_folder(folder.resolve().parent / f"evaluation-{source.resolve().stem}")
     if source.is_dir() and target.resolve().is_relative_to(source.resolve()):
         raise InputUnusable(f"{target} is inside the folder of the pictures", "choose another folder: --out DIR")
-    known: set[str] = set()
+    known = KnownPictures()
     if _is_own(folder):
-        with find_project(folder.resolve().parent).catalog() as catalog:
-            known = catalog.hashes()
+        around = find_project(folder.resolve().parent)
+        clean = around.settings().clean
+        with around.catalog() as catalog:
+            # those of pictures that cannot be decoded are empty
+            prints = {name: row for name, row in catalog.fingerprints().items() if row.dhash and row.colour}
+            known = KnownPictures(catalog.hashes(), prints, clean.copy_distance, clean.copy_likeness)
     with _shown(progress) as shown, ExitStack() as stack:
         opened = open_guide(folder, threads=core_count(), trusted=_is_own(folder))
         reading = Reading(opened.class_names, class_name, layout, dict(split_from or {}))

@@ -84,8 +84,7 @@ def test_the_program_alone_shows_its_help() -> None:
 @pytest.mark.parametrize("command", ["", *command_names()])
 def test_help_speaks_no_code(command: str) -> None:
     text = ran(*command.split(), "--help")
-    options = [line for line in text.splitlines() if line.startswith("  -")]
-    assert options and not [line for line in options if re.search(r"<[a-z]", line)], text
+    assert "  --help" in text and not re.search(r"<[a-z]", text), text
     assert not re.search(r"\w\.\.\.", text), "a summary is cut off"
 
 

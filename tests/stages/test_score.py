@@ -77,6 +77,16 @@ def test_pictures_of_the_project_are_counted_apart(built: Project, new_pictures:
     assert "12 in_project" in ran("evaluate", new_pictures, "-C", built.root)
 
 
+def test_pictures_of_the_project_that_were_saved_again_are_counted_apart(built: Project, tmp_path: Path) -> None:
+    (tmp_path / "new" / "circle").mkdir(parents=True)
+    (tmp_path / "new" / "circle" / "fresh.jpg").write_bytes(picture_bytes("circle", 900))
+    draw_picture("circle", 2).save(tmp_path / "new" / "circle" / "again.jpg", quality=70)  # number 2 is in the project
+    report = json.loads(ran("evaluate", tmp_path / "new", "-C", built.root, "--json"))
+    assert report["counts"] == {"scored": 1, "in_project": 1}
+    details = {row["path"]: row["detail"] for row in rows_of(report)}
+    assert details["circle/again.jpg"].startswith("a near-copy")
+
+
 def test_bad_files_copies_and_two_labels_are_rows_with_reasons(built: Project, new_pictures: Path) -> None:
     (new_pictures / "circle" / "broken.jpg").write_bytes(picture_bytes("circle", 700)[:-60])
     (new_pictures / "circle" / "page.jpg").write_bytes(b"<html>")

@@ -12,11 +12,24 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from fieldguide.cli.hints import remember_project
 
+
+class _Commands(TyperGroup):
+    """The commands; their help shows what an argument is by its name and text, without Python's word for its type."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        command = super().get_command(ctx, cmd_name)
+        for parameter in command.params if command else ():
+            if parameter.param_type_name == "argument":
+                vars(parameter)["display_type_rich"] = lambda ctx: None
+        return command
+
+
 app = typer.Typer(
-    name="fieldguide", invoke_without_command=True, add_completion=False, pretty_exceptions_enable=False,
+    cls=_Commands, name="fieldguide", invoke_without_command=True, add_completion=False, pretty_exceptions_enable=False,
     rich_markup_mode=None,  # which would take [train] in a help text for markup
     help="Turn a list of names into an image classifier that you can trust and publish.",
     epilog="An error is two lines; add --debug to any command for a traceback.",
@@ -199,7 +212,7 @@ def _parse_number(words: list[str]) -> bool | int:
 
 @app.command()
 def clean(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
-    """Decide which pictures are kept, and say why the others are not."""
+    """Decide which pictures are kept, and say why."""
     _run("clean", project, as_json)
 
 
@@ -435,7 +448,7 @@ def evaluate(
     project: ProjectOption = Path(),
     as_json: JsonOption = False,
 ) -> None:
-    """Score the run on the test split, or the guide on new pictures. Writes a report.html."""
+    """Score the run on test, or the guide on new pictures. Writes a report.html."""
     from fieldguide.api import evaluate, open_project
     from fieldguide.errors import InputUnusable
 

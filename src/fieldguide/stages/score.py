@@ -7,8 +7,8 @@ the intervals hold. Knows nothing about projects, and nothing about how labels a
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -17,9 +17,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fieldguide.checks.duplicates import Fingerprints, find_copies
+from fieldguide.checks.files import DECODE_SIDE
 from fieldguide.engine import core_count, map_threads
 from fieldguide.errors import BadImage, FieldguideError, InputUnusable, translate_os_errors
 from fieldguide.guide import Guide
+from fieldguide.images import look
 from fieldguide.metrics import (
     MIN_CALIBRATION,
     accuracy,
@@ -34,7 +37,7 @@ from fieldguide.metrics import (
 from fieldguide.names import match_key
 from fieldguide.progress import Progress
 from fieldguide.project.atomic import write_text
-from fieldguide.records import Prediction, ScoreReport
+from fieldguide.records import Prediction, Prints, ScoreReport
 from fieldguide.text import render, write_csv
 
 _BATCH = 16
@@ -63,6 +66,23 @@ class LabelledFile(Protocol):
 
 
 @dataclass(frozen=True)
+class KnownPictures:
+    """The pictures that a guide may have learnt from.
+
+    Attributes:
+        hashes: SHA-256 of all of them.
+        prints: what near-copies are recognised by, of those that were looked at.
+        distance: as `clean.copy_distance`.
+        likeness: as `clean.copy_likeness`.
+    """
+
+    hashes: Collection[str] = ()
+    prints: Mapping[str, Prints] = field(default_factory=dict)
+    distance: int = 0
+    likeness: float = 1.0
+
+
+@dataclass(frozen=True)
 class _Picture:
     """A file, the class it is labelled with, and what became of it: a status, with its detail, and an answer."""
 
@@ -73,17 +93,18 @@ class _Picture:
     detail: str = ""
     square: NDArray[np.uint8] | None = None
     answer: Prediction | None = None
+    prints: Prints | None = None
 
 
 def score(
-    guide: Guide, files: Sequence[LabelledFile], *, known: Collection[str], out: Path, progress: Progress
+    guide: Guide, files: Sequence[LabelledFile], *, known: KnownPictures, out: Path, progress: Progress
 ) -> ScoreReport:
     """Score a guide on labelled pictures; write predictions.csv and report.html, and return the scores.
 
     Args:
         guide: an open guide.
         files: labelled with the guide's classes, or with others, which it should decline.
-        known: SHA-256 of the pictures of the guide's project, which are no test of it: they are counted apart.
+        known: the pictures of the guide's project, which are no test of it: they and their copies are counted apart.
         out: the folder to write into; it is made.
         progress: told of each picture.
 
@@ -92,12 +113,14 @@ def score(
     """
     names = {match_key(name): name for name in guide.class_names}
     progress.start("scoring", len(files))
-    loaded = map_threads(partial(_load, guide), _read(files, names, guide), workers=core_count(), ahead=_BATCH * 3)
+    loaded = map_threads(
+        partial(_load, guide, bool(known.prints)), _read(files, names, guide), workers=core_count(), ahead=_BATCH * 3
+    )
     pictures: list[_Picture] = []
     while batch := list(islice(loaded, _BATCH)):
         pictures += _answer(guide, batch)
         progress.advance(len(batch))
-    pictures = _judge(pictures, guide.class_names, known)
+    pictures = _judge(pictures, guide.class_names, known.hashes, _find_near_copies(pictures, known))
     counts = Counter(picture.status for picture in pictures)
     if not counts[_SCORED] and not counts[_OTHER_CLASS]:
         raise _nothing_to_score(pictures, counts)
@@ -133,13 +156,15 @@ def _read(files: Sequence[LabelledFile], names: dict[str, str], guide: Guide) ->
                 yield replace(picture, status="unreadable", detail=detail), b""
 
 
-def _load(guide: Guide, item: tuple[_Picture, bytes]) -> _Picture:
+def _load(guide: Guide, with_prints: bool, item: tuple[_Picture, bytes]) -> _Picture:
     """Return the picture with its hash and the square that the model sees, or the reason why there is none."""
     picture, data = item
     if picture.status:
         return picture
     try:
-        return replace(picture, sha256=hashlib.sha256(data).hexdigest(), square=guide.load(data))
+        square, sha256 = guide.load(data), hashlib.sha256(data).hexdigest()
+        prints = look(data, guide.limits, at_least=DECODE_SIDE)[1] if with_prints else None
+        return replace(picture, sha256=sha256, square=square, prints=prints)
     except BadImage as error:
         return replace(picture, status=error.reason, detail=error.detail)
 
@@ -153,7 +178,26 @@ def _answer(guide: Guide, batch: Sequence[_Picture]) -> list[_Picture]:
             for picture in batch]  # fmt: skip
 
 
-def _judge(pictures: Sequence[_Picture], class_names: Sequence[str], known: Collection[str]) -> list[_Picture]:
+def _find_near_copies(pictures: Sequence[_Picture], known: KnownPictures) -> set[str]:
+    """Return the SHA-256 of those pictures that are near-copies of a known one, such as one that was saved again."""
+    new = {picture.sha256: picture.prints for picture in pictures if picture.prints is not None}
+    together = Fingerprints({**new, **known.prints})
+    family = {name: name for name in together.sha256}
+
+    def root(name: str) -> str:
+        while family[name] != name:
+            name = family[name]
+        return name
+
+    for first, second in find_copies(together, known.distance, known.likeness) if known.prints else ():
+        family[root(together.sha256[first])] = root(together.sha256[second])
+    of_project = {root(name) for name in known.prints}
+    return {name for name in new if name not in known.prints and root(name) in of_project}
+
+
+def _judge(
+    pictures: Sequence[_Picture], class_names: Sequence[str], known: Collection[str], near: Collection[str]
+) -> list[_Picture]:
     """Return the pictures with their status: which are scored, and why the others are not."""
     labels: dict[str, set[str]] = defaultdict(set)
     for picture in pictures:
@@ -165,6 +209,8 @@ def _judge(pictures: Sequence[_Picture], class_names: Sequence[str], known: Coll
         if not status:
             if picture.sha256 in known:
                 status, detail = "in_project", "the guide may have learnt from it"
+            elif picture.sha256 in near:
+                status, detail = "in_project", "a near-copy of a picture that the guide may have learnt from"
             elif len(labels[picture.sha256]) > 1:
                 status, detail = "two_labels", f"also {', '.join(labels[picture.sha256] - {picture.class_name})}"
             elif picture.sha256 in first:
