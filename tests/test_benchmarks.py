@@ -36,6 +36,7 @@ TABLES = {
     "demo": (r" +area +box .* recall +prec\.", r"real charts: .*; peer 0\.814;"),
     "features": (r"pipeline +images/s +ratio", r"Pillow \+ eager PyTorch fp32 +\d"),
     "finetune": (r" +images/s +ratio +seconds +accuracy", r"plain script +\d"),
+    "labels": (r"set +wrong +way +AUROC", r"flowers17 +20% fieldguide +\d"),
     "learners": (r"way +accuracy, grouped folds +seconds +first", r"script +\d"),
     "near": (r"hashes +rows +way +seconds", r"random +2000  every pair, numpy +\d"),
     "outliers": (r"set +mixed in +clean +cleanlab +by class", r"flowers17 +charts-dev +0\.\d"),

@@ -43,6 +43,31 @@ def test_answers_for_groups_left_out_are_exact(pictures: int, width: int, views:
     np.testing.assert_allclose(fit.held_out, expected, atol=1e-4)
 
 
+def test_answers_are_exact_where_columns_are_many_and_the_penalty_is_weak() -> None:
+    features, labels, groups = clouds(24, 3000)
+    hardly = 25 + np.random.default_rng(0).normal(0, 2e-3, (24, 3000))  # varies, but by few steps of float32
+    features = np.concatenate([features, hardly.astype(np.float32)], axis=1)
+    fit = fit_ridge(features.copy(), labels, groups, [PENALTIES[-1]])
+    expected = leave_out_by_products(features, labels, PENALTIES[-1])
+    np.testing.assert_allclose(fit.held_out, expected, atol=1e-2)
+
+
+def leave_out_by_products(features: np.ndarray, labels: np.ndarray, penalty: float) -> np.ndarray:
+    """Return each row's logits by a fit that never saw it, from products of rows: columns may be many."""
+    rows = root(features).astype(np.float64)
+    rows = (rows - rows.mean(axis=0)) / rows.std(axis=0)
+    targets = np.eye(labels.max() + 1)[labels]
+    logits = np.zeros(targets.shape)
+    for place in range(len(rows)):
+        kept = np.arange(len(rows)) != place
+        middle, average = rows[kept].mean(axis=0), targets[kept].mean(axis=0)
+        others = rows[kept] - middle
+        ridge = penalty * (rows**2).sum() * np.eye(len(others))
+        weights = others.T @ np.linalg.solve(others @ others.T + ridge, targets[kept] - average)
+        logits[place] = SCALE * (average + (rows[place] - middle) @ weights)
+    return logits
+
+
 def test_many_rows_and_columns_give_the_same_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     features, labels, groups = clouds(60, 30, views=2)
     few = fit_ridge(features.copy(), labels, groups)

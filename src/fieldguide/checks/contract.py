@@ -28,6 +28,7 @@ class FeatureRows:
         groups: n group ids; look-alikes share one.
         features: (n, d) float32, the backbone's last layer first.
         top: how many of the first features are that last layer.
+        certain: hashes of pictures that a person has decided to keep, or labelled.
     """
 
     sha256: tuple[str, ...]
@@ -36,6 +37,11 @@ class FeatureRows:
     groups: tuple[str, ...]
     features: NDArray[np.float32]
     top: int
+    certain: frozenset[str] = frozenset()
+
+    def is_certain(self) -> NDArray[np.bool_]:
+        """Tell of each picture whether a person has decided on it, (n,)."""
+        return np.array([name in self.certain for name in self.sha256], dtype=bool)
 
     def judged_classes(self, least: int = LEAST_PER_CLASS) -> list[int]:
         """Return the places of the classes that have so many pictures."""

@@ -13,13 +13,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldguide.exporters.onnx import Layer
+from fieldguide.calibration import fit_temperature, softmax
+from fieldguide.exporters.onnx import Layer, apply_layers
 from fieldguide.learners.linear_head import (
     NEVER,
     Doubles,
     Floats,
     choose_within_error,
     picture_losses,
+    root,
     root_in_place,
     standardise_in_place,
 )
@@ -144,7 +146,7 @@ def _eigen_solver(rows: Floats, targets: Doubles) -> _Solver:
     """Take the rows apart once, by rows or by columns, whichever are fewer."""
     by_rows = len(rows) <= rows.shape[1]
     product = rows @ rows.T if by_rows else rows.T @ rows
-    squares, vectors = np.linalg.eigh(product.astype(np.float64))
+    squares, vectors = np.linalg.eigh(_centred(product) if by_rows else product.astype(np.float64))
     positive = squares > squares[-1] * 1e-7
     squares, vectors = squares[positive], vectors[:, positive]
     lengths = np.sqrt(squares)
@@ -161,6 +163,18 @@ def _eigen_solver(rows: Floats, targets: Doubles) -> _Solver:
         return _Solution(weights.astype(np.float32), fitted, lambda places: left[places] * np.sqrt(factors))
 
     return solve
+
+
+def _centred(product: Floats) -> Doubles:
+    """Return the (n, n) products of rows in float64, the mean taken off again.
+
+    Where columns are many, rounding leaves enough of it to make a second intercept: by it, weak penalties' answers for
+    rows left out would repeat their labels.
+    """
+    exact = product.astype(np.float64)
+    exact -= exact.mean(axis=0)
+    exact -= exact.mean(axis=1, keepdims=True)
+    return (exact + exact.T) / 2
 
 
 def _cholesky_solver(rows: Floats, targets: Doubles) -> _Solver:
@@ -188,3 +202,34 @@ def _in_chunks(rows: Floats, matrix: NDArray[Any]) -> Doubles:
     """Return rows @ matrix in float64, without a copy of all rows in it."""
     starts = range(0, len(rows), _CHUNK)
     return np.concatenate([rows[start : start + _CHUNK].astype(np.float64) @ matrix for start in starts])
+
+
+def hold_out_probs(
+    features: Floats,
+    labels: Integers,
+    groups: NDArray[np.intp],
+    without: NDArray[np.bool_] | None = None,
+) -> Doubles:
+    """Return (n, classes) calibrated probabilities of each row, by a fit that never saw its group.
+
+    Args:
+        features: (n, d).
+        labels: (n,) classes 0..c-1, two of them at least.
+        groups: (n,) numbers; rows of one group are left out together.
+        without: (n,) rows that nothing is learnt from, and with them their groups; they too get an answer.
+    """
+    learnt = np.ones(len(labels), dtype=bool)
+    if without is not None:
+        learnt = ~np.isin(groups, groups[without])
+    known = labels[learnt]
+    if len(np.unique(known)) < 2:
+        return hold_out_probs(features, labels, groups)
+    fit = fit_ridge(features[learnt], known, groups[learnt])
+    logits = np.full((len(labels), int(labels.max()) + 1), NEVER)
+    width = fit.held_out.shape[1]  # the last classes may be without a row to learn from
+    logits[learnt, :width] = fit.held_out
+    if not learnt.all():
+        logits[~learnt, :width] = apply_layers((fit.layer,), root(features[~learnt]))
+    answerable = has_others(known, groups[learnt])
+    chosen = answerable if answerable.any() else np.ones(len(known), dtype=bool)
+    return softmax(logits / fit_temperature(fit.held_out[chosen], known[chosen]))

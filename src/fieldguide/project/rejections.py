@@ -30,12 +30,9 @@ def load_rejections(catalog: Catalog) -> list[Rejection]:
 
 
 def load_suspects(catalog: Catalog) -> list[Rejection]:
-    """Return every suspected picture once, with its first reason, the most suspicious first."""
-    rejected = catalog.rejected_by_others(())
-    decided = catalog.decided()
-    suspects = [
-        item for item in _load_reasons(catalog, "suspect") if item.sha256 not in rejected and item.sha256 not in decided
-    ]
+    """Return every suspected picture that nobody has decided on once, the most suspicious first."""
+    settled = catalog.rejected_by_others(()) | catalog.decided().keys()
+    suspects = [item for item in _load_reasons(catalog, "suspect") if item.sha256 not in settled]
     return sorted(suspects, key=lambda item: (-item.score, item.class_name, item.location, item.sha256))
 
 

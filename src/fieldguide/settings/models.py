@@ -140,6 +140,10 @@ class CleanSettings(Section):
         description="pictures from the web that may show nudity (extra [safety]): suspect, off, or the score from "
         "which they are rejected",
     )
+    labels: Suspicion = Field(
+        "suspect",
+        description="pictures that look like another class: suspect, off, or the score from which they are rejected",
+    )
     outliers: Suspicion = Field(
         "suspect", description="pictures unlike their class: suspect, off, or the score from which they are rejected"
     )

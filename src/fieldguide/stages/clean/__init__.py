@@ -48,8 +48,9 @@ def inputs(catalog: Catalog, settings: Settings) -> str:
         for origin in catalog.origins()
         if origin.page or origin.query
     )
+    decided = catalog.decided()  # what a person is sure of helps to judge the others
     taken_back = sorted(_taken_back(catalog))
-    return hash_text(f"{values}{families}{taken_back or ''}" + catalog.digest("image", "label"))
+    return hash_text(f"{values}{families}{taken_back or ''}{decided or ''}" + catalog.digest("image", "label"))
 
 
 def clean(project: Project, settings: Settings, *, progress: Progress) -> CleanReport:

@@ -19,9 +19,10 @@ from fieldguide.project import Project
 from fieldguide.project.catalog import Catalog
 from fieldguide.records import Verdict
 from fieldguide.settings import Settings
+from fieldguide.stages.clean.labels import check_labels
 
 Check = Callable[[FeatureRows], list[Verdict]]
-CHECKS: Mapping[str, Check] = {"outliers": judge_outliers}
+CHECKS: Mapping[str, Check] = {"labels": check_labels, "outliers": judge_outliers}
 # checks with scores that look at one picture alone
 SINGLE_CHECKS = ("quality", "unsafe")
 # what a rejection from a score on costs in good pictures; for the others it is estimated from the pictures
@@ -121,7 +122,8 @@ def _is_there(check: str) -> bool:
 def check_by_features(settings: Settings, catalog: Catalog, embedded: Embedded) -> dict[str, str]:
     """Replace the verdicts of every check by features; return which were not run, and why.
 
-    They judge what the other checks leave: pictures under one label.
+    They judge what the other checks leave: pictures under one label. A picture that a person has decided on helps to
+    judge the others and is not suspected again.
     """
     rows = _rows(catalog, embedded, tuple(CHECKS))
     not_run: dict[str, str] = {}
@@ -131,7 +133,7 @@ def check_by_features(settings: Settings, catalog: Catalog, embedded: Embedded) 
         if setting != "off" and embedded.lack:
             not_run[name] = embedded.lack
         elif setting != "off":
-            verdicts = settle(check(rows), setting)
+            verdicts = [item for item in settle(check(rows), setting) if item.sha256 not in rows.certain]
         catalog.replace_verdicts(name, verdicts, str(setting))
     return not_run
 
@@ -153,8 +155,10 @@ def estimate_losses(settings: Settings, catalog: Catalog, embedded: Embedded) ->
 
 
 def _rows(catalog: Catalog, embedded: Embedded, apart_from: Collection[str]) -> FeatureRows:
-    """Return the rows of the pictures that no check, apart from these, rejects."""
-    rejected = catalog.rejected_by_others((*apart_from, "split"))
+    """Return the rows of the pictures that no person and no check, apart from these, rejects."""
+    decided = catalog.decided()
+    dropped = {name for name, decision in decided.items() if decision == "drop"}
+    rejected = catalog.rejected_by_others((*apart_from, "split")) | dropped
     states = {state.sha256: state for state in catalog.states() if state.class_name}
     places = [place for place, name in enumerate(embedded.sha256) if name in states and name not in rejected]
     kept = [states[embedded.sha256[place]] for place in places]
@@ -168,4 +172,5 @@ def _rows(catalog: Catalog, embedded: Embedded, apart_from: Collection[str]) -> 
         tuple(state.group_id for state in kept),
         embedded.features if whole else embedded.features[places],
         embedded.top,
+        frozenset(decided.keys() - rejected),
     )
