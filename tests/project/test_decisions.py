@@ -207,6 +207,11 @@ def test_the_list_follows_each_decision(catalog: Catalog) -> None:
     catalog.finish("clean", "other", {}, "t")
     assert listed.update() == version + 1
     assert listed.counts() == counts
+    catalog.replace_splits({"a": "test", "b": "train"})
+    catalog.finish("split", "other", {}, "t")
+    assert listed.update() == version + 2
+    assert listed.counts()["split"] == {"": 4, "test": 1, "train": 1}
+    assert [item.sha256 for item in listed.page(Query(filters={"split": "test"}))] == ["a"]
 
 
 @pytest.mark.parametrize("order", ["worst", "audit", "class"])

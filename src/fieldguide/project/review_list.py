@@ -18,7 +18,7 @@ Order = Literal["worst", "audit", "class"]
 FILTERS = ("class_name", "split", "state", "decision", "reason", "source")
 _MARKS = ("reason", "source")
 # what is looked at first: one of two labels is wrong for certain, a small picture harms the least
-_FIRST = ("unsafe", "labels", "outliers", "duplicates", "quality", "files")
+_FIRST = ("unsafe", "labels", "outliers", "duplicates", "split", "quality", "files")
 _LAST = (len(_FIRST) + 1.0, 0.0)
 _CODE = "CASE instr(reason, ':') WHEN 0 THEN reason ELSE substr(reason, 1, instr(reason, ':') - 1) END"
 _COLUMNS = "place, sha256, class_name, split, group_id, decision, audited, state"
@@ -117,26 +117,50 @@ class ReviewList:
 
     def update(self) -> int:
         """Make the list again where the catalogue has changed since, and return its version."""
-        made_from = self._made_from()
-        rows = self._catalog.rows("SELECT version, made_from FROM review_list")
-        version = rows[0][0] if rows else 0
-        if rows and rows[0][1] == made_from:
-            return int(version)
+        checked, split = self._made_from()
+        last = self._last()
+        if last[1:] == (checked, split):
+            return last[0]
         with self._catalog.transaction():
-            self._clear()
-            self._fill()
-            self._catalog.write("INSERT INTO review_list VALUES (?, ?)", [(version + 1, made_from)])
-        return int(version) + 1
+            last = self._last()
+            if last[1:] != (checked, split):  # another process may have been here in between
+                if last[1] == checked:
+                    self._refresh_splits()
+                else:
+                    self._clear()
+                    self._fill()
+                self._catalog.write("DELETE FROM review_list", [()])
+                made_from = json.dumps([checked, split])
+                self._catalog.write("INSERT INTO review_list VALUES (?, ?)", [(last[0] + 1, made_from)])
+        return self._last()[0]
 
-    def _made_from(self) -> str:
-        """Return what tells, at once, whether a stage or an addition has changed the catalogue."""
-        stages = "SELECT name, inputs, at FROM stage WHERE name IN ('clean', 'split') ORDER BY name"
+    def _last(self) -> tuple[int, str, str]:
+        """Return the version of the list, 0 where there is none, and what it was made from."""
+        rows = self._catalog.rows("SELECT version, made_from FROM review_list")
+        checked, split = json.loads(rows[0][1]) if rows else ("", "")
+        return (int(rows[0][0]) if rows else 0, str(checked), str(split))
+
+    def _made_from(self) -> tuple[str, str]:
+        """Return what tells, at once, whether checks or an addition have changed the catalogue, and whether a split."""
+        stages = dict.fromkeys(("clean", "split"), "")
+        for name, inputs, at in self._catalog.rows(
+            "SELECT name, inputs, at FROM stage WHERE name IN ('clean', 'split')"
+        ):
+            stages[name] = f"{inputs} {at}"
         numbers = """SELECT (SELECT max(id) FROM labelling), (SELECT max(rowid) FROM verdict),
                             (SELECT count(*) FROM addition WHERE undone_at <> '')"""
-        return json.dumps([self._catalog.rows(stages), self._catalog.rows(numbers)])
+        return f"{stages['clean']} {self._catalog.rows(numbers)[0]}", stages["split"]
+
+    def _refresh_splits(self) -> None:
+        """Write the split of each picture, which changes no place."""
+        split = "coalesce((SELECT split FROM split s WHERE s.sha256 = review_item.sha256), '')"
+        self._catalog.write(f"UPDATE review_item SET split = {split} WHERE split <> {split}", [()])
+        self._catalog.write("DELETE FROM review_count WHERE kind = 'split'", [()])
+        counts = "INSERT INTO review_count SELECT 'split', split, count(*) FROM review_item GROUP BY split"
+        self._catalog.write(counts, [()])
 
     def _clear(self) -> None:
-        for table in ("review_item", "review_mark", "review_count", "review_list"):
+        for table in ("review_item", "review_mark", "review_count"):
             self._catalog.write(f"DELETE FROM {table}", [()])
 
     def _fill(self) -> None:
@@ -144,11 +168,11 @@ class ReviewList:
         write, rows = self._catalog.write, self._catalog.rows
         suspicions = rows(
             f"""SELECT sha256, "check", {_CODE}, score, coalesce(group_id, sha256)
-                FROM verdict LEFT JOIN grouping USING (sha256) WHERE verdict <> 'keep'"""
+                FROM verdict LEFT JOIN alike USING (sha256) WHERE verdict <> 'keep'"""
         )
         copied = rows(
-            """SELECT DISTINCT copy_of, coalesce(g.group_id, copy_of) FROM verdict v
-               LEFT JOIN grouping g ON g.sha256 = copy_of WHERE verdict <> 'keep' AND copy_of <> ''"""
+            """SELECT DISTINCT copy_of, coalesce(a.group_id, copy_of) FROM verdict v
+               LEFT JOIN alike a ON a.sha256 = copy_of WHERE verdict <> 'keep' AND copy_of <> ''"""
         )
         names = order_worst_first((Suspicion(*row) for row in suspicions), copied)
         write("CREATE TEMP TABLE worst (sha256 TEXT PRIMARY KEY, place INTEGER) WITHOUT ROWID", [()])
@@ -157,8 +181,8 @@ class ReviewList:
             write(
                 f"""INSERT INTO review_item ({_COLUMNS})
                     SELECT row_number() OVER (ORDER BY worst.place IS NULL, worst.place, sha256), sha256, class_name,
-                        split, group_id, decision, audited, state
-                    FROM review_state LEFT JOIN worst USING (sha256)""",
+                        split, coalesce(alike.group_id, sha256), decision, audited, state
+                    FROM review_state LEFT JOIN worst USING (sha256) LEFT JOIN alike USING (sha256)""",
                 [()],
             )
         finally:
@@ -213,9 +237,9 @@ class ReviewList:
         return [item for item in map(self.item, names) if item]
 
     def group(self, item: Item, limit: int) -> list[Item]:
-        """Return the other pictures of a picture's group."""
+        """Return the other pictures that look like a picture."""
         names = self._catalog.rows(
-            "SELECT sha256 FROM grouping WHERE group_id = ? AND sha256 <> ? LIMIT ?",
+            "SELECT sha256 FROM alike WHERE group_id = ? AND sha256 <> ? LIMIT ?",
             (item.group_id, item.sha256, limit),
         )
         return self.items([name for (name,) in names])

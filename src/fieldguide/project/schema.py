@@ -213,4 +213,7 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE alike (sha256 TEXT PRIMARY KEY REFERENCES image, group_id TEXT NOT NULL, why TEXT NOT NULL);
     INSERT INTO alike SELECT sha256, group_id, why FROM grouping;
     """,
+    """
+    CREATE INDEX alike_group ON alike (group_id);
+    """,
 )

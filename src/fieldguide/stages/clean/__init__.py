@@ -19,6 +19,7 @@ from fieldguide.project.atomic import write_text
 from fieldguide.project.catalog import Catalog
 from fieldguide.project.decisions import Decisions
 from fieldguide.project.rejections import explain_nothing_kept, load_rejections, load_suspects, rejection_table
+from fieldguide.project.review_list import ReviewList
 from fieldguide.records import CleanReport, ImageRow, Verdict
 from fieldguide.settings import Settings
 from fieldguide.stages.clean.by_features import (
@@ -94,7 +95,8 @@ def _recount(project: Project, settings: Settings, catalog: Catalog, done: Clean
     if not Decisions(catalog).last_id():
         return done
     report = replace(_report(catalog, settings), not_run=done.not_run, lost=done.lost)
-    catalog.finish("clean", digest, asdict(report), project.now())
+    if (report.kept, report.rejected, report.suspected) != (done.kept, done.rejected, done.suspected):
+        catalog.finish("clean", digest, asdict(report), project.now())
     return report
 
 
@@ -113,6 +115,7 @@ def _with_lists(project: Project, settings: Settings, report: CleanReport, catal
 
     Return the report with these lists.
     """
+    ReviewList(catalog).update()  # so that a review of many pictures opens at once
     rejections, suspects = load_rejections(catalog), load_suspects(catalog)
     for name, items in (("rejected", rejections), ("suspects", suspects)):
         path, table = project.root / "clean" / f"{name}.csv", rejection_table(items)
