@@ -8,9 +8,12 @@ import shutil
 import signal
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from subprocess import Popen
+from threading import Timer
 from typing import Any
 
 import httpx
@@ -329,6 +332,21 @@ def test_two_tabs_and_a_stale_decision(client: TestClient) -> None:
     assert problem["stale"][0]["decision"] == "keep", "an undo leaves what others decided since"
 
 
+def test_of_many_at_once_one_decides_and_the_others_are_told(client: TestClient) -> None:
+    names = [picture["sha256"] for picture in all_pictures(client)[4:8]]
+
+    def send(number: int) -> list[int]:
+        what = "drop" if number % 2 else "keep"
+        return [decide(client, (sha256, what, 0), by=f"tab-{number}").status_code for sha256 in names]
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(send, range(8)))
+    for place, sha256 in enumerate(names):
+        assert sorted(statuses[place] for statuses in answers) == [200] + [409] * 7
+        (event,) = get(client, f"/api/pictures/{sha256}")["history"]
+        assert answers[int(event["by"].removeprefix("tab-"))][place] == 200, "the one that was told so has decided"
+
+
 def test_undo_and_redo(client: TestClient) -> None:
     first, second = (picture["sha256"] for picture in all_pictures(client)[4:6])
     decide(client, (first, "drop", 0), (second, "drop", 0))
@@ -454,6 +472,29 @@ def test_what_was_answered_survives_a_kill(folder: Path, built_page: dict[str, s
         output, errors = server.communicate(timeout=TIMEOUT_S)
         assert server.returncode == 0 and "Traceback" not in errors
         assert "4 kept, 4 dropped by hand" in output
+
+
+@pytest.mark.slow
+def test_a_kill_at_any_moment_loses_nothing_answered(folder: Path, built_page: dict[str, str]) -> None:
+    revisions: dict[str, int] = {}
+    answered: dict[str, str] = {}
+    for number in range(12):
+        with serving(folder, env=built_page) as (server, browser):
+            names = [picture["sha256"] for picture in browser.get("/api/pictures?class_name=circle").json()["pictures"]]
+            for sha256, what in answered.items():
+                assert browser.get(f"/api/pictures/{sha256}").json()["decision"] == what
+            ending = Timer(0.02 * number, server.kill)
+            ending.start()
+            with suppress(httpx.HTTPError):
+                for turn in count(number):
+                    sha256, what = names[turn % len(names)], ("keep", "drop")[turn // len(names) % 2]
+                    revision = browser.get(f"/api/pictures/{sha256}").json()["revision"]
+                    body = [{"sha256": sha256, "decision": what, "revision": revision}]
+                    answered.pop(sha256, None)  # until it is answered, either may hold
+                    browser.post("/api/decisions", json={"by": "ann", "decisions": body}).raise_for_status()
+                    answered[sha256], revisions[sha256] = what, revision
+            ending.join()
+    assert max(revisions.values()) > 12, "some were decided again and again"
 
 
 def test_where_the_page_is_not_built(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
