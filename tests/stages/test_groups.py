@@ -568,3 +568,15 @@ def test_features_that_are_kept_say_how_much_a_split_by_chance_flatters(project:
     without_features = run(project)
     assert without_features.careless is None
     assert "Not measured" in (project.root / "split" / "report.html").read_text("utf-8")
+
+
+def test_a_class_whose_pictures_look_alike_is_told_which_setting_helps(project: Project) -> None:
+    for name in ("circle", "square", "triangle"):
+        plant(project, rows(name, 6))
+    with project.catalog() as catalog:
+        kept = [Verdict(name, "duplicates", "keep", "", 0.0) for name in sorted(catalog.hashes())]
+        alike = [Grouping(f"circle00{number}", "circle000", "look-alike") for number in range(6)]
+        catalog.replace_copies(kept, alike, "s")
+    with pytest.raises(NotReady, match="'circle' has 1") as caught:
+        run(project)
+    assert "[clean] alike = 1" in caught.value.hint and "features_alike" not in caught.value.hint

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fieldguide.errors import NotReady
 from fieldguide.records import Grouping, ImageState, Rejection
 from fieldguide.settings import SplitSettings
-from fieldguide.stages.split.links import LOOK_ALIKE
+from fieldguide.stages.split.links import FEATURES, LOOK_ALIKE
 
 _LEAST = 3  # groups of a class: one for each split
 
@@ -48,8 +48,12 @@ def check_classes(
     reasons = {group.group_id: group.why for group in groups}
     counts = ", ".join(_count_class(name, members[name], reasons, rejections) for name in short)
     hint = "add more pictures of it with: fieldguide add FOLDER, or remove its name from fieldguide.toml"
-    if any(len(members[name]) >= _LEAST for name in short):
+    joined = {group for name in short for group in members[name] if len(members[name]) >= _LEAST}
+    why = "; ".join(reasons.get(group, "") for group in joined)
+    if LOOK_ALIKE in why:
         hint += ", or set [clean] alike = 1 there, so that only copies count as one"
+    if FEATURES in why:
+        hint += ", or set [split] features_alike = 1 there"
     raise NotReady(f"each class needs at least {_LEAST} different pictures that are kept: {counts}", hint)
 
 
