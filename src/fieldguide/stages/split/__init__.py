@@ -46,7 +46,13 @@ _MAX_COMPARED = 100  # look-alikes of which each two are compared where they lin
 
 def inputs(catalog: Catalog, settings: Settings) -> str:
     """Return the digest of everything that this stage's result depends on."""
-    return hash_text(_rules(settings) + catalog.digest("state", "alike", "origin"))
+    pattern = settings.split.group_pattern
+    together = sorted(
+        (origin.sha256, origin.source, origin.family, origin.parent, origin.page, origin.location)
+        for origin in catalog.origins()
+        if pattern or origin.family or origin.parent or origin.page
+    )
+    return hash_text(_rules(settings) + catalog.digest("state") + (repr(together) if together else ""))
 
 
 def _rules(settings: Settings) -> str:
