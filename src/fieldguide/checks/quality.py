@@ -47,7 +47,8 @@ def find_fault(image: Image.Image, size: tuple[int, int]) -> Fault:
         image: the decoded picture in mode RGB; a JPEG may be decoded smaller.
         size: width and height of the original, pixels.
     """
-    small = image.reduce(max(1, min(image.size) // _SIDE))
+    factor = min(image.size) // _SIDE
+    small = image.reduce(factor) if factor > 1 else image
     worst = max(_faults(small, size), key=lambda fault: fault.score)
     return worst if worst.score >= SUSPICIOUS else worst._replace(reason="")
 
@@ -119,14 +120,15 @@ def _detailed_share(grey: Grey) -> float:
 
 
 def _blur(image: Image.Image, grey: Grey) -> float:
-    """Return how little a picture loses by being blurred again, 0 sharp to 1.
+    """Return how little a picture loses by being blurred again, 0 sharp to 1; every third line is looked at.
 
     F. Crete et al., "The blur effect: perception and estimation with a new no-reference perceptual blur metric", 2007.
     """
     shares = []
-    for axis, radius in ((0, (0, 4)), (1, (4, 0))):
+    for lines, radius in ((np.s_[:, ::3], (0, 4)), (np.s_[::3], (4, 0))):
         again = np.asarray(image.filter(ImageFilter.BoxBlur(radius)))
-        sharp, blurred = (np.abs(np.diff(each.astype(np.int16), axis=axis)) for each in (grey, again))
+        axis = int(radius[0] > 0)
+        sharp, blurred = (np.abs(np.diff(each[lines].astype(np.int16), axis=axis)) for each in (grey, again))
         lost = np.maximum(sharp - blurred, 0).sum(dtype=np.int64)
         shares.append(1.0 - lost / max(int(sharp.sum(dtype=np.int64)), 1))
     return float(max(shares))

@@ -14,6 +14,7 @@ from fieldguide.text import write_csv
 
 # A picture that several checks reject, or suspect, counts once, for the first of these.
 _CHECKS = ("files", "names", "licence", "unsafe", "quality", "duplicates", "labels", "outliers", "split")
+_SCORED = ("unsafe", "quality", "labels", "outliers")  # each has a key in [clean]
 _COLUMNS = (
     "sha256", "location", "class_name", "reason", "detail", "score", "copy_of", "location_of_copy"
 )  # fmt: skip
@@ -106,7 +107,17 @@ def _cause(reason: str, rejections: Sequence[Rejection], catalog: Catalog, setti
         return cause, f'set it to "any" in fieldguide.toml if you may use them, {again}'
     if reason == "dropped":
         return "were left out by a person", "take that back with: fieldguide decide --undo"
+    by_score = [name for name in _SCORED if _gives(catalog, name, reason)]
+    if by_score:
+        cause = f"have a score that [clean] {by_score[0]} rejects ({reason})"
+        return cause, f'set it to a higher score, or to "suspect", {again}'
     return f"cannot be read ({reason})", f"{_LIST} for the reason of each, and add others"
+
+
+def _gives(catalog: Catalog, check: str, reason: str) -> bool:
+    """Tell whether a check rejects pictures for this reason."""
+    known = [verdict for verdict, _ in catalog.verdicts(check).values()]
+    return any(verdict.verdict == "reject" and verdict.reason.startswith(f"{reason}:") for verdict in known)
 
 
 def _shortened(names: Sequence[str]) -> str:
