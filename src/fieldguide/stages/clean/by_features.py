@@ -25,7 +25,7 @@ Check = Callable[[FeatureRows], list[Verdict]]
 CHECKS: Mapping[str, Check] = {"labels": check_labels, "outliers": judge_outliers}
 # checks with scores that look at one picture alone
 SINGLE_CHECKS = ("quality", "unsafe")
-# what a rejection from a score on costs in good pictures; for the others it is estimated from the pictures
+# what a rejection from a score on costs in good pictures; of single pictures it is estimated from their neighbours
 LOSSES: Mapping[str, Callable[[float], float]] = {"outliers": share_lost}
 
 
@@ -148,7 +148,7 @@ def estimate_losses(settings: Settings, catalog: Catalog, embedded: Embedded) ->
             continue
         if name in LOSSES:
             losses[name] = LOSSES[name](setting)
-        elif not embedded.lack:
+        elif name in SINGLE_CHECKS and not embedded.lack:  # other checks choose by the neighbours themselves
             rows = _rows(catalog, embedded, (*SINGLE_CHECKS, *CHECKS))
             losses[name] = estimate_loss(rows, np.array([sha256 in rejected for sha256 in rows.sha256], dtype=bool))
     return losses
