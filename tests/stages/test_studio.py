@@ -1,10 +1,12 @@
 """The studio in a real Chromium, by the keyboard: what it shows, what is saved, and that outside text is only text."""
 
+import hashlib
 import re
 import shutil
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from subprocess import Popen
 from typing import Any
@@ -14,7 +16,8 @@ import pytest
 
 import fieldguide as fg
 from command import start
-from conftest import CLASS_NAMES, Pictures
+from conftest import CLASS_NAMES, Pictures, make_project
+from fieldguide.records import ImageRow, Label, Origin
 
 ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -279,6 +282,32 @@ def test_one_picture_large_and_more_like_it(studio: Studio, driver: Any) -> None
     studio.wait(lambda: "dropped" in studio.all(".history")[0].text if studio.all(".history") else False)
     studio.press("m")
     studio.wait(lambda: "like=" in driver.current_url and len(studio.all('[aria-selected="true"]')) == 12)
+
+
+def is_near(studio: Studio, number: int) -> bool:
+    """Tell whether the pictures in sight are about those of this number."""
+    return abs(int(studio.all(".cell")[-1].get_attribute("data-number")) - number) < 60
+
+
+def test_a_jump_to_any_place_of_a_long_list_shows_what_is_there(driver: Any, tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    rows = []
+    for number in range(1000):  # the rows alone: their pictures cannot be shown, their labels can
+        name = hashlib.sha256(str(number).encode()).hexdigest()
+        image = ImageRow(name, "JPEG", 50_000, 640, 480, "RGB", 1)
+        origin = Origin(name, "folder", f"photos/{number}.jpg", "Ann", "own")
+        rows.append((image, origin, Label(name, CLASS_NAMES[number % 3], "folder")))
+    with project.catalog() as catalog, catalog.transaction():
+        catalog.add_images(rows, "2026-01-01")
+    with serving(project.root) as (_, link):
+        studio = Studio(driver, link)
+        for share in (0.9, 0.3, 0.6):
+            driver.execute_script("const grid = arguments[0]; grid.scrollTop = grid.scrollHeight * arguments[1]",
+                                  studio.all(".grid")[0], share)  # fmt: skip
+            studio.wait(partial(is_near, studio, int(1000 * share)))
+            studio.wait(lambda: {cell.text for cell in studio.all(".class-name")} == set(CLASS_NAMES))
+        studio.press("\ue010")
+        studio.wait(lambda: studio.all('[data-number="999"].active'))
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(375, "dark"), (1280, "light"), (2560, "dark")])

@@ -41,10 +41,13 @@ export function usePictures(query: string, generation: number, enabled: boolean)
   const numbers = Array.from({ length: Math.max(0, to - from + 1) }, (_, offset) => from + offset);
   const pages = useQueries({ queries: numbers.map((page) => ({ ...options(page), enabled: enabled && total !== null })) });
 
-  // pages that went out of sight are still in the cache, so that a way back shows them at once
+  // read here, since a query only has the page drawn again for what was read of it
+  const inSight = new Map(numbers.map((page, place) => [page, pages[place]?.data]));
   const at = (number: number) => {
-    const page = client.getQueryData(options(Math.floor(number / PAGE_SIZE)).queryKey);
-    return page?.pictures[number % PAGE_SIZE];
+    const page = Math.floor(number / PAGE_SIZE);
+    // pages that went out of sight are still in the cache, so that a way back shows them at once
+    const data = inSight.get(page) ?? client.getQueryData(options(page).queryKey);
+    return data?.pictures[number % PAGE_SIZE];
   };
   const find = (sha256: string) => {
     for (const [key, page] of client.getQueriesData<Page>({ queryKey: ["pictures", query, generation] })) {
