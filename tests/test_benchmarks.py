@@ -33,6 +33,7 @@ TABLES = {
     "clean": (r"change +pictures +grey alone +with colour", r"rooms +\d"),
     "collect": (r"way +images/s +less start-up +CPU ms/im +peak MB +CPU others", r"plain loop +\d"),
     "colour": (r"family +published \| original: CV \(std\) quarter", r"  from files, 1 thread\(s\): original \d"),
+    "decline": (r"\| set \| unknown \| score \| AUROC", r"\| flowers17 \| a class left out \| energy \| \d"),
     "demo": (r" +area +box .* recall +prec\.", r"real charts: .*; peer 0\.814;"),
     "features": (r"pipeline +images/s +ratio", r"Pillow \+ eager PyTorch fp32 +\d"),
     "finetune": (r" +images/s +ratio +seconds +accuracy", r"plain script +\d"),
