@@ -202,7 +202,7 @@ def evaluate(
         contents = read_input(source, reading, stack)
         for line in contents.describe():
             shown.say(line)
-        return score(opened, contents.files, known=known, out=target, progress=shown)
+        return score(opened, [*contents.files, *contents.closed()], known=known, out=target, progress=shown)
 
 
 def _new_folder(folder: Path) -> Path:

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -114,6 +115,23 @@ def test_tables_and_archives(built: Project, new_pictures: Path, tmp_path: Path)
     assert table.scored == packed.scored == 36 and table.accuracy == packed.accuracy
     assert table.counts["unreadable"] == 1, "the row of a missing file"
     assert table.confusion == packed.confusion and (tmp_path / "scores" / "report.html").is_file()
+
+
+def test_a_closed_folder_is_a_row_with_its_reason(
+    built: Project, new_pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.scandir
+
+    def scandir(path: Path) -> Any:
+        if Path(path).name == "stripes":
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr("os.scandir", scandir)
+    report = evaluate(new_pictures, guide=built.guide_folder, progress=None)
+    assert report.counts == {"scored": 36, "unreadable": 1}
+    row = next(row for row in rows_of({"predictions": report.predictions}) if row["status"] == "unreadable")
+    assert (row["path"], row["detail"]) == ("stripes/", "Permission denied")
 
 
 def test_layouts_are_read_as_add_reads_them(built: Project, new_pictures: Path, tmp_path: Path) -> None:

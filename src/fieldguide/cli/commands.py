@@ -475,7 +475,9 @@ def publish(project: ProjectOption = Path(), as_json: JsonOption = False) -> Non
 
 @app.command()
 def predict(
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Pictures, or folders of them.")],
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE", help="Pictures, or folders of them.", readable=False)
+    ],
     guide: GuideOption = None,
     project: ProjectOption = Path(),
     as_json: JsonOption = False,

@@ -77,6 +77,14 @@ class Contents:
     skipped: tuple[Skipped, ...] = ()
     note: str = ""
 
+    def closed(self) -> list[InputFile]:
+        """Return a file that cannot be read for each folder that could not be."""
+        return [
+            InputFile(f"{item.location}/", PurePosixPath(item.location).name, "", 0, partial(_refuse, item.detail))
+            for item in self.skipped
+            if item.reason == "unreadable"
+        ]
+
     def describe(self) -> list[str]:
         """Return lines that tell how it is read, and which folders are left out."""
         lines = [self.note] if self.note else []
@@ -88,6 +96,10 @@ class Contents:
             elif skipped.reason == "read_already":
                 lines.append(f"left out: {skipped.location}: {skipped.detail}")
         return lines
+
+
+def _refuse(detail: str) -> bytes:
+    raise OSError(detail)
 
 
 def read_input(path: Path, reading: Reading, stack: ExitStack) -> Contents:
