@@ -472,6 +472,7 @@ def test_leaks_of_the_own_split_are_shown_with_pictures(project: Project, pictur
     (copy.parent / "same.jpg").write_bytes((source / "circle" / "004.jpg").read_bytes())
     add(project, project.settings(), tmp_path / "tree", progress=SilentProgress())
     clean(project, project.settings(), progress=SilentProgress())
+    set_keys(project, "split", features_alike=1.0)  # drawn shapes are much alike
     report = run(project)
     pairs = {(pair.location, pair.split, pair.other_location, pair.other_split, pair.why) for pair in report.leaking}
     assert report.leaks == 2
