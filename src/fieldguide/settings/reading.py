@@ -19,8 +19,11 @@ from fieldguide.errors import ProjectTooNew, SettingsError, translate_os_errors
 from fieldguide.settings.models import SCHEMA_VERSION, Section, Settings
 
 _ADDED: Mapping[str, Sequence[str]] = {
-    "train": ("views", "mirror"), "publish": ("views",), "split": ("group_pattern", "features_alike")
-}  # since version 2  # fmt: skip
+    "clean": ("copy_reframed", "quality", "unsafe", "labels", "outliers", "report"),
+    "split": ("group_pattern", "features_alike"),
+    "train": ("views", "mirror"),
+    "publish": ("views",),
+}  # since version 2
 _YES_NO: Mapping[Any, Any] = {"no": False, "yes": True}
 # Dotted key to old value to new value; `*` stands for any key of a table. No new value may be read as another old one.
 RENAMED_VALUES: Mapping[str, Mapping[Any, Any]] = {

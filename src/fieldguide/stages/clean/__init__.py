@@ -21,7 +21,7 @@ from fieldguide.project.decisions import Decisions
 from fieldguide.project.rejections import explain_nothing_kept, load_rejections, load_suspects, rejection_table
 from fieldguide.project.review_list import ReviewList
 from fieldguide.records import CleanReport, ImageRow, Verdict
-from fieldguide.settings import Settings
+from fieldguide.settings import Settings, digest_json
 from fieldguide.stages.clean.by_features import (
     CHECKS,
     SINGLE_CHECKS,
@@ -42,7 +42,7 @@ _TEMPORARY = ("unreadable", "changed", "crashed", "too_slow", "too_much_memory")
 
 def inputs(catalog: Catalog, settings: Settings) -> str:
     """Return the digest of everything that this stage's result depends on."""
-    values = f"{settings.clean.model_dump_json()}{settings.images.model_dump_json()}{settings.collect.licences}{_FORM}"
+    values = f"{digest_json(settings, 'clean')}{settings.images.model_dump_json()}{settings.collect.licences}"
     values += str(sorted(settings.classes))
     families = sorted(
         (origin.sha256, origin.family, origin.parent, origin.licence)
@@ -68,7 +68,7 @@ def clean(project: Project, settings: Settings, *, progress: Progress) -> CleanR
         done = catalog.current("clean", digest, CleanReport)
         images = catalog.images()
         touched = _touched(project, images)
-        as_before = not touched and catalog.has_current_prints() and not _any_temporary(catalog)
+        as_before = not touched and catalog.has_current_prints() and not _any_to_look_at(catalog)
         if done and as_before and not has_come(done.not_run):
             return _with_lists(project, settings, _recount(project, settings, catalog, done, digest), catalog)
         if not images:
@@ -148,9 +148,12 @@ def _is_temporary(verdict: Verdict) -> bool:
     return verdict.reason.partition(":")[0] in _TEMPORARY
 
 
-def _any_temporary(catalog: Catalog) -> bool:
-    """Tell whether some file is worth another look though nothing has changed."""
-    return any(_is_temporary(verdict) for verdict, _ in catalog.verdicts("files").values())
+def _any_to_look_at(catalog: Catalog) -> bool:
+    """Tell whether some file is worth another look, or was looked at by an earlier version."""
+    return any(
+        _is_temporary(verdict) or not made_with.endswith(_FORM)
+        for verdict, made_with in catalog.verdicts("files").values()
+    )
 
 
 def _check_files(

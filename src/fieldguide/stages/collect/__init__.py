@@ -38,7 +38,7 @@ def inputs(catalog: Catalog, settings: Settings) -> str:
     classes = {name: (entry.queries, entry.at) for name, entry in sorted(settings.classes.items())}
     text = f"{digest_json(settings, 'collect')} {classes} seed {settings.seed}"
     if not any(map(draws, settings.collect.sources)):  # what is rejected since makes room for more
-        text += f"{settings.clean.model_dump_json()} {settings.images.model_dump_json()} {catalog.rejected()}"
+        text += f"{digest_json(settings, 'clean')} {settings.images.model_dump_json()} {catalog.rejected()}"
     return hash_text(text + catalog.digest("origin"))
 
 
