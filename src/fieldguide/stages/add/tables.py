@@ -149,7 +149,7 @@ def _read_folders(
     Raises:
         InputUnusable: some run through folders that look like splits, and others do not.
     """
-    places = [PurePosixPath(row["path"].replace("\\", "/")).parts[:-1] for row in rows]
+    places = [_folders(row["path"]) for row in rows]
     labels = [match_key(row.get("label", "")) for row in rows]
     meant, note = {match_key(name) for name in split_from}, ""
     for depth in range(max(map(len, places), default=0)):
@@ -171,6 +171,12 @@ def _read_folders(
             hint = f"say so: --split-from {name}={split}; or --layout class where folders say nothing about splits"
             raise InputUnusable(what, hint)
     return [""] * len(rows), note
+
+
+def _folders(path: str) -> tuple[str, ...]:
+    """Return the folders that a path runs through; /dev is the folder of devices, and says nothing."""
+    folders = PurePosixPath(path.replace("\\", "/")).parts[:-1]
+    return () if folders[:2] == ("/", "dev") else folders
 
 
 def _from_row(table: Path, row: Mapping[str, str], class_name: str, split: str) -> InputFile:
