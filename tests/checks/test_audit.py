@@ -6,7 +6,7 @@ from itertools import accumulate
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fieldguide.checks.audit import Look, draw_order, estimate_errors
@@ -35,6 +35,7 @@ looks_of_all_kinds = st.lists(st.builds(Look, st.booleans(), st.booleans()), max
 
 
 @given(looks_of_all_kinds, st.integers(1, 60))
+@example([Look(True, False), Look(True, True)], 45)
 def test_every_count_weighed_by_itself_says_the_same(looks: list[Look], unseen: int) -> None:
     estimate, total = estimate_errors(looks, unseen), len(looks) + unseen
     assert (estimate.looked, estimate.pictures) == (len(looks), total)

@@ -15,6 +15,7 @@ from fieldguide.hashing import hash_text
 
 _TAIL = 0.025  # on each side of a 95 % interval
 _GRID = 4096
+_ROUNDING = 1e-12  # of sums of probabilities: a symmetric case has exactly one half at its middle
 
 
 class Look(NamedTuple):
@@ -80,7 +81,9 @@ def estimate_errors(looks: Sequence[Look], unseen: int) -> ErrorsLeft:
     if not count:
         return ErrorsLeft(len(looks), total, 0, math.nan, 0.0, unseen / total)
     left, cumulative = _posterior(looks, unseen)
-    low, middle, high = (int(left[np.searchsorted(cumulative, at)]) / total for at in (_TAIL, 0.5, 1 - _TAIL))
+    low, middle, high = (
+        int(left[np.searchsorted(cumulative, at - _ROUNDING)]) / total for at in (_TAIL, 0.5, 1 - _TAIL)
+    )
     if not any(look.random and look.wrong for look in looks):
         low = 0.0
     return ErrorsLeft(len(looks), total, count, middle, low, high)
