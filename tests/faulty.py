@@ -467,6 +467,7 @@ class ToxicProxy(Threaded):
     def __init__(self, target: int, seed: int, toxics: Sequence[str] = (*TOXICS, "down")) -> None:
         self._target = target
         self._dice = Random(seed)
+        self._first = self._dice.sample(list(toxics), len(toxics))  # each occurs, however few connections there are
         self._toxics = toxics
         self.used: dict[str, int] = {}
         self.port = 0
@@ -479,7 +480,7 @@ class ToxicProxy(Threaded):
         self._server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        toxic = self._dice.choice(list(self._toxics))
+        toxic = self._first.pop() if self._first else self._dice.choice(list(self._toxics))
         self.used[toxic] = self.used.get(toxic, 0) + 1
         if toxic == "down":
             reset(writer)
