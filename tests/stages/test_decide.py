@@ -58,6 +58,11 @@ def test_the_list_of_the_rejected_can_be_handed_back_with_decisions(project: "fg
     listed = list(csv.DictReader((project.folder / "clean" / "rejected.csv").read_text("utf-8").splitlines()))
     assert [(row["sha256"], row["reason"]) for row in listed] == [(first, "dropped")]
     table = tmp_path / "decisions.csv"
+    row = listed[0] | {"decision": "relabel", "class": "square" if listed[0]["class_name"] == "circle" else "circle"}
+    table.write_text("\n".join([",".join(row), ",".join(row.values())]), "utf-8")
+    assert project.decide(table=table, progress=None).relabelled == {row["class"]: 1}
+    assert states(project)[first] == ("kept", row["class"])
+    project.decide(undo=True, progress=None)
     table.write_text(
         f"path;decision;class\n{listed[0]['location']};keep;\n\n{list(states(project))[1]};;\n", "utf-8-sig"
     )

@@ -563,7 +563,7 @@ def test_features_that_are_kept_say_how_much_a_split_by_chance_flatters(project:
     assert report.careless and report.honest and report.difference
     assert report.difference[0] == pytest.approx(report.careless[0] - report.honest[0])
     page = (project.root / "split" / "report.html").read_text("utf-8")
-    assert f"{report.difference[0] * 100:+.1f} points" in page
+    assert f"{report.difference[0] * 100:+.1f} points" in page and f": {report.careless_claim}." in page
     shutil.rmtree(project.features_folder)
     (project.root / "split" / "report.html").unlink()
     without_features = run(project)

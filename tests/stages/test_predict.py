@@ -116,3 +116,6 @@ def test_linked_folders_are_read_and_closed_ones_are_told(
     closed, linked = predict(built_once / "guide", [tmp_path / "photos"], progress=SilentProgress())
     assert closed.path.endswith("closed") and closed.error == "unreadable: Permission denied"
     assert linked.path.endswith("linked/a.png") and not linked.error
+    paths = [tmp_path / "photos" / "closed", tmp_path / "elsewhere" / "a.png"]
+    closed, answer = predict(built_once / "guide", paths, progress=SilentProgress())
+    assert closed.error == "unreadable: Permission denied" and answer.class_name == "circle"

@@ -16,8 +16,10 @@ def test_from_nothing_to_a_split(tmp_path: Path, pictures: Pictures) -> None:
     project = make_project(tmp_path / "place")
     settings = project.settings()
     report = status(project, settings)
-    assert (report.images, report.kept, report.next_command) == (0, 0, f"fieldguide add FOLDER -C {project.root}")
+    assert (report.images, report.kept, report.next_command) == (0, 0, f"fieldguide add -C {project.root} FOLDER")
     assert {stage.state for stage in report.stages} == {"not run"}
+    printed = ran("status", "-C", project.root)
+    assert "evaluate not run" in printed and f"next: {report.next_command}\n" in printed
     add(project, settings, pictures(tmp_path / "source", per_class=4), progress=SilentProgress())
     report = status(project, settings)
     assert (report.images, report.kept, report.next_command) == (12, 0, f"fieldguide build -C {project.root}")

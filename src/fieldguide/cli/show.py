@@ -76,8 +76,14 @@ def _detail(console: Console, text: str, style: str = "dim") -> None:
 
 
 def _broken(console: Console, text: str) -> str:
-    """Return the text broken at words where the line ends; a longer word, such as a path, stays whole to be copied."""
-    return f"\n{' ' * _INDENT}".join(break_at_words(complete_commands(text), console.width - _INDENT))
+    """Return the text broken at words where the line ends; a longer word, such as a path, stays whole to be copied.
+
+    What goes on in the next line stands below the first word of the text.
+    """
+    words = text.lstrip(" ")
+    lead = " " * (len(text) - len(words))
+    lines = break_at_words(complete_commands(words), console.width - _INDENT - len(lead))
+    return lead + f"\n{' ' * _INDENT}{lead}".join(lines)
 
 
 def _table(columns: Sequence[str], right: Sequence[str] = (), **options: Any) -> Table:
@@ -269,11 +275,11 @@ def _show_split(console: Console, report: SplitReport) -> None:
             f"{report.careless_linked:.1f} of {report.careless_test:.0f} test pictures would have a relative in train",
         )
     if report.careless and report.honest and report.difference:
-        points, low, high = (100 * value for value in report.difference)
+        low, high = (100 * value for value in report.difference[1:])
         _detail(
             console,
             f"so it would claim {report.careless[0]:.1%} in place of {report.honest[0]:.1%}: "
-            f"{points:+.1f} points (95 %: {low:+.1f} to {high:+.1f})",
+            f"{report.careless_claim} (95 %: {low:+.1f} to {high:+.1f} points)",
         )
     _detail(console, f"report: {report.page}")
 
@@ -491,7 +497,7 @@ def _answer_cells(answer: Prediction) -> tuple[str, str, str, str]:
 def _show_status(console: Console, report: StatusReport) -> None:
     _head(console, "status", f"{report.name}: {plural(report.images, 'picture')}, {report.kept} kept")
     styles = {"done": "green", "out of date": "yellow", "not run": "dim"}
-    table = Table.grid(padding=(0, 1, 0, 0))
+    table = Table.grid(padding=(0, 1, 0, 0), pad_edge=True)  # else Rich cuts names where a column is empty
     for stage in report.stages:
         table.add_row(stage.stage, Text(stage.state, style=styles[stage.state]), visible(stage.summary))
     _print_table(console, table)

@@ -62,6 +62,14 @@ def _describe(value: Any) -> str:
     return "" if value is None else str(value)
 
 
+def describe_claim(difference: tuple[float, float, float]) -> str:
+    """Return how far off a claim is, in words, by its difference from the truth and the interval of that."""
+    share, low, high = difference
+    if low <= 0 <= high:
+        return "no difference seen"
+    return f"{abs(share) * 100:.1f} points {'too high' if share > 0 else 'too low'}"
+
+
 def _join(items: list[str], separator: str) -> str:
     left = len(items) - _MAX_ITEMS
     return separator.join([*items[:_MAX_ITEMS], *([f"and {left} more"] if left > 0 else [])])
@@ -329,6 +337,11 @@ class SplitReport(Report):
         for name, kind in (("leaking", LinkedPair), ("set_aside", Rejection), ("pairs", LinkedPair)):
             items = [kind(**item) if isinstance(item, dict) else item for item in getattr(self, name)]
             object.__setattr__(self, name, tuple(items))
+
+    @property
+    def careless_claim(self) -> str:
+        """What a split by chance claims beside this one, in words; "" where it was not measured."""
+        return describe_claim(self.difference) if self.difference else ""
 
 
 @dataclass(frozen=True, repr=False)
@@ -598,12 +611,7 @@ class EvaluateReport(Report):
     @property
     def careless_claim(self) -> str:
         """What the careless split claims beside the grouped cross-validation, in words; "" where nothing is known."""
-        if self.difference is None:
-            return ""
-        share, low, high = self.difference
-        if low <= 0 <= high:
-            return "no difference seen"
-        return f"{abs(share) * 100:.1f} points {'too high' if share > 0 else 'too low'}"
+        return describe_claim(self.difference) if self.difference else ""
 
 
 @dataclass(frozen=True, repr=False)

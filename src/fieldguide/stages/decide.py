@@ -25,7 +25,8 @@ from fieldguide.settings import Settings
 
 _BY = "decide"
 _SHORTEST = 6  # characters of a hash that are taken for one
-_PICTURE, _CLASS = ("sha256", "path", "location"), ("class_name", "class", "label")
+_PICTURE = ("sha256", "path", "location")
+_CLASS = ("class", "label", "class_name")  # the last one is in the lists of `clean` anyway, as the label that is known
 _DECISIONS: dict[str, Literal["keep", "drop", "relabel"]] = {"keep": "keep", "drop": "drop", "relabel": "relabel"}
 
 

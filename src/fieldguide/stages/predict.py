@@ -1,6 +1,5 @@
 """The stage that classifies pictures with a guide: files and folders in, names and probabilities out."""
 
-import os
 import re
 from collections.abc import Sequence
 from functools import partial
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldguide.engine import core_count, map_threads
-from fieldguide.errors import BadImage, InputMissing, InputUnusable, translate_os_errors
+from fieldguide.errors import BadImage, InputMissing, InputUnusable
 from fieldguide.folders import walk
 from fieldguide.guide import Guide, open_guide
 from fieldguide.progress import Progress
@@ -36,7 +35,6 @@ def predict(
         InputMissing: there is no guide in the folder, or nothing at a path.
         InputUnusable: the folders hold no files.
         GuideDamaged: the guide is altered or unsafe.
-        NoPermission: a folder cannot be read.
     """
     guide = open_guide(guide_folder, threads=core_count(), trusted=trusted)
     files = [file for path in paths for file in _files(path)]
@@ -63,12 +61,15 @@ def _files(path: Path) -> list[tuple[Path, str]]:
     """Return the path, or the files below it in the order of their paths, each with "" or why it cannot be read."""
     if re.match(r"https?:/", str(path)):
         return [(path, "missing: an address; save the picture and give the path of its file")]
-    if not os.path.lexists(path):
-        return [(path, "missing: there is no such file")]
-    if not path.is_dir():
-        return [(path, "")]
-    with translate_os_errors(f"reading {path}"):
+    try:
+        path.lstat()
+        if not path.is_dir():
+            return [(path, "")]
         inside, skipped = walk(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return [(path, "missing: there is no such file")]
+    except OSError as error:
+        return [(path, f"unreadable: {error.strerror or error}")]
     unread = [(path / item.location, f"unreadable: {item.detail}") for item in skipped if item.reason == "unreadable"]
     return sorted([(file, "") for file in inside] + unread)
 

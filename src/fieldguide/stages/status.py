@@ -21,11 +21,10 @@ def status(project: Project, settings: Settings) -> StatusReport:
         stages = _pass_on([_look(stage, catalog, settings, project) for stage in stages_of(settings)])
     total = states.total()
     unfinished = next((stage.stage for stage in stages if stage.state != "done"), "")
-    command = "build" if unfinished else "serve"
-    if not total and not settings.collect.sources:
-        command = "add FOLDER"
     where = "" if project.root == Path() else f" -C {shlex.quote(str(project.root))}"
-    command = f"fieldguide {command}{where}"
+    command = f"fieldguide {'build' if unfinished else 'serve'}{where}"
+    if not total and not settings.collect.sources:
+        command = f"fieldguide add{where} FOLDER"
     return StatusReport(str(project.root), settings.name, total, states["kept"], stages, command)
 
 

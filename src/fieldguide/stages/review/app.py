@@ -118,7 +118,7 @@ def _add_page(app: FastAPI) -> None:
     @app.get("/")
     async def show_page() -> Response:
         if "index.html" not in parts:
-            raise Problem(404, "not_built", "the page is not built: run make in the folder of the source")
+            raise Problem(404, "not_built", "the page is not built: run make pages in the folder of the source")
         headers = {"Cache-Control": "no-cache"}
         return Response(parts["index.html"], media_type="text/html; charset=utf-8", headers=headers)
 

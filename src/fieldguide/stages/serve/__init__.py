@@ -1,6 +1,6 @@
 """The stage that serves a guide on this computer: an API, and a plain page to try it.
 
-Knows nothing about projects. Listens on 127.0.0.1 unless told otherwise; Pictures are
+Knows nothing about projects. Listens on 127.0.0.1 unless told otherwise. Pictures are
 read into memory up to a limit, decoded in threads, and forgotten. Trouble is a JSON problem (RFC 9457) with a code;
 nothing from outside becomes HTML.
 """
