@@ -14,12 +14,12 @@ from PIL import Image, ImageDraw, ImageOps
 from command import ran, set_key
 from command import run as run_command
 from conftest import CLASS_NAMES, Pictures, draw_picture, encode, make_project, picture_bytes
-from fieldguide.errors import NotReady
+from fieldguide.errors import InputUnusable, NotReady
 from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
 from fieldguide.project.catalog import Catalog
 from fieldguide.records import CleanReport, ImageState
-from fieldguide.settings import ClassSettings, Settings
+from fieldguide.settings import ClassSettings, Settings, change_settings
 from fieldguide.stages.add import Terms, add
 from fieldguide.stages.clean import clean, inputs
 
@@ -296,6 +296,18 @@ def test_settings_decide_and_undo(filled_project: Project) -> None:
     strict = run(filled_project, changed(filled_project, min_side=10_000))
     assert (strict.kept, strict.rejected) == ({}, {"too_small": 18})
     assert sum(run(filled_project).kept.values()) == 18
+
+
+def test_limits_that_are_corrected_are_followed(project: Project, pictures: Pictures, tmp_path: Path) -> None:
+    source, usual = pictures(tmp_path / "source", per_class=4), project.settings()
+    strict = change_settings(usual, {"images.max_pixels": 10_000})
+    with pytest.raises(InputUnusable, match="too_many_pixels"):
+        add(project, strict, source, progress=SilentProgress())
+    assert sum(add(project, usual, source, progress=SilentProgress()).taken.values()) == 12
+    assert run(project, strict).rejected == {"too_many_pixels": 12}
+    with project.catalog() as catalog:
+        assert inputs(catalog, usual) != inputs(catalog, strict)
+    assert sum(run(project, usual).kept.values()) == 12
 
 
 def test_an_original_that_was_taken_away_is_a_reason(filled_project: Project) -> None:

@@ -32,6 +32,7 @@ from fieldguide.errors import (
     RateLimited,
     SettingsError,
 )
+from fieldguide.images import Limits
 from fieldguide.net import Client, NetRules
 from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
@@ -42,6 +43,7 @@ from fieldguide.sources.openverse import OpenverseSource
 from fieldguide.stages.add import Terms, add
 from fieldguide.stages.clean import clean
 from fieldguide.stages.collect import collect
+from fieldguide.stages.collect.downloads import may_pass
 from fieldguide.stages.collect.pipeline import Connect
 from fieldguide.stages.collect.queries import net_rules, plan_queries, source_query
 from fieldguide.stages.credits import credits
@@ -596,6 +598,39 @@ def test_what_a_corrected_host_allows_is_asked_for(tmp_path: Path, address: str,
         assert collect_through(through_guard) == reason, "nothing has been corrected"
         set_key(project.settings_file, "collect", f'hosts = {{"{host}" = {decision}}}')
         assert reason not in collect_through(through_guard)
+
+
+@pytest.mark.parametrize(
+    ("key", "strict", "right", "reason"),
+    [
+        ("max_pixels", 5000, 50_000_000, "too_many_pixels"),
+        ("max_bytes", 1000, 50_000_000, "too_large"),
+        ("formats", ["PNG"], ["PNG", "JPEG"], "unsupported_format"),
+    ],
+)
+def test_what_corrected_limits_allow_is_fetched_again(
+    tmp_path: Path, key: str, strict: object, right: object, reason: str
+) -> None:
+    project = plants(tmp_path / "plants", ("rose",), sources=["urls"], options={"urls": {"query": "list.csv"}})
+    rows = [f"https://img.example.org/rose/{number}.jpg,CC-BY-4.0" for number in (0, 1, 2, 4)]
+    (project.root / "list.csv").write_text("\n".join(["url,licence", *rows]), encoding="utf-8")
+    project.write_settings({f"images.{key}": strict})
+    with internet() as net:
+        for _ in range(2):
+            with pytest.raises(NotReady, match=f"4 {reason}"):
+                collected(project, net)
+        assert len(net.hits("img.example.org")) == 4, "nothing has been corrected"
+        project.write_settings({f"images.{key}": right})
+        assert collected(project, net).found == {"rose": 4}
+        assert len(net.hits("img.example.org")) == 8
+
+
+def test_only_wider_limits_let_a_picture_pass() -> None:
+    assert not may_pass("too_many_pixels", "", Limits()), "an earlier version, which wrote none, had the usual ones"
+    assert may_pass("too_many_pixels", "", Limits(max_pixels=60_000_000))
+    assert not may_pass("too_many_pixels", "", Limits(max_pixels=40_000_000, max_bytes=60_000_000))
+    assert may_pass("unsupported_format", "", Limits(formats=("JPEG", "AVIF")))
+    assert not may_pass("unsupported_format", "", Limits(formats=("JPEG",)))
 
 
 # ---- the plan

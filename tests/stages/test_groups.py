@@ -5,6 +5,8 @@ import shutil
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -13,17 +15,18 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from conftest import Pictures, draw_picture, make_project, picture_bytes
+from conftest import CLASS_NAMES, Pictures, draw_picture, make_project, picture_bytes
 from fieldguide.errors import NotReady, SettingsError
+from fieldguide.features import FeatureStore
 from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
 from fieldguide.project.decisions import Author, Choice, Decisions
 from fieldguide.project.rejections import load_rejections
-from fieldguide.records import Grouping, ImageRow, Label, Origin, Prints, SplitReport, Verdict
+from fieldguide.records import Capture, Grouping, ImageRow, Label, Origin, Prints, SplitReport, Verdict
 from fieldguide.settings.patterns import check_pattern, read_group
 from fieldguide.stages.add import add
 from fieldguide.stages.clean import clean
-from fieldguide.stages.split import split
+from fieldguide.stages.split import inputs, split
 from fieldguide.stages.split.groups import Link, find_conflicts, find_linkers, join_links, members_by_group, without
 from fieldguide.stages.split.links import link_neighbours, link_origins
 
@@ -42,7 +45,12 @@ def run(project: Project, *, resplit: bool = False) -> SplitReport:
     return split(project, project.settings(), progress=SilentProgress(), resplit=resplit)
 
 
-def plant(project: Project, images: Mapping[str, tuple[str, Origin]], alike: Sequence[Grouping] = ()) -> None:
+def plant(
+    project: Project,
+    images: Mapping[str, tuple[str, Origin]],
+    alike: Sequence[Grouping] = (),
+    captures: Mapping[str, Capture] = MappingProxyType({}),
+) -> None:
     """Put rows without files into the catalogue as if `clean` had looked at them: the split reads no pixels."""
     with project.catalog() as catalog:
         catalog.add_images(
@@ -54,6 +62,7 @@ def plant(project: Project, images: Mapping[str, tuple[str, Origin]], alike: Seq
         )
         kept = [Verdict(name, "duplicates", "keep", "", 0.0) for name in sorted(catalog.hashes())]
         catalog.replace_copies(kept, [*catalog.look_alikes(), *alike], "s")
+        catalog.set_captures({name: captures[name] for name in images if name in captures})
 
 
 def folder(name: str, **terms: str) -> Origin:
@@ -215,10 +224,20 @@ def test_links_by_features_do_not_depend_on_the_order_of_the_rows(seed: int, dic
 # ---- planted sets: no group on two sides
 
 
+class Planted(NamedTuple):
+    """Two lots of pictures with their classes and origins, the look-alikes among the first, times, and `test`."""
+
+    lots: list[dict[str, tuple[str, Origin]]]
+    alike: list[Grouping]
+    captures: dict[str, Capture]
+    test: float | int
+
+
 @st.composite
-def planted(draw: st.DrawFn) -> tuple[list[dict[str, tuple[str, Origin]]], list[Grouping], float | int]:
-    """Draw pictures that come in two lots, with families, pages, groups and look-alikes among them."""
+def planted(draw: st.DrawFn) -> Planted:
+    """Draw pictures that come in two lots, with families, pages, groups, bursts and look-alikes among them."""
     lots: list[dict[str, tuple[str, Origin]]] = [{}, {}]
+    captures: dict[str, Capture] = {}
     key = st.sampled_from(["", "", "", "1", "2", "3", "4", "5", "6"])
     for class_name in "ab":
         for number in range(24):
@@ -231,6 +250,8 @@ def planted(draw: st.DrawFn) -> tuple[list[dict[str, tuple[str, Origin]]], list[
                 given_split=draw(st.sampled_from(["", "", "", "train", "test"])),
             )  # fmt: skip
             lots[number % 2][name] = (class_name, origin)
+            if day := draw(st.integers(0, 9)):
+                captures[name] = Capture(f"2015-06-{day:02}T12:00:{number:02}", draw(st.sampled_from(["", "Canon"])))
     # the singles that make sure that each class has enough
     for class_name in "ab":
         for number in range(24, 40):
@@ -243,26 +264,25 @@ def planted(draw: st.DrawFn) -> tuple[list[dict[str, tuple[str, Origin]]], list[
         for name in (first, draw(st.sampled_from(names)))
     ]
     chosen = {group.sha256: group for group in alike}
-    return lots, list(chosen.values()), draw(st.sampled_from([0.2, 3, 5]))
+    return Planted(lots, list(chosen.values()), captures, draw(st.sampled_from([0.2, 3, 5])))
 
 
 @settings(max_examples=25)
 @given(planted())
 def test_no_group_of_a_planted_set_is_on_two_sides_and_nothing_moves(
-    tmp_path_factory: pytest.TempPathFactory,
-    drawn: tuple[list[dict[str, tuple[str, Origin]]], list[Grouping], float | int],
+    tmp_path_factory: pytest.TempPathFactory, drawn: Planted
 ) -> None:
-    lots, alike, test = drawn
+    lots = drawn.lots
     project = make_project(tmp_path_factory.mktemp("planted") / "project", names=("a", "b"))
-    set_keys(project, "split", group_pattern="{group}_*.jpg", test=test)
-    plant(project, lots[0], alike)
+    set_keys(project, "split", group_pattern="{group}_*.jpg", test=drawn.test)
+    plant(project, lots[0], drawn.alike, drawn.captures)
     run(project)
     with project.catalog() as catalog:
         before = catalog.splits()
-    assert_no_group_crosses(project, lots, alike)
-    plant(project, lots[1])
+    assert_no_group_crosses(project, drawn)
+    plant(project, lots[1], (), drawn.captures)
     report = run(project)
-    assert_no_group_crosses(project, lots, alike)
+    assert_no_group_crosses(project, drawn)
     with project.catalog() as catalog:
         after, states = catalog.splits(), catalog.states()
     assert {name: after[name] for name in before} == before and report.joined == 0
@@ -271,16 +291,17 @@ def test_no_group_of_a_planted_set_is_on_two_sides_and_nothing_moves(
     assert all(state.split for state in states if state.state == "kept")
 
 
-def assert_no_group_crosses(
-    project: Project, lots: Sequence[Mapping[str, tuple[str, Origin]]], alike: Sequence[Grouping]
-) -> None:
+def assert_no_group_crosses(project: Project, drawn: Planted) -> None:
     """Check the reasons by themselves, whatever the catalogue says of groups."""
     with project.catalog() as catalog:
         kept = {state.sha256: state.split for state in catalog.states() if state.state == "kept"}
     sides: dict[tuple[str, str], set[str]] = defaultdict(set)
     on_page: dict[str, set[str]] = defaultdict(set)
-    for lot in lots:
-        for name, (_, origin) in lot.items():
+    bursts: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for lot in drawn.lots:
+        for name, (class_name, origin) in lot.items():
+            if capture := drawn.captures.get(name):
+                bursts[class_name, capture.taken_at[:10], capture.camera].append(name)
             if name not in kept:
                 continue
             on_page[origin.page].add(name)
@@ -289,9 +310,12 @@ def assert_no_group_crosses(
                     sides[key].add(kept[name])
             if group := origin.location.partition("_")[0]:
                 sides["pattern", group if "_" in origin.location else ""].add(kept[name])
-    for grouping in alike:
+    for grouping in drawn.alike:
         if grouping.sha256 in kept:
             sides["alike", grouping.group_id].add(kept[grouping.sha256])
+    for burst, names in bursts.items():
+        if len(names) <= 5:  # a fifth of the 28 pictures that a class has at first: more are a session
+            sides["burst", "".join(burst)] = {kept[name] for name in names if name in kept}
     crossing = {key for key, splits in sides.items() if len(splits) > 1 and key[1]}
     assert not {key for key in crossing if key[0] != "page" or len(on_page[key[1]]) <= 8}
 
@@ -569,6 +593,38 @@ def test_features_that_are_kept_say_how_much_a_split_by_chance_flatters(project:
     without_features = run(project)
     assert without_features.careless is None
     assert "Not measured" in (project.root / "split" / "report.html").read_text("utf-8")
+
+
+def test_features_that_clean_has_compared_divide_again_and_no_others_do(project: Project) -> None:
+    for name in CLASS_NAMES:
+        plant(project, rows(name, 20))
+    run(project)
+    assert is_current(project)
+    with project.catalog() as catalog:
+        before = catalog.splits()
+    names = sorted(name for name in before if name.startswith("circle"))
+    twins = [name for name in names if before[name] == "train"][:2]
+    features = scattered(20)
+    features[names.index(twins[1])] = features[names.index(twins[0])]
+    FeatureStore(project.features_folder / "usual").write(names, np.hstack([features, 9 * scattered(20, 1)]))
+    assert is_current(project), "a training keeps features too"
+    with project.catalog() as catalog:
+        catalog.replace_features(names, "usual", 64)
+    assert not is_current(project)
+    assert run(project).reasons == {"alike in features": 1} and is_current(project)
+    with project.catalog() as catalog:
+        assert catalog.splits() == before
+        assert {group.sha256 for group in catalog.groups()} == set(twins)
+    set_keys(project, "train", backbone="resnet18")
+    assert is_current(project), "it is not what clean compares by"
+    set_keys(project, "split", features_alike=1.0)
+    assert not is_current(project)
+
+
+def is_current(project: Project) -> bool:
+    with project.catalog() as catalog:
+        done = catalog.finished("split")
+        return done is not None and done.inputs == inputs(catalog, project.settings())
 
 
 def test_a_class_whose_pictures_look_alike_is_told_which_setting_helps(project: Project) -> None:

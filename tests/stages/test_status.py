@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from command import ran, set_key
-from conftest import Pictures, make_project
+from conftest import CLASS_NAMES, Pictures, make_project
 from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
+from fieldguide.project.decisions import Author, Choice, Decisions
+from fieldguide.records import Verdict
 from fieldguide.stages.add import add
 from fieldguide.stages.clean import clean
 from fieldguide.stages.split import split
@@ -30,6 +32,35 @@ def test_from_nothing_to_a_split(tmp_path: Path, pictures: Pictures) -> None:
     assert [stage.state for stage in report.stages[:3]] == ["done", "done", "not run"]
     assert report.stages[0].summary == "12 kept, 0 rejected"
     assert "train" in report.stages[1].summary
+
+
+def test_what_is_worth_a_look_is_said_and_stands_in_nobodys_way(filled_project: Project) -> None:
+    project = filled_project
+    assert status(project, project.settings()).suggestion == ""
+    clean(project, project.settings(), progress=SilentProgress())
+    with project.catalog() as catalog:
+        names = sorted(catalog.hashes())
+        catalog.set_verdicts([Verdict(name, "quality", "suspect", "dark: x", 0.9) for name in names[:4]], "s")
+        catalog.set_verdicts([Verdict(name, "duplicates", "reject", "two_labels: x", 1.0) for name in names[3:6]], "s")
+    report = status(project, project.settings())
+    assert report.to_review == {"suspected": 3, "two_labels": 3}
+    assert report.suggestion == (
+        f"6 pictures worth a look, if you like (3 suspected, 3 with two labels): fieldguide review -C {project.root}"
+    )
+    assert report.next_command == f"fieldguide build -C {project.root}"
+    lines = ran("status", "-C", project.root).splitlines()
+    assert "worth a look" in lines[-2] and "fieldguide build" in lines[-1]
+    with project.catalog() as catalog:
+        Decisions(catalog).decide([Choice(name, "drop") for name in names[:5]], Author("me", "t"), CLASS_NAMES)
+    assert status(project, project.settings()).to_review == {"two_labels": 1}
+
+
+def test_a_report_of_the_split_that_is_gone_is_made_again(filled_project: Project) -> None:
+    clean(filled_project, filled_project.settings(), progress=SilentProgress())
+    split(filled_project, filled_project.settings(), progress=SilentProgress())
+    assert status(filled_project, filled_project.settings()).stages[1].state == "done"
+    (filled_project.root / "split" / "report.html").unlink()
+    assert status(filled_project, filled_project.settings()).stages[1].state == "out of date"
 
 
 def test_a_source_to_collect_from_is_a_stage(project: Project) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 from fieldguide.checks.quality import Fault, find_fault
 from fieldguide.errors import BadImage
 from fieldguide.hashing import hash_bytes
-from fieldguide.images import Limits, copy_prints, decode_image, squash
+from fieldguide.images import Limits, copy_prints, decode_photo, squash
 from fieldguide.images.colour_features import measure_colours
-from fieldguide.records import NO_PRINTS, Prints
+from fieldguide.records import NO_CAPTURE, NO_PRINTS, Capture, Prints
 
 DECODE_SIDE = 128  # a scaled decode reads every byte of a JPEG, and hashes need no more than this
 
@@ -28,6 +28,7 @@ class FileLook:
         prints: what its copies are recognised by; empty when it does not decode.
         colours: its colour features as `measure_colours` gives them; empty when it does not decode.
         fault: the worst fault of its quality; None when it does not decode.
+        capture: when and with what it was taken; empty when it does not decode or say.
     """
 
     sha256: str
@@ -37,6 +38,7 @@ class FileLook:
     prints: Prints = NO_PRINTS
     colours: bytes = b""
     fault: Fault | None = None
+    capture: Capture = NO_CAPTURE
 
 
 def look_at_file(item: tuple[str, str, tuple[int, int]], *, limits: Limits, min_side: int) -> FileLook:
@@ -53,7 +55,7 @@ def look_at_file(item: tuple[str, str, tuple[int, int]], *, limits: Limits, min_
         data = Path(path).read_bytes()
         if hash_bytes(data) != sha256:
             return FileLook(sha256, "changed", "the original is no longer the file that was added", 0)
-        image = decode_image(data, limits, at_least=DECODE_SIDE)
+        image, capture = decode_photo(data, limits, at_least=DECODE_SIDE)
     except BadImage as error:
         return FileLook(sha256, error.reason, error.detail, 0)
     except OSError as error:
@@ -67,4 +69,5 @@ def look_at_file(item: tuple[str, str, tuple[int, int]], *, limits: Limits, min_
         copy_prints(image, squashed),
         measure_colours(squashed),
         find_fault(image, size),
+        capture,
     )

@@ -501,6 +501,8 @@ def _show_status(console: Console, report: StatusReport) -> None:
     for stage in report.stages:
         table.add_row(stage.stage, Text(stage.state, style=styles[stage.state]), visible(stage.summary))
     _print_table(console, table)
+    if report.suggestion:
+        _detail(console, report.suggestion)
     _detail(console, f"next: {report.next_command}")
 
 

@@ -3,7 +3,16 @@
 Knows nothing about projects, models or where the bytes came from.
 """
 
-from fieldguide.images.decoding import Header, Limits, decode, decode_image, look, read_header, to_upright
+from fieldguide.images.decoding import (
+    Header,
+    Limits,
+    decode,
+    decode_image,
+    decode_photo,
+    look,
+    read_header,
+    to_upright,
+)
 from fieldguide.images.thumbnails import (
     COLOUR_SIDE,
     GREY_SIDE,
@@ -23,6 +32,7 @@ __all__ = [
     "copy_thumbnails",
     "decode",
     "decode_image",
+    "decode_photo",
     "dhash",
     "look",
     "read_header",

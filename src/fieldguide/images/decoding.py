@@ -35,8 +35,9 @@ from PIL import (
 
 from fieldguide.errors import BadImage
 from fieldguide.filetypes import picture_format
+from fieldguide.images.exif import read_capture, read_orientation
 from fieldguide.images.thumbnails import copy_prints
-from fieldguide.records import Prints
+from fieldguide.records import Capture, Prints
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -142,6 +143,19 @@ def decode_image(data: bytes, limits: Limits = _USUAL, *, at_least: int | None =
     kind = _known_format(data, limits)
     with _refusing(data, kind), _quiet(kind):
         return _upright(_open(data, kind, limits), limits, at_least)
+
+
+def decode_photo(data: bytes, limits: Limits = _USUAL, *, at_least: int | None = None) -> tuple[Image.Image, Capture]:
+    """Decode as `decode_image` does; return also when and with what the picture was taken, by its EXIF.
+
+    Raises:
+        BadImage: as `decode`.
+    """
+    kind = _known_format(data, limits)
+    with _refusing(data, kind), _quiet(kind):
+        image = _open(data, kind, limits)
+        upright = _upright(image, limits, at_least)
+        return upright, read_capture(image.info.get("exif"))
 
 
 def look(data: bytes, limits: Limits = _USUAL, *, at_least: int) -> tuple[Header, Prints]:
@@ -457,27 +471,8 @@ def _to_srgb(image: Image.Image) -> Image.Image:
 
 def _turn_upright(image: Image.Image, exif: object) -> Image.Image:
     """Turn the picture upright, as its EXIF block says; return it as it is where that says nothing."""
-    turn = _TURNS.get(_orientation(exif))
+    turn = _TURNS.get(read_orientation(exif))
     return image if turn is None else image.transpose(turn)
-
-
-def _orientation(exif: object) -> int:
-    """Read the EXIF orientation, 1..8; 1 where it is missing or unreadable (CIPA DC-008, 4.6.4, tag 0x0112)."""
-    if not isinstance(exif, bytes):
-        return 1
-    tiff = exif.removeprefix(b"Exif\0\0")
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
-    if order is None or len(tiff) < 10:
-        return 1
-    (at,) = struct.unpack_from(order + "I", tiff, 4)
-    if at + 2 > len(tiff):
-        return 1
-    (entries,) = struct.unpack_from(order + "H", tiff, at)
-    for entry in range(at + 2, min(at + 2 + 12 * entries, len(tiff) - 11), 12):
-        tag, kind, _, value = struct.unpack_from(order + "HHIH", tiff, entry)
-        if tag == 0x0112:
-            return int(value) if kind == 3 and 1 <= value <= 8 else 1
-    return 1
 
 
 def _plain(image: Image.Image) -> Image.Image:

@@ -1,4 +1,4 @@
-"""How much a split by chance flatters the frozen-feature learner, by features that are kept; computes none.
+"""How much a split by chance flatters the frozen-feature learner, by features; computes none.
 
 Knows nothing about projects. Ridge on the backbone's last layer answers for pictures left out, once with groups held
 together and once by chance, near-copies left in; the answers are compared on the same pictures.
@@ -10,14 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldguide.features import Extractor, FeatureStore, Pictures, cache_folder, open_runner
 from fieldguide.hashing import hash_text
 from fieldguide.learners import ridge
-from fieldguide.learners.backbones import BackboneChoice, backbone_model, backbone_widths
 from fieldguide.learners.contract import group_folds
-from fieldguide.learners.frozen import FrozenLearner
 from fieldguide.metrics import accuracy, accuracy_difference
-from fieldguide.settings import TrainSettings
 
 MAX_PICTURES = 3000  # a sample of whole groups says as much as all of more
 _FOLDS = 5
@@ -31,27 +27,6 @@ class Flattery(NamedTuple):
     careless: Score
     honest: Score
     difference: Score
-
-
-def read_usual(pictures: Pictures) -> tuple[tuple[str, ...], Floats]:
-    """Return those of the pictures whose features `embed_usual` has kept, with their (n, d) of the last layer.
-
-    Raises:
-        MissingExtra: the backbone that they are of cannot be prepared here.
-    """
-    choice = BackboneChoice()
-    nothing: tuple[tuple[str, ...], Floats] = ((), np.zeros((0, 0), np.float32))
-    if not any(pictures.project.features_folder.glob(f"{choice.name}-squash-*")):
-        return nothing
-    view = FrozenLearner(TrainSettings(), choice, 0).view(choice.name, "squash", False)
-    path = backbone_model(choice, view, cache_folder())
-    runtime = pictures.choose_runtime(path, view.size)
-    extractor = Extractor(path.name, runtime, lambda: open_runner(path, runtime))
-    wanted, top = {name for name, _ in pictures.images}, backbone_widths(choice, view.size)["top"]
-    rows: dict[str, Floats] = {}
-    for names, features in FeatureStore.at(pictures.project.features_folder, extractor, view).read():
-        rows |= {name: row[:top].copy() for name, row in zip(names, features, strict=True) if name in wanted}
-    return (tuple(sorted(rows)), np.stack([rows[name] for name in sorted(rows)])) if rows else nothing
 
 
 def measure_flattery(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from fieldguide.calibration import Familiarity, fit_temperature
 from fieldguide.errors import NotReady
 from fieldguide.exporters.onnx import count_numbers, export_model
-from fieldguide.features import Pictures, Runtime, cache_folder, open_runner
+from fieldguide.features import Extractor, FeatureStore, Pictures, Runtime, cache_folder, open_runner
 from fieldguide.hashing import hash_file, hash_text
 from fieldguide.learners import heads, linear_head, ridge
 from fieldguide.learners.backbones import BackboneChoice, backbone_model, backbone_widths, depths
@@ -186,6 +186,20 @@ def embed_usual(pictures: Pictures) -> tuple[Floats, int]:
     features = pictures.embed(path, view, pictures.choose_runtime(path, view.size))
     open_runner.cache_clear()  # what follows needs its memory
     return features, backbone_widths(choice, view.size)["top"]
+
+
+def usual_store(pictures: Pictures) -> FeatureStore:
+    """Return where `embed_usual` keeps the features of these pictures.
+
+    Raises:
+        MissingExtra: the backbone that they are of cannot be prepared here.
+    """
+    choice = BackboneChoice()
+    view = FrozenLearner(TrainSettings(), choice, 0).view(choice.name, "squash", False)
+    path = backbone_model(choice, view, cache_folder())
+    runtime = pictures.choose_runtime(path, view.size)
+    extractor = Extractor(path.name, runtime, lambda: open_runner(path, runtime))
+    return FeatureStore.at(pictures.project.features_folder, extractor, view)
 
 
 class FrozenLearner:

@@ -26,7 +26,7 @@ from fieldguide.errors import (
     translate_os_errors,
 )
 from fieldguide.project.schema import MIGRATIONS
-from fieldguide.records import Grouping, ImageRow, ImageState, Label, Origin, Prints, Verdict
+from fieldguide.records import Capture, Grouping, ImageRow, ImageState, Label, Origin, Prints, Verdict
 
 Report = TypeVar("Report")
 
@@ -329,6 +329,35 @@ class Catalog:
             for part in parts
             for sha256, features in self.rows(sql.format(", ".join("?" * len(part))), part)
         }
+
+    def set_captures(self, captures: Mapping[str, Capture]) -> None:
+        """Write when and with what each image was taken, in place of what was known before."""
+        known = [(sha256, *capture) for sha256, capture in captures.items() if capture.taken_at]
+        with self.transaction():
+            self.write("DELETE FROM capture WHERE sha256 = ?", ((sha256,) for sha256 in captures))
+            self.write("INSERT INTO capture VALUES (?, ?, ?)", known)
+
+    def captures(self) -> dict[str, Capture]:
+        """Return when and with what each image was taken of which that is known, in the order of the hashes."""
+        sql = f"SELECT sha256, taken_at, camera FROM capture WHERE {_LABELLED} ORDER BY sha256"
+        return {row[0]: Capture(*row[1:]) for row in self.rows(sql)}
+
+    def replace_features(self, hashes: Iterable[str], store: str, top: int) -> None:
+        """Say which images have features that others than training may read; all others have none.
+
+        Args:
+            hashes: the images.
+            store: the name of the folder of features that they are in.
+            top: how many numbers of each row are the backbone's last layer.
+        """
+        with self.transaction():
+            self._db.execute("DELETE FROM features")
+            self.write("INSERT INTO features VALUES (?, ?, ?)", ((sha256, store, top) for sha256 in hashes))
+
+    def features(self) -> dict[str, tuple[str, int]]:
+        """Return, of each image that has features, their folder's name and how many numbers are the last layer."""
+        sql = f"SELECT sha256, store, top FROM features WHERE {_LABELLED} ORDER BY sha256"
+        return {row[0]: (row[1], row[2]) for row in self.rows(sql)}
 
     def has_current_prints(self) -> bool:
         """Tell whether no picture was last measured by a version that did not look at colours."""

@@ -20,7 +20,7 @@ from fieldguide.records.candidates import Candidate, Query, ResultPage
 
 _FETCH = (
     "url_key, url, final_url, status, reason, detail, passing, content_type, elapsed_ms, image, dhash, mirror, grey, "
-    "colour"
+    "colour, limits"
 )
 
 
@@ -73,6 +73,7 @@ class Fetch:
         transient: whether another try may find otherwise.
         image: the original, where it is a picture.
         prints: what its copies are recognised by, where it is a picture.
+        limits: the limits on pictures that refused it, as the caller writes them; "" where none did.
     """
 
     url_key: str
@@ -86,6 +87,7 @@ class Fetch:
     elapsed_ms: float
     image: ImageRow | None = None
     prints: Prints = NO_PRINTS
+    limits: str = ""
 
 
 class Ledger:
@@ -203,11 +205,11 @@ class Ledger:
     def add_fetches(self, fetches: Iterable[Fetch], fetched_at: str) -> None:
         """Write what came of fetching these addresses, in place of what came of them before."""
         self._catalog.write(
-            f"INSERT OR REPLACE INTO fetch ({_FETCH}, fetched_at, sha256) VALUES ({', '.join('?' * 16)})",
+            f"INSERT OR REPLACE INTO fetch ({_FETCH}, fetched_at, sha256) VALUES ({', '.join('?' * 17)})",
             [
                 (fetch.url_key, fetch.url, fetch.final_url, fetch.status, fetch.reason, fetch.detail, fetch.transient,
                  fetch.content_type, fetch.elapsed_ms, json.dumps(vars(fetch.image)) if fetch.image else "",
-                 *fetch.prints, fetched_at, fetch.image.sha256 if fetch.image else "")
+                 *fetch.prints, fetch.limits, fetched_at, fetch.image.sha256 if fetch.image else "")
                 for fetch in fetches
             ],
         )  # fmt: skip
@@ -225,7 +227,7 @@ class Ledger:
         fetches = {}
         for row in self._fetch_rows(_FETCH, url_keys):
             image = ImageRow(**json.loads(row[9])) if row[9] else None
-            values = (*row[:6], bool(row[6]), *row[7:9], image, Prints(*row[10:]))
+            values = (*row[:6], bool(row[6]), *row[7:9], image, Prints(*row[10:14]), row[14])
             fetches[row[0]] = Fetch(*values)
         return fetches
 
@@ -236,19 +238,22 @@ class Ledger:
             sql = f"SELECT {columns} FROM fetch WHERE url_key IN ({', '.join('?' * len(part))})"
             yield from self._catalog.rows(sql, part)
 
-    def forget(self, reasons: Iterable[str], may_help: Callable[[str, str], bool] = lambda reason, url: True) -> int:
+    def forget(
+        self, reasons: Iterable[str], may_help: Callable[[str, str, str], bool] = lambda reason, url, limits: True
+    ) -> int:
         """Let candidates be fetched again whose fetching failed for one of the reasons, and return how many.
 
         Args:
             reasons: why it failed.
-            may_help: told the reason and the address where it failed, returns whether another try may help.
+            may_help: told the reason, the address where it failed and the limits that refused it, returns whether
+                another try may help.
         """
         values = tuple(reasons)
         marks = ", ".join("?" * len(values))
-        sql = f"""SELECT id, url_key, reason, final_url FROM candidate JOIN fetch USING (url_key)
+        sql = f"""SELECT id, url_key, reason, final_url, limits FROM candidate JOIN fetch USING (url_key)
                   WHERE judged = reason AND reason IN ({marks})"""
         with self._catalog.transaction():
-            rows = [row for row in self._catalog.rows(sql, values) if may_help(row[2], row[3])]
+            rows = [row for row in self._catalog.rows(sql, values) if may_help(*row[2:])]
             self._catalog.write("DELETE FROM fetch WHERE url_key = ?", ((row[1],) for row in rows))
             self.judge((row[0], "") for row in rows)
         return len(rows)

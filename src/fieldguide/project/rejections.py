@@ -37,6 +37,22 @@ def load_suspects(catalog: Catalog) -> list[Rejection]:
     return sorted(suspects, key=lambda item: (-item.score, item.class_name, item.location, item.sha256))
 
 
+def count_unsettled(catalog: Catalog) -> dict[str, int]:
+    """Count the pictures that a person should look at and nobody has decided on.
+
+    By why: "suspected", "two_labels" of which one is wrong, or "links_splits", set aside for belonging with two splits.
+    """
+    why = """CASE WHEN verdict = 'suspect' THEN 'suspected' WHEN reason LIKE 'two!_labels%' ESCAPE '!' THEN 'two_labels'
+                  WHEN reason LIKE 'links!_splits%' ESCAPE '!' THEN 'links_splits' ELSE '' END"""
+    sql = f"""SELECT {why}, count(DISTINCT sha256) FROM verdict v
+              WHERE verdict <> 'keep' AND {why} <> '' AND sha256 IN (SELECT sha256 FROM standing)
+                AND sha256 NOT IN (SELECT sha256 FROM decided WHERE decision <> '')
+                AND (verdict = 'reject' OR NOT EXISTS (
+                    SELECT 1 FROM verdict r WHERE r.sha256 = v.sha256 AND r.verdict = 'reject'))
+              GROUP BY 1 ORDER BY 1 DESC"""
+    return dict(catalog.rows(sql))
+
+
 def _load_reasons(catalog: Catalog, kind: str) -> list[Rejection]:
     """Return every picture that has a verdict of this kind, with the first check's reason."""
     locations: defaultdict[str, list[str]] = defaultdict(list)

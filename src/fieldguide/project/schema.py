@@ -216,4 +216,11 @@ MIGRATIONS: tuple[str, ...] = (
     """
     CREATE INDEX alike_group ON alike (group_id);
     """,
+    """
+    CREATE TABLE capture (sha256 TEXT PRIMARY KEY REFERENCES image, taken_at TEXT NOT NULL, camera TEXT NOT NULL)
+        WITHOUT ROWID;
+    CREATE TABLE features (sha256 TEXT PRIMARY KEY REFERENCES image, store TEXT NOT NULL, top INTEGER NOT NULL)
+        WITHOUT ROWID;
+    ALTER TABLE fetch ADD COLUMN limits TEXT NOT NULL DEFAULT '';
+    """,
 )

@@ -33,8 +33,10 @@ from fieldguide.records.reports import (
 )
 
 __all__ = [
+    "NO_CAPTURE",
     "NO_PRINTS",
     "AddReport",
+    "Capture",
     "CleanReport",
     "CollectReport",
     "CompareReport",
@@ -142,6 +144,21 @@ class Prints(NamedTuple):
 
 
 NO_PRINTS = Prints()
+
+
+class Capture(NamedTuple):
+    """When and with what a picture was taken, as its file says; both empty where it does not say when.
+
+    Attributes:
+        taken_at: by the camera's clock, ISO 8601 without a zone.
+        camera: make and model, or "".
+    """
+
+    taken_at: str = ""
+    camera: str = ""
+
+
+NO_CAPTURE = Capture()
 
 
 @dataclass(frozen=True)

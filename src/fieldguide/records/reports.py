@@ -712,7 +712,12 @@ class StageStatus(Report):
 
 @dataclass(frozen=True, repr=False)
 class StatusReport(Report):
-    """The result of `status`: the state of each stage, and the command to type next."""
+    """The result of `status`: the state of each stage, and the command to type next.
+
+    Attributes:
+        to_review: number of pictures that are worth a look, by why: "suspected", "two_labels", "links_splits".
+        suggestion: what may be done about them before that, in words; "" where there are none.
+    """
 
     folder: str
     name: str
@@ -720,3 +725,5 @@ class StatusReport(Report):
     kept: int
     stages: tuple[StageStatus, ...]
     next_command: str
+    to_review: dict[str, int] = field(default_factory=dict)
+    suggestion: str = ""

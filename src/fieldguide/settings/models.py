@@ -163,6 +163,10 @@ class SplitSettings(Section):
     features_alike: float = Field(
         0.92, ge=0.5, le=1.0, description="likeness of features from which pictures of a class stay together; 1: never"
     )
+    burst_s: float = Field(
+        60.0, ge=0.0, le=86400.0,
+        description="seconds between two shots of one author and camera up to which they stay together; 0: never",
+    )  # fmt: skip
 
     @field_validator("group_pattern")
     @classmethod

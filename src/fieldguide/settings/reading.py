@@ -20,7 +20,7 @@ from fieldguide.settings.models import SCHEMA_VERSION, Section, Settings
 
 _ADDED: Mapping[str, Sequence[str]] = {
     "clean": ("copy_reframed", "quality", "unsafe", "labels", "outliers", "report"),
-    "split": ("group_pattern", "features_alike"),
+    "split": ("group_pattern", "features_alike", "burst_s"),
     "train": ("views", "mirror"),
     "publish": ("views",),
 }  # since version 2

@@ -2,12 +2,14 @@
 
 import shlex
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fieldguide.project import Project
 from fieldguide.project.catalog import Catalog
+from fieldguide.project.rejections import count_unsettled
 from fieldguide.records import StageStatus, StatusReport
 from fieldguide.settings import Settings
 from fieldguide.stages.build import Stage, stages_of
@@ -18,6 +20,7 @@ def status(project: Project, settings: Settings) -> StatusReport:
     """Report where the project stands and which command comes next."""
     with project.catalog() as catalog:
         states = Counter(state.state for state in catalog.states())
+        to_review = count_unsettled(catalog)
         stages = _pass_on([_look(stage, catalog, settings, project) for stage in stages_of(settings)])
     total = states.total()
     unfinished = next((stage.stage for stage in stages if stage.state != "done"), "")
@@ -25,7 +28,20 @@ def status(project: Project, settings: Settings) -> StatusReport:
     command = f"fieldguide {'build' if unfinished else 'serve'}{where}"
     if not total and not settings.collect.sources:
         command = f"fieldguide add{where} FOLDER"
-    return StatusReport(str(project.root), settings.name, total, states["kept"], stages, command)
+    return StatusReport(
+        str(project.root), settings.name, total, states["kept"], stages, command,
+        to_review=to_review, suggestion=_suggest(to_review, f"fieldguide review{where}"),
+    )  # fmt: skip
+
+
+def _suggest(to_review: Mapping[str, int], command: str) -> str:
+    """Return how many pictures are worth a look and how to see them, "" where there are none."""
+    words = {"suspected": "suspected", "two_labels": "with two labels", "links_splits": "that link two splits"}
+    counts = [f"{to_review[why]} {text}" for why, text in words.items() if why in to_review]
+    if not counts:
+        return ""
+    whole = plural(sum(to_review.values()), "picture")
+    return f"{whole} worth a look, if you like ({', '.join(counts)}): {command}"
 
 
 def _pass_on(stages: list[StageStatus]) -> tuple[StageStatus, ...]:
@@ -41,7 +57,8 @@ def _pass_on(stages: list[StageStatus]) -> tuple[StageStatus, ...]:
 def _is_there(name: str, report: dict[str, Any], project: Project) -> bool:
     """Tell whether what a stage made still lies in the folder."""
     files = {"train": "runs/{run}/run.json", "evaluate": "{report}", "publish": "{guide}/MANIFEST"}
-    return name not in files or (project.root / files[name].format(**report)).is_file()
+    file = report.get("page", "") if name == "split" else files.get(name, "")  # an earlier version wrote no page
+    return not file or (project.root / file.format(**report)).is_file()
 
 
 def _look(stage: Stage, catalog: Catalog, settings: Settings, project: Project) -> StageStatus:

@@ -35,7 +35,8 @@ from fieldguide.stages.clean.copies import check_copies
 from fieldguide.stages.clean.report import Lists, write_report
 
 _BATCH = 64
-_FORM = f"prints 2, colours, {FORM}"  # of what is measured of a file; another form is another look at every picture
+# of what is measured of a file; another form is another look at every picture
+_FORM = f"prints 2, colours, times, {FORM}"
 # trouble of the machine, perhaps not of the file
 _TEMPORARY = ("unreadable", "changed", "crashed", "too_slow", "too_much_memory")
 
@@ -83,6 +84,7 @@ def clean(project: Project, settings: Settings, *, progress: Progress) -> CleanR
         shown = {name: row.format for name, row in images.items() if name in passed - barred}
         lack = check_unsafe(project, settings, catalog, shown, progress)
         embedded = embed(project, settings, shown, labels, progress)
+        catalog.replace_features(embedded.sha256, embedded.store, embedded.top)
         check_copies(project, settings, catalog, embedded, progress)
         not_run = check_by_features(settings, catalog, embedded) | ({"unsafe": lack} if lack else {})
         report = replace(_report(catalog, settings), not_run=not_run, lost=estimate_losses(settings, catalog, embedded))
@@ -194,6 +196,7 @@ def _write(catalog: Catalog, looks: Iterable[FileLook], made_with: str) -> None:
     looks = list(looks)
     catalog.set_fingerprints({look.sha256: look.prints for look in looks})
     catalog.set_colours({look.sha256: look.colours for look in looks if look.colours})
+    catalog.set_captures({look.sha256: look.capture for look in looks})
     catalog.set_verdicts((judge_quality(look.sha256, look.fault) for look in looks if look.fault), FORM)
     catalog.set_verdicts(
         (

@@ -37,12 +37,14 @@ class Embedded:
         sha256: n hashes, in order.
         features: (n, d) float32, the backbone's last layer first; (0, 0) where there are none.
         top: how many of the first features are that last layer.
+        store: the name of the folder that they are kept in.
         lack: why there are none; "" where there are.
     """
 
     sha256: tuple[str, ...]
     features: NDArray[np.float32]
     top: int
+    store: str = ""
     lack: str = ""
 
 
@@ -69,17 +71,19 @@ def embed(
         return _nothing("switched off")
     # onnxruntime alone takes a quarter of a second to import
     from fieldguide.features import Pictures
-    from fieldguide.learners.frozen import embed_usual
+    from fieldguide.learners.frozen import embed_usual, usual_store
 
+    pictures = Pictures(project, tuple(images.items()), settings, progress)
     try:
-        features, top = embed_usual(Pictures(project, tuple(images.items()), settings, progress))
+        features, top = embed_usual(pictures)
+        store = usual_store(pictures)
     except MissingExtra as error:
         return _nothing(f"{error}: {error.hint}")
-    return Embedded(tuple(images), features, top)
+    return Embedded(tuple(images), features, top, store.folder.name)
 
 
 def _nothing(lack: str) -> Embedded:
-    return Embedded((), np.zeros((0, 0), np.float32), 0, lack)
+    return Embedded((), np.zeros((0, 0), np.float32), 0, lack=lack)
 
 
 def check_unsafe(

@@ -22,6 +22,7 @@ from fieldguide.records import CollectReport, ImageRow, Label, Origin
 from fieldguide.records.candidates import DrawingSource
 from fieldguide.settings import Settings, digest_json
 from fieldguide.sources import draws, needs_contact, open_source
+from fieldguide.stages.collect.downloads import REFUSED_BY_LIMITS, may_pass
 from fieldguide.stages.collect.pipeline import Connect, Outcome, run_classes
 from fieldguide.stages.collect.queries import describe_plan, net_rules, plan_queries
 from fieldguide.text import plural
@@ -188,7 +189,9 @@ def _search(
     progress, connect = means
     ledger = Ledger(catalog)
     _forget(ledger, retry)
-    ledger.forget(REFUSED_BY_RULES, net_rules(settings, queries.sources).allow_now)
+    rules, limits = net_rules(settings, queries.sources), decode_limits(settings)
+    ledger.forget(REFUSED_BY_RULES, lambda reason, url, _: rules.allow_now(reason, url))
+    ledger.forget(REFUSED_BY_LIMITS, lambda reason, _, refused_by: may_pass(reason, refused_by, limits))
     for line in plan:
         progress.say(line)
     outcome = asyncio.run(run_classes(project, settings, catalog, queries, progress, connect))

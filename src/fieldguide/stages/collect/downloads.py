@@ -5,6 +5,7 @@ is done.
 """
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -21,6 +22,14 @@ from fieldguide.project import Project
 from fieldguide.project.ledger import Fetch, Ledger
 from fieldguide.records import ImageRow
 
+# Reasons for which [images] refuses a picture, and the limits that decide.
+REFUSED_BY_LIMITS: Mapping[str, tuple[str, ...]] = {
+    "too_large": ("max_bytes",),
+    "too_many_bytes": ("max_bytes",),
+    "too_many_pixels": ("max_pixels",),
+    "too_many_scans": ("max_scans", "max_pixels"),
+    "unsupported_format": ("formats",),
+}
 _BATCH = 256
 _FLUSH_S = 0.3
 
@@ -170,12 +179,32 @@ def store_picture(key: str, fetched: Fetched, project: Project, limits: Limits) 
         elapsed_ms=fetched.elapsed_ms,
     )
     if fetched.reason:
-        return fetch
+        return _note_limits(fetch, limits)
     try:
         header, prints = look(fetched.data, limits, at_least=DECODE_SIDE)
     except BadImage as error:
-        return replace(fetch, reason=error.reason, detail=error.detail, transient=error.reason == "truncated")
+        refused = replace(fetch, reason=error.reason, detail=error.detail, transient=error.reason == "truncated")
+        return _note_limits(refused, limits)
     size = len(fetched.data)
     sha256 = project.store_image(fetched.data, header.format, durable=False)
     image = ImageRow(sha256, header.format, size, header.width, header.height, header.mode, header.frames)
     return replace(fetch, image=image, prints=prints)
+
+
+def _note_limits(fetch: Fetch, limits: Limits) -> Fetch:
+    """Return it with the limits, where it is for them that there is no picture."""
+    return replace(fetch, limits=json.dumps(vars(limits))) if fetch.reason in REFUSED_BY_LIMITS else fetch
+
+
+def may_pass(reason: str, refused_by: str, limits: Limits) -> bool:
+    """Tell whether a picture that other limits refused for this reason may pass these.
+
+    Args:
+        reason: one of `REFUSED_BY_LIMITS`.
+        refused_by: those limits as JSON; "" for the usual ones, since an earlier version wrote none.
+        limits: those of today.
+    """
+    before = json.loads(refused_by) if refused_by else vars(Limits())
+    if reason == "unsupported_format":
+        return not set(limits.formats) <= set(before["formats"])
+    return any(getattr(limits, name) > before[name] for name in REFUSED_BY_LIMITS[reason])

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldguide.checks.duplicates import Fingerprints, find_copies
-from fieldguide.errors import MissingExtra, SettingsError
+from fieldguide.errors import SettingsError
 from fieldguide.hashing import hash_text
 from fieldguide.progress import Progress
 from fieldguide.project import Project
@@ -35,7 +35,7 @@ from fieldguide.stages.split.groups import (
     without,
 )
 from fieldguide.stages.split.leaks import Nearest, count_leaks, expect_careless, find_leaks
-from fieldguide.stages.split.links import LOOK_ALIKE, link_look_alikes, link_neighbours, link_origins
+from fieldguide.stages.split.links import LOOK_ALIKE, link_bursts, link_look_alikes, link_neighbours, link_origins
 from fieldguide.stages.split.page import PAGE, render_page
 from fieldguide.stages.split.requirements import check_classes, check_counts, check_states, check_trained
 
@@ -46,13 +46,18 @@ _MAX_COMPARED = 100  # look-alikes of which each two are compared where they lin
 
 def inputs(catalog: Catalog, settings: Settings) -> str:
     """Return the digest of everything that this stage's result depends on."""
-    pattern = settings.split.group_pattern
+    pattern, origins = settings.split.group_pattern, catalog.origins()
     together = sorted(
         (origin.sha256, origin.source, origin.family, origin.parent, origin.page, origin.location)
-        for origin in catalog.origins()
+        for origin in origins
         if pattern or origin.family or origin.parent or origin.page
     )
-    return hash_text(_rules(settings) + catalog.digest("state") + (repr(together) if together else ""))
+    captures = catalog.captures() if settings.split.burst_s else {}
+    authors = _authors(origins) if captures else {}
+    taken = [(name, *capture, sorted(authors.get(name, ()))) for name, capture in captures.items()]
+    features = list(catalog.features().items())
+    more = "".join(repr(part) for part in (together, taken, features) if part)
+    return hash_text(_rules(settings) + catalog.digest("state") + more)
 
 
 def _rules(settings: Settings) -> str:
@@ -77,7 +82,7 @@ def split(project: Project, settings: Settings, *, progress: Progress, resplit: 
         done = catalog.current("split", inputs(catalog, settings), SplitReport)
         if done and (project.root / PAGE).is_file() and not (resplit and done.set_aside):
             return done
-        features = _read_features(project, settings, catalog, progress)
+        features = _read_features(project, catalog)
         progress.start("splitting", None)
         with catalog.transaction():
             catalog.replace_verdicts(CHECK, (), "")  # its own verdicts of last time
@@ -91,7 +96,7 @@ def split(project: Project, settings: Settings, *, progress: Progress, resplit: 
 
 @dataclass(frozen=True)
 class _Features:
-    """The features that are kept of some pictures.
+    """The features of those pictures whose features `clean` has compared.
 
     Attributes:
         sha256: n hashes.
@@ -102,19 +107,20 @@ class _Features:
     rows: NDArray[np.float32]
 
 
-def _read_features(project: Project, settings: Settings, catalog: Catalog, progress: Progress) -> _Features:
-    """Read the features that `clean` has kept; none where it has none, or what they are of cannot be told here."""
-    nothing = _Features((), np.zeros((0, 0), np.float32))
-    if not project.features_folder.is_dir():
-        return nothing
-    from fieldguide.features import Pictures  # onnxruntime alone takes a quarter of a second to import
-    from fieldguide.learners.careless import read_usual
+def _read_features(project: Project, catalog: Catalog) -> _Features:
+    """Read the features that `clean` has compared, and no others that training may have added to them since."""
+    known = catalog.features()
+    rows: dict[str, NDArray[np.float32]] = {}
+    if known:
+        from fieldguide.features import FeatureStore  # onnxruntime alone takes a quarter of a second to import
 
-    images = tuple((image.sha256, image.format) for image in catalog.images().values())
-    try:
-        return _Features(*read_usual(Pictures(project, images, settings, progress)))
-    except MissingExtra:
-        return nothing
+        for store in sorted({store for store, _ in known.values()}):
+            for names, features in FeatureStore(project.features_folder / store).read():
+                wanted = [(name, row) for name, row in zip(names, features, strict=True) if name in known]
+                rows |= {name: row[: known[name][1]].copy() for name, row in wanted if known[name][0] == store}
+    if not rows:
+        return _Features((), np.zeros((0, 0), np.float32))
+    return _Features(tuple(sorted(rows)), np.stack([rows[name] for name in sorted(rows)]))
 
 
 def _divide(catalog: Catalog, settings: Settings, features: _Features, resplit: bool) -> SplitReport:
@@ -127,6 +133,7 @@ def _divide(catalog: Catalog, settings: Settings, features: _Features, resplit: 
     last = catalog.finished("split")
     before = catalog.splits() if last and last.report.get("rules") == rules else {}
     links = _find_links(catalog, settings, states, origins)
+    links += _link_bursts(catalog, settings, states, origins, before)
     links += _link_features(settings, states, features, links, before)
     grouped = _group(catalog, settings, links, before, resplit)
     states = [replace(state, group_id=grouped.ids.get(state.sha256, state.sha256)) for state in states]
@@ -220,6 +227,28 @@ def _find_links(
         hint = "correct it in fieldguide.toml: * stands for anything, {group} for what a group is called"
         raise SettingsError(f"{message}, such as {origins[0].location!r}", hint)
     return [*link_look_alikes(catalog.look_alikes()), *link_origins(origins, classes, pattern)]
+
+
+def _link_bursts(
+    catalog: Catalog,
+    settings: Settings,
+    states: Sequence[ImageState],
+    origins: Sequence[Origin],
+    before: Mapping[str, str],
+) -> list[Link]:
+    """Return the links of kept pictures that were taken shortly after each other."""
+    if not settings.split.burst_s:
+        return []
+    classes = {state.sha256: state.class_name for state in states if state.state == "kept"}
+    return link_bursts(catalog.captures(), _authors(origins), classes, settings.split.burst_s, before)
+
+
+def _authors(origins: Iterable[Origin]) -> dict[str, set[str]]:
+    """Return the authors of each picture, as far as they are known."""
+    authors: defaultdict[str, set[str]] = defaultdict(set)
+    for origin in origins:
+        authors[origin.sha256] |= {origin.author} - {""}
+    return authors
 
 
 def _link_features(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fieldguide.errors import NotReady
 from fieldguide.records import Grouping, ImageState, Rejection
 from fieldguide.settings import SplitSettings
-from fieldguide.stages.split.links import FEATURES, LOOK_ALIKE
+from fieldguide.stages.split.links import BURST, FEATURES, LOOK_ALIKE
 
 _LEAST = 3  # groups of a class: one for each split
 
@@ -54,6 +54,8 @@ def check_classes(
         hint += ", or set [clean] alike = 1 there, so that only copies count as one"
     if FEATURES in why:
         hint += ", or set [split] features_alike = 1 there"
+    if BURST in why:
+        hint += ", or set [split] burst_s = 0 there"
     raise NotReady(f"each class needs at least {_LEAST} different pictures that are kept: {counts}", hint)
 
 
