@@ -59,7 +59,7 @@ def test_what_is_written_counts(tmp_path: Path) -> None:
         ("[trian]\nsize = 224\n", "did you mean 'train'"),
         ("[train]\nstrenghts = [1.0]\n", "unknown key 'train.strenghts', did you mean 'strengths'"),
         ('[classes]\ncat = {abuot = "x"}\n', "did you mean 'about'"),
-        ("[split]\nzzz = 1\n", "known: features_alike, group_pattern, test, val"),
+        ("[split]\nzzz = 1\n", "known: burst_s, features_alike, group_pattern, test, val"),
         ("seeed = 1\n", "did you mean 'seed'"),
     ],
 )

@@ -23,7 +23,7 @@ class _Entry(NamedTuple):
     """An entry of a directory: its type, how many values it has, and its last four bytes."""
 
     kind: int
-    count: int
+    length: int
     value: bytes
 
 
@@ -60,7 +60,7 @@ class _Block:
         """Return a text without what cannot be printed, "" where it is none."""
         if entry is None or entry.kind != _TEXT:
             return ""
-        start, count = self._offset(entry), min(entry.count, _LONGEST)
+        start, count = self._offset(entry), min(entry.length, _LONGEST)
         data = entry.value[:count] if count <= 4 else self._data[start : start + count]
         return "".join(filter(str.isprintable, data.partition(b"\0")[0].decode("ascii", "ignore"))).strip()
 
