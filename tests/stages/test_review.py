@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import sqlite3
@@ -472,6 +473,25 @@ def test_what_was_answered_survives_a_kill(folder: Path, built_page: dict[str, s
         output, errors = server.communicate(timeout=TIMEOUT_S)
         assert server.returncode == 0 and "Traceback" not in errors
         assert "4 kept, 4 dropped by hand" in output
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="another program's limits are set on Linux alone")
+def test_a_full_disk_is_a_problem_and_the_server_stays(folder: Path, built_page: dict[str, str]) -> None:
+    with serving(folder, env=built_page) as (server, browser):
+        sha256 = browser.get("/api/pictures").json()["pictures"][4]["sha256"]
+        body = {"by": "ann", "decisions": [{"sha256": sha256, "decision": "drop", "revision": 0}]}
+        limits = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (0, limits[1]))  # nothing it writes has a place
+        for _ in range(2):
+            problem = check_problem(browser.post("/api/decisions", json=body), 507, "disk_full")
+            assert "no space left" in problem["detail"] and "same command" not in problem["detail"]
+        for path in ("/", "/api/state", "/api/pictures", f"/api/pictures/{sha256}/thumbnail"):
+            assert browser.get(path).status_code == 200, path
+        assert browser.get(f"/api/pictures/{sha256}").json()["history"] == []
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, limits)
+        assert browser.post("/api/decisions", json=body).status_code == 200
+        server.send_signal(signal.SIGINT)
+        assert "Traceback" not in server.communicate(timeout=TIMEOUT_S)[1]
 
 
 @pytest.mark.slow

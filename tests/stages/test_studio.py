@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import resource
 import shutil
 import socket
 from collections.abc import Callable, Iterator
@@ -284,30 +285,74 @@ def test_one_picture_large_and_more_like_it(studio: Studio, driver: Any) -> None
     studio.wait(lambda: "like=" in driver.current_url and len(studio.all('[aria-selected="true"]')) == 12)
 
 
-def is_near(studio: Studio, number: int) -> bool:
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="another program's limits are set on Linux alone")
+def test_a_full_disk_is_said_and_what_waits_is_saved_when_there_is_space(driver: Any, folder: Path) -> None:
+    with serving(folder) as (server, link):
+        studio = Studio(driver, link)
+        sha256 = sha256_at(studio, 1)
+        limits = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (0, limits[1]))  # nothing it writes has a place
+        studio.press("n", "d")
+        studio.wait(lambda: studio.all(".saved.trouble"))
+        notice = studio.all(".notice.bad")[0].text
+        assert notice.startswith("Not saved yet. No space left") and "free some space" in notice
+        assert studio.all('[data-number="1"] .badge.saving') and not studio.all(".badge:not(.saving)")
+        assert states(folder)[sha256] == "kept"
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, limits)
+        studio.wait_saved("dropped", 1)
+        assert states(folder)[sha256] == "rejected" and not studio.all(".notice.bad")
+
+
+def is_near(studio: Studio, number: int, most: float) -> bool:
     """Tell whether the pictures in sight are about those of this number."""
-    return abs(int(studio.all(".cell")[-1].get_attribute("data-number")) - number) < 60
+    return abs(int(studio.all(".cell")[-1].get_attribute("data-number")) - number) < most
 
 
-def test_a_jump_to_any_place_of_a_long_list_shows_what_is_there(driver: Any, tmp_path: Path) -> None:
+def first_in_sight(studio: Studio) -> int:
+    script = """const top = arguments[0].getBoundingClientRect().top;
+        return Math.min(...[...arguments[0].querySelectorAll(".cell")]
+            .filter((cell) => cell.getBoundingClientRect().bottom > top).map((cell) => Number(cell.dataset.number)))"""
+    return int(studio.driver.execute_script(script, studio.all(".grid")[0]))
+
+
+@pytest.mark.parametrize(
+    ("rows", "width"), [(1000, 1280), pytest.param(150_000, 375, marks=pytest.mark.slow)], ids=["short", "long"]
+)
+def test_any_place_of_a_list_is_reached_also_where_a_browser_cannot_draw_it_whole(
+    rows: int, width: int, driver: Any, tmp_path: Path
+) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
+
     project = make_project(tmp_path / "project")
-    rows = []
-    for number in range(1000):  # the rows alone: their pictures cannot be shown, their labels can
+    added = []
+    for number in range(rows):  # the rows alone: their pictures cannot be shown, their labels can
         name = hashlib.sha256(str(number).encode()).hexdigest()
         image = ImageRow(name, "JPEG", 50_000, 640, 480, "RGB", 1)
         origin = Origin(name, "folder", f"photos/{number}.jpg", "Ann", "own")
-        rows.append((image, origin, Label(name, CLASS_NAMES[number % 3], "folder")))
+        added.append((image, origin, Label(name, CLASS_NAMES[number % 3], "folder")))
     with project.catalog() as catalog, catalog.transaction():
-        catalog.add_images(rows, "2026-01-01")
-    with serving(project.root) as (_, link):
-        studio = Studio(driver, link)
-        for share in (0.9, 0.3, 0.6):
-            driver.execute_script("const grid = arguments[0]; grid.scrollTop = grid.scrollHeight * arguments[1]",
-                                  studio.all(".grid")[0], share)  # fmt: skip
-            studio.wait(partial(is_near, studio, int(1000 * share)))
-            studio.wait(lambda: {cell.text for cell in studio.all(".class-name")} == set(CLASS_NAMES))
-        studio.press("\ue010")
-        studio.wait(lambda: studio.all('[data-number="999"].active'))
+        catalog.add_images(added, "2026-01-01")
+    show(driver, width, "light")
+    try:
+        with serving(project.root) as (_, link):
+            studio = Studio(driver, link)
+            grid = studio.all(".grid")[0]
+            for share in (0.9, 0.3, 0.6):
+                driver.execute_script("arguments[0].scrollTop = arguments[0].scrollHeight * arguments[1]", grid, share)
+                studio.wait(partial(is_near, studio, int(rows * share), max(60, rows / 10)))
+                studio.wait(lambda: {cell.text for cell in studio.all(".class-name")} == set(CLASS_NAMES))
+            before = first_in_sight(studio)
+            ActionChains(driver).scroll_from_origin(ScrollOrigin.from_element(grid), 0, 300).perform()
+            studio.wait(lambda: first_in_sight(studio) > before)
+            assert first_in_sight(studio) - before <= 20, "a wheel goes row by row"
+            for key, number in (("\ue010", rows - 1), ("\ue011", 0), ("\ue010", rows - 1)):
+                studio.press(key)
+                studio.wait(partial(studio.all, f'[data-number="{number}"].active'))
+            studio.press("p", "p", "d")
+            studio.wait_saved("dropped", rows - 3)
+    finally:
+        show(driver, 1280, "light")
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(375, "dark"), (1280, "light"), (2560, "dark")])

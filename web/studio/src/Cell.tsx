@@ -37,7 +37,7 @@ export const Cell = memo(function Cell({ number, total, picture, similarity, act
           <span className="soft">no picture can be made of it</span>
         ))}
         {picture && <DecisionBadge picture={picture} />}
-        {selected && (
+        {picture && (
           <span className="tick" aria-hidden="true">
             <Check size={14} strokeWidth={3} />
           </span>

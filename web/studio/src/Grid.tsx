@@ -1,4 +1,3 @@
-import { useVirtualizer } from "@tanstack/react-virtual";
 import {
   type PointerEvent, type ReactNode, type Ref, useEffect, useImperativeHandle, useLayoutEffect, useRef, useState,
 } from "react";
@@ -7,6 +6,7 @@ import type { Picture } from "./api.ts";
 import { Cell } from "./Cell.tsx";
 import { GAP, layOut, type Layout, type Rectangle, within } from "./layout.ts";
 import type { List } from "./list.ts";
+import { PADDING, useRows } from "./rows.ts";
 import type { Selection } from "./selection.ts";
 
 export interface GridHandle {
@@ -31,7 +31,6 @@ interface Props {
 
 const WANTED_WIDTH = 200;
 const WANTED_WIDTH_WIDE = 232;
-const PADDING = 12; // above and below the rows
 
 /** The grid of thumbnails: a list box of which only the rows in sight are in the page. */
 export function Grid({ ref, list, pictureAt, selection, label, empty, onPick, onOpen, onDraw }: Props) {
@@ -40,34 +39,17 @@ export function Grid({ ref, list, pictureAt, selection, label, empty, onPick, on
   const total = list.total ?? 0;
   const layout = layOut(width, width > 0 ? total : 0, width < 700 ? WANTED_WIDTH * 0.8 : width < 1800 ? WANTED_WIDTH : WANTED_WIDTH_WIDE);
   const rowHeight = layout.cellHeight + GAP;
-  const rows = useVirtualizer({
-    count: layout.rows,
-    getScrollElement: () => scroller.current,
-    estimateSize: () => rowHeight,
-    overscan: 3,
-    paddingStart: PADDING,
-    paddingEnd: PADDING,
-    scrollPaddingStart: PADDING,
-    scrollPaddingEnd: PADDING,
-  });
-  const shown = rows.getVirtualItems();
+  const rows = useRows(scroller, layout.rows, rowHeight, Math.floor(selection.active / layout.columns));
   const { show } = list;
-  const first = (shown[0]?.index ?? 0) * layout.columns;
-  const last = ((shown.at(-1)?.index ?? 0) + 1) * layout.columns;
-
+  const first = (rows.shown[0]?.row ?? 0) * layout.columns;
+  const last = ((rows.shown.at(-1)?.row ?? 0) + 1) * layout.columns;
   useEffect(() => show(first, last), [show, first, last]);
-  useLayoutEffect(() => rows.measure(), [rows, rowHeight]);
-  const activeRow = Math.floor(selection.active / layout.columns);
-  useEffect(() => {
-    if (activeRow < layout.rows) rows.scrollToIndex(activeRow, { align: "auto" });
-    // only where the active picture or the width has changed, never against a person who scrolls
-  }, [rows, activeRow, layout.columns, layout.rows]);
   useImperativeHandle(ref, () => ({
     focus: () => scroller.current?.focus({ preventScroll: true }),
     columns: () => layout.columns,
     rowsInSight: () => Math.max(1, Math.floor((scroller.current?.clientHeight ?? 0) / rowHeight)),
   }));
-  const drawing = useDrawing(layout, onDraw);
+  const drawing = useDrawing(layout, rows.shift * rowHeight, onDraw);
   const activeIsThere = selection.active >= first && selection.active < last && selection.active < total;
 
   return (
@@ -81,28 +63,30 @@ export function Grid({ ref, list, pictureAt, selection, label, empty, onPick, on
       tabIndex={0}
       onClick={(event) => {
         const number = numberOf(event.target);
-        if (number !== null && !drawing.justDrawn()) onPick(number, event);
+        if (number === null || drawing.justDrawn()) return;
+        // the tick of a picture does with a finger what Ctrl and a click does
+        onPick(number, isOnTick(event.target) ? { shiftKey: event.shiftKey, ctrlKey: true, metaKey: false } : event);
       }}
       onDoubleClick={(event) => {
         const number = numberOf(event.target);
-        if (number !== null) onOpen(number);
+        if (number !== null && !isOnTick(event.target)) onOpen(number);
       }}
       {...drawing.handlers}
     >
       {list.total === 0 && empty}
-      <div className="rows" role="presentation" style={{ height: rows.getTotalSize() }}>
-        {shown.map((row) => (
+      <div className="rows" role="presentation" style={{ height: rows.height }}>
+        {rows.shown.map(({ row, top }) => (
           <div
-            key={row.key}
+            key={row}
             className="row"
             role="presentation"
             style={{
-              transform: `translateY(${row.start}px)`,
+              transform: `translateY(${top}px)`,
               height: layout.cellHeight,
               gridTemplateColumns: `repeat(${layout.columns}, minmax(0, 1fr))`,
             }}
           >
-            {numbersIn(row.index, layout).map((number) => (
+            {numbersIn(row, layout).map((number) => (
               <Cell
                 key={number}
                 number={number}
@@ -121,7 +105,7 @@ export function Grid({ ref, list, pictureAt, selection, label, empty, onPick, on
             className="marquee"
             style={{
               left: drawing.area.left,
-              top: drawing.area.top + PADDING,
+              top: drawing.area.top - rows.shift * rowHeight + PADDING,
               width: drawing.area.right - drawing.area.left,
               height: drawing.area.bottom - drawing.area.top,
             }}
@@ -134,7 +118,7 @@ export function Grid({ ref, list, pictureAt, selection, label, empty, onPick, on
 
 function numbersIn(row: number, layout: Layout): number[] {
   const first = row * layout.columns;
-  return Array.from({ length: Math.min(layout.columns, layout.placed - first) }, (_, offset) => first + offset);
+  return Array.from({ length: Math.min(layout.columns, layout.count - first) }, (_, offset) => first + offset);
 }
 
 /** Tell where in a run of near-copies a picture stands. */
@@ -145,6 +129,8 @@ function groupedAt(list: List, number: number): "" | "starts" | "goes-on" | "end
   const after = list.at(number + 1)?.group === group;
   return before ? (after ? "goes-on" : "ends") : after ? "starts" : "";
 }
+
+const isOnTick = (target: EventTarget) => target instanceof Element && target.closest(".tick") !== null;
 
 function numberOf(target: EventTarget): number | null {
   const cell = target instanceof Element ? target.closest<HTMLElement>("[data-number]") : null;
@@ -172,15 +158,15 @@ function useWidth(element: { current: HTMLElement | null }): number {
 const DRAG_STARTS_PX = 6;
 const EDGE_PX = 48;
 
-/** Let a mouse draw a rectangle over the pictures; near an edge the grid scrolls along. */
-function useDrawing(layout: Layout, onDraw: (numbers: number[], add: boolean) => void) {
+/** Let a mouse draw a rectangle over the pictures; near an edge the grid scrolls along. `above` is the height of the hidden rows. */
+function useDrawing(layout: Layout, above: number, onDraw: (numbers: number[], add: boolean) => void) {
   const [area, setArea] = useState<Rectangle | null>(null);
   const start = useRef<{ x: number; y: number } | null>(null);
   const drawn = useRef(false);
 
   const place = (event: PointerEvent<HTMLDivElement>) => {
     const rows = event.currentTarget.querySelector(".rows")?.getBoundingClientRect();
-    return { x: event.clientX - (rows?.left ?? 0), y: event.clientY - (rows?.top ?? 0) - PADDING };
+    return { x: event.clientX - (rows?.left ?? 0), y: event.clientY - (rows?.top ?? 0) - PADDING + above };
   };
   const end = () => {
     start.current = null;

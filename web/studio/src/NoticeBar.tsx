@@ -2,6 +2,7 @@ import { Button } from "@fieldguide/ui";
 import { RefreshCw, X } from "lucide-react";
 
 import type { Snapshot } from "./outbox.ts";
+import { asSentence } from "./words.ts";
 
 interface Props {
   snapshot: Snapshot;
@@ -25,7 +26,7 @@ export function NoticeBar({ snapshot, said, problem, changed, onReload, onRetry,
   let buttons = <Dismiss onDismiss={onDismiss} />;
   if (trouble) {
     tone = "bad";
-    words = `Not saved yet: ${trouble} It is tried again until it is saved.`;
+    words = `Not saved yet. ${asSentence(trouble)} It is tried again until it is saved.`;
     buttons = <></>;
   } else if (notice?.kind === "stale" || notice?.kind === "refused") {
     tone = "warn";
@@ -39,7 +40,7 @@ export function NoticeBar({ snapshot, said, problem, changed, onReload, onRetry,
     );
   } else if (problem) {
     tone = "bad";
-    words = problem.message;
+    words = asSentence(problem.message);
     buttons = <Button onClick={onRetry}>Try again</Button>;
   } else if (changed) {
     words = changed;

@@ -10,7 +10,7 @@ import { type List, pictureOptions } from "./list.ts";
 import { marked, MOST_AT_ONCE, type Outbox, type Snapshot } from "./outbox.ts";
 import { Palette } from "./Palette.tsx";
 import { clear, moveTo, NOTHING, pick, type Selection, selectAll, targets, toggle } from "./selection.ts";
-import type { View } from "./view.ts";
+import { countFilters, type View } from "./view.ts";
 import { isWebAddress, Viewer } from "./Viewer.tsx";
 import { count, formatCount } from "./words.ts";
 
@@ -46,17 +46,18 @@ export function Workspace({ list, view, state, outbox, snapshot, tab, onView, on
     if (isLarge && picture) onView({ picture: picture.sha256 }, true);
   };
 
-  /** Return the pictures that a command is about. */
+  /** Return the pictures that a command is about; none where they are too many, which it says. */
   const meant = async (): Promise<Picture[]> => {
     if (isLarge) return large ? [large] : [];
+    if (selection.selected.size > MOST_AT_ONCE) {
+      onSay(`At most ${formatCount(MOST_AT_ONCE)} pictures can be decided at once.`);
+      return [];
+    }
     return (await list.take(targets(selection))).map((picture) => marked(picture, marks));
   };
 
   const decide = (pictures: Picture[], decision: Decision, className = "") => {
-    if (pictures.length > MOST_AT_ONCE) {
-      onSay(`At most ${formatCount(MOST_AT_ONCE)} pictures can be decided at once.`);
-      return;
-    }
+    if (pictures.length === 0) return;
     const inAudit = view.order === "audit" && view.like === null && (!isLarge || isInList);
     outbox.decide(pictures, decision, className, inAudit ? "audit" : isLarge ? "picture" : view.order);
     if (isLarge && !isInList) return;
@@ -181,7 +182,7 @@ export function Workspace({ list, view, state, outbox, snapshot, tab, onView, on
         }}
         selection={selection}
         label={total > 0 ? count(total, "picture") : "Pictures"}
-        empty={<p className="empty">No picture is like that. Choose other filters.</p>}
+        empty={<p className="empty">{emptyWords(view)}</p>}
         onPick={(number, event) => {
           if (event.shiftKey) setSelection(moveTo(selection, number, total, true));
           else setSelection(event.ctrlKey || event.metaKey ? toggle(selection, number) : pick(number));
@@ -215,6 +216,12 @@ export function Workspace({ list, view, state, outbox, snapshot, tab, onView, on
       />
     </main>
   );
+}
+
+/** Say why a list is empty. */
+function emptyWords(view: View): string {
+  if (view.decision === "") return "Nothing is left to decide on here.";
+  return countFilters(view) > 0 ? "No picture is like that. Choose other filters." : "There are no pictures here. `fieldguide add` brings some in.";
 }
 
 const screen = (grid: GridHandle | null) => (grid ? grid.columns() * grid.rowsInSight() : 1);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { GAP, layOut, within } from "./layout.ts";
+import { layOut, within } from "./layout.ts";
 
 describe("layout", () => {
   it.each([[351, 2], [1248, 5], [2528, 12]])("of a grid %i pixels wide has %i columns", (width, columns) => {
@@ -8,13 +8,7 @@ describe("layout", () => {
   });
 
   it("has a place for each picture, and the last row may be short", () => {
-    expect(layOut(1248, 1001, 200)).toMatchObject({ rows: 201, placed: 1001 });
-  });
-
-  it("of very many stays lower than browsers can draw", () => {
-    const layout = layOut(351, 1_000_000, 160);
-    expect(layout.rows * (layout.cellHeight + GAP)).toBeLessThanOrEqual(16_000_000);
-    expect(layout.placed).toBe(layout.rows * 2);
+    expect(layOut(1248, 1001, 200)).toMatchObject({ rows: 201, count: 1001 });
   });
 });
 

@@ -5,8 +5,7 @@ export interface Layout {
   cellWidth: number;
   cellHeight: number;
   rows: number;
-  /** how many of the pictures have a place: a browser draws no page that is taller than MAX_HEIGHT */
-  placed: number;
+  count: number;
 }
 
 export interface Rectangle {
@@ -18,16 +17,13 @@ export interface Rectangle {
 
 export const GAP = 10;
 const CAPTION = 50;
-const MAX_HEIGHT = 16_000_000; // Firefox stops near 17.9 million pixels, Chromium at twice that
 
 /** Return the layout of so many pictures in a grid of this inner width, two columns at least. */
 export function layOut(width: number, count: number, wantedWidth: number): Layout {
   const columns = Math.max(2, Math.floor((width + GAP) / (wantedWidth + GAP)));
   const cellWidth = Math.max(40, (width - GAP * (columns - 1)) / columns);
   const cellHeight = Math.round(cellWidth * 0.8) + CAPTION;
-  const mostRows = Math.floor(MAX_HEIGHT / (cellHeight + GAP));
-  const rows = Math.min(Math.ceil(count / columns), mostRows);
-  return { columns, cellWidth, cellHeight, rows, placed: Math.min(count, rows * columns) };
+  return { columns, cellWidth, cellHeight, rows: Math.ceil(count / columns), count };
 }
 
 /** Return the numbers of the pictures that a rectangle touches, in order. */
@@ -42,7 +38,7 @@ export function within(layout: Layout, area: Rectangle): number[] {
   for (let y = firstRow; y <= lastRow; y++) {
     for (let x = firstColumn; x <= lastColumn; x++) {
       const number = y * layout.columns + x;
-      if (number < layout.placed) numbers.push(number);
+      if (number < layout.count) numbers.push(number);
     }
   }
   return numbers;

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 
-import { asWords, count, formatBytes, formatTime } from "./words.ts";
+import { asSentence, asWords, count, formatBytes, formatTime } from "./words.ts";
 
 it("counts are written with the noun that goes with them", () => {
   expect([count(1, "picture"), count(1310, "picture"), count(0, "picture")]).toEqual(["1 picture", "1,310 pictures", "0 pictures"]);
@@ -13,4 +13,8 @@ it("sizes are written short", () => {
 it("codes are written as words, and a time that is none as it came", () => {
   expect(asWords("two_labels")).toBe("two labels");
   expect(formatTime("once")).toBe("once");
+});
+
+it("what a server says is written as a sentence", () => {
+  expect(["no space left", "Is it running?"].map(asSentence)).toEqual(["No space left.", "Is it running?"]);
 });

@@ -19,3 +19,6 @@ export function formatTime(moment: string): string {
 
 /** Return the plain or the plural form with its count: "1 picture", "1,310 pictures". */
 export const count = (number: number, noun: string) => `${formatCount(number)} ${noun}${number === 1 ? "" : "s"}`;
+
+/** Write what a server says as a sentence. */
+export const asSentence = (text: string) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.?!]$/.test(text) ? "" : ".");
