@@ -170,7 +170,7 @@ def review(project: Project, rows: int, times: int) -> None:
 def serving(root: Path) -> Iterator[tuple[int, str]]:
     """Run the command and yield its process id and the link that it shows."""
     command = [sys.executable, "-m", "fieldguide", "review", "-C", str(root), "--no-browser", "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as server:
         try:
             assert server.stderr is not None
             links = (re.search(r"http://\S+token=\S+", line) for line in server.stderr)

@@ -49,7 +49,8 @@ export function Filters({ view, counts, onChange }: Props) {
         ))}
       </div>
       <Button className="unfold" aria-expanded={unfolded} onClick={() => setUnfolded(!unfolded)} icon={<ListFilter size={16} aria-hidden="true" />}>
-        {filters > 0 ? `Filters (${filters})` : "Filters"}
+        <span className="unfold-word">Filters</span>
+        {filters > 0 && <span>({filters})</span>}
       </Button>
       <div className={unfolded ? "filter-row unfolded" : "filter-row"} id="filters">
         {FILTERS.map((filter) => {

@@ -56,9 +56,9 @@ export function Grid({ ref, list, pictureAt, selection, label, empty, onPick, on
     <div
       ref={scroller}
       className="grid"
-      role="listbox"
+      role={total > 0 ? "listbox" : "group"} // a list box without options is none
       aria-label={label}
-      aria-multiselectable="true"
+      aria-multiselectable={total > 0 || undefined}
       aria-activedescendant={activeIsThere ? `picture-${selection.active}` : undefined}
       tabIndex={0}
       onClick={(event) => {

@@ -109,7 +109,7 @@ function Facts({ picture, tab }: { picture: PictureDetails; tab: string }) {
                 <Chip tone={toneOf(verdict.verdict)}>{asWords(verdict.reason)}</Chip>{" "}
                 <span>{verdict.detail}</span>{" "}
                 <span className="soft number">
-                  {verdict.check}, score {verdict.score.toFixed(2)}
+                  ({verdict.check}, score {verdict.score.toFixed(2)})
                 </span>
               </li>
             ))}
