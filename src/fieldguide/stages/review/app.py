@@ -37,7 +37,6 @@ _MAX_BODY = 4_000_000
 _FOR_EVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 _NO_STORE = {"Cache-Control": "no-store"}
 _STATUS = {DiskFull: (507, "disk_full"), ProjectBusy: (503, "busy"), InputMissing: (404, "not_found")}
-_HINTS = {DiskFull: "free some space on its disk"}  # here nobody runs a command again
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 Kind = TypeVar("Kind", bound=BaseModel)
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -102,7 +101,8 @@ async def _show_error(request: Request, error: Exception) -> Response:
     """Answer an error of the project: a full disk, a catalogue that another program holds."""
     assert isinstance(error, FieldguideError)
     status, code = next((shown for kind, shown in _STATUS.items() if isinstance(error, kind)), (500, "fault"))
-    hint = _HINTS.get(type(error), error.hint)
+    # here nobody runs a command again: the page does
+    hint = "free some space on its disk" if isinstance(error, DiskFull) else error.hint
     return await show_problem(request, Problem(status, code, f"{error.message}; {hint}"))
 
 
