@@ -1,8 +1,10 @@
 """Copies planted among real photographs: how many `clean` finds, kind by kind, and what else it takes for a copy.
 
 For each kind of change a project holds photographs and a changed copy of each; the share of copies that are found is
-beside that of average, perceptual and difference hashes (ImageHash, where it is installed) at a distance of 8. Then the
-photographs alone: each pair that is taken for copies is listed, to be judged by eye. Features need the extra [train].
+beside that of average, perceptual and difference hashes (ImageHash, where it is installed) at a distance of 8, and of
+the CNN of imagededup (where that is installed) at its usual cosine of 0.9, with its way of looking at a picture and the
+weights of EfficientNet-Lite0 that come with the extra [train]: its own are fetched from a hub. Then the photographs
+alone: each pair that is taken for copies is listed, to be judged by eye. Features need the extra [train].
 """
 
 import importlib
@@ -12,6 +14,7 @@ import random
 import tempfile
 from collections.abc import Callable
 from io import BytesIO
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +23,13 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 from common import describe_machine, fieldguide, make_parser, parse_options, shared_data
 from fieldguide.hashing import hash_file
 from fieldguide.images import decode_image
+from fieldguide.learners.weights import declare_torchvision_operators, load_backbone
 
 SETS = ("flowers17", "rooms", "handbags")
 SIDE = 400  # of the photographs, pixels
 DISTANCE = 8
-PEERS = {"ahash": "average_hash", "phash": "phash", "dhash": "dhash"}
+HASHES = {"ahash": "average_hash", "phash": "phash", "dhash": "dhash"}
+Pairs = set[tuple[str, str]]
 Change = Callable[[Image.Image, random.Random], Image.Image]
 
 
@@ -36,27 +41,28 @@ def main() -> None:
     imagehash = importlib.import_module("imagehash") if importlib.util.find_spec("imagehash") else None
     if imagehash is None:
         print("ImageHash: not measured, it is not installed (pip install ImageHash)")
-    peers = PEERS if imagehash else {}
+    hashes = HASHES if imagehash else {}
+    cnn = open_cnn()
+    columns = ["clean", *(["cnn"] if cnn else []), *hashes]
     originals = load_originals(options.per_set)
-    print(f"{'change':<22} {'pictures':>8} {'clean':>7} " + " ".join(f"{name:>7}" for name in peers))
+    print(f"{'change':<22} {'pictures':>8} " + " ".join(f"{name:>7}" for name in columns))
     for kind, change in KINDS.items():
         dice = random.Random(kind)
         changed = {name: saved(change(image, dice), 60 if kind == "JPEG, quality 60" else 85)
                    for name, image in originals.items()}  # fmt: skip
-        pairs = clean_pairs(originals, changed)
-        found = sum((name, f"{name}-changed") in pairs for name in originals)
-        shares = [found / len(originals)]
-        for function in peers.values():
-            near = sum(bits(imagehash, function, originals[name], changed[name]) <= DISTANCE for name in originals)
-            shares.append(near / len(originals))
-        print(f"{kind:<22} {len(originals):>8} " + " ".join(f"{share:>7.1%}" for share in shares), flush=True)
-    twins = clean_pairs(originals, {})
-    alone = {name for pair in twins for name in pair}
+        counts = []
+        for pairs in file_pairs({**originals, **{f"{name}-changed": image for name, image in changed.items()}}, cnn):
+            counts.append(sum((name, f"{name}-changed") in pairs for name in originals))
+        for function in hashes.values():
+            counts.append(sum(is_near(imagehash, function, originals[name], changed[name]) for name in originals))
+        shares = " ".join(f"{count / len(originals):>7.1%}" for count in counts)
+        print(f"{kind:<22} {len(originals):>8} {shares}", flush=True)
+    found = file_pairs(originals, cnn)
+    found += [hash_pairs(imagehash, function, originals) for function in hashes.values()]
     print(f"\n{'photographs alone':<22} {len(originals):>8}: in a pair that is taken for copies")
-    print(f"{'clean':<22} {len(alone) / len(originals):>8.1%}")
-    for name, function in peers.items():
-        print(f"{name:<22} {twin_share(imagehash, function, originals):>8.1%}")
-    for first, second in sorted(twins):
+    for name, pairs in zip(columns, found, strict=True):
+        print(f"{name:<22} {len({end for pair in pairs for end in pair}) / len(originals):>8.1%}")
+    for first, second in sorted(found[0]):
         print(f"  {first} and {second}")
 
 
@@ -73,38 +79,61 @@ def load_originals(per_set: int) -> dict[str, Image.Image]:
     return images
 
 
-def clean_pairs(originals: dict[str, Image.Image], changed: dict[str, Image.Image]) -> set[tuple[str, str]]:
-    """Return the pairs that `clean` takes for copies, in a project of a class for each set."""
+def open_cnn() -> Any:
+    """Return imagededup's CNN over the weights of the extra [train]; None where imagededup is not installed."""
+    if not importlib.util.find_spec("imagededup"):
+        print("imagededup: not measured, it is not installed (pip install imagededup)")
+        return None
+    declare_torchvision_operators()
+    methods, models = (importlib.import_module(f"imagededup.{name}") for name in ("methods", "utils.models"))
+    transforms = importlib.import_module("torchvision.transforms")
+    backbone = load_backbone("efficientnet_lite0", "embedded", 224)
+    steps = [*models.MobilenetV3.transform.transforms[:-1], transforms.Normalize(backbone.mean, backbone.std)]
+    custom = models.CustomModel("efficientnet_lite0", backbone.module.eval(), transforms.Compose(steps))
+    print("cnn: imagededup's CNN at its usual cosine of 0.9, with the weights of EfficientNet-Lite0")
+    return methods.CNN(verbose=False, model_config=custom)
+
+
+def file_pairs(images: dict[str, Image.Image], cnn: Any) -> list[Pairs]:
+    """Save pictures as files; return the pairs that `clean` takes for copies, then those that the CNN does."""
     with tempfile.TemporaryDirectory() as folder:
         heap, root = Path(folder) / "heap", Path(folder) / "project"
-        for name, image in [*originals.items(), *((f"{name}-changed", image) for name, image in changed.items())]:
+        for name, image in images.items():
             path = heap / f"{name}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
             image.save(path, "JPEG", quality=92)
-        fieldguide("new", root)
-        fieldguide("add", heap, "-C", root)
-        rejections: list[dict[str, Any]] = json.loads(fieldguide("clean", "--json", "-C", root))["rejections"]
-    pairs = set()
-    for item in rejections:
-        if item["location_of_copy"]:
-            ends = [item[key].removesuffix(".jpg") for key in ("location", "location_of_copy")]
-            pairs.add((min(ends), max(ends)))
-    return pairs
+        return [clean_pairs(heap, root), *([cnn_pairs(cnn, heap)] if cnn else [])]
 
 
-def bits(imagehash: Any, function: str, first: Image.Image, second: Image.Image) -> int:
-    """Return in how many bits two hashes differ."""
-    return int(getattr(imagehash, function)(first) - getattr(imagehash, function)(second))
+def clean_pairs(heap: Path, root: Path) -> Pairs:
+    """Return the pairs that `clean` takes for copies, in a project of a class for each set."""
+    fieldguide("new", root)
+    fieldguide("add", heap, "-C", root)
+    rejections: list[dict[str, Any]] = json.loads(fieldguide("clean", "--json", "-C", root))["rejections"]
+    return {ordered(item["location"], item["location_of_copy"]) for item in rejections if item["location_of_copy"]}
 
 
-def twin_share(imagehash: Any, function: str, images: dict[str, Image.Image]) -> float:
-    """Return the share of pictures whose hash is near that of another."""
-    hashes = [getattr(imagehash, function)(image) for image in images.values()]
-    near = [
-        any(first - second <= DISTANCE for other, second in enumerate(hashes) if other != place)
-        for place, first in enumerate(hashes)
-    ]
-    return sum(near) / len(near)
+def cnn_pairs(cnn: Any, heap: Path) -> Pairs:
+    """Return the pairs that imagededup takes for copies."""
+    found = cnn.find_duplicates(image_dir=heap, recursive=True)
+    return {ordered(name, other) for name, others in found.items() for other in others}
+
+
+def ordered(first: str, second: str) -> tuple[str, str]:
+    """Return the names of two files as a pair."""
+    names = sorted(name.removesuffix(".jpg") for name in (first, second))
+    return names[0], names[1]
+
+
+def is_near(imagehash: Any, function: str, first: Image.Image, second: Image.Image) -> bool:
+    """Tell whether two pictures' hashes are near each other."""
+    return bool(getattr(imagehash, function)(first) - getattr(imagehash, function)(second) <= DISTANCE)
+
+
+def hash_pairs(imagehash: Any, function: str, images: dict[str, Image.Image]) -> Pairs:
+    """Return the pairs of pictures whose hashes are near each other."""
+    hashes = {name: getattr(imagehash, function)(image) for name, image in images.items()}
+    return {(a, b) for a, b in combinations(sorted(hashes), 2) if hashes[a] - hashes[b] <= DISTANCE}
 
 
 def saved(image: Image.Image, quality: int) -> Image.Image:

@@ -40,6 +40,7 @@ TABLES = {
     "finetune": (r" +images/s +ratio +seconds +accuracy", r"plain script +\d"),
     "labels": (r"set +wrong +way +AUROC", r"flowers17 +20% fieldguide +\d"),
     "learners": (r"way +accuracy, grouped folds +seconds +first", r"script +\d"),
+    "many": (r"pictures +rows +CPU s", r"copies +24"),
     "near": (r"hashes +rows +way +seconds", r"random +2000  every pair, numpy +\d"),
     "outliers": (r"set +mixed in +clean +cleanlab +by class", r"flowers17 +charts-dev +0\.\d"),
     "review": (r" +rows what +median ms +slowest", r" +300 peer: the view, sorted +\d"),

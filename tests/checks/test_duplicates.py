@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from conftest import draw_picture, encode, pixels_of
-from fieldguide.checks.duplicates import CopyIndex, Fingerprints, find_copies, group_alike, judge_copies
+from fieldguide.checks.duplicates import CopyIndex, Fingerprints, find_copies, group_alike, judge_copies, surplus_copies
 from fieldguide.images import copy_prints
 from fieldguide.records import Prints
 from fieldguide.settings import CleanSettings
@@ -339,6 +339,43 @@ def test_the_same_bytes_under_two_labels_are_rejected() -> None:
     reasons, groups = judged([(0, 1)], {"a": {"cat", "dog"}, "b": {"cat"}, "c": {"cat", "dog"}})
     assert reasons == {"a": "two_labels", "b": "two_labels", "c": "two_labels"}
     assert set(groups) == {"a", "b"}
+
+
+def test_copies_under_several_labels_point_to_the_first_that_is_labelled_otherwise() -> None:
+    labels = {"a": {"cat"}, "b": {"cat"}, "c": {"dog"}, "d": {"cat", "dog"}}
+    verdicts = judge_copies([(0, 1), (1, 2), (2, 3)], "abcd", labels, {"a": (1,), "b": (9,), "c": (5,), "d": (7,)})
+    assert {verdict.sha256: verdict.copy_of for verdict in verdicts} == {"a": "d", "b": "d", "c": "b", "d": ""}
+
+
+def test_the_best_copies_are_no_surplus() -> None:
+    merits = {"a": (1,), "b": (9,), "c": (5,), "d": (5,), "e": (7,), "f": (0,)}
+    assert surplus_copies([(0, 1), (1, 2), (2, 3)], "abcdef", merits, 2) == {"a", "d"}
+    assert not surplus_copies([(0, 1), (4, 5)], "abcdef", merits, 2)
+
+
+def test_work_grows_with_the_copies_of_a_picture_not_with_their_pairs() -> None:
+    looked: list[str] = []
+
+    class Name(str):
+        __slots__ = ()
+
+        def __lt__(self, other: str) -> bool:
+            looked.append(self)
+            return str.__lt__(self, other)
+
+    class Labels(dict[str, set[str]]):
+        def get(self, name: str, usual: set[str] = frozenset()) -> set[str]:  # type: ignore[assignment,override]
+            looked.append(name)
+            return super().get(name, usual)
+
+    count = 1000
+    names = [Name(f"{number:04}") for number in range(count)]
+    labels = Labels({name: {"cat"} if place % 2 else {"dog"} for place, name in enumerate(names)})
+    pairs = [(place, place + 1) for place in range(count - 1)]
+    verdicts = judge_copies(pairs, names, labels, dict.fromkeys(names, (1,)))
+    assert {verdict.reason.partition(":")[0] for verdict in verdicts} == {"two_labels"}
+    assert {group.group_id for group in group_alike(pairs, names)} == {"0000"}
+    assert len(looked) < 50 * count
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)).filter(lambda pair: pair[0] < pair[1]), max_size=12),

@@ -121,7 +121,10 @@ def test_fingerprints_and_splits_and_looks(file: Path) -> None:
         catalog.set_fingerprints({"b": Prints(b"1", b"2", b"3", b"4")})
         catalog.set_fingerprints({"b": Prints(b"4", b"5", b"6", b"7"), "a": NO_PRINTS})
         assert catalog.fingerprints() == {"a": NO_PRINTS, "b": Prints(b"4", b"5", b"6", b"7")}
-        assert list(catalog.fingerprints()) == ["a", "b"]
+        assert list(catalog.fingerprints()) == ["a", "b"] == catalog.measured()
+        assert catalog.prints("b") == Prints(b"4", b"5", b"6", b"7")
+        with pytest.raises(KeyError):
+            catalog.prints("c")
         catalog.replace_splits({"a": "train", "b": "val"})
         catalog.replace_splits({"b": "test"})
         assert catalog.splits() == {"b": "test"}

@@ -53,3 +53,22 @@ def test_crops_within_and_across_classes_are_set_aside(cropped_project: Project)
     assert by_place["rug/other.png"].location_of_copy == "wall/5.png"
     set_key(cropped_project.settings_file, "clean", "copy_reframed = 1.0")
     assert not run(cropped_project).rejected
+
+
+def test_of_hundreds_of_copies_a_few_get_features_and_a_crop_is_still_found(tmp_path: Path) -> None:
+    folder = tmp_path / "source" / "rug"
+    folder.mkdir(parents=True)
+    small = scene(0).resize((120, 96))
+    for number in range(300):
+        small.resize((90 + number // 15, 76)).save(folder / f"copy{number}.jpg", quality=80 + number % 15)
+    small.crop((10, 0, 120, 90)).save(folder / "crop.png")
+    for number in range(1, 11):
+        scene(number).save(folder / f"{number}.png")
+    project = make_project(tmp_path / "project", ["rug"])
+    add(project, project.settings(), folder.parent, progress=SilentProgress())
+    report = run(project)
+    assert report.kept == {"rug": 11} and report.rejected == {"near_copy": 300}
+    kept_copies = {item.copy_of for item in report.rejections}
+    assert len(kept_copies) == 1, "the crop is one of the family"
+    shards = (project.root / "features").glob("*/*.npz")
+    assert sum(len(np.load(path)["sha256"]) for path in shards) <= 16

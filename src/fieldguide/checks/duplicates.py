@@ -252,16 +252,29 @@ def judge_copies(
     families = _families(pairs, len(sha256))
     verdicts: dict[str, Verdict] = {name: Verdict(name, CHECK, "keep", "", 0.0) for name in sha256}
     for family in families:
-        members = sorted(sorted(sha256[index] for index in family), key=lambda name: merits[name], reverse=True)
+        members = best_first([sha256[index] for index in family], merits)
         if len(set().union(*(labels.get(name, set()) for name in members))) == 1:
             reason = f"near_copy: of {members[0][:12]}"
             verdicts.update({name: Verdict(name, CHECK, "reject", reason, 1.0, members[0]) for name in members[1:]})
         else:
-            verdicts.update({name: _conflict(name, members, labels) for name in members})
+            verdicts.update(_conflict(members, labels))
     for name in sha256:
         if len(labels.get(name, ())) > 1:
-            verdicts[name] = _conflict(name, [name], labels)
+            verdicts.update(_conflict([name], labels))
     return list(verdicts.values())
+
+
+def best_first(members: Iterable[str], merits: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """Return copies of one picture in the order of their merits; equal ones in that of their hashes."""
+    return sorted(sorted(members), key=lambda name: merits[name], reverse=True)
+
+
+def surplus_copies(
+    pairs: Iterable[tuple[int, int]], sha256: Sequence[str], merits: Mapping[str, tuple[int, ...]], most: int
+) -> set[str]:
+    """Return the copies that are not among the `most` best of their family; the other arguments are `judge_copies`'."""
+    families = _families(pairs, len(sha256))
+    return {name for family in families for name in best_first((sha256[index] for index in family), merits)[most:]}
 
 
 def group_alike(pairs: Iterable[tuple[int, int]], sha256: Sequence[str]) -> list[Grouping]:
@@ -274,17 +287,23 @@ def group_alike(pairs: Iterable[tuple[int, int]], sha256: Sequence[str]) -> list
     groups = []
     for family in _families(pairs, len(sha256)):
         members = [sha256[index] for index in family]
-        groups += [Grouping(name, min(members), "look-alike") for name in members]
+        first = min(members)
+        groups += [Grouping(name, first, "look-alike") for name in members]
     return groups
 
 
-def _conflict(name: str, members: Sequence[str], labels: Mapping[str, set[str]]) -> Verdict:
-    """Reject one of several copies that do not share a label."""
-    names = sorted(set().union(*(labels.get(member, set()) for member in members)))
-    mine = labels.get(name, set())
-    other = next((member for member in members if labels.get(member, set()) != mine), "")
-    reason = f"two_labels: the same picture is labelled {', '.join(names)}"
-    return Verdict(name, CHECK, "reject", reason, 1.0, other)
+def _conflict(members: Sequence[str], labels: Mapping[str, set[str]]) -> dict[str, Verdict]:
+    """Reject copies that do not share a label; each points to the first that is labelled otherwise."""
+    given = [frozenset(labels.get(name, ())) for name in members]
+    reason = f"two_labels: the same picture is labelled {', '.join(sorted(set().union(*given)))}"
+    first: dict[frozenset[str], str] = {}
+    for name, mine in zip(members, given, strict=True):
+        first.setdefault(mine, name)
+    others = {mine: next((name for labelled, name in first.items() if labelled != mine), "") for mine in first}
+    return {
+        name: Verdict(name, CHECK, "reject", reason, 1.0, others[mine])
+        for name, mine in zip(members, given, strict=True)
+    }
 
 
 def _families(pairs: Iterable[tuple[int, int]], count: int) -> list[list[int]]:

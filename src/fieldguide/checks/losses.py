@@ -12,6 +12,7 @@ from fieldguide.checks.contract import FeatureRows
 
 _NEIGHBOURS = 5
 _SAMPLE = 2_000  # rejected pictures, and kept ones, that are looked at
+_BLOCK = 64  # of these at once: the memory of each grows with the kept
 
 
 def estimate_loss(rows: FeatureRows, rejected: NDArray[np.bool_]) -> float:
@@ -24,8 +25,9 @@ def estimate_loss(rows: FeatureRows, rejected: NDArray[np.bool_]) -> float:
     kept, judged = np.flatnonzero(~rejected), np.flatnonzero(rejected)
     if not len(judged) or len(kept) <= _NEIGHBOURS:
         return float(len(judged) > 0)
-    roots = np.sqrt(np.maximum(rows.features[:, : rows.top], 0.0))
-    roots /= np.maximum(np.linalg.norm(roots, axis=1, keepdims=True), 1e-12)
+    roots = np.maximum(rows.features[:, : rows.top], 0.0)
+    np.sqrt(roots, out=roots)
+    roots /= np.maximum(np.sqrt(np.einsum("nd,nd->n", roots, roots)), 1e-12)[:, None]
     agree_kept = _agreement(roots, rows.labels, _spread(kept), kept)
     agree_rejected = _agreement(roots, rows.labels, _spread(judged), kept)
     shares = np.bincount(rows.labels[kept], minlength=len(rows.class_names)) / len(kept)
@@ -45,7 +47,10 @@ def _agreement(
     roots: NDArray[np.float32], labels: NDArray[np.int64], chosen: NDArray[np.intp], kept: NDArray[np.intp]
 ) -> float:
     """Return how often a near neighbour among the kept pictures has the label of the chosen one."""
-    similar = roots[chosen] @ roots[kept].T
-    similar[chosen[:, None] == kept] = -np.inf
-    nearest = np.argpartition(similar, -_NEIGHBOURS, axis=1)[:, -_NEIGHBOURS:]
-    return float((labels[kept][nearest] == labels[chosen][:, None]).mean())
+    agree, near = 0, roots[kept]
+    for block in np.split(chosen, range(_BLOCK, len(chosen), _BLOCK)):
+        similar = roots[block] @ near.T
+        similar[block[:, None] == kept] = -np.inf
+        nearest = np.argpartition(similar, -_NEIGHBOURS, axis=1)[:, -_NEIGHBOURS:]
+        agree += int((labels[kept][nearest] == labels[block][:, None]).sum())
+    return agree / (len(chosen) * _NEIGHBOURS)

@@ -72,8 +72,10 @@ def share_lost(score: float) -> float:
 
 def _unit_roots(rows: FeatureRows, places: NDArray[np.intp]) -> Floats:
     """Return the roots of the last layer's features at length 1, which no single large feature rules."""
-    roots = np.sqrt(np.maximum(rows.features[places, : rows.top], 0.0))
-    return np.asarray(roots / np.maximum(np.linalg.norm(roots, axis=1, keepdims=True), 1e-12))
+    roots = rows.features[places, : rows.top]  # a copy, in which all else is done: a class may have all pictures
+    np.sqrt(np.maximum(roots, 0.0, out=roots), out=roots)
+    roots /= np.maximum(np.sqrt(np.einsum("nd,nd->n", roots, roots)), 1e-12)[:, None]
+    return roots
 
 
 def _distances(unit: Floats, rows: FeatureRows, places: NDArray[np.intp]) -> Doubles:

@@ -169,9 +169,15 @@ class Pictures:
         """Choose the runtime that computes features fastest here, or the one that the settings name."""
         return choose_runtime(model, size, self.settings.features.runtime)
 
-    def embed(self, model: Path, preprocessing: Preprocessing, runtime: Runtime) -> NDArray[np.float32]:
-        """Compute the embeddings, (n, d) float32, by a backbone that is an ONNX file, as `compute` does."""
-        return self.embed_views(model, [preprocessing], runtime)[0]
+    def embed(
+        self, model: Path, preprocessing: Preprocessing, runtime: Runtime, width: int | None = None
+    ) -> NDArray[np.float32]:
+        """Compute the embeddings, (n, d) float32, by a backbone that is an ONNX file, as `compute` does.
+
+        All numbers are kept; of each row the first `width` are returned, where that is given.
+        """
+        extractor = Extractor(model.name, runtime, lambda: open_runner(model, runtime))
+        return self._compute_views(extractor, [preprocessing], width)[0]
 
     def embed_views(self, model: Path, views: Sequence[Preprocessing], runtime: Runtime) -> list[NDArray[np.float32]]:
         """Compute the embeddings of each view, (n, d) float32, by a backbone that is an ONNX file."""
@@ -181,9 +187,11 @@ class Pictures:
         """Return rows, (n, d) float32: from the store where they are known, else computed and kept."""
         return self._compute_views(extractor, [preprocessing])[0]
 
-    def _compute_views(self, extractor: Extractor, views: Sequence[Preprocessing]) -> list[NDArray[np.float32]]:
+    def _compute_views(
+        self, extractor: Extractor, views: Sequence[Preprocessing], width: int | None = None
+    ) -> list[NDArray[np.float32]]:
         stores = [FeatureStore.at(self.project.features_folder, extractor, view) for view in views]
-        tables = [_Table([name for name, _ in self.images]) for _ in views]
+        tables = [_Table([name for name, _ in self.images], width) for _ in views]
         for table, store in zip(tables, stores, strict=True):
             for names, features in store.read():
                 table.fill(names, features)
@@ -231,7 +239,8 @@ class Pictures:
 class _Table:
     """Rows in the order of their images, filled part by part, so that they are held only once."""
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], width: int | None = None) -> None:
+        self._width = width
         self._places: dict[str, list[int]] = defaultdict(list)
         for place, name in enumerate(names):
             self._places[name].append(place)
@@ -242,8 +251,8 @@ class _Table:
     def fill(self, names: Sequence[str], features: NDArray[np.float32]) -> None:
         """Fill in the rows, (m, d), of these images; others than those of the table are ignored."""
         if not self.rows.size:
-            self.rows = np.empty((self._count, features.shape[1]), np.float32)
-        for name, row in zip(names, features, strict=True):
+            self.rows = np.empty((self._count, features[:, : self._width].shape[1]), np.float32)
+        for name, row in zip(names, features[:, : self._width], strict=True):
             if name in self._places:
                 self.rows[self._places[name]] = row
                 self.missing.discard(name)

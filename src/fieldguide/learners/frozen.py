@@ -171,10 +171,10 @@ def check_usual() -> None:
     embedded_weights(BackboneChoice().name)
 
 
-def embed_usual(pictures: Pictures) -> tuple[Floats, int]:
+def embed_usual(pictures: Pictures, *, deep: bool = True) -> tuple[Floats, int]:
     """Return the features, (n, d) float32, that training with the usual settings begins with.
 
-    The second value tells how many of the first are the backbone's last layer.
+    The second value tells how many of the first are the backbone's last layer; without `deep` there are no others.
 
     Raises:
         MissingExtra: an optional library is not installed.
@@ -183,9 +183,11 @@ def embed_usual(pictures: Pictures) -> tuple[Floats, int]:
     view = FrozenLearner(TrainSettings(), choice, 0).view(choice.name, "squash", False)
     pictures.progress.start(f"preparing {choice.name}", None)
     path = backbone_model(choice, view, cache_folder())
-    features = pictures.embed(path, view, pictures.choose_runtime(path, view.size))
+    top = backbone_widths(choice, view.size)["top"]
+    runtime = pictures.choose_runtime(path, view.size)
+    features = pictures.embed(path, view, runtime, None if deep else top)
     open_runner.cache_clear()  # what follows needs its memory
-    return features, backbone_widths(choice, view.size)["top"]
+    return features, top
 
 
 def usual_store(pictures: Pictures) -> FeatureStore:

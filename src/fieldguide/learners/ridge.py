@@ -200,8 +200,11 @@ def _cholesky_solver(rows: Floats, targets: Doubles) -> _Solver:
 
 def _in_chunks(rows: Floats, matrix: NDArray[Any]) -> Doubles:
     """Return rows @ matrix in float64, without a copy of all rows in it."""
-    starts = range(0, len(rows), _CHUNK)
-    return np.concatenate([rows[start : start + _CHUNK].astype(np.float64) @ matrix for start in starts])
+    product = np.empty((len(rows), matrix.shape[1]))
+    for start in range(0, len(rows), _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        np.matmul(rows[chunk].astype(np.float64), matrix, out=product[chunk])
+    return product
 
 
 def hold_out_probs(

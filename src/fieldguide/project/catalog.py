@@ -315,6 +315,21 @@ class Catalog:
         )
         return {row[0]: Prints(*row[1:]) for row in rows}
 
+    def measured(self) -> list[str]:
+        """Return the images of which it is known what their copies are recognised by, in the order of the hashes."""
+        return [row[0] for row in self.rows(f"SELECT sha256 FROM fingerprint WHERE {_LABELLED} ORDER BY sha256")]
+
+    def prints(self, sha256: str) -> Prints:
+        """Return what copies of one of these images are recognised by.
+
+        Raises:
+            KeyError: it is not known.
+        """
+        rows = self.rows("SELECT dhash, mirror, grey, colour FROM fingerprint WHERE sha256 = ?", (sha256,))
+        if not rows:
+            raise KeyError(sha256)
+        return Prints(*rows[0])
+
     def set_colours(self, colours: Mapping[str, bytes]) -> None:
         """Write the colour features of each image, as they were measured."""
         self.write("INSERT OR REPLACE INTO colours VALUES (?, ?)", colours.items())

@@ -31,7 +31,7 @@ from fieldguide.stages.clean.by_features import (
     estimate_losses,
     has_come,
 )
-from fieldguide.stages.clean.copies import check_copies
+from fieldguide.stages.clean.copies import find_by_hashes, judge_all_copies
 from fieldguide.stages.clean.report import Lists, write_report
 
 _BATCH = 64
@@ -83,9 +83,10 @@ def clean(project: Project, settings: Settings, *, progress: Progress) -> CleanR
         barred = catalog.rejected_by_others(("files", "names", "duplicates", "split", *SINGLE_CHECKS, *CHECKS))
         shown = {name: row.format for name, row in images.items() if name in passed - barred}
         lack = check_unsafe(project, settings, catalog, shown, progress)
-        embedded = embed(project, settings, shown, labels, progress)
+        copies = find_by_hashes(settings, catalog, progress)
+        embedded = embed(project, settings, shown, labels, copies.surplus(), progress)
         catalog.replace_features(embedded.sha256, embedded.store, embedded.top)
-        check_copies(project, settings, catalog, embedded, progress)
+        judge_all_copies(project, settings, catalog, copies, embedded, progress)
         not_run = check_by_features(settings, catalog, embedded) | ({"unsafe": lack} if lack else {})
         report = replace(_report(catalog, settings), not_run=not_run, lost=estimate_losses(settings, catalog, embedded))
         catalog.finish("clean", digest, asdict(report), project.now())

@@ -19,7 +19,7 @@ from fieldguide.project import Project
 from fieldguide.project.catalog import Catalog
 from fieldguide.records import Verdict
 from fieldguide.settings import Settings
-from fieldguide.stages.clean.labels import check_labels
+from fieldguide.stages.clean.labels import MOST_DEEP, check_labels
 
 Check = Callable[[FeatureRows], list[Verdict]]
 CHECKS: Mapping[str, Check] = {"labels": check_labels, "outliers": judge_outliers}
@@ -35,7 +35,7 @@ class Embedded:
 
     Attributes:
         sha256: n hashes, in order.
-        features: (n, d) float32, the backbone's last layer first; (0, 0) where there are none.
+        features: (n, d) float32, the backbone's last layer first, of many pictures alone; (0, 0) where there are none.
         top: how many of the first features are that last layer.
         store: the name of the folder that they are kept in.
         lack: why there are none; "" where there are.
@@ -53,6 +53,7 @@ def embed(
     settings: Settings,
     images: Mapping[str, str],
     labels: Mapping[str, Collection[str]],
+    surplus: Collection[str],
     progress: Progress,
 ) -> Embedded:
     """Compute the features of pictures, or say why there are none; what is known already is read.
@@ -62,6 +63,7 @@ def embed(
         settings: those of the project.
         images: hash and format of the pictures that no check of single files rejects.
         labels: class names by hash.
+        surplus: pictures that are left out, since they are copies of others.
         progress: told of each picture that is computed.
     """
     counts = Counter(class_name for name in images for class_name in labels.get(name, ()))
@@ -73,13 +75,14 @@ def embed(
     from fieldguide.features import Pictures
     from fieldguide.learners.frozen import embed_usual, usual_store
 
-    pictures = Pictures(project, tuple(images.items()), settings, progress)
+    embedded = {name: kind for name, kind in images.items() if name not in surplus}
+    pictures = Pictures(project, tuple(embedded.items()), settings, progress)
     try:
-        features, top = embed_usual(pictures)
+        features, top = embed_usual(pictures, deep=len(embedded) <= MOST_DEEP)
         store = usual_store(pictures)
     except MissingExtra as error:
         return _nothing(f"{error}: {error.hint}")
-    return Embedded(tuple(images), features, top, store.folder.name)
+    return Embedded(tuple(embedded), features, top, store.folder.name)
 
 
 def _nothing(lack: str) -> Embedded:

@@ -7,7 +7,7 @@ from fieldguide.checks.contract import FeatureRows
 from fieldguide.checks.labels import find_label_errors, judge_labels
 from fieldguide.records import Verdict
 
-_MOST_DEEP = 2000  # pictures up to which all layers are read; they tell a little more and cost much more
+MOST_DEEP = 2000  # pictures up to which all layers are read; they tell a little more and cost much more
 
 
 def check_labels(rows: FeatureRows) -> list[Verdict]:
@@ -25,7 +25,7 @@ def predict_left_out(rows: FeatureRows) -> NDArray[np.float64]:
     # the learners import onnxruntime, which takes a quarter of a second
     from fieldguide.learners.ridge import hold_out_probs
 
-    features = rows.features if len(rows.labels) <= _MOST_DEEP else rows.features[:, : rows.top]
+    features = rows.features if len(rows.labels) <= MOST_DEEP else rows.features[:, : rows.top]
     groups = np.unique(np.array(rows.groups), return_inverse=True)[1]
     believing = hold_out_probs(features, rows.labels, groups)
     errors = find_label_errors(believing, rows.labels) & ~rows.is_certain()
