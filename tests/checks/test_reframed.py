@@ -39,10 +39,10 @@ def saved(image: Image.Image) -> Image.Image:
     return Image.open(file).convert("RGB")
 
 
-def scene(number: int) -> Image.Image:
-    """Draw a picture with detail of every size, as photographs have it."""
+def scene(number: int, sizes: tuple[int, ...] = (4, 9, 20, 45)) -> Image.Image:
+    """Draw a picture with detail of every size, as photographs have it, or of some."""
     dice, picture = np.random.default_rng(number), np.zeros((240, 300, 3), np.float32)
-    for cells in (4, 9, 20, 45):
+    for cells in sizes:
         noise = Image.fromarray(dice.integers(0, 256, (cells, cells, 3), dtype=np.uint8))
         picture += np.asarray(noise.resize((300, 240), Image.Resampling.BICUBIC), np.float32) * (2 / cells**0.5)
     return Image.fromarray((picture * (250 / picture.max())).astype(np.uint8))
@@ -67,6 +67,14 @@ def test_a_changed_copy_is_found(change: str) -> None:
     for left, right in ((originals, changed), (changed, originals)):
         assert roughly_alike(thumbnails(left), thumbnails(right)).all()
         assert compare_squares(squares(left), squares(right)).are_copies(LIKENESS).all()
+
+
+@pytest.mark.parametrize("border", [9, 18])
+def test_a_thin_border_around_fine_detail_does_not_hide_a_copy(border: int) -> None:
+    originals = [ImageEnhance.Brightness(scene(number, (9, 24))).enhance(0.4) for number in range(6)]
+    framed = [ImageOps.expand(image, border, "white") for image in originals]
+    assert roughly_alike(thumbnails(originals), thumbnails(framed)).all()
+    assert compare_squares(squares(originals), squares(framed)).are_copies(LIKENESS).all()
 
 
 def test_different_pictures_are_no_copies() -> None:

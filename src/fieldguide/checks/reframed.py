@@ -17,12 +17,14 @@ SIDE = 96  # pixels of the squares that decide
 _COARSE = 16
 _LIKE = 0.7  # cosine of features; what is cropped by a tenth or framed has 0.71 at least
 _NEIGHBOURS = 5  # of each picture that are looked at
-_ROUGHLY = 0.85  # likeness of thumbnails of 16 pixels; 99 of 100 copies have 0.87
+_ROUGHLY = 0.85  # likeness of thumbnails; of 16 pixels 99 of 100 copies have 0.87, but some that are framed less
+_PERHAPS = 0.6  # of those of 16 pixels, from which those of 32 are compared: a border of 3 % is less than one of 16
 _OVERLAP = 0.6
 _WHITE, _WHITE_SHARE = 250, 0.25  # of a square that is on white
 _SURER = 0.6  # of what is missing to a likeness of 1, for what is on white
 _CELLS = 8  # on a side, in which colours are compared
-_BLOCK = 512  # pictures whose features are compared with all, or pairs that are aligned, at once
+_BLOCK = 512  # pictures whose features are compared with some, or pairs that are aligned, at once
+_COSINES = 1 << 21  # at once: their memory should not grow with the pictures
 _CELL_ROWS = 20_000  # pictures up to which every pair of features is compared
 
 
@@ -52,15 +54,19 @@ def like_features(features: Floats) -> list[tuple[int, int]]:
     Args:
         features: (n, d).
     """
-    rows = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    lengths = np.maximum(np.sqrt(np.einsum("nd,nd->n", features, features)), 1e-12)
     pairs: set[tuple[int, int]] = set()
-    for places in _cells(rows):
-        inside = rows[places]
-        for start in range(0, len(places), _BLOCK):
-            likeness = inside[start : start + _BLOCK] @ inside.T
+    for places in _cells(features, lengths):
+        if len(places) < 2:
+            continue
+        inside, scale = features if len(places) == len(features) else features[places], lengths[places]
+        few, step = min(_NEIGHBOURS, len(places) - 1), max(1, _COSINES // len(places))
+        for start in range(0, len(places), step):
+            likeness = inside[start : start + step] @ inside.T
+            likeness /= scale
+            likeness /= scale[start : start + step, None]
             likeness[np.arange(len(likeness)), np.arange(start, start + len(likeness))] = -1
-            few = min(_NEIGHBOURS, len(places) - 1)
-            nearest = np.argpartition(-likeness, few, axis=1)[:, :few] if few else np.zeros((len(likeness), 0), np.intp)
+            nearest = np.argpartition(likeness, -few, axis=1)[:, -few:]
             near = np.take_along_axis(likeness, nearest, axis=1) >= _LIKE
             first, which = np.nonzero(near)
             ends = np.stack([places[first + start], places[nearest[first, which]]])
@@ -68,14 +74,15 @@ def like_features(features: Floats) -> list[tuple[int, int]]:
     return sorted(pairs)
 
 
-def _cells(rows: Floats) -> list[NDArray[np.intp]]:
+def _cells(features: Floats, lengths: Floats) -> list[NDArray[np.intp]]:
     """Return sets of rows that are compared with each other: all, or of very many those nearest to a common row."""
-    count = len(rows)
+    count = len(features)
     if count <= _CELL_ROWS:
-        return [np.arange(count)] if count > 1 else []
-    centres = rows[np.random.default_rng(0).choice(count, max(2, count // 1000), replace=False)]
+        return [np.arange(count)]
+    chosen = np.random.default_rng(0).choice(count, max(2, count // 1000), replace=False)
+    centres = features[chosen] / lengths[chosen, None]
     nearest = np.concatenate(
-        [np.argpartition(-(rows[at : at + _BLOCK] @ centres.T), 2, axis=1)[:, :2] for at in range(0, count, _BLOCK)]
+        [np.argpartition(-(features[at : at + _BLOCK] @ centres.T), 2, axis=1)[:, :2] for at in range(0, count, _BLOCK)]
     )
     return [np.flatnonzero((nearest == number).any(axis=1)) for number in range(len(centres))]
 
@@ -85,9 +92,18 @@ def roughly_alike(left: Floats, right: Floats) -> NDArray[np.bool_]:
     alike = np.zeros(len(left), np.bool_)
     for start in range(0, len(left), _BLOCK):
         block = slice(start, start + _BLOCK)
-        first, second = _coarse(left[block]), _coarse(right[block])
-        alike[block] = np.maximum(_likeness(align(first, second)), _likeness(align(second, first))) >= _ROUGHLY
+        first, second = left[block], right[block]
+        likeness = _either_way(_coarse(first), _coarse(second))
+        unsure = np.flatnonzero((likeness >= _PERHAPS) & (likeness < _ROUGHLY))
+        if len(unsure):
+            likeness[unsure] = _either_way(first[unsure], second[unsure])
+        alike[block] = likeness >= _ROUGHLY
     return alike
+
+
+def _either_way(left: Floats, right: Floats) -> Floats:
+    """Return the likeness of pairs, the one laid over the other or the other way round, whichever fits better."""
+    return np.maximum(_likeness(align(left, right)), _likeness(align(right, left)))
 
 
 def compare_squares(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> Closeness:
