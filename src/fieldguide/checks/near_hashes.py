@@ -6,19 +6,26 @@ A. Punjani and D. Fleet ("Fast search in Hamming space with multi-index hashing"
 G. Manku, A. Jain and A. Das Sarma ("Detecting near-duplicates for web crawling", 2007).
 """
 
-from collections.abc import Iterator
-from itertools import combinations
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import chain, combinations
+from math import comb
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fieldguide.engine import core_count, map_threads
 
 Places = NDArray[np.intp]
 Hashes = NDArray[np.uint64]
 _FEW = 20  # hashes for each mask up to which comparing every pair takes no longer
 _BLOCKS = 5  # that must agree: under a mask, one of a million random hashes meets 3 others
+_PART = 1 << 16  # hashes up to which what is sorted stays in the cache of a core
+_NEXT = 8  # in sorted order, that each is compared with before it is asked which are of one family
 _PAIRS = 1 << 16  # handed over at once
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # a multiplier that mixes bits: 2**64 divided by the golden ratio
-_HALF = np.uint64(32)
+_FAMILY_BITS = np.uint64(30)
 
 
 class Families:
@@ -66,11 +73,11 @@ class Families:
 def near_pairs(hashes: Hashes, owners: Places, distance: int, families: Families) -> Iterator[tuple[Places, Places]]:
     """Yield pairs of hashes, as arrays of places in `hashes`, that differ in at most `distance` bits.
 
-    Owners may be linked between two yields. Pairs whose owners are in one family are left out as far as that saves
-    time: of a thousand copies of one picture most are never compared. A pair may come twice where links were made.
+    Owners may be linked between two yields. Pairs whose owners are in one family are left out: of a thousand copies of
+    one picture most are never compared.
 
     Args:
-        hashes: (n,).
+        hashes: (n,), fewer than 2**29.
         owners: (n,) places in `families`: whose hash each is.
         distance: bits that may differ, 0 to 64.
         families: what is linked.
@@ -78,21 +85,23 @@ def near_pairs(hashes: Hashes, owners: Places, distance: int, families: Families
     if not len(hashes):
         return
     values, numbers = np.unique(hashes, return_inverse=True)
-    for left, right in _equal(numbers, _Holders(np.arange(len(hashes)), owners, families)):
-        for start in range(0, len(left), _PAIRS):
-            yield left[start : start + _PAIRS], right[start : start + _PAIRS]
-    holders = _Holders(numbers, owners, families)
-    masks = _masks(distance)
-    masks = masks if len(values) > _FEW * len(masks) else np.zeros(1, np.uint64)
-    for place, mask in enumerate(masks):
-        for left, right in _equal(((values & mask) * _ODD) >> _HALF, holders):
-            bits = values[left] ^ values[right]
-            near = np.flatnonzero((np.bitwise_count(bits) <= distance) & (bits & mask == 0))
-            for earlier in masks[:place]:  # those that agree under it have met
-                near = near[bits[near] & earlier != 0]
-                if not len(near):
-                    break
-            yield from holders.pairs(left[near], right[near])
+    alone = _Holders(np.arange(len(hashes)), owners, families)
+    equal = _neighbours(hashes, numbers, 0)
+    for left, right in chain([equal.near], _pairs_in_crowd(equal, numbers[equal.crowd].astype(np.uint64), alone)):
+        yield from alone.pairs(left, right)
+    holders, done = _Holders(numbers, owners, families), np.zeros(0, np.uint64)
+    for block, masks in _masks(distance, len(values)):
+        neighbours = map_threads(partial(_meet, _split(values, block), distance), masks, workers=core_count())
+        for mask, met in zip(masks, neighbours, strict=True):
+            for left, right in chain([met.near], _pairs_in_crowd(met, _mixed(values[met.crowd], mask, 34), holders)):
+                bits = values[left] ^ values[right]
+                near = np.flatnonzero((np.bitwise_count(bits) <= distance) & (bits & mask == 0))
+                for earlier in done:  # those that agree under it have met
+                    near = near[bits[near] & earlier != 0]
+                    if not len(near):
+                        break
+                yield from holders.pairs(left[near], right[near])
+            done = np.append(done, mask)
 
 
 class _Holders:
@@ -104,37 +113,23 @@ class _Holders:
         self._starts = np.flatnonzero(np.diff(numbers[self._places], prepend=-1))
         self._sizes = np.diff(self._starts, append=len(numbers))
         self._linked = families
-        self._links, self._families, self._order = -1, self._starts, self._starts
-        self.met = 0  # pairs that were compared since
+        each = families.of(self._owners)
+        self._whole = np.minimum.reduceat(each, self._starts) == np.maximum.reduceat(each, self._starts)
+        self._others = owners.max() + 1
 
-    @property
-    def outdated(self) -> bool:
-        """Whether comparing again what was linked since would take longer than sorting all by family."""
-        new, rows = self._linked.links - self._links, len(self._starts)
-        return self._links < 0 or new * new > 16 * rows or (new > 0 and self.met > 8 * rows)
-
-    def families(self) -> tuple[Places, Places]:
-        """Return the family of all that hold a value, a number of its own where they are of several; and its order.
-
-        Both are as of some links ago.
-        """
-        if self.outdated:
-            each = self._linked.of(self._owners)
-            lowest, highest = np.minimum.reduceat(each, self._starts), np.maximum.reduceat(each, self._starts)
-            self._families = np.where(lowest == highest, lowest, -1 - np.arange(len(self._starts)))
-            self._order, self._links, self.met = np.argsort(self._families), self._linked.links, 0
-        return self._families, self._order
+    def families(self, values: Places) -> Places:
+        """Return the family of all that hold each value; a number of its own where they were of several."""
+        families = self._linked.of(self._owners[self._starts[values]])
+        return np.where(self._whole[values], families, self._others + values)
 
     def pairs(self, left: Places, right: Places) -> Iterator[tuple[Places, Places]]:
         """Yield the pairs of places that hold these pairs of values: first one for each, which may link them all."""
         for start in range(0, len(left), _PAIRS):
-            chosen = slice(start, start + _PAIRS)
-            yield self._places[self._starts[left[chosen]]], self._places[self._starts[right[chosen]]]
-        families = self._families
+            first, second = (self._starts[part[start : start + _PAIRS]] for part in (left, right))
+            apart = self._linked.of(self._owners[first]) != self._linked.of(self._owners[second])
+            yield self._places[first[apart]], self._places[second[apart]]
         left, right = (part[self._sizes[left] * self._sizes[right] > 1] for part in (left, right))
-        whole = (families[left] >= 0) & (families[right] >= 0)  # all that hold either are of one family
-        ends = [self._linked.of(self._owners[self._starts[part]]) for part in (left, right)]
-        apart = ~whole | (ends[0] != ends[1])
+        apart = self.families(left) != self.families(right)
         yield from self._every_pair(left[apart], right[apart])
 
     def _every_pair(self, left: Places, right: Places) -> Iterator[tuple[Places, Places]]:
@@ -149,65 +144,112 @@ class _Holders:
             yield self._places[first], self._places[second]
 
 
-def _equal(keys: NDArray[np.integer], holders: _Holders) -> Iterator[tuple[Places, Places]]:
-    """Yield the pairs of values with equal keys, below 2**32, whose holders are not of one family.
+class _Met(NamedTuple):
+    """What came of sorting hashes by keys.
 
-    The neighbours in each set of equal keys come first; what they link is left out of the rest.
+    Attributes:
+        near: pairs of near ones, at most so many places from each other in sorted order.
+        crowd: those with so many equal keys that some have not met.
+        rows: where these are in sorted order.
     """
-    for again in (True, False):
-        for left, right in _pairs_by_offset(keys.astype(np.uint64), *holders.families()):
-            yield left, right
-            holders.met += len(left)
-            if again and holders.outdated:
-                break
-        else:
-            return
+
+    near: tuple[Places, Places]
+    crowd: Places
+    rows: Places
 
 
-def _pairs_by_offset(keys: Hashes, families: Places, by_family: Places) -> Iterator[tuple[Places, Places]]:
-    """Yield the pairs with equal keys and different families: each with the next, that after it, and so on."""
-    ranked = (keys[by_family] << _HALF) | np.arange(len(keys), dtype=np.uint64)
-    ranked.sort()  # several times as fast as sorting places by their keys
-    order = by_family[(ranked & np.uint64(2**32 - 1)).astype(np.intp)]
-    new_key = np.diff(ranked >> _HALF) != 0
-    end = _ends(new_key)
-    right = _ends(new_key | (np.diff(families[order]) != 0))
+def _split(values: Hashes, block: np.uint64) -> list[tuple[Places, Hashes]]:
+    """Return parts of the values such that those with the same bits in a block are together, with their places."""
+    if len(values) <= _PART:
+        return [(np.arange(len(values)), values)]
+    keys = _mixed(values, block, 8).astype(np.uint8)
+    order = np.argsort(keys, kind="stable")
+    return [(places, values[places]) for places in np.split(order, np.flatnonzero(np.diff(keys[order])) + 1)]
+
+
+def _meet(parts: Sequence[tuple[Places, Hashes]], distance: int, mask: np.uint64) -> _Met:
+    """Compare those values of each part that are alike under a mask."""
+    met, start = [], 0
+    for places, values in parts:
+        (left, right), crowd, rows = _neighbours(values, _mixed(values, mask, 16).astype(np.uint16), distance)
+        met.append((places[left], places[right], places[crowd], rows + start))
+        start += len(values)
+    left, right, crowd, rows = (np.concatenate(arrays) for arrays in zip(*met, strict=True))
+    return _Met((left, right), crowd, rows)
+
+
+def _mixed(values: Hashes, mask: np.uint64, bits: int) -> Hashes:
+    """Return numbers of so many bits that are equal where the values are equal under a mask, and seldom elsewhere."""
+    return ((values & mask) * _ODD) >> np.uint64(64 - bits)
+
+
+def _neighbours(values: Hashes, keys: NDArray[np.integer], distance: int) -> _Met:
+    """Sort values by their keys, and compare each with the next of those with the same key."""
+    order = np.argsort(keys, kind="stable")  # keys of 16 bits by radix, ten times as fast as any other way
+    values, keys = values[order], keys[order]
+    left, near = np.flatnonzero(keys[1:] == keys[:-1]), []
+    for offset in range(1, _NEXT + 1):
+        pairs = left[np.bitwise_count(values[left] ^ values[left + offset]) <= distance]
+        near.append((order[pairs], order[pairs + offset]))
+        left = left[: np.searchsorted(left, len(keys) - offset - 1)]
+        left = left[keys[left] == keys[left + offset + 1]]
+    crowded = np.zeros(len(keys), np.bool_)
+    for offset in range(_NEXT + 2):
+        crowded[left + offset] = True
+    rows = np.flatnonzero(crowded)
+    first, second = (np.concatenate(places) for places in zip(*near, strict=True))
+    return _Met((first, second), order[rows], rows)
+
+
+def _pairs_in_crowd(met: _Met, keys: Hashes, holders: _Holders) -> Iterator[tuple[Places, Places]]:
+    """Yield the pairs with equal keys and different families that have not met.
+
+    Each with the first of the next family, that after it, and so on.
+    """
+    keys = keys << _FAMILY_BITS
+    both = keys | holders.families(met.crowd).astype(np.uint64)
+    order = np.argsort(both, kind="stable")
+    places, rows = met.crowd[order], met.rows[order]
+    end, right = _ends(keys[order]), _ends(both[order])
     left = np.flatnonzero(right < end)
     right, end = right[left], end[left]
     held: list[tuple[Places, Places]] = []
-    count, least = 0, 1  # the neighbours alone, then as many together as take longer than the calls
+    count = 0  # as many together as take longer than the calls
     while len(left):
         held.append((left, right))
         count += len(left)
         right = right + 1
         more = right < end
         left, right, end = left[more], right[more], end[more]
-        if count >= least or not len(left):
+        if count >= _PAIRS or not len(left):
             first, second = (np.concatenate(parts) for parts in zip(*held, strict=True))
-            yield order[first], order[second]
-            held, count, least = [], 0, _PAIRS
+            apart = np.abs(rows[first] - rows[second]) > _NEXT
+            yield places[first[apart]], places[second[apart]]
+            held, count = [], 0
 
 
-def _ends(borders: NDArray[np.bool_]) -> Places:
-    """Return for each place of a sequence where its run ends, given whether each but the first begins one."""
-    ends = np.append(np.flatnonzero(borders) + 1, len(borders) + 1)
+def _ends(keys: Hashes) -> Places:
+    """Return for each key of a sorted sequence where those equal to it end."""
+    ends = np.append(np.flatnonzero(np.diff(keys)) + 1, len(keys))
     return np.repeat(ends, np.diff(ends, prepend=0))
 
 
-def _masks(distance: int) -> Hashes:
+def _masks(distance: int, count: int) -> list[tuple[np.uint64, Hashes]]:
     """Return masks under one of which at least any two hashes agree that differ in at most `distance` bits.
 
-    In one of two halves of the bits at most t differ, where the two t are `distance` - 1 together; of the t + 5 blocks
-    of that half, 5 agree.
+    In one of two parts of the bits at most t differ, where the two t are `distance` - 1 together; of the t + 5 blocks
+    of that part, 5 agree. Neighbouring bits are alike, and are in different blocks.
+
+    Returns:
+        A block, and the masks that it is the last block of; the empty mask for so few hashes that more take longer.
     """
-    bits = np.random.default_rng(0).permutation(64)  # neighbouring bits are alike, and should be in different masks
-    limits = [distance // 2, (distance - 1) // 2] if distance else [0]
-    share = [limit + _BLOCKS for limit in limits]
-    halves = np.split(bits, [round(64 * share[0] / sum(share))])
+    parts = ((range(30, 64), distance // 2), (range(30), (distance - 1) // 2))
+    if count <= _FEW * sum(comb(limit + _BLOCKS, _BLOCKS) for _, limit in parts):
+        return [(np.uint64(0), np.zeros(1, np.uint64))]
     masks = []
-    for limit, half in zip(limits, halves, strict=False):
-        if limit + _BLOCKS > len(half):
-            return np.zeros(1, np.uint64)
-        blocks = [sum(1 << int(bit) for bit in block) for block in np.array_split(half, limit + _BLOCKS)]
-        masks += [sum(chosen) for chosen in combinations(blocks, _BLOCKS)]
-    return np.array(masks, dtype=np.uint64)
+    for bits, limit in parts:
+        blocks = [sum(1 << bit for bit in bits[first :: limit + _BLOCKS]) for first in range(limit + _BLOCKS)]
+        for last in range(_BLOCKS - 1, len(blocks)):
+            chosen = [sum(others, blocks[last]) for others in combinations(blocks[:last], _BLOCKS - 1)]
+            masks.append((np.uint64(blocks[last]), np.array(chosen, dtype=np.uint64)))
+    return masks
