@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from fieldguide.checks import near_hashes
 from fieldguide.checks.near_hashes import Families, near_pairs
 
 Pairs = set[tuple[int, int]]
@@ -59,6 +60,19 @@ def test_many_hashes_are_compared_as_the_slow_reference_does(distance: int) -> N
     pairs = all_pairs(hashes, distance)
     assert set(pairs) == slow_pairs(hashes, distance)
     assert len(pairs) == len(set(pairs)), "each pair comes once"
+
+
+def test_parts_and_cores_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashes = perturbed(np.random.default_rng(8), MANY, 11)
+    links = []
+    for part, cores in ((MANY, 1), (500, 1), (500, 3)):
+        monkeypatch.setattr(near_hashes, "_PART", part)
+        monkeypatch.setattr(near_hashes, "core_count", lambda cores=cores: cores)
+        families = Families(MANY)
+        links.append([families.link(*pairs) for pairs in near_pairs(hashes, np.arange(MANY), 8, families)])
+        pairs = all_pairs(hashes, 8)
+        assert set(pairs) == slow_pairs(hashes, 8) and len(pairs) == len(set(pairs))
+    assert links[1] == links[2] and sum(map(len, links[0])) == sum(map(len, links[1]))
 
 
 def families_of(pairs: Pairs, count: int) -> set[frozenset[int]]:

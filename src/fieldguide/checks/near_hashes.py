@@ -3,7 +3,8 @@
 Knows nothing about pictures. Where two hashes differ in at most r bits, they agree in all bits of at least one of some
 hundred masks (`_masks`), so only hashes that are equal under a mask are compared: the multi-index of M. Norouzi,
 A. Punjani and D. Fleet ("Fast search in Hamming space with multi-index hashing", 2012) with the choice of blocks of
-G. Manku, A. Jain and A. Das Sarma ("Detecting near-duplicates for web crawling", 2007).
+G. Manku, A. Jain and A. Das Sarma ("Detecting near-duplicates for web crawling", 2007). They are brought together by a
+radix sort of 16 bits in parts that fit a core's cache: a million in a seventh of the time of sorting 64-bit numbers.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +24,7 @@ _FEW = 28  # hashes for each mask of one part of the bits, up to which comparing
 _BLOCKS = 5  # that must agree: under a mask, one of a million random hashes meets 3 others
 _PART = 1 << 16  # hashes up to which what is sorted stays in the cache of a core
 _REACH = 10  # hashes in sorted order that each is compared with before it is asked which are of one family
-_ROWS = 256  # compared with all at once
+_ROWS = 64  # compared with all at once
 _PAIRS = 1 << 16  # handed over at once
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # a multiplier that mixes bits: 2**64 divided by the golden ratio
 _FAMILY_BITS = 30
@@ -160,7 +161,7 @@ def _every_pair(values: Hashes, distance: int, holders: _Holders) -> Iterator[tu
 def _by_masks(values: Hashes, distance: int, holders: _Holders) -> Iterator[tuple[Places, Places]]:
     done = np.zeros(0, np.uint64)
     for block, masks in _masks(distance):
-        # Where most are linked there are large families: near ones are of one as soon as neighbours are linked.
+        # Where most are linked there are large families, which need not meet within.
         reach = _REACH if 2 * holders.linked.links < len(values) else 1
         meet = partial(_meet, _split(values, block), distance, reach)
         for mask, met in zip(masks, map_threads(meet, masks, workers=core_count()), strict=True):
@@ -243,9 +244,7 @@ def _pairs_in_crowd(met: _Met, keys: Hashes, holders: _Holders) -> Iterator[tupl
         if count >= _PAIRS or not len(left):
             first, second = (np.concatenate(parts) for parts in zip(*held, strict=True))
             apart = np.abs(rows[first] - rows[second]) > met.reach
-            if not apart.all():
-                first, second = first[apart], second[apart]
-            yield places[first], places[second]
+            yield places[first[apart]], places[second[apart]]
             held, count = [], 0
 
 
