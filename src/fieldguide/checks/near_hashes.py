@@ -118,7 +118,7 @@ class _Met(NamedTuple):
     Attributes:
         near: the pairs of near ones in reach of each other, and some of other keys.
         crowd: those with so many equal keys that not all are in reach.
-        rows: where these are in sorted order.
+        rows: where these are in the sorted order of their part.
         reach: how far from each other in sorted order those are that have met.
     """
 
@@ -188,11 +188,10 @@ def _split(values: Hashes, block: np.uint64) -> list[tuple[Places, Hashes]]:
 
 def _meet(parts: Sequence[tuple[Places, Hashes]], distance: int, reach: int, mask: np.uint64) -> _Met:
     """Compare those values of each part that are alike under a mask."""
-    met, start = [], 0
+    met = []
     for places, values in parts:
         (left, right), crowd, rows, _ = _neighbours(values, _mixed(values, mask, 16).astype(np.uint16), distance, reach)
-        met.append((places[left], places[right], places[crowd], rows + start))
-        start += len(values)
+        met.append((places[left], places[right], places[crowd], rows))
     left, right, crowd, rows = (np.concatenate(arrays) for arrays in zip(*met, strict=True))
     return _Met((left, right), crowd, rows, reach)
 
