@@ -31,6 +31,7 @@ SETS = {
 TABLES = {
     "accuracy": (r"set +fieldguide, grouped 5-fold +plain script, 5-fold +target +seconds", r"rooms +\d"),
     "clean": (r"change +pictures +grey alone +with colour", r"rooms +\d"),
+    "clean_speed": (r"way +seconds +CPU s +CPU ms each", r"(plain script: not measured|plain script +\d)"),
     "collect": (r"way +images/s +less start-up +CPU ms/im +peak MB +CPU others", r"plain loop +\d"),
     "colour": (r"family +published \| original: CV \(std\) quarter", r"  from files, 1 thread\(s\): original \d"),
     "decline": (r"\| set \| unknown \| score \| AUROC", r"\| flowers17 \| a class left out \| energy \| \d"),
@@ -43,6 +44,7 @@ TABLES = {
     "many": (r"pictures +rows +CPU s", r"copies +24"),
     "near": (r"hashes +rows +way +seconds", r"random +2000  every pair, numpy +\d"),
     "outliers": (r"set +mixed in +clean +cleanlab +by class", r"flowers17 +charts-dev +0\.\d"),
+    "rescale": (r"pixels +original +copy +times", r"1334 x 1000 +\d"),
     "review": (r" +rows what +median ms +slowest", r" +300 peer: the view, sorted +\d"),
     "serve": (r"answer +median ms +95 % ms +beyond work", r"the work alone, Guide\.classify +\d"),
     "start": (r"process +best of \d", r"python -c pass +\d"),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from conftest import CLASS_NAMES, draw_picture
+from fieldguide.checks.files import DECODE_SIDE
 from fieldguide.checks.quality import find_fault, judge_quality
 from fieldguide.images import decode_image
 
@@ -118,7 +119,7 @@ def test_of_good_sets_hardly_any_is_suspected(shared: Path, name: str) -> None:
     paths = sorted(path for path in (shared / "data" / name).rglob("*") if path.suffix in (".jpg", ".png", ".webp"))
     suspected = []
     for path in paths[:: max(1, len(paths) // 60)]:
-        image = decode_image(path.read_bytes(), at_least=128)
+        image = decode_image(path.read_bytes(), at_least=DECODE_SIDE)
         if fault := code(image):
             suspected.append((path.name, fault))
     assert len(suspected) <= 2, suspected

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
-from conftest import CLASS_NAMES, picture_bytes
+from conftest import CLASS_NAMES, draw_picture, picture_bytes
 from fieldguide import features
 from fieldguide.errors import DiskFull, InputMissing, MissingExtra, ProjectDamaged
 from fieldguide.features import (
@@ -31,6 +32,7 @@ from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
 from fieldguide.records import Preprocessing
 from fieldguide.settings import change_settings
+from fieldguide.stages.add import add
 
 SQUARE = Preprocessing(size=64, resize_shorter=73)
 WIDE = 4
@@ -362,6 +364,41 @@ def test_squares_are_held_or_given_one_by_one(
     load = pictures.squares(SQUARE)
     assert callable(load)
     assert all(np.array_equal(load(index), squares[index]) for index in range(3))
+
+
+def test_what_is_learnt_comes_from_scaled_copies_and_what_is_measured_from_originals(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = draw_picture(CLASS_NAMES[0], 1).resize((600, 400))
+    folder = tmp_path / "heap" / CLASS_NAMES[0]
+    folder.mkdir(parents=True)
+    for number, image in enumerate([large, large.rotate(180), large.resize((150, 100))]):
+        image.save(folder / f"{number}.jpg", quality=95)
+    add(project, project.settings(), tmp_path / "heap", progress=SilentProgress())
+    with project.catalog() as catalog:
+        rows = sorted(catalog.images().values(), key=lambda row: -row.width)
+    settings = change_settings(project.settings(), {"clean.rescale": 80})
+    pictures = Pictures(project, tuple((row.sha256, row.format) for row in rows), settings, SilentProgress())
+    exact = pictures.squares(SQUARE, [0, 2])
+    assert isinstance(exact, np.ndarray) and not project.scaled_folder.exists(), "memory holds all"
+    monkeypatch.setattr(features, "MAX_HELD_BYTES", 2 * 64 * 64 * 3)
+    load = pictures.squares(SQUARE, [0, 2])
+    assert callable(load)
+    (copy,) = project.scaled_folder.rglob("*.jpg")
+    with Image.open(copy) as image:
+        assert image.size == (120, 80) and copy.stem == pictures.images[0][0]
+    assert np.array_equal(load(1), exact[1]) and np.array_equal(load(2), exact[2])
+    difference = np.abs(load(0).astype(int) - exact[0]).mean()
+    assert 0 < difference < 3, "another picture, and hardly another one"
+    made = copy.stat().st_mtime_ns
+    pictures.squares(SQUARE, [0])
+    assert copy.stat().st_mtime_ns == made, "made once"
+    copy.write_bytes(b"cut")
+    assert np.array_equal(load(0), exact[0]), "the original is still there"
+    wide = replace(SQUARE, size=96, fit="squash")
+    load = pictures.squares(wide, [0])
+    assert callable(load)
+    assert np.array_equal(load(0), pictures.square(0, wide)), "a copy is too small for it"
 
 
 def test_a_square_whose_original_is_gone_or_changed_is_told_so(embedder: Embedder, images: dict[str, str]) -> None:

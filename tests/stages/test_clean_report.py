@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 
 from command import ran
 from conftest import CLASS_NAMES, draw_picture, encode, make_project, picture_bytes
+from fieldguide.checks.files import DECODE_SIDE
 from fieldguide.images import decode_image, squash
 from fieldguide.images.colour_features import FEATURE_NAMES, colour_features, read_colours
 from fieldguide.progress import SilentProgress
@@ -244,7 +245,7 @@ def test_the_colours_are_those_of_the_pictures(dirty: Project) -> None:
         broken = {name for name, (verdict, _) in catalog.verdicts("files").items() if "truncated" in verdict.reason}
     assert colours.keys() == images.keys() - broken
     for name, measured in colours.items():
-        image = decode_image(dirty.read_image(name, images[name].format), at_least=128)
+        image = decode_image(dirty.read_image(name, images[name].format), at_least=DECODE_SIDE)
         np.testing.assert_array_equal(read_colours(measured), colour_features(squash(image)[None])[0])
 
 

@@ -9,6 +9,7 @@ exposure and contrast. `docs/clean.md` says how the limits were found.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -202,6 +203,7 @@ def _standardised(prints: Collection[Prints]) -> Thumbnails:
     return Thumbnails(rows.reshape(-1, GREY_SIDE, GREY_SIDE), cells, contrast, white)
 
 
+@cache  # read only
 def _uneven_light(side: int) -> NDArray[np.float32]:
     """Return an orthonormal basis, (pixels, 6), of the brightness of a plain wall: polynomials of second order."""
     y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j].reshape(2, -1)

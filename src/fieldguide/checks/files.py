@@ -13,7 +13,8 @@ from fieldguide.images import Limits, copy_prints, decode_photo, squash
 from fieldguide.images.colour_features import measure_colours
 from fieldguide.records import NO_CAPTURE, NO_PRINTS, Capture, Prints
 
-DECODE_SIDE = 128  # a scaled decode reads every byte of a JPEG, and hashes need no more than this
+# A scaled decode reads every byte of a JPEG, and hashes need no more than this: an eighth of 960, a quarter of 480.
+DECODE_SIDE = 120
 
 
 @dataclass(frozen=True)

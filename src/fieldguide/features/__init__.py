@@ -10,7 +10,7 @@ import json
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from fieldguide.engine import core_count, map_threads
 from fieldguide.errors import BadImage, InputMissing, ProjectDamaged
 from fieldguide.features.runtimes import Runner, Runtime, cache_folder, choose_runtime, open_runner
+from fieldguide.features.scaled import LARGE, ScaledCopies
 from fieldguide.hashing import hash_text
 from fieldguide.images import Limits, decode_image
 from fieldguide.images.preprocess import decode_size, prepare_image, prepare_views
@@ -153,17 +154,62 @@ class Pictures:
             path = self.project.image_path(*self.images[index])
             return load_square(path, preprocessing, decode_limits(self.settings))
 
-    def squares(self, preprocessing: Preprocessing) -> Squares:
-        """Load all squares, (n, size, size, 3) uint8 RGB, where memory holds them; else return a loader."""
+    def squares(self, preprocessing: Preprocessing, learnt: Sequence[int] | NDArray[np.intp] = ()) -> Squares:
+        """Load all squares, (n, size, size, 3) uint8 RGB, where memory holds them; else return a loader.
+
+        Args:
+            preprocessing: how pictures are fitted to the square.
+            learnt: places of pictures that nothing is measured on. A loader takes theirs from scaled copies where
+                these are quicker to decode, and has the others in memory where it holds those.
+        """
         load = partial(self.square, preprocessing=preprocessing)
-        if len(self) * preprocessing.size**2 * 3 > MAX_HELD_BYTES:
-            return load
-        self.progress.start("decoding", len(self))
+        if self._can_hold(len(self), preprocessing):
+            return np.stack(self._load_all(load, range(len(self))))
+        measured = sorted({*range(len(self))} - {int(place) for place in learnt})
+        held: dict[int, NDArray[np.uint8]] = {}
+        if self._can_hold(len(measured), preprocessing):
+            held = dict(zip(measured, self._load_all(load, measured), strict=True))
+        copies = self._make_copies(preprocessing, learnt)
+
+        def square(place: int) -> NDArray[np.uint8]:
+            if place in held:
+                return held[place]
+            if place in copies:
+                with suppress(BadImage, OSError):  # somebody else's hands; the original is still there
+                    return load_square(copies[place], preprocessing, Limits())
+            return load(place)
+
+        return square
+
+    def _can_hold(self, count: int, preprocessing: Preprocessing) -> bool:
+        return count * preprocessing.size**2 * 3 <= MAX_HELD_BYTES
+
+    def _load_all(self, load: Callable[[int], NDArray[np.uint8]], places: Sequence[int]) -> list[NDArray[np.uint8]]:
+        self.progress.start("decoding", len(places))
         rows = []
-        for square in map_threads(load, range(len(self)), workers=core_count()):
+        for square in map_threads(load, places, workers=core_count()):
             rows.append(square)
             self.progress.advance()
-        return np.stack(rows)
+        return rows
+
+    def _make_copies(self, preprocessing: Preprocessing, places: Sequence[int] | NDArray[np.intp]) -> dict[int, Path]:
+        """Return by place the scaled copies of the large ones among these pictures, made where they are missing."""
+        copies = ScaledCopies(self.project.scaled_folder, self.settings.clean.rescale)
+        if not copies.suit(preprocessing) or not len(places):
+            return {}
+        with self.project.catalog() as catalog:
+            shorter = {name: min(row.width, row.height) for name, row in catalog.images().items()}
+        large = [int(place) for place in places if shorter.get(self.images[place][0], 0) >= LARGE * copies.side]
+
+        def make(place: int) -> None:
+            with self._explained():
+                copies.make(self.images[place][0], self.project.image_path(*self.images[place]), limits)
+
+        limits = decode_limits(self.settings)
+        self.progress.start("scaling pictures", len(large))
+        for _ in map_threads(make, large, workers=core_count()):
+            self.progress.advance()
+        return {place: copies.path(self.images[place][0]) for place in large}
 
     def choose_runtime(self, model: Path, size: int) -> Runtime:
         """Choose the runtime that computes features fastest here, or the one that the settings name."""

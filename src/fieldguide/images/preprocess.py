@@ -97,6 +97,16 @@ def _fit(image: Image.Image, preprocessing: Preprocessing) -> Pixels:
     raise ValueError(f"fit {preprocessing.fit!r} is not defined")
 
 
+def shrink(image: Image.Image, shorter: int) -> Image.Image:
+    """Return an upright RGB image of Pillow's whose shorter side has so many pixels, or fewer where it has fewer.
+
+    It is resized by the filter of `prepare`.
+    """
+    scale = min(1.0, shorter / min(image.size))
+    width, height = (max(1, round(side * scale)) for side in image.size)
+    return _resize(image, width, height, (0.0, 0.0, float(image.width), float(image.height)))
+
+
 def decode_size(preprocessing: Preprocessing) -> int:
     """Return the `at_least` for `images.decode`: how small a JPEG's shorter side may get while it is decoded.
 

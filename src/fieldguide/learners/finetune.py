@@ -138,9 +138,9 @@ class NetworkLearner:
     def fit(self, training: TrainingData) -> FitResult:
         """Train on the train split, the epoch chosen by val, and measure."""
         check_classes(training)
-        squares = training.pictures.squares(self.preprocessing)
         val = training.where("val")
         crosses = self.settings.crosses(len(training.labels)) or not len(val)
+        squares = training.pictures.squares(self.preprocessing, () if crosses else training.where("train"))
         folds = group_folds(training.labels, training.groups, training.folds, training.seed) if crosses else []
         network = self.build(len(training.class_names))
         board = training.keep / "board" if training.keep else None

@@ -22,7 +22,7 @@ from fieldguide.project.catalog import Catalog
 from fieldguide.project.dataset import load_dataset
 from fieldguide.project.runs import PREDICTIONS, Run, save_run
 from fieldguide.records import TrainReport
-from fieldguide.settings import Settings, TrainSettings, digest_json
+from fieldguide.settings import CleanSettings, Settings, TrainSettings, digest_json
 from fieldguide.text import write_csv
 
 _UNFINISHED = "unfinished-"
@@ -32,6 +32,8 @@ def digest_inputs(catalog: Catalog, settings: Settings) -> str:
     """Return the digest of everything that a run depends on."""
     options = digest_json(settings, "train", exclude={"seed"}) + _digest_weights(settings.train)
     text = f"{options} {settings.features.model_dump_json()} seed {settings.learning_seed}"
+    if settings.clean.rescale != CleanSettings().rescale:  # so that runs from before there were copies are current
+        text += f" rescale {settings.clean.rescale}"
     return hash_text(text + catalog.digest("state"))
 
 

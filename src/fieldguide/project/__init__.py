@@ -49,6 +49,11 @@ class Project:
         return self.root / "features"
 
     @property
+    def scaled_folder(self) -> Path:
+        """Where scaled copies of large originals are kept, from which networks learn; never in place of those."""
+        return self.root / "scaled"
+
+    @property
     def runs_folder(self) -> Path:
         """A folder for each training run."""
         return self.root / "runs"
@@ -105,7 +110,7 @@ class Project:
 
     def image_path(self, sha256: str, suffix: str) -> Path:
         """Return the path of the original with that hash; `suffix` is its format."""
-        return self.root / "images" / sha256[:2] / f"{sha256}.{suffix.lower()}"
+        return self.root / f"images/{sha256[:2]}/{sha256}.{suffix.lower()}"
 
     def store_image(self, data: bytes, suffix: str, *, durable: bool = True) -> str:
         """Store the bytes of an original, unchanged, and return their SHA-256; a second time is no work.
@@ -169,7 +174,8 @@ class Project:
                 file.write(json.dumps(holder))
                 file.flush()
             # trials run without this lock: what they write at this moment is not to be taken from them
-            sweep(self.root, (self.tune_folder, self.features_folder), path.stat().st_mtime - _DAY_S)
+            busy = self.tune_folder, self.features_folder, self.scaled_folder
+            sweep(self.root, busy, path.stat().st_mtime - _DAY_S)
             yield
 
 

@@ -147,6 +147,13 @@ class CleanSettings(Section):
     outliers: Suspicion = Field(
         "suspect", description="pictures unlike their class: suspect, off, or the score from which they are rejected"
     )
+    rescale: int = Field(
+        256,
+        ge=0,
+        le=4096,
+        description="shorter side, in pixels, of the copies that networks learn from where there are many originals "
+        "of twice that or more; 0: none",
+    )
     report: bool = Field(True, description="whether to write clean/report.html")
 
 

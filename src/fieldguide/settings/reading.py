@@ -19,7 +19,7 @@ from fieldguide.errors import ProjectTooNew, SettingsError, translate_os_errors
 from fieldguide.settings.models import SCHEMA_VERSION, Section, Settings
 
 _ADDED: Mapping[str, Sequence[str]] = {
-    "clean": ("copy_reframed", "quality", "unsafe", "labels", "outliers", "report"),
+    "clean": ("copy_reframed", "quality", "unsafe", "labels", "outliers", "rescale", "report"),
     "split": ("group_pattern", "features_alike", "burst_s"),
     "train": ("views", "mirror"),
     "publish": ("views",),

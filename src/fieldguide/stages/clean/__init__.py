@@ -36,15 +36,15 @@ from fieldguide.stages.clean.report import Lists, write_report
 
 _BATCH = 64
 # of what is measured of a file; another form is another look at every picture
-_FORM = f"prints 2, colours, times, {FORM}"
+_FORM = f"prints 3, colours, times, {FORM}"
 # trouble of the machine, perhaps not of the file
 _TEMPORARY = ("unreadable", "changed", "crashed", "too_slow", "too_much_memory")
 
 
 def inputs(catalog: Catalog, settings: Settings) -> str:
     """Return the digest of everything that this stage's result depends on."""
-    values = f"{digest_json(settings, 'clean')}{settings.images.model_dump_json()}{settings.collect.licences}"
-    values += str(sorted(settings.classes))
+    values = digest_json(settings, "clean", {"rescale"})  # which concerns training alone
+    values += f"{settings.images.model_dump_json()}{settings.collect.licences}{sorted(settings.classes)}"
     families = sorted(
         (origin.sha256, origin.family, origin.parent, origin.licence)
         for origin in catalog.origins()
