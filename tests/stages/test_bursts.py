@@ -51,6 +51,12 @@ def test_what_follows_within_a_minute_is_together() -> None:
     assert groups_of(captures_at([0, 60, 120, 180.5, *lone(20)])) == [["000", "001", "002"]]
 
 
+def test_a_burst_is_whole_whatever_becomes_of_a_picture_in_it() -> None:
+    captures = captures_at([0, 50, 100, *lone(20)])
+    links = link_bursts(captures, {}, dict.fromkeys(captures, "rose"), 60, {"000": "test"})
+    assert [link.members for link in links] == [("000", "001", "002")]
+
+
 def test_another_author_camera_or_class_is_another_burst() -> None:
     captures = captures_at([0, 1, *lone(20)])
     assert groups_of(captures) == [["000", "001"]]
