@@ -369,6 +369,7 @@ def test_axe_finds_nothing_and_the_policy_holds(driver: Any, link: str, width: i
             check_accessible(driver)
             studio.press("\ue00c")
             studio.wait(lambda: not studio.all(".dialog"))
+            studio.wait(lambda: driver.switch_to.active_element == studio.all(".grid")[0])
         assert driver.execute_script("return document.documentElement.scrollWidth <= innerWidth")
         assert driver.execute_script("return window.violations") == []
     finally:

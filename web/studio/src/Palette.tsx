@@ -18,10 +18,10 @@ export function Palette({ pictures, classes, onChoose, onClose }: Props) {
   const ordered = [...classes.filter((name) => labels.has(name)), ...classes.filter((name) => !labels.has(name))];
   const what = count(pictures.length, "picture");
   return (
-    <Dialog open={pictures.length > 0} onClose={onClose} title={`Another class for ${what}`} className="palette">
+    <Dialog open={pictures.length > 0} onClose={onClose} title={`Another class for ${what}`} className="palette" focusOn={(dialog) => dialog.querySelector("input")}>
       {/* the keys of the page are letters of a name here */}
       <Command label="Class" loop onKeyDown={(event) => event.stopPropagation()}>
-        <Command.Input placeholder="Type a part of the name" autoFocus />
+        <Command.Input placeholder="Type a part of the name" />
         <Command.List label="Classes">
           <Command.Empty>No class has such a name.</Command.Empty>
           {ordered.map((name) => (

@@ -29,7 +29,7 @@ const MOST_NEIGHBOURS = 12;
 /** One picture large, beside the one it is a copy of, with all that is known about it. */
 export function Viewer({ open, picture, error, marks, place, tab, onCommand, onShow, onClose }: Props) {
   return (
-    <Dialog open={open} onClose={onClose} title={picture ? titleOf(picture) : "Picture"} hideTitle focusWhole className="viewer">
+    <Dialog open={open} onClose={onClose} title={picture ? titleOf(picture) : "Picture"} hideTitle focusOn={(dialog) => dialog} className="viewer">
       <div className="viewer-body">
         <div className="stage">
           {error && <p role="alert">{error.message}</p>}

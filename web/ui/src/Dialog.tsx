@@ -1,6 +1,6 @@
 import * as Radix from "@radix-ui/react-dialog";
 import { X } from "lucide-react";
-import type { ReactNode } from "react";
+import { type ReactNode, useRef } from "react";
 
 interface Props {
   open: boolean;
@@ -8,8 +8,8 @@ interface Props {
   title: string;
   /** shown to nobody but read out, where the look needs no heading */
   hideTitle?: boolean;
-  /** begin at the window itself and not at its first button */
-  focusWhole?: boolean;
+  /** where to begin, if not at the first button */
+  focusOn?: (dialog: HTMLElement) => HTMLElement | null;
   className?: string;
   children: ReactNode;
 }
@@ -19,7 +19,8 @@ interface Props {
  *
  * Radix's own overlay is left out: it writes a <style> into the page, which the content security policy forbids.
  */
-export function Dialog({ open, onClose, title, hideTitle = false, focusWhole = false, className = "", children }: Props) {
+export function Dialog({ open, onClose, title, hideTitle = false, focusOn, className = "", children }: Props) {
+  const before = useRef<Element>(null); // what had the focus: Radix gives it back only to a trigger of its own
   return (
     <Radix.Root open={open} onOpenChange={(next) => !next && onClose()}>
       <Radix.Portal>
@@ -28,9 +29,14 @@ export function Dialog({ open, onClose, title, hideTitle = false, focusWhole = f
           className={`dialog ${className}`}
           aria-describedby={undefined}
           onOpenAutoFocus={(event) => {
-            if (!focusWhole || !(event.currentTarget instanceof HTMLElement)) return;
+            before.current = document.activeElement;
+            if (!focusOn || !(event.currentTarget instanceof HTMLElement)) return;
             event.preventDefault();
-            event.currentTarget.focus();
+            focusOn(event.currentTarget)?.focus();
+          }}
+          onCloseAutoFocus={(event) => {
+            event.preventDefault();
+            if (before.current instanceof HTMLElement) before.current.focus({ preventScroll: true });
           }}
         >
           <header className={hideTitle ? "dialog-head bare" : "dialog-head"}>
