@@ -9,7 +9,7 @@ import { DecisionBadge, toneOf } from "./Cell.tsx";
 import type { Command } from "./keys.ts";
 import { neighbourOptions } from "./list.ts";
 import { type Mark, marked } from "./outbox.ts";
-import { asWords, formatBytes, formatTime } from "./words.ts";
+import { asWords, formatBytes, formatTime, nameCopy } from "./words.ts";
 
 interface Props {
   open: boolean;
@@ -57,7 +57,7 @@ function Pictures({ picture, copies, onShow }: { picture: PictureDetails; copies
     <>
       <div className={other ? "pair" : "pair single"}>
         <Large picture={picture} caption={other ? "this picture" : ""} />
-        {other && <Large picture={other} caption={other.sha256 === copyOf ? "the copy that is kept" : "a near-copy"} onShow={onShow} />}
+        {other && <Large picture={other} caption={nameCopy(other, copyOf)} onShow={onShow} />}
       </div>
       {copies.length > 1 && <Strip label="Near-copies" pictures={copies} onShow={onShow} />}
     </>

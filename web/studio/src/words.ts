@@ -22,3 +22,7 @@ export const count = (number: number, noun: string) => `${formatCount(number)} $
 
 /** Write what a server says as a sentence. */
 export const asSentence = (text: string) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.?!]$/.test(text) ? "" : ".");
+
+/** Say what the picture beside another is: where two labels are at odds, neither copy is kept. */
+export const nameCopy = (copy: { sha256: string; state: string }, copyOf: string | undefined) =>
+  copy.sha256 === copyOf && copy.state !== "rejected" ? "the copy that is kept" : "a near-copy";
