@@ -66,8 +66,8 @@ def _faults(small: Image.Image, size: tuple[int, int]) -> Iterator[Fault]:
         yield Fault(1.0, "blank: it is one plain colour")
         return
     grey = np.asarray(image)
-    yield Fault(_scale(bright, 90, 20), f"dark: 99 % of it is darker than {bright / 255:.0%} of white")
-    yield Fault(_scale(dark, 190, 250), f"bright: 99 % of it is brighter than {dark / 255:.0%} of white")
+    yield Fault(_scale(bright, 90, 20), f"dark: 99% of it is darker than {bright / 255:.0%} of white")
+    yield Fault(_scale(dark, 190, 250), f"bright: 99% of it is brighter than {dark / 255:.0%} of white")
     detail = _detailed_share(grey)
     yield Fault(_scale(detail, 0.06, 0.0), f"low_information: only {detail:.0%} of it has any detail")
     blur = _blur(grey)
