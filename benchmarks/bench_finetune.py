@@ -62,6 +62,7 @@ def list_ways(
     full = ResolvedLoopSettings(
         epochs=epochs,
         batch_size=BATCH,
+        accumulate=1,
         lr=1e-3,
         layer_decay=1.0,
         warm_up=0.5,

@@ -325,7 +325,7 @@ def test_what_suits_a_learner_is_told() -> None:
     ]
     assert table["size"][4].startswith(f"{frozen.DEFAULT_SIDE};")
     assert table["size"][5].rstrip(" |") == str(colour.DEFAULT_SIDE)
-    for key in ("epochs", "lr", "layer_decay"):
+    for key in ("epochs", "batch_size", "accumulate", "lr", "layer_decay"):
         usual = [cnn.DEFAULTS[key], transfer.DEFAULTS[key], transfer.DEFAULTS[key]]
         assert [float(cell) for cell in table[f"loop.{key}"][1:4]] == usual
     assert f"{FEW_PICTURES} pictures in train and val or fewer" in hand_part("train")

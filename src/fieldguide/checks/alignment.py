@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fieldguide.engine import core_count, map_threads
+
 Floats = NDArray[np.float32]
 _STEPS, _LAST_STEPS = 6, 3  # on blurred and on small pictures, then on large ones
 _SMALL = 32  # pixels on a side; on larger ones a step takes long
@@ -40,7 +42,11 @@ def align(left: Floats, right: Floats) -> Alignment:
         left: (n, side, side) grey, of any scale.
         right: the same shape.
     """
-    parts = [_align(left[at : at + _PAIRS], right[at : at + _PAIRS]) for at in range(0, max(len(left), 1), _PAIRS)]
+
+    def part(start: int) -> tuple[Floats, Floats, Floats]:
+        return _align(left[start : start + _PAIRS], right[start : start + _PAIRS])
+
+    parts = map_threads(part, range(0, max(len(left), 1), _PAIRS), workers=core_count())
     maps, likeness, overlap = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return Alignment(maps, likeness, overlap)
 

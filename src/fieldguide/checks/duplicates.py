@@ -174,15 +174,16 @@ class CopyIndex:
 
     def has(self, prints: Prints) -> bool:
         """Tell whether the picture, or its mirror image, is a near-copy of one that was added."""
-        new = _standardised([prints])
-        return self._like(prints.dhash, new) or self._like(prints.mirror, new.flipped())
+        return self._like(prints, prints.dhash) or self._like(prints, prints.mirror, mirrored=True)
 
-    def _like(self, dhash: bytes, new: Thumbnails) -> bool:
-        """Tell whether a picture with nearly that hash has nearly those thumbnails."""
+    def _like(self, prints: Prints, dhash: bytes, *, mirrored: bool = False) -> bool:
+        """Tell whether a picture with nearly that hash has nearly the thumbnails of this one."""
         known = self._hashes[: len(self._prints)]
         near = np.flatnonzero(np.bitwise_count(known ^ np.uint64(int.from_bytes(dhash, "big"))) <= self._distance)
         if not near.size:
             return False
+        new = _standardised([prints])
+        new = new.flipped() if mirrored else new
         earlier = _standardised([self._prints[place] for place in near])
         alike = _correlation(earlier.grey, new.grey) >= self._likeness
         return bool((alike & same_colour(earlier, new)).any())

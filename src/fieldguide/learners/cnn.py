@@ -9,7 +9,9 @@ from fieldguide.learners.architectures import Network, build_network
 from fieldguide.learners.finetune import NetworkLearner, resolve_loop
 from fieldguide.settings import TrainSettings
 
-DEFAULTS: Mapping[str, float] = {"epochs": 40, "lr": 1e-3, "layer_decay": 1.0}
+DEFAULTS: Mapping[str, float] = {
+    "epochs": 40, "batch_size": 32, "accumulate": 1, "lr": 1e-3, "layer_decay": 1.0,
+}  # fmt: skip
 DEFAULT_SIDE = 128
 
 

@@ -56,9 +56,12 @@ def resolve_loop(settings: LoopSettings, seed: int, defaults: Mapping[str, float
     Args:
         settings: as in fieldguide.toml.
         seed: all randomness follows from it.
-        defaults: `epochs`, `lr` and `layer_decay` of the learner.
+        defaults: `epochs`, `lr`, `layer_decay`, `batch_size` and `accumulate` of the learner. Whoever sets a
+            `batch_size` means it for the whole step, unless `accumulate` is set too.
     """
     chosen = settings.model_dump()
+    if settings.batch_size != "auto" and settings.accumulate == "auto":
+        chosen["accumulate"] = 1
     chosen |= {name: value for name, value in defaults.items() if chosen[name] == "auto"}
     return ResolvedLoopSettings(**chosen, seed=seed)
 

@@ -50,6 +50,8 @@ class ResolvedLoopSettings(LoopSettings):
     """Loop settings in which a learner has filled in what "auto" left to it, and the seed."""
 
     epochs: int = Field(ge=1, le=10_000)
+    batch_size: int = Field(ge=1, le=4096)
+    accumulate: int = Field(ge=1, le=1024)
     lr: float = Field(gt=0, le=1000)
     layer_decay: float = Field(gt=0, le=1)
     seed: int = Field(0, ge=0)

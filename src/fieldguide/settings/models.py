@@ -196,8 +196,12 @@ class LoopSettings(Section):
     epochs: Annotated[int, Field(ge=1, le=10_000)] | Auto = Field(
         "auto", description="passes over the training pictures; auto: the learner's usual number"
     )
-    batch_size: int = Field(32, ge=1, le=4096, description="pictures per forward pass")
-    accumulate: int = Field(1, ge=1, le=1024, description="forward passes per step of the optimiser")
+    batch_size: Annotated[int, Field(ge=1, le=4096)] | Auto = Field(
+        "auto", description="pictures per forward pass; auto: 32, or 16 where the whole of a backbone is trained"
+    )
+    accumulate: Annotated[int, Field(ge=1, le=1024)] | Auto = Field(
+        "auto", description="forward passes per step of the optimiser; auto: so many that a step sees 32 pictures"
+    )
     optimiser: Literal["adamw", "adam", "sgd", "rmsprop"] = Field("adamw", description="the optimiser")
     lr: Annotated[float, Field(gt=0, le=1000)] | Auto = Field(
         "auto", description="peak learning rate; auto: the learner's usual rate"
