@@ -89,7 +89,7 @@ def test_each_fault_is_seen_at_any_size(fault: str, side: int) -> None:
 def test_a_verdict_has_the_reason_and_the_score() -> None:
     verdict = judge_quality("a" * 64, find_fault(dim(scene()), (256, 256)))
     assert verdict.verdict == "suspect" and verdict.check == "quality" and verdict.score >= 0.5
-    assert verdict.reason.startswith("dark: 99 % of it is darker than")
+    assert verdict.reason.startswith("dark: 99% of it is darker than")
     good = judge_quality("b" * 64, find_fault(scene(), (256, 256)))
     assert good.verdict == "keep" and good.reason == "" and good.score < 0.5
 
