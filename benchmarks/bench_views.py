@@ -204,7 +204,8 @@ def main() -> None:
         print("\n| set | way | right | log loss | calibration error | seconds of a fit |\n|---|---|---|---|---|---|")
         for name, opened in sets.items():
             print_scores(name, *opened)
-        print("\n| set | pictures | way | seconds from files to a model | of the cores | peak MB |\n|---|---|---|---|---|---|")
+        print("\n| set | pictures | way | seconds from files to a model | of the cores | peak MB |")
+        print("|---|---|---|---|---|---|")
         for name in sets:
             with Project(Path(folder) / name).catalog() as catalog:
                 count = len(load_dataset(catalog).labels)

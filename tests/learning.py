@@ -12,8 +12,8 @@ from fieldguide.learners.tracking import EpochRow
 
 SIZE, CLASSES = 8, 3
 QUICK = ResolvedLoopSettings(
-    epochs=4, batch_size=8, accumulate=1, lr=0.02, layer_decay=1.0, warm_up=0.5, augment="none", threads=1, label_smoothing=0.0,
-    weight_decay=0.01, freeze=0, unfreeze=0,
+    epochs=4, batch_size=8, accumulate=1, lr=0.02, layer_decay=1.0, warm_up=0.5, augment="none", threads=1,
+    label_smoothing=0.0, weight_decay=0.01, freeze=0, unfreeze=0,
 )  # fmt: skip
 
 

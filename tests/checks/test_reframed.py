@@ -107,6 +107,17 @@ def test_drawings_on_white_have_to_be_more_alike() -> None:
     assert compare_squares(squares(charts[:1]), squares([saved(charts[0])])).are_copies(LIKENESS).all()
 
 
+def test_a_plain_shape_is_no_copy_of_another() -> None:
+    def shape(left: int, top: int, side: int, kind: str) -> Image.Image:
+        image = Image.new("RGB", (200, 200), "white")
+        getattr(ImageDraw.Draw(image), kind)((left, top, left + side, top + side), fill=(40, 60, 210))
+        return image
+
+    shapes = [[shape(24, 74, 70, kind), shape(50, 67, 65, kind)] for kind in ("rectangle", "ellipse")]
+    closeness = compare_squares(*(squares(list(side)) for side in zip(*shapes, strict=True)))
+    assert (closeness.likeness > 0.98).all() and not closeness.are_copies(LIKENESS).any()
+
+
 def test_blank_squares_are_no_copies() -> None:
     blanks = squares([Image.new("RGB", (90, 90), colour) for colour in ("white", "black", "white")])
     assert not compare_squares(blanks, np.roll(blanks, 1, axis=0)).are_copies(LIKENESS).any()

@@ -22,6 +22,7 @@ _PERHAPS = 0.6  # of those of 16 pixels, from which those of 32 are compared: a 
 _OVERLAP = 0.6
 _WHITE, _WHITE_SHARE = 250, 0.25  # of a square that is on white
 _SURER = 0.6  # of what is missing to a likeness of 1, for what is on white
+_STEP, _DETAIL = 2, 0.07  # grey levels, and where: plain shapes have them at 0.06, real sets at 0.09 and more
 _CELLS = 8  # on a side, in which colours are compared
 _BLOCK = 512  # pictures whose features are compared with some, or pairs that are aligned, at once
 _COSINES = 1 << 21  # at once: their memory should not grow with the pictures
@@ -36,16 +37,18 @@ class Closeness:
         likeness: (n,) float32, correlation of what both show; 0 where that is little.
         same_colour: (n,) bool, whether their colours agree there.
         on_white: (n,) bool, whether much of both is white, as of drawings, which are more alike than photographs.
+        plain: (n,) bool, whether one shows hardly more than a plain shape, which fits any other of its kind.
     """
 
     likeness: Floats
     same_colour: NDArray[np.bool_]
     on_white: NDArray[np.bool_]
+    plain: NDArray[np.bool_]
 
     def are_copies(self, likeness: float) -> NDArray[np.bool_]:
         """Tell of each pair whether one is a copy, given the likeness that photographs need; drawings need more."""
         needed = np.where(self.on_white, likeness + _SURER * (1 - likeness), likeness)
-        return self.same_colour & (self.likeness >= needed)
+        return self.same_colour & ~self.plain & (self.likeness >= needed)
 
 
 def like_features(features: Floats) -> list[tuple[int, int]]:
@@ -121,7 +124,14 @@ def compare_squares(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> Closen
     maps = np.where(turned[:, None, None], other.maps, one.maps)
     on_white = [(square.min(axis=3) >= _WHITE).mean(axis=(1, 2)) >= _WHITE_SHARE for square in (left, right)]
     likeness = np.maximum(_likeness(one), _likeness(other))
-    return Closeness(likeness, _colours_agree(ahead, behind, maps), on_white[0] & on_white[1])
+    plain = (_detail(first[..., 0]) < _DETAIL) | (_detail(second[..., 0]) < _DETAIL)
+    return Closeness(likeness, _colours_agree(ahead, behind, maps), on_white[0] & on_white[1], plain)
+
+
+def _detail(grey: Floats) -> Floats:
+    """Return the share of the pixels that differ from the next one to the right or below."""
+    across, down = np.abs(np.diff(grey, axis=2))[:, :-1], np.abs(np.diff(grey, axis=1))[:, :, :-1]
+    return np.asarray((np.maximum(across, down) > _STEP).mean(axis=(1, 2)), np.float32)
 
 
 def _likeness(alignment: Alignment) -> Floats:

@@ -94,7 +94,7 @@ def judge_all_copies(
         for first, second, closeness in looks:
             copies, near = closeness.are_copies(limits.copy_reframed), closeness.likeness >= _ALIKE
             copies &= np.isin(first, known.judged) & np.isin(second, known.judged)
-            near &= closeness.same_colour | (known.classes[first] == known.classes[second])
+            near &= ~closeness.plain & (closeness.same_colour | (known.classes[first] == known.classes[second]))
             pairs += zip(first[copies].tolist(), second[copies].tolist(), strict=True)
             alike += zip(first[near].tolist(), second[near].tolist(), strict=True)
     verdicts = judge_copies(pairs, prints.sha256, known.labels, known.merits)
