@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ def fill(catalog: Catalog, rows: int) -> None:
     for pragma in ("cache_size = -2000000", "synchronous = OFF"):  # filling is not what is measured
         catalog.rows(f"PRAGMA {pragma}")
     catalog.set_class_names(CLASSES)
-    while part := [row for row, _ in zip(made, range(CHUNK), strict=False)]:
+    while part := list(islice(made, CHUNK)):
         names = [image.sha256 for image, _, _ in part]
         with catalog.transaction():
             catalog.add_images(part, "2026-01-01")
