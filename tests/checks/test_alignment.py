@@ -37,14 +37,14 @@ def slow_warped(picture: Floats, matrix: Floats) -> tuple[Floats, NDArray[np.boo
 @settings(max_examples=10, deadline=None)
 def test_pictures_are_seen_through_maps_as_the_slow_reference_sees_them(seed: int) -> None:
     dice = np.random.default_rng(seed)
-    pictures = dice.normal(size=(3, 12, 12, 2)).astype(np.float32)
+    pictures = dice.normal(size=(2, 3, 12, 12)).astype(np.float32)
     maps = (np.array([[0, 1, 0], [0, 0, 1]]) + dice.uniform(-0.3, 0.3, (3, 2, 3))).astype(np.float32)
     seen, inside = warped(pictures, maps)
     for number in range(3):
         for channel in range(2):
-            expected, expected_inside = slow_warped(pictures[number, :, :, channel], maps[number])
+            expected, expected_inside = slow_warped(pictures[channel, number], maps[number])
             assert (inside[number] == expected_inside).mean() > 0.98, "but for those on the border"
-            assert np.allclose(seen[number, :, :, channel], expected, atol=1e-3)
+            assert np.allclose(seen[channel, number], expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("number", range(4))

@@ -6,6 +6,7 @@ iterative image registration technique", 1981) for an affine map, with gain and 
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,11 +60,11 @@ def _align(left: Floats, right: Floats) -> tuple[Floats, Floats, Floats]:
         levels.append(([left, right], _LAST_STEPS))
     maps = np.tile(np.array([[0, 1, 0], [0, 0, 1]], np.float32), (len(left), 1, 1))
     for (first, second), steps in levels:
-        slopes = np.stack([second, *np.gradient(second, axis=(2, 1))], axis=-1)
+        slopes = np.stack([second, *np.gradient(second, axis=(2, 1))])
         for _ in range(steps):
             maps = _improved(maps, first, slopes)
-    seen, inside = warped(right[..., None], maps)
-    return maps, _correlation(left, seen[..., 0], inside), inside.mean(axis=(1, 2), dtype=np.float32)
+    seen, inside = warped(right[None], maps)
+    return maps, _correlation(left, seen[0], inside), inside.mean(axis=(1, 2), dtype=np.float32)
 
 
 def _shrunk(pictures: Floats) -> Floats:
@@ -76,21 +77,25 @@ def _shrunk(pictures: Floats) -> Floats:
 
 
 def warped(pictures: Floats, maps: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return the pictures, (n, side, side, channels), seen through maps, and where they are seen at all.
+    """Return the pictures, (channels, n, side, side), seen through n maps, and where they are seen at all.
 
     Between pixels the four next are weighted (bilinear).
     """
-    count, side = pictures.shape[:2]
+    count, side = pictures.shape[1:3]
     places = np.einsum("nij,jp->nip", maps, _grid(side))  # x and y
     inside = (np.abs(places) <= 1).all(axis=1).reshape(count, side, side)
     pixels = np.clip((places + 1) * (side / 2) - 0.5, 0, side - 1.001)
     whole = pixels.astype(np.intp)
-    part = (pixels - whole).astype(np.float32)[..., None]
+    right, below = np.moveaxis((pixels - whole).astype(np.float32), 1, 0)
     corner = whole[:, 1] * side + whole[:, 0] + np.arange(count)[:, None] * side * side
-    flat = pictures.reshape(count * side * side, pictures.shape[3])
-    upper = flat[corner] * (1 - part[:, 0]) + flat[corner + 1] * part[:, 0]
-    lower = flat[corner + side] * (1 - part[:, 0]) + flat[corner + side + 1] * part[:, 0]
-    return (upper * (1 - part[:, 1]) + lower * part[:, 1]).reshape(pictures.shape), inside
+    corners = [corner + step for step in (0, 1, side, side + 1)]
+    seen = np.empty((len(pictures), count, side * side), np.float32)
+    for channel, plane in enumerate(pictures.reshape(len(pictures), count * side * side)):
+        values = [plane.take(places, mode="clip") for places in corners]  # quicker than plane[places]
+        upper = values[0] * (1 - right) + values[1] * right
+        lower = values[2] * (1 - right) + values[3] * right
+        seen[channel] = upper * (1 - below) + lower * below
+    return seen.reshape(pictures.shape), inside
 
 
 def _improved(maps: Floats, left: Floats, slopes: Floats) -> Floats:
@@ -98,7 +103,7 @@ def _improved(maps: Floats, left: Floats, slopes: Floats) -> Floats:
     count, side = left.shape[:2]
     seen, inside = warped(slopes, maps)
     grid = _grid(side)
-    picture, across, down = (seen[..., channel].reshape(count, side * side) for channel in range(3))
+    picture, across, down = seen.reshape(3, count, side * side)
     scale = np.float32(side / 2)  # pixels in a unit
     moves = [slope[:, None] * grid * scale for slope in (across, down)]
     known = np.concatenate([*moves, picture[:, None], np.ones_like(picture)[:, None]], axis=1)
@@ -127,6 +132,7 @@ def _correlation(left: Floats, right: Floats, inside: NDArray[np.bool_]) -> Floa
     return np.asarray(product / np.maximum(lengths[0] * lengths[1], 1e-12), np.float32)
 
 
+@cache
 def _grid(side: int) -> Floats:
     """Return (3, side * side): 1, x and y of every pixel."""
     line = (np.arange(side, dtype=np.float32) + np.float32(0.5)) * np.float32(2 / side) - 1

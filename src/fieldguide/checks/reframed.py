@@ -153,7 +153,8 @@ def _luma_and_colour(squares: NDArray[np.uint8]) -> Floats:
 
 def _colours_agree(left: Floats, right: Floats, maps: Floats) -> NDArray[np.bool_]:
     """Tell of each pair whether the colours agree where both are seen."""
-    seen, inside = warped(right, maps)
+    seen, inside = warped(np.moveaxis(right, 3, 0), maps)
+    seen = np.moveaxis(seen, 0, 3)
     return same_colour(_thumbnails(left, inside), _thumbnails(seen, inside))
 
 

@@ -421,10 +421,16 @@ class Catalog:
             self._db.execute("DELETE FROM grouping")
             self.write("INSERT INTO grouping VALUES (?, ?, ?)", ((g.sha256, g.group_id, g.why) for g in groups))
 
-    def verdicts(self, check: str) -> dict[str, tuple[Verdict, str]]:
-        """Return a check's verdict on each image, and the settings it was made with."""
-        sql = f'SELECT {_VERDICT}, settings FROM verdict WHERE "check" = ? AND {_LABELLED}'
-        return {row[0]: (Verdict(*row[:6]), row[6]) for row in self.rows(sql, (check,))}
+    def verdicts(self, check: str, kind: str = "") -> dict[str, tuple[Verdict, str]]:
+        """Return a check's verdict on each image, and the settings it was made with.
+
+        Args:
+            check: its name.
+            kind: only verdicts of this kind, such as "reject"; "" for all.
+        """
+        sql = f"""SELECT {_VERDICT}, settings FROM verdict
+                  WHERE "check" = ? AND verdict = coalesce(nullif(?, ''), verdict) AND {_LABELLED}"""
+        return {row[0]: (Verdict(*row[:6]), row[6]) for row in self.rows(sql, (check, kind))}
 
     def kept_by_person(self) -> set[str]:
         """Return the images that a person decided to keep, under whatever label."""

@@ -69,8 +69,8 @@ def _load_reasons(catalog: Catalog, kind: str) -> list[Rejection]:
         if decision == "drop" and kind == "reject"
     }
     for check in _CHECKS:
-        for sha256, (verdict, _) in catalog.verdicts(check).items():
-            if verdict.verdict != kind or sha256 in rejections or sha256 in taken_back:
+        for sha256, (verdict, _) in catalog.verdicts(check, kind).items():
+            if sha256 in rejections or sha256 in taken_back:
                 continue
             reason, _, detail = verdict.reason.partition(": ")
             class_name = ", ".join(sorted(labels.get(sha256, ())))

@@ -136,7 +136,8 @@ def _divide(catalog: Catalog, settings: Settings, features: _Features, resplit: 
     links += _link_bursts(catalog, settings, states, origins, before)
     links += _link_features(settings, states, features, links, before)
     grouped = _group(catalog, settings, links, before, resplit)
-    states = [replace(state, group_id=grouped.ids.get(state.sha256, state.sha256)) for state in states]
+    ids = {group.sha256: group.group_id for group in grouped.groups}
+    states = [replace(state, group_id=ids.get(state.sha256, state.sha256)) for state in states]
     kept = [state for state in states if state.state == "kept" and state.sha256 not in grouped.linkers]
     check_classes(kept, settings.classes, grouped.groups, load_rejections(catalog))
     check_counts(kept, settings.split)
@@ -178,11 +179,6 @@ class _Grouped:
     before: Mapping[str, str]
     linkers: Mapping[str, Mapping[str, str]]
     joined: int
-
-    @property
-    def ids(self) -> dict[str, str]:
-        """The group of each picture that is not alone."""
-        return {group.sha256: group.group_id for group in self.groups}
 
     def verdicts(self, places: Mapping[str, str]) -> list[Verdict]:
         """Return the verdicts on the pictures that are set aside; `places` says where pictures are from."""
