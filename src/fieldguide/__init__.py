@@ -9,6 +9,11 @@
 Everything is loaded when it is first used. `fieldguide.stages.build` shows the whole walk: read it first.
 """
 
+import os
+
+# onnxruntime reports its use to its maker, and keeps a number for the computer, unless told before it is imported
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 TYPE_CHECKING = False  # for type checkers; importing `typing` would take half of the time of this import
 if TYPE_CHECKING:
     from fieldguide.api import Project, demo, new, open_project

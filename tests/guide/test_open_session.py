@@ -1,5 +1,10 @@
 """Models made ready: they answer on the processor, with as many threads as are asked for."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -27,3 +32,10 @@ def test_it_answers(threads: int) -> None:
     assert session.get_providers() == ["CPUExecutionProvider"]
     (output,) = session.run(None, {"x": np.ones((3, 8), np.float32)})
     assert np.array_equal(output, np.ones((3, 1)) + np.arange(8))
+
+
+def test_onnxruntime_reports_to_nobody_and_leaves_nothing_at_home(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ORT_", "XDG_", "CI"))}
+    code = "import fieldguide, onnxruntime; onnxruntime.SessionOptions()"
+    subprocess.run([sys.executable, "-c", code], env=environment | {"HOME": str(tmp_path)}, check=True)
+    assert not list(tmp_path.rglob("*"))
