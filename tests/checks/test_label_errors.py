@@ -109,5 +109,5 @@ def test_what_a_person_decided_is_learnt_from() -> None:
 def test_many_pictures_are_judged_by_the_last_layer_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     rows, wrong = flip(make_rows((40, 40, 40)), 12)
     rows.features[:, rows.top :] = np.random.default_rng(0).normal(0, 100, rows.features[:, rows.top :].shape)
-    monkeypatch.setattr("fieldguide.stages.clean.labels._MOST_DEEP", 100)
+    monkeypatch.setattr("fieldguide.stages.clean.labels.MOST_DEEP", 100)
     assert suspects(rows).keys() == wrong

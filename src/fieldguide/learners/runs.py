@@ -34,6 +34,8 @@ def digest_inputs(catalog: Catalog, settings: Settings) -> str:
     text = f"{options} {settings.features.model_dump_json()} seed {settings.learning_seed}"
     if settings.clean.rescale != CleanSettings().rescale:  # so that runs from before there were copies are current
         text += f" rescale {settings.clean.rescale}"
+    if settings.train.mode != "frozen" and settings.train.loop.batch_size == "auto":  # which was 32 once
+        text += " passes of 16"
     return hash_text(text + catalog.digest("state"))
 
 

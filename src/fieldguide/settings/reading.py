@@ -24,6 +24,8 @@ _ADDED: Mapping[str, Sequence[str]] = {
     "train": ("views", "mirror"),
     "publish": ("views",),
 }  # since version 2
+# what "auto" stands for in digests: the default before there was "auto"
+_FORMER_DEFAULTS: Mapping[str, Mapping[str, int]] = {"train.loop": {"batch_size": 32, "accumulate": 1}}
 _YES_NO: Mapping[Any, Any] = {"no": False, "yes": True}
 # Dotted key to old value to new value; `*` stands for any key of a table. No new value may be read as another old one.
 RENAMED_VALUES: Mapping[str, Mapping[Any, Any]] = {
@@ -90,6 +92,9 @@ def parse_settings(raw: Mapping[str, Any], path: Path) -> Settings:
 def migrate_train_settings(raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings kept with a run in the words of this version."""
     migrated: dict[str, Any] = _migrate({"train": dict(raw)})["train"]
+    loop, formerly = migrated.get("loop", {}), _FORMER_DEFAULTS["train.loop"]
+    if migrated.get("mode", "frozen") == "frozen" and formerly.items() <= loop.items():
+        loop.update(dict.fromkeys(formerly, "auto"))  # which comes to the same, but where a backbone is trained
     return migrated
 
 
@@ -138,6 +143,9 @@ def digest_json(settings: Settings, section: str, exclude: set[str] | None = Non
     for table, key, words in _renamed_places(raw):
         old = {new: old for old, new in words.items()}
         table[key] = old.get(table[key], table[key])
+    for name, formerly in _FORMER_DEFAULTS.items():
+        for table in _tables_at(raw, name.split(".")):
+            table.update({key: value for key, value in formerly.items() if table[key] == "auto"})
     return to_json(raw[section]).decode()
 
 
