@@ -277,6 +277,11 @@ class Catalog:
                 labels.setdefault(sha256, set()).add(class_name)
         return labels
 
+    def count_shared(self) -> int:
+        """Return how many images have labels of more than one class."""
+        sql = "SELECT count(*) FROM (SELECT 1 FROM label GROUP BY sha256 HAVING min(class_name) < max(class_name))"
+        return int(self.rows(sql)[0][0])
+
     def set_class_names(self, class_names: Iterable[str]) -> None:
         """Say which class names the project has now: an image with such a label has no other; none means any."""
         with self.transaction():

@@ -85,8 +85,7 @@ def collect(
             f"the source '{drawing}' cannot be combined with others", f"remove the other sources, or '{drawing}'"
         )
     with project.catalog() as catalog:
-        done = catalog.current("collect", inputs(catalog, settings), CollectReport)
-        if done and not done.short and not retry and not dry_run:
+        if not retry and not dry_run and (done := _complete_report(catalog, settings)):
             return done
         if drawing:
             report = _draw(drawing, project, settings, catalog, progress, dry_run)
@@ -95,6 +94,14 @@ def collect(
         if not dry_run:
             catalog.finish("collect", inputs(catalog, settings), asdict(report), project.now())
     return report
+
+
+def _complete_report(catalog: Catalog, settings: Settings) -> CollectReport | None:
+    """Return what the last run reported, where every class has enough and nothing has changed since."""
+    finished = catalog.finished("collect")
+    if finished is None or finished.report.get("short"):  # asked first: the digest reads every origin
+        return None
+    return catalog.current("collect", inputs(catalog, settings), CollectReport)
 
 
 def _draw(
@@ -203,6 +210,8 @@ def _search(
 
 def _forget(ledger: Ledger, reasons: Sequence[str]) -> None:
     """Let what failed for these reasons be tried again."""
+    if not reasons:
+        return
     failed = ledger.failures()
     unknown = [reason for reason in reasons if reason not in failed]
     if unknown:
@@ -240,7 +249,7 @@ def _report(settings: Settings, catalog: Catalog, ledger: Ledger, outcome: Outco
             for name, counts in offered.items()
         },
         short=outcome.short,
-        shared=sum(len(names) > 1 for names in catalog.labels().values()),
+        shared=catalog.count_shared(),
         again=[reason for reason, transient in ledger.failures().items() if transient],
         plan=plan,
     )
