@@ -1,0 +1,178 @@
+"""What the model answers: to the test pictures, to those that were held out, and in a cross-validation.
+
+Knows nothing about figures or pages: everything that the report tells is computed from an `Evaluation`.
+"""
+
+import shutil
+from collections import Counter
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldguide.calibration import fit_familiarity, softmax
+from fieldguide.features import Pictures
+from fieldguide.hashing import hash_text
+from fieldguide.learners import load_model
+from fieldguide.learners.contract import Learner, Model, Outputs, TrainingData, group_folds
+from fieldguide.learners.linear_head import root
+from fieldguide.metrics import accuracy, accuracy_difference
+from fieldguide.progress import Progress
+from fieldguide.project import Project
+from fieldguide.project.catalog import Catalog
+from fieldguide.project.dataset import Dataset, load_copies, load_dataset
+from fieldguide.project.runs import Run
+from fieldguide.settings import Settings
+
+Score = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """What a grouped and a careless cross-validation gave.
+
+    Attributes:
+        logits: (n, classes) of all n kept pictures, each by a model that saw nothing of its group.
+        grouped: the accuracy of these, with its interval.
+        careless: the accuracy over shuffled pictures with the copies left in, with its interval.
+        difference: the second less the first on the pictures of both, with its interval.
+        folds: how many there were.
+    """
+
+    logits: NDArray[np.float64]
+    grouped: Score
+    careless: Score
+    difference: Score
+    folds: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A run, its pictures, and what it answers: all that the report is computed from.
+
+    Attributes:
+        project: whose run it is.
+        settings: of the project.
+        catalog: open, for where pictures come from and what other stages reported.
+        progress: told of work that takes long.
+        run: what is evaluated.
+        learner: that made the run.
+        model: that the run holds.
+        data: all n kept pictures.
+        pictures: the same, as models see them.
+        outputs: the model's logits and features of all n.
+        probs: (n, classes) probabilities by the model. Those of pictures that it learnt from say little.
+        test: (t,) places of the test pictures in `data`.
+        familiarity: (t,) of the test pictures, to a fit on train and val.
+        validation: the cross-validation; None where it would cost a training for each fold.
+        copies: number of files that a careless split has besides: copies.
+    """
+
+    project: Project
+    settings: Settings
+    catalog: Catalog
+    progress: Progress
+    run: Run
+    learner: Learner
+    model: Model
+    data: Dataset
+    pictures: Pictures
+    outputs: Outputs
+    probs: NDArray[np.float64]
+    test: NDArray[np.intp]
+    familiarity: NDArray[np.float64]
+    validation: CrossValidation | None
+    copies: int
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """In the order of the columns."""
+        return self.run.class_names
+
+    @property
+    def test_labels(self) -> NDArray[np.int64]:
+        """The true classes of the test pictures, (t,)."""
+        return self.data.labels[self.test]
+
+    @property
+    def test_probs(self) -> NDArray[np.float64]:
+        """The probabilities of the test pictures, (t, classes)."""
+        return self.probs[self.test]
+
+    @property
+    def test_groups(self) -> list[str]:
+        """The group ids of the test pictures."""
+        return [self.data.groups[place] for place in self.test]
+
+    @property
+    def held(self) -> NDArray[np.intp]:
+        """The places of the pictures in `held_probs`: all, or those that the model never learnt from."""
+        if self.validation:
+            return np.arange(len(self.data.labels))
+        # a quick learner learns from val too, once it has chosen
+        return self.test if self.learner.is_quick else np.flatnonzero(self.data.splits != "train")
+
+    @property
+    def held_probs(self) -> NDArray[np.float64]:
+        """Probabilities of `held`, (h, classes), each by a model that never learnt from the picture."""
+        if self.validation:
+            return softmax(self.validation.logits / self.model.temperature)
+        return self.probs[self.held]
+
+
+def measure(
+    project: Project, settings: Settings, catalog: Catalog, run: Run, progress: Progress, *, key: str
+) -> Evaluation:
+    """Compute the answers to all pictures, and cross-validate where the settings ask for it.
+
+    Args:
+        project: whose run it is.
+        settings: of the project.
+        catalog: open.
+        run: what is evaluated.
+        progress: told of what is computed.
+        key: the digest of all that the result depends on; an interrupted cross-validation is resumed under it.
+    """
+    data = load_dataset(catalog)
+    learner, model = load_model(run, settings.publish.views)
+    pictures = Pictures(project, tuple(data.images.items()), settings, progress)
+    outputs = model.predict(pictures)
+    test, known = np.flatnonzero(data.splits == "test"), data.splits != "test"
+    familiarity = fit_familiarity(root(outputs.features[known]), data.labels[known])
+    evaluation = Evaluation(
+        project, settings, catalog, progress, run, learner, model, data, pictures, outputs,
+        softmax(outputs.logits / model.temperature), test, familiarity.nearness(root(outputs.features[test])), None, 0,
+    )  # fmt: skip
+    return _cross_validate(evaluation, key)
+
+
+def _cross_validate(evaluation: Evaluation, key: str) -> Evaluation:
+    """Return the evaluation with a grouped cross-validation and a careless one, where the settings ask for them."""
+    settings, learner, model, data = evaluation.settings, evaluation.learner, evaluation.model, evaluation.data
+    run, runs_folder = evaluation.run, evaluation.project.runs_folder
+    copies, copy_labels = load_copies(evaluation.catalog, run.class_names)
+    files = Counter(origin.sha256 for origin in evaluation.catalog.origins())
+    times = [files[name] for name in (*data.images, *copies)]
+    evaluation = replace(evaluation, copies=sum(times) - len(data.labels))
+    choice = settings.evaluate.cross_validate
+    if choice == "never" or (choice == "auto" and not learner.is_quick):
+        return evaluation
+    evaluation.progress.start("cross-validating", None)
+    keep = runs_folder / f"unfinished-evaluate-{run.name}" / hash_text(key + repr(times))[:16]
+    training = replace(TrainingData.of(data, evaluation.pictures, settings, keep / "grouped"), seed=run.seed)
+    folds = group_folds(data.labels, data.groups, settings.evaluate.folds, settings.seed)
+    logits = learner.predict_held_out(training, folds, model)
+    everything = replace(evaluation.pictures, images=(*data.images.items(), *copies.items()))
+    places = np.repeat(np.arange(len(everything)), times)
+    shuffled = replace(
+        training, pictures=everything.take(places), labels=np.concatenate([data.labels, copy_labels])[places],
+        groups=("",) * len(places), splits=np.full(len(places), "train"), keep=keep / "careless",
+    )  # fmt: skip
+    careless_folds = group_folds(shuffled.labels, None, settings.evaluate.folds, settings.seed)
+    careless = learner.predict_held_out(shuffled, careless_folds, model).argmax(axis=1)
+    shutil.rmtree(keep.parent, ignore_errors=True)
+    answers = logits.argmax(axis=1)
+    first = np.searchsorted(places, np.arange(len(data.labels)))  # of the files of each picture
+    difference = accuracy_difference((careless == shuffled.labels)[first], answers == data.labels)
+    shares = accuracy(data.labels, answers), accuracy(shuffled.labels, careless)
+    return replace(evaluation, validation=CrossValidation(logits, *shares, difference, len(folds)))

@@ -1,0 +1,37 @@
+"""What the report has beside its scores: one section after the other, each from a module of its own.
+
+A section is a function from an `Evaluation` to a `Part`: its numbers, which metrics.json has under the section's
+name, and what only the page shows, such as thumbnails. The page hands both to `templates/evaluate/<name>.html`, which
+sees them as `part.numbers` and `part.shown`. To add a section, write the module and the template, and add a line to
+`SECTIONS`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fieldguide.stages.evaluate.measuring import Evaluation
+from fieldguide.stages.evaluate.parts import Part
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the page.
+
+    Attributes:
+        name: its key in metrics.json, its anchor on the page, and the name of its template.
+        title: its heading, also in the table of contents.
+        measure: returns what it holds; None leaves it out.
+    """
+
+    name: str
+    title: str
+    measure: Callable[[Evaluation], Part | None]
+
+
+SECTIONS: tuple[Section, ...] = ()
+
+
+def measure_sections(evaluation: Evaluation) -> dict[str, Part]:
+    """Return what each section holds, by its name, in the order of the page."""
+    parts = {section.name: section.measure(evaluation) for section in SECTIONS}
+    return {name: part for name, part in parts.items() if part is not None}
