@@ -51,8 +51,10 @@ class Thumbnails:
         """Return those of the mirror images: of all, or of the chosen."""
         if chosen is None:
             return Thumbnails(self.grey[:, :, ::-1], self.colour[:, :, ::-1], self.contrast, self.white)
-        grey = np.where(chosen[:, None, None], self.grey[:, :, ::-1], self.grey)
-        colour = np.where(chosen[:, None, None, None], self.colour[:, :, ::-1], self.colour)
+        if not chosen.any():
+            return self
+        grey, colour = self.grey.copy(), self.colour.copy()
+        grey[chosen], colour[chosen] = self.grey[chosen][:, :, ::-1], self.colour[chosen][:, :, ::-1]
         return Thumbnails(grey, colour, self.contrast, self.white)
 
 
@@ -67,9 +69,10 @@ class Fingerprints:
     """
 
     def __init__(self, prints: Mapping[str, Prints]) -> None:
-        """Take the prints by hash; thumbnails are read from there again whenever they are compared."""
+        """Take the prints by hash; where they are too many, thumbnails are read there again whenever they are compared."""
         self._prints = prints
         self.sha256 = tuple(prints)
+        self._held: Thumbnails | None = None  # of all, where they fit into one block
         self.dhash = np.empty(len(self.sha256), np.uint64)
         self.mirror = np.empty_like(self.dhash)
         self.detailed = np.empty(len(self.sha256), np.bool_)
@@ -78,10 +81,14 @@ class Fingerprints:
             block = slice(start, start + len(rows))
             self.dhash[block] = np.frombuffer(b"".join(item.dhash for item in rows), ">u8")
             self.mirror[block] = np.frombuffer(b"".join(item.mirror for item in rows), ">u8")
-            self.detailed[block] = _standardised(rows).grey.any(axis=(1, 2))
+            thumbnails = _standardised(rows)
+            self.detailed[block] = thumbnails.grey.any(axis=(1, 2))
+            self._held = thumbnails if len(rows) == len(self.sha256) else None
 
     def thumbnails(self, places: Places) -> Thumbnails:
         """Return the thumbnails of some of the pictures."""
+        if self._held is not None:
+            return self._held.take(places)
         return _standardised([self._prints[self.sha256[place]] for place in places.tolist()])
 
     def take(self, places: Places) -> "Fingerprints":
@@ -89,6 +96,7 @@ class Fingerprints:
         some = copy(self)
         some.sha256 = tuple(self.sha256[place] for place in places.tolist())
         some.dhash, some.mirror, some.detailed = self.dhash[places], self.mirror[places], self.detailed[places]
+        some._held = None if self._held is None else self._held.take(places)
         return some
 
 
