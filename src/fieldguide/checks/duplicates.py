@@ -69,7 +69,7 @@ class Fingerprints:
     """
 
     def __init__(self, prints: Mapping[str, Prints]) -> None:
-        """Take the prints by hash; where they are too many, thumbnails are read there again whenever they are compared."""
+        """Take the prints by hash; thumbnails of very many are read there again whenever they are compared."""
         self._prints = prints
         self.sha256 = tuple(prints)
         self._held: Thumbnails | None = None  # of all, where they fit into one block
