@@ -1,0 +1,75 @@
+import { CircleHelp } from "lucide-react";
+
+import { Credit } from "./Credit.tsx";
+import { type Answer, type Guide, type GuideClass, webAddress } from "./guide.ts";
+import { percent, seconds } from "./words.ts";
+
+const SHOWN = 5;
+
+/** The name of a picture, how sure it is, and an example to compare it with; or that it is none of these. */
+export function AnswerCard({ guide, answer }: { guide: Guide; answer: Answer }) {
+  const best = answer.order.slice(0, SHOWN);
+  const first = guide.classes[best[0] ?? 0];
+  return (
+    <div className="answer" data-declined={answer.declined}>
+      {answer.declined ? (
+        <>
+          <h2 className="answer-name declined"><CircleHelp size={26} aria-hidden="true" /> None of these</h2>
+          <p className="soft">It is unlike what this guide knows. Of the names it has, these come closest:</p>
+        </>
+      ) : (
+        <>
+          <h2 className="answer-name">{first?.name}</h2>
+          {first && first.about !== "" && <p className="soft">{first.about}</p>}
+        </>
+      )}
+      <ul className="bars">
+        {best.map((place) => (
+          <Bar key={place} name={guide.classes[place]?.name ?? ""} prob={answer.probs[place] ?? 0} quiet={answer.declined} />
+        ))}
+      </ul>
+      {first && !answer.declined && <Compare it={first} />}
+      <p className="soft number took">
+        Answered on this device in {seconds(answer.decodeMs + answer.modelMs)}.
+      </p>
+    </div>
+  );
+}
+
+function Bar({ name, prob, quiet }: { name: string; prob: number; quiet: boolean }) {
+  return (
+    <li className={quiet ? "bar quiet" : "bar"}>
+      <span className="bar-name">{name}</span>
+      <span className="number">{percent(prob)}</span>
+      <span className="bar-track" aria-hidden="true">
+        <span style={{ width: `${100 * prob}%` }} />
+      </span>
+    </li>
+  );
+}
+
+/** An example of the class with its credit, and where to read more. */
+function Compare({ it }: { it: GuideClass }) {
+  const example = it.examples[0];
+  const links = it.links.map((link) => (typeof link === "string" ? { url: link, label: "" } : link));
+  return (
+    <div className="compare">
+      {example && (
+        <figure>
+          <img src={`./${example.file}`} alt={`An example of ${it.name}`} />
+          <figcaption><Credit example={example} /></figcaption>
+        </figure>
+      )}
+      <ul className="links">
+        {links.map(({ url, label }) => {
+          const address = webAddress(url);
+          return address !== null && (
+            <li key={url}>
+              <a href={address} rel="noreferrer noopener" target="_blank">{label || new URL(address).host}</a>
+            </li>
+          );
+        })}
+      </ul>
+    </div>
+  );
+}

@@ -1,0 +1,78 @@
+/** The page's side of the worker: load the model once, ask it about files. */
+
+import type { Answer, Guide } from "./guide.ts";
+import { BadImage } from "./header.ts";
+import type { FromWorker, ToWorker } from "./messages.ts";
+
+export type ModelState =
+  | { readonly kind: "loading"; readonly share: number }
+  | { readonly kind: "ready" }
+  | { readonly kind: "unusable"; readonly message: string };
+
+interface Waiting {
+  resolve: (answer: Answer) => void;
+  reject: (error: Error) => void;
+}
+
+/** Answers for files with the guide's model; for `useSyncExternalStore` too. */
+export class Classifier {
+  private readonly worker: Worker;
+  private readonly waiting = new Map<number, Waiting>();
+  private readonly listeners = new Set<() => void>();
+  private current: ModelState = { kind: "loading", share: 0 };
+  private count = 0;
+
+  constructor(guide: Guide, modelUrl: string) {
+    this.worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
+    this.worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.take(data);
+    this.worker.onerror = (event) => this.take({ kind: "unusable", message: event.message || "the model does not start here" });
+    const { views, limits, threshold } = guide;
+    this.send({ kind: "load", setup: { modelUrl, views, limits, threshold } });
+  }
+
+  /** Classify a file; rejects with a BadImage where it is not a picture that is taken. */
+  classify(file: Blob): Promise<Answer> {
+    const id = this.count++;
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve, reject });
+      this.send({ kind: "classify", id, file });
+    });
+  }
+
+  readonly subscribe = (listener: () => void) => {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  };
+
+  readonly state = () => this.current;
+
+  private send(message: ToWorker): void {
+    this.worker.postMessage(message);
+  }
+
+  private take(message: FromWorker): void {
+    if (message.kind === "answer") {
+      this.waiting.get(message.id)?.resolve(message.answer);
+      this.waiting.delete(message.id);
+    } else if (message.kind === "refused") {
+      this.waiting.get(message.id)?.reject(new BadImage(message.reason, message.message));
+      this.waiting.delete(message.id);
+    } else {
+      this.show(stateOf(message));
+    }
+  }
+
+  private show(state: ModelState): void {
+    this.current = state;
+    if (state.kind === "unusable") {
+      for (const { reject } of this.waiting.values()) reject(new Error(state.message));
+      this.waiting.clear();
+    }
+    for (const listener of this.listeners) listener();
+  }
+}
+
+function stateOf(message: Exclude<FromWorker, { kind: "answer" | "refused" }>): ModelState {
+  if (message.kind === "progress") return { kind: "loading", share: message.share };
+  return message.kind === "loaded" ? { kind: "ready" } : message;
+}
