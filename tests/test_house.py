@@ -15,7 +15,7 @@ SOURCE = ROOT / "src" / "fieldguide"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "text", "stages"),
     ("records", "names", "progress", "hashing", "optional", "filetypes", "folders", "event_loop"),
-    ("settings", "images", "engine", "net", "plots", "licences"),
+    ("settings", "images", "engine", "net", "plots", "licences", "chromium"),
     ("project", "metrics", "calibration", "guide", "serving"),
     ("exporters", "features"),
     ("sources", "checks", "learners"),

@@ -7,24 +7,19 @@ that it requests goes through `proxy`. Knows nothing about how a page is read: s
 """
 
 import asyncio
-import os
-import shutil
-import tempfile
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
-from pathlib import Path
 from threading import Event
 from typing import Any
 from urllib.parse import urlsplit
 
 from protego import Protego
 
-from fieldguide.errors import BadQuery, Blocked, MissingExtra, NetworkDown, RateLimited
-from fieldguide.optional import require
+from fieldguide.chromium import find_chromium, open_chromium
+from fieldguide.errors import BadQuery, Blocked, NetworkDown, RateLimited
 from fieldguide.records.candidates import Answer, Ask, Candidate, HostLimit, Query, Request, ResultPage, SourceFacts
 from fieldguide.sources.inputs import check_options, cursor_number, host_of
 from fieldguide.sources.web.extraction import classify_page, extract, is_small
@@ -41,30 +36,16 @@ _NUMBERS: dict[str, tuple[float, float, float]] = {
     "click_seconds": (2, 0.1, 10),
 }
 _OPTIONS = ("spec", "allow", "ignore_robots", "allow_networks", *_NUMBERS)
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _LOAD_S = 30.0
 _APPEAR_S = 10.0
+_SCRIPT_S = 10.0
 _STEP_S = 0.25
 _POLL_S = 0.05
 _STALE_ROUNDS = 4
 _MAX_MORE_CLICKS = 50
 _FLAGS = (
-    "--headless=new",
     "--window-size=1280,1000",
-    "--no-first-run",
-    "--no-default-browser-check",
-    "--disable-gpu",
-    "--disable-sync",
-    "--disable-extensions",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-default-apps",
-    "--disable-domain-reliability",
-    "--no-pings",
-    "--homepage=about:blank",
-    "--disable-dev-shm-usage",
     "--disable-quic",
-    "--disable-features=OptimizationHints,MediaRouter,Translate",
     "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
     # everything goes through the proxy, this machine's own names too, and nothing is looked up beside it
     "--proxy-bypass-list=<-loopback>",
@@ -217,20 +198,6 @@ def _number(query: Query, name: str) -> float:
     return number
 
 
-def find_chromium() -> tuple[str, str]:
-    """Return the paths of the system's Chromium and of its driver."""
-    require("selenium", extra="browser")
-    browser = next((path for name in _BROWSERS if (path := shutil.which(name))), None)
-    driver = shutil.which("chromedriver")
-    if not browser or not driver:
-        missing = "Chromium" if not browser else "chromedriver"
-        raise MissingExtra(
-            f"driving a browser needs {missing}, which is not on the path",
-            "install the system's chromium and its driver, on Debian: apt-get install chromium chromium-driver",
-        )
-    return browser, driver
-
-
 async def _obey_robots(url: str, ask: Ask) -> None:
     """Check that the host's robots.txt allows the address (RFC 9309)."""
     parts = urlsplit(url)
@@ -324,7 +291,8 @@ def _browse(url: str, flags: Sequence[str], visit: "_Visit") -> _LoadedPage:
     """Return what the page shows after the visit; the browser is gone in any case."""
     from selenium.common.exceptions import WebDriverException
 
-    with _browser(flags) as driver:
+    with open_chromium((*_FLAGS, *flags)) as driver:
+        driver.set_script_timeout(_SCRIPT_S)
         driver.set_page_load_timeout(min(_LOAD_S, visit.limits.most_seconds))
         try:
             driver.get(url)
@@ -336,41 +304,6 @@ def _browse(url: str, flags: Sequence[str], visit: "_Visit") -> _LoadedPage:
                 f"the browser could not show the page of {visit.spec.name}: {message}",
                 "try again later, or look at the page",
             ) from error
-
-
-@contextmanager
-def _browser(flags: Sequence[str]) -> Iterator[Any]:
-    """Run a browser with an empty profile of its own; both are gone after the block."""
-    browser, chromedriver = find_chromium()
-    from selenium import webdriver
-    from selenium.common.exceptions import WebDriverException
-    from selenium.webdriver.chrome.service import Service
-
-    # ignore_cleanup_errors: the browser's last helper may still be writing into it
-    with tempfile.TemporaryDirectory(prefix="fieldguide-", ignore_cleanup_errors=True) as folder:
-        options = webdriver.ChromeOptions()
-        options.binary_location = browser
-        options.page_load_strategy = "eager"
-        for flag in (*_FLAGS, f"--user-data-dir={Path(folder) / 'profile'}", *flags):
-            options.add_argument(flag)
-        if hasattr(os, "geteuid") and os.geteuid() == 0:
-            options.add_argument("--no-sandbox")  # Chromium does not start otherwise for root, as in a container
-        options.add_experimental_option("prefs", {"download_restrictions": 3})
-        # its own session: Ctrl-C is for us, who then end it in order
-        service = Service(chromedriver, popen_kw={"start_new_session": True})
-        try:
-            driver = webdriver.Chrome(options=options, service=service)
-        except WebDriverException as error:
-            message = (error.msg or "").splitlines()[0][:200]
-            hint = "check that chromium and its driver match"
-            raise MissingExtra(f"Chromium does not start: {message}", hint) from error
-        try:
-            driver.set_script_timeout(10)
-            yield driver
-        finally:
-            with suppress(WebDriverException, OSError):
-                driver.quit()
-            service.stop()
 
 
 @dataclass(frozen=True)
