@@ -141,8 +141,9 @@ def test_what_a_user_gets_of_the_pages_is_under_a_permissive_licence() -> None:
     assert set(shipped.values()) <= {"MIT", "ISC", "0BSD", "Apache-2.0", "BSD-3-Clause"}, shipped
 
 
-def test_the_built_page_has_no_script_or_style_of_its_own() -> None:
-    page = files("fieldguide").joinpath("web", "studio", "index.html")
+@pytest.mark.parametrize("name", ["studio", "guide"])
+def test_a_built_page_has_no_script_or_style_of_its_own(name: str) -> None:
+    page = files("fieldguide").joinpath("web", name, "index.html")
     if not page.is_file():
         pytest.skip("the pages are not built: make pages")
     html = page.read_text(encoding="utf-8")

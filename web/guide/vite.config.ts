@@ -11,7 +11,7 @@ export default defineConfig({
     assetsInlineLimit: 0, // the content security policy allows no data: addresses
     modulePreload: { polyfill: false },
     target: "es2022",
-    license: { fileName: "licences.md" }, // of what is bundled, as those licences ask
+    license: { fileName: "licences.txt" }, // of what is bundled, as those licences ask
     rolldownOptions: {
       input: { index: "index.html", sw: "src/sw.ts" },
       // a service worker governs the folder it lies in, and keeps its address

@@ -51,7 +51,11 @@ function Bar({ name, prob, quiet }: { name: string; prob: number; quiet: boolean
 /** An example of the class with its credit, and where to read more. */
 function Compare({ it }: { it: GuideClass }) {
   const example = it.examples[0];
-  const links = it.links.map((link) => (typeof link === "string" ? { url: link, label: "" } : link));
+  const links = it.links.flatMap((link) => {
+    const { url, label } = typeof link === "string" ? { url: link, label: "" } : link;
+    const address = webAddress(url);
+    return address === null ? [] : [[address, label || new URL(address).host] as const];
+  });
   return (
     <div className="compare">
       {example && (
@@ -60,16 +64,16 @@ function Compare({ it }: { it: GuideClass }) {
           <figcaption><Credit example={example} /></figcaption>
         </figure>
       )}
-      <ul className="links">
-        {links.map(({ url, label }) => {
-          const address = webAddress(url);
-          return address !== null && (
-            <li key={url}>
-              <a href={address} rel="noreferrer noopener" target="_blank">{label || new URL(address).host}</a>
-            </li>
-          );
-        })}
-      </ul>
+      {links.length > 0 && (
+        <div>
+          <h3>Read more</h3>
+          <ul className="links">
+            {links.map(([address, label]) => (
+              <li key={address}><a href={address} rel="noreferrer noopener" target="_blank">{label}</a></li>
+            ))}
+          </ul>
+        </div>
+      )}
     </div>
   );
 }

@@ -11,7 +11,8 @@ export function Footer({ guide, isKept }: { guide: Guide; isKept: boolean }) {
       <p>
         Right for <span className="number">{percent(accuracy)}</span> of pictures it had never seen{" "}
         <span className="number">({percent(low)} to {percent(high)})</span>.{" "}
-        <a href="./CREDITS.csv" download>Credits</a> · <a href="./licences.md">Licences</a>
+        <a href="./CREDITS.csv" download>Credits</a> · <a href="./licences.txt">Licences</a>,{" "}
+        <a href="./onnxruntime-licence.txt">of the runtime</a>
       </p>
       <p className="kept" role="status" data-kept={isKept}>
         {isKept ? <CloudCheck size={17} aria-hidden="true" /> : <CloudDownload size={17} aria-hidden="true" />}

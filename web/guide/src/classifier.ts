@@ -30,12 +30,16 @@ export class Classifier {
     this.send({ kind: "load", setup: { modelUrl, views, limits, threshold } });
   }
 
-  /** Classify a file; rejects with a BadImage where it is not a picture that is taken. */
-  classify(file: Blob): Promise<Answer> {
+  /**
+   * Classify a file; rejects with a BadImage where it is not a picture that is taken.
+   *
+   * @param options withSquares: return what the model saw too, for a proof.
+   */
+  classify(file: Blob, { withSquares = false } = {}): Promise<Answer> {
     const id = this.count++;
     return new Promise((resolve, reject) => {
       this.waiting.set(id, { resolve, reject });
-      this.send({ kind: "classify", id, file });
+      this.send({ kind: "classify", id, file, withSquares });
     });
   }
 

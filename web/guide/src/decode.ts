@@ -24,7 +24,7 @@ export async function decode(bytes: Uint8Array, header: Header): Promise<Picture
     bitmap = await createImageBitmap(new Blob([still as Uint8Array<ArrayBuffer>], { type: MEDIA_TYPES[header.format] }), {
       imageOrientation: "from-image", // the orientation was taken out of the bytes
       colorSpaceConversion: "default", // an embedded profile is followed
-      premultiplyAlpha: "default",
+      premultiplyAlpha: "none", // so that alpha is laid on white once, from whole values
     });
   } catch {
     throw new BadImage("damaged", `The ${header.format} file cannot be decoded.`);

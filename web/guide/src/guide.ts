@@ -39,6 +39,8 @@ export interface Answer {
   readonly declined: boolean;
   readonly decodeMs: number;
   readonly modelMs: number;
+  /** where they are asked for: what the model saw, (views, size, size, 3) RGB */
+  readonly squares?: Uint8Array;
 }
 
 type StoredView = Omit<View, "mirrored"> & { readonly mirrored?: boolean };

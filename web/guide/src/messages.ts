@@ -13,7 +13,7 @@ export interface Setup {
 
 export type ToWorker =
   | { readonly kind: "load"; readonly setup: Setup }
-  | { readonly kind: "classify"; readonly id: number; readonly file: Blob };
+  | { readonly kind: "classify"; readonly id: number; readonly file: Blob; readonly withSquares: boolean };
 
 export type FromWorker =
   | { readonly kind: "progress"; readonly share: number }

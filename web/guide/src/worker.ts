@@ -26,7 +26,7 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => {
   }
   line = line.then(async () => {
     try {
-      post({ kind: "answer", id: data.id, answer: await classify(data.file) });
+      post({ kind: "answer", id: data.id, answer: await classify(data.file, data.withSquares) });
     } catch (error) {
       post({ kind: "refused", id: data.id, reason: error instanceof BadImage ? error.reason : "", message: messageOf(error) });
     }
@@ -56,7 +56,7 @@ async function loadModel({ modelUrl }: Setup): Promise<ort.InferenceSession> {
   return ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
 }
 
-async function classify(file: Blob) {
+async function classify(file: Blob, withSquares: boolean) {
   if (!setup || !session) throw new Error("no model was loaded");
   const started = performance.now();
   const bytes = new Uint8Array(await file.arrayBuffer());
@@ -75,7 +75,8 @@ async function classify(file: Blob) {
   const shape = setup.views.length > 1 ? [1, setup.views.length, size, size, 3] : [1, size, size, 3];
   const { probs, familiarity } = await model.run({ image: new ort.Tensor("uint8", squares, shape) }, ["probs", "familiarity"]);
   const answer = makeAnswer(numbers(probs), numbers(familiarity)[0] ?? NaN, setup.threshold);
-  return { ...answer, decodeMs: prepared - started, modelMs: performance.now() - ready };
+  const times = { decodeMs: prepared - started, modelMs: performance.now() - ready };
+  return { ...answer, ...times, ...(withSquares ? { squares } : {}) };
 }
 
 const numbers = (tensor: ort.Tensor | undefined) => Array.from((tensor?.data ?? []) as Float32Array);
