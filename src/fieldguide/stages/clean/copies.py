@@ -26,7 +26,8 @@ from fieldguide.stages.clean.by_features import Embedded
 
 _WIDER = 2
 _ALIKE = 0.9  # likeness of squares from which pictures share a split: shots of one scene
-_BLOCK = 512  # pairs
+_BLOCK = 512  # pairs of thumbnails at once
+_SQUARES = 128  # pairs of squares at once: each takes 1.6 MB while it is laid over the other
 _LAST_RANK = 10**9  # of a picture that was not searched for
 # Copies of one picture that get features: more tell nothing, and would fill each other's lists of neighbours.
 _PER_FAMILY = 4
@@ -155,8 +156,8 @@ def _look_closer(
         return prepare_image(image, square)
 
     progress.start("comparing look-alikes", len(pairs))
-    for start in range(0, len(pairs), _BLOCK):
-        block = pairs[start : start + _BLOCK]
+    for start in range(0, len(pairs), _SQUARES):
+        block = pairs[start : start + _SQUARES]
         places, numbers = np.unique(block, return_inverse=True)
         squares = np.stack(list(map_threads(load, places.tolist(), workers=core_count())))
         first, second = numbers.reshape(-1, 2).T
