@@ -9,7 +9,6 @@ run: every pair in blocks of numpy, as `clean` did before, and faiss's multi-has
 import importlib
 import importlib.util
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -18,7 +17,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from common import describe_machine, make_parser, parse_options, shared_data
+from common import describe_machine, make_parser, parse_options, peak_bytes, shared_data
 from fieldguide.checks.files import DECODE_SIDE
 from fieldguide.checks.near_hashes import Families, near_pairs
 from fieldguide.images import copy_prints, decode_image
@@ -78,7 +77,7 @@ def measure(way: Callable[[Hashes], int], make: Callable[[int], Hashes], rows: i
         "seconds": seconds,
         "cpu_s": cpu_s,
         "pairs": pairs,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": peak_bytes() / 1e6,
     }
 
 

@@ -8,7 +8,6 @@ the plain script is frozen EfficientNet-Lite0 at 224 with scikit-learn's logisti
 """
 
 import json
-import resource
 import shutil
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common import describe_machine, make_parser, parse_options, set_folder
+from common import describe_machine, make_parser, parse_options, peak_bytes, set_folder
 from fieldguide.calibration import softmax
 from fieldguide.features import Pictures
 from fieldguide.learners import open_learner
@@ -97,7 +96,7 @@ def fit_from_files(root: Path, way: str) -> None:
         pictures = Pictures(project, tuple(data.images.items()), settings, SilentProgress())
         open_learner(settings.train, settings.seed).fit(TrainingData.of(data, pictures, settings))
     seconds, cores = time.perf_counter() - start, time.process_time() - cores
-    print(json.dumps([seconds, cores, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+    print(json.dumps([seconds, cores, peak_bytes() / 1e6]))
 
 
 def measure_cost(root: Path, way: str) -> tuple[float, float, float]:
