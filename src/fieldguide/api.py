@@ -7,17 +7,17 @@ lock, and show a progress bar on a terminal and in a notebook. Knows nothing abo
 import contextlib
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, overload
 
 from fieldguide.engine import core_count
 from fieldguide.errors import InputUnusable, NotReady, SettingsError
 from fieldguide.event_loop import run_beside_loop
 from fieldguide.guide import Guide, open_guide
-from fieldguide.names import check_names, read_names
-from fieldguide.progress import Progress, SilentProgress
+from fieldguide.names import Names, read_any_names
+from fieldguide.progress.shown import ShowProgress, open_progress
 from fieldguide.project import SETTINGS_FILE, find_project
 from fieldguide.project import Project as ProjectFolder
 from fieldguide.records import (
@@ -29,6 +29,7 @@ from fieldguide.records import (
     DecideReport,
     EvaluateReport,
     ExportDataReport,
+    ExportReport,
     ImageState,
     Prediction,
     PreviewReport,
@@ -44,9 +45,7 @@ from fieldguide.settings import ServeSettings, Settings, change_settings
 
 __all__ = ["Guide", "Project", "demo", "evaluate", "new", "open_guide", "open_project", "predict", "serve"]
 
-Names = str | Path | Iterable[str] | Mapping[str, str | Mapping[str, object]]
 PathLike = str | Path
-ShowProgress = Progress | Literal["auto"] | None
 Done = Callable[[str, Any], None]
 
 
@@ -84,22 +83,8 @@ def new(
             message = f"the source '{source}' has to be told how to reach you"
             raise SettingsError(message, "add your address: --contact you@example.org (in Python: contact=)")
     collect = {key: value for key, value in {"sources": list(sources), "contact": contact}.items() if value}
-    make(Path(folder), _read_names(names), name=name, about=about, changed={"collect": collect})
+    make(Path(folder), read_any_names(names), name=name, about=about, changed={"collect": collect})
     return Project(folder)
-
-
-def _read_names(names: Names | None) -> dict[str, dict[str, object]]:
-    if names is None:
-        return {}
-    if isinstance(names, str | Path):
-        return read_names(str(names))
-    checked = check_names(names)
-    if not isinstance(names, Mapping):
-        return {name: {} for name in checked}
-    details: list[dict[str, object]] = [
-        {"about": value} if isinstance(value, str) else {**value} for value in names.values()
-    ]
-    return dict(zip(checked, details, strict=True))
 
 
 def open_project(folder: PathLike = ".") -> "Project":
@@ -128,7 +113,7 @@ def demo(
     """
     from fieldguide.stages.demo import demo as run
 
-    with _shown(progress) as shown:
+    with open_progress(progress) as shown:
         return run(Path(folder), per_class, progress=shown, done=done or _ignore)
 
 
@@ -146,7 +131,7 @@ def predict(
     from fieldguide.stages.predict import predict as run
 
     paths = [images] if isinstance(images, str | Path) else images
-    with _shown(progress) as shown:
+    with open_progress(progress) as shown:
         return run(Path(guide), [Path(path) for path in paths], trusted=_is_own(Path(guide)), progress=shown)
 
 
@@ -196,7 +181,7 @@ def evaluate(
             # those of pictures that cannot be decoded are empty
             prints = {name: row for name, row in catalog.fingerprints().items() if row.dhash and row.colour}
             known = KnownPictures(catalog.hashes(), prints, clean.copy_distance, clean.copy_likeness)
-    with _shown(progress) as shown, ExitStack() as stack:
+    with open_progress(progress) as shown, ExitStack() as stack:
         opened = open_guide(folder, threads=core_count(), trusted=_is_own(folder))
         reading = Reading(opened.class_names, class_name, layout, dict(split_from or {}))
         contents = read_input(source, reading, stack)
@@ -256,7 +241,7 @@ def serve(
     changed = {f"serve.{key}": value for key, value in options.items() if value is not None}
     chosen = change_settings(Settings(serve=settings or ServeSettings()), changed).serve
     key = os.environ.get("FIELDGUIDE_API_KEY", "") if api_key is None else api_key
-    with _shown(progress) as shown:
+    with open_progress(progress) as shown:
         tell = ready or (lambda address: shown.say(f"{address}  (interrupt to stop)"))
         run_beside_loop(lambda: run(Path(guide), chosen, api_key=key, progress=shown, ready=tell))
 
@@ -429,7 +414,7 @@ class Project:
         from fieldguide.stages.review import review as run
 
         place = Place(host, port, browser) if page else None
-        with _shown(progress) as shown:  # without the lock: each decision is one transaction
+        with open_progress(progress) as shown:  # without the lock: each decision is one transaction
             tell = ready or (lambda address: shown.say(f"{address}  (interrupt to stop)"))
             report: ReviewReport = run_beside_loop(
                 lambda: run(self._files, self.settings, place=place, progress=shown, ready=tell)
@@ -470,7 +455,7 @@ class Project:
         for picture, class_name in (relabel or {}).items():
             pictures.setdefault(class_name, []).append(picture)
         wishes = Wishes(tuple(keep), tuple(drop), pictures, Path(table) if table else None)
-        with _shown(progress) as shown:  # without the lock: each call is one transaction
+        with open_progress(progress) as shown:  # without the lock: each call is one transaction
             if undo is False:
                 return decide(self._files, self.settings, wishes=wishes, progress=shown)
             if any(wishes.rows()):
@@ -570,7 +555,7 @@ class Project:
         options = {"tune.minutes": minutes, "tune.trials": trials, "tune.preset": preset}
         changed: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
         changed |= {"tune.space": {}} if preset else {}  # a preset by name goes before a space in the file
-        with _shown(progress) as shown:  # without the lock: each process writes its own trials
+        with open_progress(progress) as shown:  # without the lock: each process writes its own trials
             return tune(self._files, change_settings(self.settings, changed), progress=shown)
 
     def compare(self, *, use: str = "", progress: ShowProgress = "auto") -> CompareReport:
@@ -751,6 +736,35 @@ class Project:
         report: ExportDataReport = self._run("export-data", export_data, progress, target=target)
         return report
 
+    def export(
+        self,
+        to: str,
+        *,
+        out: PathLike | None = None,
+        allow_disagreement: bool = False,
+        progress: ShowProgress = "auto",
+    ) -> ExportReport:
+        """Make a form of the published guide for another runtime, with the proof that it answers alike.
+
+        Args:
+            to: the form, such as "onnx"; see `fieldguide export`.
+            out: the folder to make; by default, one in `exports/` of the project.
+            allow_disagreement: whether it is written even though it does not answer as the guide does.
+            progress: see `Project`.
+
+        Raises:
+            NotReady: nothing is published, or the guide is out of date.
+            InputUnusable: there is no such form, or this guide cannot take it.
+            ProjectExists: the folder holds something that no export wrote.
+            MissingExtra: what makes the form is not installed.
+            ParityError: the form and the guide disagree; nothing is written.
+        """
+        from fieldguide.stages.export import Target, export
+
+        target = Target(to, Path(out) if out is not None else None, allow_disagreement)
+        report: ExportReport = self._run("export", export, progress, target=target)
+        return report
+
     def status(self) -> StatusReport:
         """Return the state of each stage, and the command to run next."""
         from fieldguide.stages.status import status
@@ -768,7 +782,7 @@ class Project:
         """Run a stage under the project's lock, with some settings changed."""
         settings = change_settings(self.settings, changed) if changed else self.settings
         lock = contextlib.nullcontext() if options.get("dry_run") else self._files.lock(command)
-        with _shown(progress) as shown, lock:
+        with open_progress(progress) as shown, lock:
             return stage(self._files, settings, progress=shown, **options)
 
 
@@ -781,20 +795,3 @@ def _resolve_weights(weights: PathLike | None) -> str | None:
 
 def _ignore(name: str, report: Any) -> None:
     """Do nothing with a stage's report."""
-
-
-@contextmanager
-def _shown(progress: ShowProgress) -> Iterator[Progress]:
-    """Yield where a stage says how far it is."""
-    if progress is None:
-        yield SilentProgress()
-    elif progress != "auto":
-        yield progress
-    else:
-        from fieldguide.progress.bar import BarProgress, can_show_bars
-
-        if not can_show_bars():
-            yield SilentProgress()
-            return
-        with BarProgress() as bars:
-            yield bars

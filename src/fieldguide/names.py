@@ -6,10 +6,12 @@ Knows nothing about projects or pictures.
 import csv
 import io
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from fieldguide.errors import InputMissing, NamesError, translate_os_errors
+
+Names = str | Path | Iterable[str] | Mapping[str, str | Mapping[str, object]]
 
 MAX_NAME_CHARS = 120
 # what the column of labels may be called in a table of pictures; the first that is there counts, and of a number and
@@ -58,6 +60,30 @@ def read_names(names: str) -> dict[str, dict[str, object]]:
     except UnicodeDecodeError as error:
         raise NamesError(f"{path} is not UTF-8 text", "save it as UTF-8") from error
     return _parse(path, _rows_of(path, text))
+
+
+def read_any_names(names: Names | None) -> dict[str, dict[str, object]]:
+    """Read class names in any form that Python code gives them in; without names there are none.
+
+    Args:
+        names: a list; a mapping of each name to a sentence, or to its `about`, `links`, `queries`; or what `read_names`
+            takes.
+
+    Raises:
+        InputMissing: as for `read_names`.
+        NamesError: as for `read_names`.
+    """
+    if names is None:
+        return {}
+    if isinstance(names, str | Path):
+        return read_names(str(names))
+    checked = check_names(names)
+    if not isinstance(names, Mapping):
+        return {name: {} for name in checked}
+    details: list[dict[str, object]] = [
+        {"about": value} if isinstance(value, str) else {**value} for value in names.values()
+    ]
+    return dict(zip(checked, details, strict=True))
 
 
 def _rows_of(path: Path, text: str) -> list[list[str]]:

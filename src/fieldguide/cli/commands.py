@@ -536,6 +536,24 @@ def serve(
 
 
 @app.command()
+def export(
+    to: Annotated[str, typer.Option("--to", metavar="FORM", help="onnx or openvino.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="The folder to make; by default, one in exports/ of the project."),
+    ] = None,
+    allow_disagreement: Annotated[
+        bool,
+        typer.Option("--allow-disagreement", help="Write it even though it does not answer as the guide does."),
+    ] = False,
+    project: ProjectOption = Path(),
+    as_json: JsonOption = False,
+) -> None:
+    """Export the guide to a form for another runtime, and prove that it answers like the guide."""
+    _run("export", project, as_json, to, out=out, allow_disagreement=allow_disagreement)
+
+
+@app.command()
 def export_data(
     to: Annotated[
         str, typer.Option("--to", metavar="FORM", help="csv, imagefolder, parquet, webdataset or croissant.")

@@ -21,6 +21,7 @@ from fieldguide.records import (
     DecideReport,
     EvaluateReport,
     ExportDataReport,
+    ExportReport,
     NewReport,
     Prediction,
     PreviewReport,
@@ -460,6 +461,30 @@ def _declined(report: PublishReport) -> str:
     return f"{share} {of} ({least:.1%} to {most:.1%} by class)"
 
 
+def _show_export(console: Console, report: ExportReport) -> None:
+    files = plural(report.files, "file")
+    _head(console, "export", f"{report.form} in {report.folder}: {files}, {report.bytes / 1e6:.1f} MB")
+    if report.unproved:
+        _detail(console, f"not compared with the guide: {report.unproved}", "yellow")
+    else:
+        _detail(console, _agreement(report))
+        latency = f"{report.latency_ms:.1f} ms a picture, one at a time (median)"
+        _detail(console, f"{latency}; the guide {report.guide_latency_ms:.1f} ms")
+    for doubt in report.doubts:
+        _detail(console, f"accepted: {doubt}", "yellow")
+    for key, value in report.made.items():
+        _detail(console, f"{key}: {value}")
+
+
+def _agreement(report: ExportReport) -> str:
+    compared = f"{plural(report.compared, 'picture')}, {report.held_out} of val"
+    decline = f"declines alike for {report.decline_agreement:.2%}"
+    differences = (
+        f"probabilities differ by {report.max_difference:.2g} at most, {report.mean_difference:.2g} on average"
+    )
+    return f"the guide's first answer for {report.agreement:.2%} of {compared}; {decline}; {differences}"
+
+
 def _show_export_data(console: Console, report: ExportDataReport) -> None:
     counts = {part: sum(by_class.values()) for part, by_class in report.counts.items()}
     total = plural(sum(counts.values()), "picture")
@@ -522,6 +547,7 @@ _SHOWN: dict[str, Callable[[Console, Any], None]] = {
     "evaluate": _show_evaluate,
     "score": _show_score,
     "publish": _show_publish,
+    "export": _show_export,
     "export_data": _show_export_data,
     "predict": _show_predict,
     "status": _show_status,

@@ -5,7 +5,7 @@ model that is anything but a plain ONNX file of the shapes that guide.json state
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, overload
 
@@ -24,14 +24,27 @@ from fieldguide.guide.check import (
     check_size,
     check_views,
     keep_edited,
+    list_edited,
     read_description,
     write_manifest,
 )
+from fieldguide.guide.forms import FORMS_FILE, read_forms
 from fieldguide.images import Limits, to_upright
 from fieldguide.images.preprocess import prepare_image, prepare_views
 from fieldguide.records import Prediction, Preprocessing
 
-__all__ = ["SCHEMA_VERSION", "Guide", "is_unaltered", "keep_edited", "open_guide", "open_session", "write_manifest"]
+__all__ = [
+    "FORMS_FILE",
+    "SCHEMA_VERSION",
+    "Guide",
+    "is_unaltered",
+    "keep_edited",
+    "list_edited",
+    "open_guide",
+    "open_session",
+    "read_forms",
+    "write_manifest",
+]
 
 # what a guide from elsewhere can ask for: twice the usual, about a gigabyte of memory for the worst picture
 _MOST = {"max_bytes": 100_000_000, "max_pixels": 100_000_000, "max_scans": 200}
@@ -53,6 +66,7 @@ class Guide:
         session: the onnxruntime session.
         edited: the documents that were changed or taken away since it was published; it answers as before.
         trusted: whether it may ask for more memory for a picture than twice the usual.
+        forms: what is known of the forms that it was exported to, by name.
     """
 
     folder: Path
@@ -64,6 +78,7 @@ class Guide:
     session: Any
     edited: tuple[str, ...] = ()
     trusted: bool = False
+    forms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def describe_edited(self) -> str:
         """Return a sentence on the documents that are not as they were published, "" where there are none."""
@@ -186,6 +201,7 @@ def open_guide(folder: str | Path, threads: int = 0, *, trusted: bool = False) -
         about = read_description(folder / "guide.json")
         check_size((folder / "model.onnx").stat().st_size)
         model = (folder / "model.onnx").read_bytes()
+        forms = read_forms(folder) if FORMS_FILE in listed else {}
     check_model(model)
     try:
         names = tuple(str(row["name"]) for row in about["classes"])
@@ -199,7 +215,7 @@ def open_guide(folder: str | Path, threads: int = 0, *, trusted: bool = False) -
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         message = f"{folder / 'guide.json'} is not a valid description of a guide: {error}"
         raise GuideDamaged(message, GET_IT_AGAIN) from error
-    return Guide(folder, about, names, views, threshold, formats, session, edited, trusted)
+    return Guide(folder, about, names, views, threshold, formats, session, edited, trusted, forms)
 
 
 def is_unaltered(folder: Path) -> bool:

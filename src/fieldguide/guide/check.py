@@ -43,11 +43,37 @@ _DOMAIN_FIELDS = {"opset": 1, "node": 7, "function": 10}
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
 
 
-def write_manifest(folder: Path) -> None:
-    """Write `MANIFEST`: the SHA-256 of every other file below the folder, in the order of their paths."""
+def write_manifest(folder: Path, copied_from: Path | None = None) -> None:
+    """Write `MANIFEST`: the SHA-256 of every other file below the folder, in the order of their paths.
+
+    Args:
+        folder: of a guide.
+        copied_from: the guide that most of it was copied from; a document that was edited there stays an edited one.
+    """
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "MANIFEST")
-    lines = [f"{hash_file(path)}  {path.relative_to(folder).as_posix()}\n" for path in files]
+    digests = {path.relative_to(folder).as_posix(): hash_file(path) for path in files}
+    if copied_from is not None:
+        edited = list_edited(copied_from)
+        digests |= {name: digest for digest, name in _read_manifest(copied_from) if name in edited}
+    lines = [f"{digests[name]}  {name}\n" for name in sorted(digests, key=PurePosixPath)]
+    (folder / "MANIFEST").unlink(missing_ok=True)  # it may be a link to that of a copy
     (folder / "MANIFEST").write_text("".join(lines), encoding="utf-8")
+
+
+def _read_manifest(folder: Path) -> list[tuple[str, str]]:
+    """Return the SHA-256 and the path of each file that the manifest lists."""
+    lines = (folder / "MANIFEST").read_text(encoding="utf-8", errors="replace").splitlines()
+    return [(digest, name) for digest, _, name in (line.partition("  ") for line in lines)]
+
+
+def list_edited(folder: Path) -> tuple[str, ...]:
+    """Return the documents of a guide that were edited or taken away since it was published."""
+    rows = _read_manifest(folder)
+    return tuple(
+        name
+        for digest, name in rows
+        if name in _DOCUMENTS and not ((folder / name).is_file() and _is_unaltered(folder / name, digest))
+    )
 
 
 def check_manifest(folder: Path) -> tuple[set[str], tuple[str, ...]]:
@@ -59,8 +85,7 @@ def check_manifest(folder: Path) -> tuple[set[str], tuple[str, ...]]:
         GuideDamaged: another file is missing or altered, or a file is outside the folder.
     """
     listed, edited = set(), []
-    for line in (folder / "MANIFEST").read_text(encoding="utf-8", errors="replace").splitlines():
-        digest, _, name = line.partition("  ")
+    for digest, name in _read_manifest(folder):
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             raise GuideDamaged(f"the manifest of {folder} names {name!r}, outside the guide", GET_IT_AGAIN)
         path = folder / name
@@ -82,10 +107,8 @@ def keep_edited(old: Path, new: Path) -> list[str]:
     Returns:
         the names there of those that were edited since `old` was published.
     """
-    manifest = old / "MANIFEST"
-    lines = manifest.read_text(encoding="utf-8", errors="replace").splitlines() if manifest.is_file() else []
     names = []
-    for digest, _, name in (line.partition("  ") for line in lines):
+    for digest, name in _read_manifest(old) if (old / "MANIFEST").is_file() else ():
         if name not in _DOCUMENTS:
             continue
         kept = f"{Path(name).stem}.edited{Path(name).suffix}"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
+from fieldguide.records.forms import ExportReport
 from fieldguide.records.reports import (
     AddReport,
     CleanReport,
@@ -45,6 +46,7 @@ __all__ = [
     "Depth",
     "EvaluateReport",
     "ExportDataReport",
+    "ExportReport",
     "Fit",
     "Grouping",
     "ImageRow",

@@ -195,8 +195,8 @@ def _add_api(app: FastAPI, guide: Guide, settings: ServeSettings) -> None:
 
     @app.get("/v1/guide")
     async def describe() -> JSONResponse:
-        """Return everything in guide.json."""
-        return JSONResponse(dict(guide.about))
+        """Return everything in guide.json, and in forms.json where the guide was exported."""
+        return JSONResponse({**guide.about, **({"forms": guide.forms} if guide.forms else {})})
 
     @app.post("/v1/classify", openapi_extra=_REQUEST_BODY, responses=_RESPONSES)
     async def classify(request: Request) -> dict[str, Any]:

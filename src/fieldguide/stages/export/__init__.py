@@ -1,0 +1,221 @@
+"""The stage that makes a form of the guide for another runtime, and proves that it answers as the guide does.
+
+A form appears whole, by a rename, after its proof; where the proof fails, nothing is written. What was measured is then
+written into the guide.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldguide.engine import core_count
+from fieldguide.errors import InputUnusable, NotReady, ParityError, ProjectExists
+from fieldguide.exporters import open_exporter
+from fieldguide.exporters.contract import Exporter, Source
+from fieldguide.guide import Guide, open_guide
+from fieldguide.hashing import hash_file, hash_text
+from fieldguide.progress import Progress
+from fieldguide.project import Project
+from fieldguide.project.atomic import replace_folder
+from fieldguide.project.dataset import Dataset, load_dataset
+from fieldguide.project.runs import Run, latest_run
+from fieldguide.records import ExportReport
+from fieldguide.settings import Settings
+from fieldguide.stages.export.forms import record_form
+from fieldguide.stages.export.parity import GuideRuntime, Parity, measure_parity
+
+RECORD_FILE = "export.json"
+MAX_COMPARED = 500
+ENOUGH_COMPARED = 300  # where val has fewer, pictures of train are compared too
+_OWN_FOLDERS = ("images", "features", "runs", "tune", "clean", "review", "split", "compare", "guide", "answers")
+
+
+@dataclass(frozen=True)
+class Target:
+    """What to export.
+
+    Attributes:
+        to: the form.
+        out: the folder to make; None for one in `exports/` of the project.
+        allow_disagreement: whether it is written though it does not answer as the guide does.
+    """
+
+    to: str
+    out: Path | None = None
+    allow_disagreement: bool = False
+
+
+def export(project: Project, settings: Settings, *, target: Target, progress: Progress) -> ExportReport:
+    """Make a form of the published guide; report how closely it gives the guide's answers.
+
+    Raises:
+        InputUnusable: there is no such form, this guide cannot take it, or the folder is where the project keeps its
+            own files.
+        ProjectExists: the folder holds something that no export wrote.
+        NotReady: nothing is published, or the guide is out of date.
+        MissingExtra: what makes the form is not installed.
+        ParityError: it does not answer as the guide does; nothing is written, and what was there stays.
+        GuideDamaged: the guide was altered.
+    """
+    exporter = open_exporter(target.to)
+    out = _place(project, target)
+    with project.catalog() as catalog:
+        run, data = latest_run(catalog, project.runs_folder), load_dataset(catalog)
+    source = _source(project, run, data)
+    why_not = exporter.unsuitable(source)
+    if why_not:
+        raise InputUnusable(f"the guide cannot be exported as {target.to}: {why_not}", "choose another form")
+    digest = _digest(exporter, source)
+    report = _current(out, digest, target)
+    if report is None:
+        with replace_folder(out) as fresh:
+            progress.start(f"making {target.to}", None)
+            made = dict(exporter.export(source, fresh))
+            pictures = _Pictures.of(project, data)
+            report = replace(_prove(exporter, source, fresh, pictures, progress), folder=str(out), made=made)
+            if report.doubts and not target.allow_disagreement:
+                message = f"{target.to} does not answer as the guide does: {'; '.join(report.doubts)}"
+                raise ParityError(message, "report it, or accept it with: --allow-disagreement")
+            _write_record(fresh, digest, report)
+    record_form(project.guide_folder, report)
+    return report
+
+
+def _place(project: Project, target: Target) -> Path:
+    """Return the folder to make."""
+    if target.out is None:
+        return project.root / "exports" / target.to
+    out, root = target.out.resolve(), project.root.resolve()
+    inside = out.relative_to(root).parts if out.is_relative_to(root) else ()
+    if root.is_relative_to(out) or (inside and inside[0] in _OWN_FOLDERS):
+        raise InputUnusable(
+            f"{target.out} is where the project keeps its own files", "choose another folder: --out DIR"
+        )
+    return target.out
+
+
+def _source(project: Project, run: Run, data: Dataset) -> Source:
+    """Return what a form is made from: the guide of the last run, and pictures that it was trained on."""
+    if not (project.guide_folder / "MANIFEST").is_file():
+        raise NotReady("this project has no guide yet", "run: fieldguide build")
+    guide = open_guide(project.guide_folder, threads=core_count(), trusted=True)
+    if guide.about.get("run") != run.name or guide.about["data"].get("fingerprint") != run.data:
+        raise NotReady("the guide is out of date: it was not made from the last run", "run: fieldguide publish")
+    return Source(guide, run.learner, run.model, partial(_sample, project, data, guide))
+
+
+def _sample(project: Project, data: Dataset, guide: Guide, count: int) -> NDArray[np.uint8]:
+    """Return pictures that the guide was trained on, as it sees them; those that cannot be read are left out."""
+    train = data.where("train")
+    squares = []
+    for read in _readers(project, train)[:count]:
+        squares.append(guide.load(read()))
+    return np.stack(squares)
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    """The files to compare with, those of val first, and how many those are."""
+
+    files: list[Callable[[], bytes]]
+    held_out: int
+
+    @classmethod
+    def of(cls, project: Project, data: Dataset) -> "_Pictures":
+        """Choose pictures in the order of their hashes: random. The test split stays closed."""
+        held_out = _readers(project, data.where("val"))[:MAX_COMPARED]
+        more = max(0, ENOUGH_COMPARED - len(held_out))
+        return cls([*held_out, *_readers(project, data.where("train"))[:more]], len(held_out))
+
+
+def _readers(project: Project, data: Dataset) -> list[Callable[[], bytes]]:
+    """Return what reads each original."""
+    return [partial(project.read_image, sha256, suffix) for sha256, suffix in data.images.items()]
+
+
+def _prove(exporter: Exporter, source: Source, folder: Path, pictures: _Pictures, progress: Progress) -> ExportReport:
+    """Return the report of a form in a folder, measured where this computer can run it."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    facts, unproved = exporter.facts, exporter.cannot_run()
+    report = ExportReport(
+        form=exporter.name, about=facts.about, folder=str(folder), files=len(files),
+        bytes=sum(path.stat().st_size for path in files), least_agreement=facts.least_agreement, unproved=unproved,
+    )  # fmt: skip
+    if unproved:
+        return report
+    progress.start(f"comparing {exporter.name} with the guide", len(pictures.files))
+    with exporter.open(folder) as form:
+        parity = measure_parity(GuideRuntime(source.guide), form, pictures.files, progress.advance)
+    return _with_parity(report, parity, exporter, pictures.held_out)
+
+
+def _with_parity(report: ExportReport, parity: Parity, exporter: Exporter, held_out: int) -> ExportReport:
+    measured = {name: value for name, value in vars(parity).items() if name != "probes"}
+    return replace(report, **measured, held_out=min(held_out, parity.compared), doubts=parity.doubts(exporter.facts))
+
+
+def _digest(exporter: Exporter, source: Source) -> str:
+    """Return the digest of all that a form is made from."""
+    from fieldguide import __version__
+
+    model, about = (hash_file(source.guide.folder / name) for name in ("model.onnx", "guide.json"))
+    return hash_text(repr((exporter.name, exporter.facts.version, __version__, model, about)))
+
+
+def _current(out: Path, digest: str, target: Target) -> ExportReport | None:
+    """Return the report of the form that is there where it is the same, whole and accepted.
+
+    Raises:
+        ProjectExists: there is something that no export wrote.
+        InputUnusable: there is a file of that name.
+    """
+    if not out.exists():
+        return None
+    if not out.is_dir():
+        raise InputUnusable(f"{out} is a file", "choose another folder: --out DIR")
+    if not any(out.iterdir()):
+        return None
+    record = _read_record(out)
+    if record is None:
+        raise ProjectExists(f"{out} holds files that no export wrote", "choose another folder: --out DIR")
+    listed = {out / name for name in record["hashes"]}
+    if {path for path in out.rglob("*") if path.is_file()} - listed - {out / RECORD_FILE}:
+        raise ProjectExists(
+            f"{out} holds files that the export in it did not write", "choose another folder: --out DIR"
+        )
+    whole = all(path.is_file() and hash_file(path) == record["hashes"][name] for name, path in
+                ((name, out / name) for name in record["hashes"]))  # fmt: skip
+    report: ExportReport = replace(record["report"], folder=str(out))
+    return (
+        report
+        if whole and record["digest"] == digest and not (report.doubts and not target.allow_disagreement)
+        else None
+    )
+
+
+def _read_record(folder: Path) -> dict[str, Any] | None:
+    """Read what an export says of itself; None where no export made the folder."""
+    try:
+        record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
+        names = {field.name for field in fields(ExportReport)}
+        report = ExportReport(**{key: value for key, value in record["report"].items() if key in names})
+        return {"digest": str(record["digest"]), "hashes": dict(record["hashes"]), "report": report}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _write_record(folder: Path, digest: str, report: ExportReport) -> None:
+    """Write what the export says of itself."""
+    hashes = {
+        path.relative_to(folder).as_posix(): hash_file(path) for path in sorted(folder.rglob("*")) if path.is_file()
+    }
+    values = {"report": {key: value for key, value in asdict(report).items() if key != "folder"}}  # it may be moved
+    values["report"]["folder"] = ""
+    text = json.dumps({**values, "digest": digest, "hashes": hashes}, ensure_ascii=False, indent=1)
+    (folder / RECORD_FILE).write_text(f"{text}\n", encoding="utf-8")

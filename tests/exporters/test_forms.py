@@ -1,0 +1,132 @@
+"""What every form of a guide has to do: answer as the guide does, from its folder alone, and be caught where not."""
+
+import importlib
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from spoiling import GRAPH_MISTAKES, PREPARING_MISTAKES, spoil_graph, squash
+
+from conftest import CLASS_NAMES, picture_bytes
+from fieldguide.engine import core_count
+from fieldguide.errors import InputUnusable, ParityError, SettingsError
+from fieldguide.exporters import known_exporters, open_exporter
+from fieldguide.exporters.contract import Exporter, Source
+from fieldguide.guide import open_guide
+from fieldguide.stages.export.parity import GuideRuntime, Parity, measure_parity
+
+# the forms whose contract is tested here, and what has to be importable for it
+FORMS = {"onnx": "onnxruntime", "openvino": "openvino"}
+COMPARED = [picture_bytes(name, number) for name in CLASS_NAMES for number in range(20, 24)]
+
+
+@pytest.fixture(scope="module")
+def source(built_once: Path) -> Source:
+    """Return what forms are made from: the guide of the built project."""
+    guide = open_guide(built_once / "guide", threads=core_count(), trusted=True)
+
+    def sample(count: int) -> NDArray[np.uint8]:
+        return np.stack([guide.load(picture_bytes(name, n)) for n in range(12) for name in CLASS_NAMES][:count])
+
+    return Source(guide, "transfer", b"", sample)
+
+
+def parity(source: Source, exporter: Exporter, folder: Path, files: Sequence[bytes] = COMPARED) -> Parity:
+    readers = [lambda data=data: data for data in files]
+    with exporter.open(folder) as runtime:
+        return measure_parity(GuideRuntime(source.guide), runtime, readers, lambda: None)
+
+
+@pytest.mark.parametrize("name", FORMS)
+class TestEveryForm:
+    """The contract of `Exporter`."""
+
+    @pytest.fixture
+    def form(self, name: str) -> Exporter:
+        pytest.importorskip(FORMS[name])
+        return open_exporter(name)
+
+    @pytest.fixture
+    def folder(self, name: str, form: Exporter, source: Source, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        """Return the form's folder, made once for all tests; only to be copied."""
+        base = _made.get(name)
+        if base is None:
+            base = _made[name] = tmp_path_factory.mktemp(name)
+            form.export(source, base)
+        copy = tmp_path_factory.mktemp("copy") / name
+        shutil.copytree(base, copy)
+        return copy
+
+    def test_it_answers_as_the_guide_does(self, form: Exporter, source: Source, folder: Path) -> None:
+        measured = parity(source, form, folder)
+        assert measured.doubts(form.facts) == ()
+        assert measured.compared == len(COMPARED) and measured.decline_agreement == 1.0
+        assert 0 < measured.latency_ms < 60_000
+
+    def test_what_it_is_called(self, name: str, form: Exporter, source: Source) -> None:
+        assert form.name == name and isinstance(form, Exporter)
+        assert form.facts.about and form.unsuitable(source) == "" and form.cannot_run() == ""
+
+    @pytest.mark.parametrize("mistake", GRAPH_MISTAKES)
+    def test_a_mistake_in_its_graph_is_found(
+        self, form: Exporter, source: Source, tmp_path: Path, mistake: str
+    ) -> None:
+        (tmp_path / "form").mkdir()
+        try:
+            form.export(spoil_graph(source, tmp_path / "guide", mistake), tmp_path / "form")
+        except ParityError:
+            return
+        assert parity(source, form, tmp_path / "form").doubts(form.facts)
+
+    @pytest.mark.parametrize("mistake", PREPARING_MISTAKES)
+    def test_a_mistake_in_how_it_prepares_pictures_is_found(
+        self, form: Exporter, source: Source, folder: Path, monkeypatch: pytest.MonkeyPatch, mistake: str
+    ) -> None:
+        PREPARING_MISTAKES[mistake](monkeypatch)
+        assert parity(source, form, folder).doubts(form.facts)
+
+    def test_another_fit_to_the_square_is_found(self, form: Exporter, source: Source, folder: Path) -> None:
+        squash(folder)
+        assert parity(source, form, folder).doubts(form.facts)
+
+
+_made: dict[str, Path] = {}
+
+
+def test_every_built_in_form_is_under_contract() -> None:
+    assert set(known_exporters()) == set(FORMS)
+
+
+def test_an_unknown_form_is_refused_with_all_that_there_are() -> None:
+    with pytest.raises(InputUnusable, match="'onxx' is no form") as caught:
+        open_exporter("onxx")
+    assert "did you mean 'onnx'" in caught.value.hint and "openvino" in caught.value.hint
+
+
+def test_another_package_brings_a_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fieldguide.exporters.entry_points", lambda group: [_Entry("mine"), _Entry("onnx")])
+    module = importlib.import_module("fieldguide.exporters.onnx_form")
+    monkeypatch.setattr(module.OnnxExporter, "name", "mine")
+    assert open_exporter("mine").name == "mine"
+    assert "mine" in known_exporters()
+    monkeypatch.setattr(module.OnnxExporter, "name", "other")
+    with pytest.raises(SettingsError, match="'mine' has not what an exporter needs"):
+        open_exporter("mine")
+
+
+class _Entry:
+    """An entry point, as the registry of installed packages has it."""
+
+    value = "mine:Exporter"
+    dist = None
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def load(self) -> type[Exporter]:
+        from fieldguide.exporters.onnx_form import OnnxExporter
+
+        return OnnxExporter
