@@ -136,6 +136,31 @@ def test_the_page_shows_what_was_printed(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert "Not measured: `make bench NAMES=accuracy`" in page
 
 
+def measured_blocks() -> dict[str, str]:
+    """Return the results on the page by the anchor of their heading."""
+    parts = re.split(r"^## (.+)$", page_text(), flags=re.MULTILINE)[1:]
+    return {
+        heading.lower().replace(" ", "-").replace(":", ""): text
+        for heading, text in zip(*[iter(parts)] * 2, strict=True)
+    }
+
+
+def test_other_pages_have_the_figures_that_were_measured() -> None:
+    """A percentage or a time beside a link to the page stands there too, rounded."""
+    blocks, checked = measured_blocks(), 0
+    for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for sentence in re.split(r"\n\n|(?<=\w)\. ", path.read_text(encoding="utf-8")):
+            for anchor in re.findall(r"\(measured\.md#([\w-]+)\)", sentence):
+                shown = [float(number) for number in re.findall(r"\d+(?:\.\d+)?", blocks[anchor])]
+                for text in re.findall(r"(?<![\d.,])(\d+(?:\.\d+)?) (?:%|ms\b)", sentence.replace("\n", " ")):
+                    near = 0.51 / 10 ** len(text.partition(".")[2])
+                    assert any(abs(number - float(text)) <= near for number in shown), (
+                        f"{path.name}: {text} in {sentence}"
+                    )
+                    checked += 1
+    assert checked > 5
+
+
 def test_a_small_run_leaves_the_results_as_they_are() -> None:
     before = {path: path.read_bytes() for path in (FOLDER / "results").iterdir()}
     command = [sys.executable, str(FOLDER / "run.py"), "start", "--", "--small"]

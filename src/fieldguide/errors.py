@@ -246,7 +246,7 @@ def translate_os_errors(doing: str) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            hint = "free some space and run the same command again: it continues where it stopped"
+            hint = "free some space and run the same command again"
             raise DiskFull(f"no space left while {doing}", hint) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             where = error.filename or "the path"

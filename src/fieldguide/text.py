@@ -42,7 +42,7 @@ def plural(count: int, noun: str) -> str:
     """Return a number of things in words, such as "1 picture" and "20 classes"."""
     if count == 1:
         return f"1 {noun}"
-    many = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    many = f"{noun[:-1]}ies" if re.search("[^aeiou]y$", noun) else f"{noun}es" if noun.endswith("s") else f"{noun}s"
     return f"{count} {many}"
 
 

@@ -322,6 +322,22 @@ def test_among_the_largest_copies_the_next_merit_decides_and_the_others_point_to
     assert {verdict.sha256: verdict.copy_of for verdict in verdicts} == {"a": "c", "b": "c", "c": ""}
 
 
+def test_a_person_who_drops_one_of_two_labels_has_settled_the_other() -> None:
+    labels = {"a": {"cat"}, "b": {"dog"}, "c": {"dog"}}
+    for dropped, kept in (("a", "b"), ("bc", "a"), ("b", ""), ("", ""), ("abc", "")):
+        verdicts = judge_copies([(0, 1), (1, 2)], "abc", labels, dict.fromkeys("abc", (1,)), dropped)
+        assert "".join(verdict.sha256 for verdict in verdicts if verdict.verdict == "keep") == kept
+    verdicts = judge_copies([(0, 1), (1, 2)], "abc", labels, dict.fromkeys("abc", (1,)), "a")
+    assert [(it.reason.partition(":")[0], it.copy_of) for it in verdicts] == [
+        ("two_labels", "b"), ("", ""), ("near_copy", "b")
+    ]  # fmt: skip
+
+
+def test_a_copy_does_not_take_the_place_of_one_that_a_person_dropped() -> None:
+    verdicts = judge_copies([(0, 1)], "ab", {"a": {"cat"}, "b": {"cat"}}, dict.fromkeys("ab", (1,)), "a")
+    assert [(it.verdict, it.copy_of) for it in verdicts] == [("keep", ""), ("reject", "a")]
+
+
 def test_equal_copies_are_chosen_by_hash() -> None:
     assert judged([(0, 1)], {"a": {"cat"}, "b": {"cat"}})[0] == {"a": "", "b": "near_copy"}
 

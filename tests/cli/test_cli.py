@@ -205,3 +205,32 @@ def test_nothing_is_loaded_before_it_is_needed(code: str, absent: tuple[str, ...
     loaded = set(json.loads(result.stderr))
     assert "fieldguide" in loaded
     assert loaded.isdisjoint(absent), sorted(loaded.intersection(absent))
+
+
+# ---- Ctrl-C
+
+
+@pytest.mark.parametrize(
+    ("arguments", "advice"),
+    [
+        (["build"], "it continues where it stopped"),
+        (["train"], "the features, checkpoints and folds that are finished are kept"),
+        (["evaluate"], "the features and the folds that are finished are kept"),
+        (["evaluate", "photos"], "it begins anew"),
+        (["predict", "photos"], "it begins anew"),
+    ],
+)
+def test_an_interrupt_says_what_the_command_has_kept(arguments: list[str], advice: str, tmp_path: Path) -> None:
+    program = """
+import sys
+from fieldguide import api
+from fieldguide.cli import main
+def interrupt(*arguments, **options):
+    raise OSError(28, "No space left on device") if "--full" in sys.argv else KeyboardInterrupt
+api.open_project = api.evaluate = api.predict = interrupt
+main(sys.argv[2:])
+"""
+    for trouble in ("interrupt", "--full"):
+        command = [sys.executable, "-c", program, trouble, *arguments]
+        result = subprocess.run(command, env=environment(), capture_output=True, text=True, cwd=tmp_path)
+        assert result.stderr.splitlines()[-1].endswith(f"run the same command again: {advice}"), result.stderr

@@ -1,6 +1,7 @@
 """decide: by hash, by path, from a table; all of a call or nothing; what depends on it is out of date."""
 
 import csv
+import hashlib
 import json
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 import fieldguide as fg
 from command import check_two_lines, ran, run
-from conftest import Pictures
+from conftest import Pictures, draw_picture, encode
 from fieldguide.errors import InputMissing, InputUnusable, NotReady
 
 
@@ -111,3 +112,36 @@ def test_the_command(project: "fg.Project") -> None:
     check_two_lines(run("decide", "--drop", "--keep", first, *where), 65, "one decision")
     check_two_lines(run("decide", "--drop", *where), 65, "a decision needs pictures")
     check_two_lines(run("decide", "--drop", "abcdefabcdef", *where), 65, "no picture of this project")
+
+
+# ---- copies
+
+
+def test_copies_of_what_is_dropped_stay_out_and_are_told(project: "fg.Project", tmp_path: Path) -> None:
+    small = draw_picture("circle", 0).resize((100, 100))
+    (tmp_path / "photos" / "circle" / "small.png").write_bytes(encode(small))
+    (tmp_path / "photos" / "circle" / "tiny.png").write_bytes(encode(small.resize((80, 80))))
+    project.add(tmp_path / "photos", progress=None)
+    project.clean(progress=None)
+    names = {
+        path.stem: hashlib.sha256(path.read_bytes()).hexdigest() for path in (tmp_path / "photos" / "circle").iterdir()
+    }
+    copy, where = names["small"], ("-C", project.folder)
+    shown = ran("decide", "--drop", "circle/000.jpg", *where)
+    assert "2 near-copies of what is dropped stay set aside too" in shown and f"--keep {copy[:12]}" in shown
+    assert "clean    out of date" in ran("status", *where)
+    assert "like circle/000.jpg, which a person left out" in ran("clean", *where)
+    assert states(project)[copy][0] == "rejected", "what is wrong with a picture is wrong with its copies"
+    assert "near-cop" not in ran("decide", "--keep", copy[:12], *where)
+    project.clean(progress=None)
+    assert {name for name in (copy, names["tiny"]) if states(project)[name][0] == "kept"} == {copy}
+
+
+def test_dropping_the_wrong_label_of_two_settles_the_right_one(project: "fg.Project", tmp_path: Path) -> None:
+    both = {"circle": draw_picture("circle", 30), "square": draw_picture("circle", 30).resize((100, 100))}
+    for name, picture in both.items():
+        (tmp_path / "photos" / name / "both.png").write_bytes(encode(picture))
+    project.add(tmp_path / "photos", progress=None)
+    assert project.clean(progress=None).rejected == {"two_labels": 2}
+    assert project.decide(drop=["square/both.png"], progress=None).copies == ()
+    assert project.clean(progress=None).rejected == {"dropped": 1}

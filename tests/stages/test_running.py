@@ -173,9 +173,11 @@ def test_an_interrupt_says_how_to_go_on_and_loses_nothing(divided: Path, tmp_pat
         process.wait()
     output = log.read_text()
     assert process.returncode == 130, output
-    assert output.splitlines()[-2:] == [
-        "fieldguide: stopped", "  run the same command again: it continues where it stopped"
-    ]  # fmt: skip
+    kept = {
+        "tune": "it continues where it stopped",
+        "train": "the features, checkpoints and folds that are finished are kept",
+    }
+    assert output.splitlines()[-2:] == ["fieldguide: stopped", f"  run the same command again: {kept[command]}"]
     assert "Traceback" not in output
     assert list(root.glob("runs/unfinished-*/whole/*.json") if command == "train" else root.glob("tune/*/trial-0/*"))
     result = subprocess.run([sys.executable, "-m", "fieldguide", *arguments], env=environment(), capture_output=True,

@@ -247,32 +247,41 @@ def judge_copies(
     sha256: Sequence[str],
     labels: Mapping[str, set[str]],
     merits: Mapping[str, tuple[int, ...]],
+    dropped: Collection[str] = (),
 ) -> list[Verdict]:
     """Return a verdict for every image.
 
-    Of copies with one label the best is kept, and the others point to it. Copies with different labels are all
-    rejected: at most one label is right, and only a person can tell which. The same bytes under two labels are judged
-    alike.
+    Of copies with one label the best is kept, and the others point to it, also where a person dropped it: what is wrong
+    with a picture is mostly wrong with its copies. Copies with different labels are all rejected, for at most one label
+    is right, unless a person dropped those with the others. The same bytes under two labels are judged alike.
 
     Args:
         pairs: near-copies, as indices into `sha256`.
         sha256: the images.
         labels: class names by image.
         merits: by image what makes it better than its copies, the most important first; a larger number is better.
+        dropped: the images that a person left out.
     """
     families = _families(pairs, len(sha256))
     verdicts: dict[str, Verdict] = {name: Verdict(name, CHECK, "keep", "", 0.0) for name in sha256}
     for family in families:
         members = best_first([sha256[index] for index in family], merits)
-        if len(set().union(*(labels.get(name, set()) for name in members))) == 1:
-            reason = f"near_copy: of {members[0][:12]}"
-            verdicts.update({name: Verdict(name, CHECK, "reject", reason, 1.0, members[0]) for name in members[1:]})
-        else:
+        if not _share_label(members, labels):
             verdicts.update(_conflict(members, labels))
+            members = [name for name in members if name not in dropped]
+        if _share_label(members, labels):
+            reason = f"near_copy: of {members[0][:12]}"
+            verdicts[members[0]] = Verdict(members[0], CHECK, "keep", "", 0.0)
+            verdicts.update({name: Verdict(name, CHECK, "reject", reason, 1.0, members[0]) for name in members[1:]})
     for name in sha256:
         if len(labels.get(name, ())) > 1:
             verdicts.update(_conflict([name], labels))
     return list(verdicts.values())
+
+
+def _share_label(names: Iterable[str], labels: Mapping[str, set[str]]) -> bool:
+    """Return whether all of them have one label, and the same."""
+    return len(set().union(*(labels.get(name, set()) for name in names))) == 1
 
 
 def best_first(members: Iterable[str], merits: Mapping[str, tuple[int, ...]]) -> list[str]:

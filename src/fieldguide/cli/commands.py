@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from fieldguide.cli.hints import remember_project
+from fieldguide.cli.hints import remember_command, remember_project
 
 
 class _Commands(TyperGroup):
@@ -82,6 +82,7 @@ def root(
     """Turn a list of names into an image classifier that you can trust and publish."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
+    remember_command(context.invoked_subcommand or "")
 
 
 @contextlib.contextmanager
@@ -458,6 +459,7 @@ def evaluate(
             raise InputUnusable(message, "name them: fieldguide evaluate PATH")
         _run("evaluate", project, as_json)
         return
+    remember_command("")  # scores of new pictures are written once all are there
     folder = guide or open_project(project).guide_folder
     with _bars() as progress:
         report = evaluate(

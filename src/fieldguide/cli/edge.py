@@ -13,13 +13,12 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from fieldguide.cli.hints import complete_commands, remember_project
+from fieldguide.cli.hints import complete_commands, remember_command, remember_project, run_again
 from fieldguide.errors import FieldguideError, translate_os_errors
 from fieldguide.text import break_at_words
 
 _INTERRUPTED = 130
 _NO_EDGE = 1_000_000  # columns of a file, in which no line is broken
-_INTERRUPTED_HINT = "run the same command again: it continues where it stopped"
 
 
 class _Interrupt:
@@ -40,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     _open_closed_streams()
     remember_project(Path())
+    remember_command("")
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words or bool(os.environ.get("FIELDGUIDE_DEBUG"))
     words = [word for word in words if word != "--debug"]
@@ -74,7 +74,7 @@ def _explain(error: BaseException, interrupted: bool, as_json: bool) -> int:
     if isinstance(error, FieldguideError):
         return _tell(error.message, error.hint, error.exit_code, as_json)
     if interrupted or isinstance(error, KeyboardInterrupt):
-        return _tell("stopped", _INTERRUPTED_HINT, _INTERRUPTED, as_json)
+        return _tell("stopped", run_again(), _INTERRUPTED, as_json)
     message = f"{type(error).__name__}: {error}"
     return _tell(message, "this is a bug in Fieldguide: run it again with --debug and report it", 1, as_json)
 

@@ -206,6 +206,10 @@ def _show_decide(console: Console, report: DecideReport) -> None:
         parts = [f"{count} {word}" for word, count in counts.items() if count]
         parts += [f"{count} relabelled {name}" for name, count in report.relabelled.items()]
         _head(console, "decide", ", ".join(parts))
+        if report.copies:
+            verb = "stays" if len(report.copies) == 1 else "stay"
+            _detail(console, f"{plural(len(report.copies), 'near-copy')} of what is dropped {verb} set aside too")
+            _detail(console, f"to take the largest in its place: fieldguide decide --keep {report.copies[0][:12]}")
     _detail(console, "next: fieldguide build")
 
 

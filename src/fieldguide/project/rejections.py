@@ -61,12 +61,12 @@ def _load_reasons(catalog: Catalog, kind: str) -> list[Rejection]:
     places = {sha256: "; ".join(found) for sha256, found in locations.items()}
     labels = catalog.labels()
     taken_back = catalog.kept_by_hand()
+    dropped = {sha256 for sha256, decision in catalog.decided().items() if decision == "drop"}
     rejections = {
         sha256: Rejection(
             sha256, places[sha256], ", ".join(sorted(labels[sha256])), "dropped", "left out by a person", 0.0, "", ""
         )
-        for sha256, decision in catalog.decided().items()
-        if decision == "drop" and kind == "reject"
+        for sha256 in (dropped if kind == "reject" else ())
     }
     for check in _CHECKS:
         for sha256, (verdict, _) in catalog.verdicts(check, kind).items():
@@ -75,6 +75,8 @@ def _load_reasons(catalog: Catalog, kind: str) -> list[Rejection]:
             reason, _, detail = verdict.reason.partition(": ")
             class_name = ", ".join(sorted(labels.get(sha256, ())))
             copy = verdict.copy_of
+            if reason == "near_copy" and copy in dropped:
+                detail = "which a person left out"
             rejections[sha256] = Rejection(
                 sha256, places.get(sha256, ""), class_name, reason, detail, verdict.score, copy, places.get(copy, "")
             )

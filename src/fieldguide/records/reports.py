@@ -156,6 +156,7 @@ class DecideReport(Report):
         undone: number of actions that were taken back.
         restored: number of pictures that are as they were before those.
         left: number of pictures that were left, since something else was decided about them later.
+        copies: hashes of the pictures that stay set aside as copies of dropped ones; the largest comes first.
     """
 
     kept: int = 0
@@ -164,6 +165,7 @@ class DecideReport(Report):
     undone: int = 0
     restored: int = 0
     left: int = 0
+    copies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, repr=False)
@@ -228,7 +230,9 @@ class Rejection(Report):
         if not self.copy_of:
             return f"{self.location}: {self.detail}"
         like = f"{self.location}: like {self.location_of_copy or self.copy_of[:12]}"
-        return f"{like}, and {self.detail}" if self.reason == "two_labels" else like
+        if self.reason == "two_labels":
+            return f"{like}, and {self.detail}"
+        return like if self.detail.startswith("of ") else f"{like}, {self.detail}"
 
 
 @dataclass(frozen=True, repr=False)

@@ -8,7 +8,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Literal
@@ -73,9 +73,21 @@ def decide(project: Project, settings: Settings, *, wishes: Wishes, progress: Pr
         outcome = Decisions(catalog).decide(choices, Author(_BY, project.now()), class_names_of(catalog, settings))
         if outcome.refused:
             raise _refusal(outcome, {sha256: name for name, sha256 in names.items()})
+        copies = _copies_left(catalog, {choice.sha256 for choice in choices if choice.decision == "drop"})
     counts = Counter((choice.decision, choice.class_name) for choice in choices)
     relabelled = {name: count for (decision, name), count in sorted(counts.items()) if decision == "relabel"}
-    return DecideReport(counts["keep", ""], counts["drop", ""], relabelled)
+    return DecideReport(counts["keep", ""], counts["drop", ""], relabelled, copies=copies)
+
+
+def _copies_left(catalog: Catalog, dropped: Collection[str]) -> tuple[str, ...]:
+    """Return the pictures that are set aside as copies of these and of which nobody has decided, the largest first."""
+    decided, images = catalog.decided(), catalog.images()
+    copies = [
+        name
+        for name, (verdict, _) in catalog.verdicts("duplicates", "reject").items()
+        if verdict.copy_of in dropped and verdict.reason.startswith("near_copy") and name not in decided
+    ]
+    return tuple(sorted(copies, key=lambda name: (-images[name].width * images[name].height, name)))
 
 
 def undo(project: Project, settings: Settings, *, number: int, progress: Progress) -> DecideReport:

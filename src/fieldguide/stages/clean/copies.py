@@ -98,7 +98,8 @@ def judge_all_copies(
             near &= ~closeness.plain & (closeness.same_colour | (known.classes[first] == known.classes[second]))
             pairs += zip(first[copies].tolist(), second[copies].tolist(), strict=True)
             alike += zip(first[near].tolist(), second[near].tolist(), strict=True)
-    verdicts = judge_copies(pairs, prints.sha256, known.labels, known.merits)
+    dropped = {name for name, decision in catalog.decided().items() if decision == "drop"}
+    verdicts = judge_copies(pairs, prints.sha256, known.labels, known.merits, dropped)
     groups = group_alike({*alike, *pairs}, prints.sha256)
     catalog.replace_copies(verdicts, groups, settings.clean.model_dump_json())
 
