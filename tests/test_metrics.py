@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from fieldguide.metrics import (
     MIN_CALIBRATION,
+    GroupIntervals,
     accuracy,
     accuracy_difference,
     adjust_for_many,
@@ -15,10 +16,12 @@ from fieldguide.metrics import (
     calibration_interval,
     confusion_matrix,
     f1_interval,
+    group_intervals,
     macro_f1,
     macro_f1_interval,
     mcnemar,
     per_class_scores,
+    top_k_accuracy,
     wilson_interval,
 )
 
@@ -232,3 +235,39 @@ def test_holm_by_hand() -> None:
     assert adjust_for_many([0.6, 0.9]) == [1.0, 1.0]
     assert adjust_for_many([]) == []
     assert adjust_for_many([0.02]) == [0.02]
+
+
+class TestGroups:
+    """Pictures of a group are right or wrong together."""
+
+    LABELS = np.repeat(np.arange(2), 60)
+    RIGHT = np.tile(np.repeat([True, True, True, True, False, True], 10), 2)  # by groups of ten
+
+    def intervals(self, groups: list[str]) -> GroupIntervals | None:
+        return group_intervals(self.LABELS, np.where(self.RIGHT, self.LABELS, 1 - self.LABELS), groups, 2)
+
+    def test_single_pictures_keep_their_intervals(self) -> None:
+        assert self.intervals([str(number) for number in range(120)]) is None
+
+    def test_tens_that_fall_together_say_less_than_single_pictures(self) -> None:
+        wide = self.intervals([str(number // 10) for number in range(120)])
+        low, high = wilson_interval(100, 120)
+        assert wide and wide.accuracy[0] < low - 0.05 and wide.accuracy[1] > high
+        scores = per_class_scores(confusion_matrix(self.LABELS, np.where(self.RIGHT, self.LABELS, 1 - self.LABELS), 2))
+        for score, ends in zip(scores, wide.per_class, strict=True):
+            for kind, (below, above) in ends.items():
+                assert below <= score[f"{kind}_low"] and above >= score[f"{kind}_high"]
+        assert wide.macro_f1[0] < 0.83 < wide.macro_f1[1]
+
+    def test_no_mistake_is_no_certainty(self) -> None:
+        ends = group_intervals(self.LABELS, self.LABELS, [str(number // 10) for number in range(120)], 3)
+        assert ends and ends.accuracy == pytest.approx(wilson_interval(120, 120))
+        assert ends.per_class[2]["recall"] == (0.0, 1.0), "the third class is not there"
+
+
+def test_the_right_class_among_the_first_few() -> None:
+    probs = np.array([[0.5, 0.3, 0.2], [0.2, 0.3, 0.5], [0.4, 0.4, 0.2]])
+    labels = np.array([0, 0, 1])
+    assert [top_k_accuracy(probs, labels, k)[0] for k in (1, 2, 3)] == pytest.approx([1 / 3, 2 / 3, 1])
+    assert top_k_accuracy(probs, labels, 2)[1:] == pytest.approx(wilson_interval(2, 3))
+    assert top_k_accuracy(probs[:0], labels[:0], 1) == (0.0, 0.0, 1.0)

@@ -1,7 +1,8 @@
 """How good answers are, in numbers. Arrays in, numbers out; knows nothing about files or models."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,6 +107,103 @@ def macro_f1_interval(confusion: NDArray[np.int64]) -> tuple[float, float]:
     ends = np.array([f1_interval(int(hits[index]), int(errors[index])) for index in true])
     down, up = np.sqrt(2 * np.sum((ends - f1[:, None]) ** 2, axis=0)) / len(true)
     return max(0.0, float(f1.mean() - down)), min(1.0, float(f1.mean() + up))
+
+
+@dataclass(frozen=True)
+class GroupIntervals:
+    """95 % intervals, low and high in 0..1, of answers to pictures that come in groups.
+
+    Attributes:
+        accuracy: of the share of right answers.
+        macro_f1: of the mean F1 of the classes that are there.
+        per_class: for each class those of `precision`, `recall` and `f1`.
+    """
+
+    accuracy: tuple[float, float]
+    macro_f1: tuple[float, float]
+    per_class: list[dict[str, tuple[float, float]]]
+
+
+def draw_groups(groups: Sequence[str], draws: int = _DRAWS, seed: int = 0) -> Iterator[NDArray[np.int64]]:
+    """Yield how often each of n pictures is drawn, (n,), where whole groups are drawn with replacement.
+
+    That is the bootstrap for clustered data (Davison, Hinkley, "Bootstrap Methods and Their Application", 1997, 3.8).
+
+    Args:
+        groups: n group ids.
+        draws: how many.
+        seed: of the drawing.
+    """
+    dice = np.random.default_rng(seed)
+    numbers = np.unique(np.asarray(groups), return_inverse=True)[1]
+    count = int(numbers.max()) + 1 if len(numbers) else 0
+    for _ in range(draws if count else 0):
+        yield np.bincount(dice.integers(0, count, count), minlength=count)[numbers]
+
+
+def group_intervals(
+    labels: NDArray[np.int64], predicted: NDArray[np.int64], groups: Sequence[str], classes: int, seed: int = 0
+) -> GroupIntervals | None:
+    """Return intervals by drawing whole groups; None where every picture is a group of its own.
+
+    Pictures of a group are right or wrong together: they say less than as many single ones. The intervals of single
+    pictures are the least there is, because answers without a mistake show no error to draw.
+
+    Args:
+        labels: (n,) true classes.
+        predicted: (n,) answers.
+        groups: n group ids.
+        classes: how many there are.
+        seed: of the drawing.
+    """
+    if len(set(groups)) == len(groups):
+        return None
+    cells = labels * classes + predicted
+    shares: dict[str, list[NDArray[np.float64]]] = {"precision": [], "recall": [], "f1": [], "macro": [], "right": []}
+    with np.errstate(invalid="ignore"):  # a class that was not drawn has no scores
+        for times in draw_groups(groups, seed=seed):
+            counts = np.bincount(cells, times, classes * classes).reshape(classes, classes)
+            hits, support, answered = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
+            shares["precision"].append(hits / answered)
+            shares["recall"].append(hits / support)
+            shares["f1"].append(2 * hits / (support + answered))
+            shares["macro"].append(np.nanmean(np.where(support > 0, shares["f1"][-1], np.nan), keepdims=True))
+            shares["right"].append(hits.sum(keepdims=True) / counts.sum())
+    confusion = confusion_matrix(labels, predicted, classes)
+    scores = per_class_scores(confusion)
+    single: dict[str, list[tuple[float, float]]] = {
+        kind: [(score[f"{kind}_low"], score[f"{kind}_high"]) for score in scores]
+        for kind in ("precision", "recall", "f1")
+    }
+    single |= {"macro": [macro_f1_interval(confusion)], "right": [accuracy(labels, predicted)[1:]]}
+    wide = {kind: _widen(np.array(values), single[kind]) for kind, values in shares.items()}
+    per_class = [{kind: wide[kind][place] for kind in ("precision", "recall", "f1")} for place in range(classes)]
+    return GroupIntervals(wide["right"][0], wide["macro"][0], per_class)
+
+
+def _widen(drawn: NDArray[np.float64], single: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the middle 95 % of each column of (draws, m) values, with what lies in its interval as single pictures."""
+    ends = []
+    for column, (low, high) in zip(drawn.T, single, strict=True):
+        known = column[~np.isnan(column)]
+        below, above = np.quantile(known, (0.025, 0.975)) if len(known) else (low, high)
+        ends.append((min(low, float(below)), max(high, float(above))))
+    return ends
+
+
+def top_k_accuracy(probs: NDArray[np.float64], labels: NDArray[np.int64], k: int) -> tuple[float, float, float]:
+    """Return how often the true class is among the `k` most probable ones, with its 95 % Wilson interval.
+
+    Args:
+        probs: (n, classes) probabilities.
+        labels: (n,) true classes.
+        k: 1..classes.
+    """
+    if not len(labels):
+        return 0.0, 0.0, 1.0
+    # of classes that are as probable as each other the first is ranked first, as argmax takes it
+    among = (np.argsort(-probs, axis=1, kind="stable")[:, :k] == labels[:, None]).any(axis=1)
+    return float(among.mean()), *wilson_interval(int(among.sum()), len(labels))
 
 
 def mcnemar(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> float:

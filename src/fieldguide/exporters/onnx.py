@@ -5,6 +5,7 @@ converts a network of torch. Dense layers are arrays, so that numpy answers with
 """
 
 import io
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldguide.calibration import Familiarity
+from fieldguide.guide import open_session
 from fieldguide.optional import require
+from fieldguide.records import LayerSummary
 
 OPSET = 17
 Activation = Literal["none", "relu", "hardswish"]
@@ -108,6 +111,48 @@ def count_numbers(model: bytes) -> int:
     onnx = require("onnx", extra="train")
     graph = onnx.load_model_from_string(model).graph
     return sum(int(np.prod(tensor.dims)) for tensor in graph.initializer)
+
+
+def list_layers(model: bytes, size: int) -> list[LayerSummary]:
+    """Return the layers of an ONNX file that hold weights or pool, in the order of the graph.
+
+    Shapes are those of a blank picture's outputs: many networks compute their padding as they go, which hides shapes
+    from `onnx.shape_inference`.
+
+    Args:
+        model: whose input `image` is (n, size, size, 3) uint8.
+        size: side of the square, pixels.
+    """
+    onnx = require("onnx", extra="train")
+    loaded = onnx.load_model_from_string(model)
+    graph = loaded.graph
+    sizes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    found = []
+    for node in graph.node:
+        weights = [sizes[name] for name in node.input if name in sizes]
+        kind = _describe_node(node.op_type, weights, {item.name: item.i for item in node.attribute})
+        if kind:
+            name = node.name.strip("/").removesuffix(f"/{node.op_type}").rpartition("/")[2] or node.op_type
+            found.append((node.output[0], name, kind, sum(math.prod(size) for size in weights)))
+    known = {value.name for value in graph.output}
+    outputs = [name for name, *_ in found]
+    graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs if name not in known)
+    session = open_session(loaded.SerializeToString(), 0)
+    values = session.run(outputs, {"image": np.zeros((1, size, size, 3), np.uint8)}) if found else []
+    return [
+        LayerSummary(name, kind, value.shape[1:], parameters)
+        for (_, name, kind, parameters), value in zip(found, values, strict=True)
+    ]
+
+
+def _describe_node(operator: str, weights: Sequence[tuple[int, ...]], settings: Mapping[str, int]) -> str:
+    """Return what a layer does, for a person; "" for what neither holds weights nor pools."""
+    if operator == "Conv" and weights:
+        size = " x ".join(str(side) for side in weights[0][2:])
+        return f"{'depthwise ' if settings.get('group', 1) > 1 else ''}convolution {size}"
+    if operator in ("Gemm", "MatMul") and weights:
+        return "dense"
+    return {"MaxPool": "pool", "AveragePool": "pool", "GlobalAveragePool": "pool"}.get(operator, "")
 
 
 def export_network(module: Any, size: int, temperature: float, familiarity: Familiarity) -> bytes:

@@ -11,6 +11,7 @@ from typing import Any
 
 from fieldguide.errors import SettingsError
 from fieldguide.optional import require
+from fieldguide.records import LayerSummary
 
 NETWORKS = ("small", "vgg-small")
 _SMALLEST = 32
@@ -128,6 +129,48 @@ def assemble(parts: Network, mean: tuple[float, ...], std: tuple[float, ...]) ->
 def count_parameters(network: Network) -> int:
     """Return how many numbers it can learn."""
     return sum(parameter.numel() for parameter in network.module.parameters())
+
+
+def list_layers(network: Network) -> list[LayerSummary]:
+    """Return the layers that learn or pool, in the order in which a picture passes them."""
+    import torch
+
+    layers: list[LayerSummary] = []
+
+    def note(name: str, layer: Any, output: Any) -> None:
+        parameters = sum(parameter.numel() for parameter in layer.parameters(recurse=False))
+        kind = _describe_layer(layer)
+        if parameters or kind == "pool":
+            layers.append(LayerSummary(name, kind, tuple(output.shape[1:]), parameters))
+
+    hooks = [
+        module.register_forward_hook(lambda layer, _, output, name=name: note(name, layer, output))
+        for name, module in network.module.named_modules()
+        if not any(True for _ in module.children())
+    ]
+    was_training = network.module.training
+    try:
+        with torch.inference_mode():
+            device = next(network.module.parameters()).device
+            network.module.eval()(torch.zeros((1, 3, network.size, network.size), device=device))
+    finally:
+        network.module.train(was_training)
+        for hook in hooks:
+            hook.remove()
+    return layers
+
+
+def _describe_layer(layer: Any) -> str:
+    """Return what a layer does, for a person."""
+    kind = type(layer).__name__
+    if kind.startswith("Conv"):
+        size = " x ".join(str(side) for side in layer.kernel_size)
+        return f"{'depthwise ' if layer.groups > 1 else ''}convolution {size}"
+    if "Pool" in kind:
+        return "pool"
+    if "Norm" in kind:
+        return "normalisation"
+    return "dense" if kind == "Linear" else kind
 
 
 def _initialise(module: Any, name: str) -> None:

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from fieldguide.calibration import Familiarity
 from fieldguide.errors import InputUnusable
 from fieldguide.features import Pictures
 from fieldguide.project.dataset import Dataset
-from fieldguide.records import Preprocessing
+from fieldguide.records import LayerSummary, Preprocessing
 from fieldguide.settings import Settings
 
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
@@ -134,6 +134,14 @@ class Model(Protocol):
 
     def to_bytes(self) -> bytes:
         """Return the model as a file: arrays, nothing that can run."""
+
+
+@runtime_checkable
+class Layered(Protocol):
+    """A model that can say what it is made of; a report then shows its layers."""
+
+    def layers(self) -> Sequence[LayerSummary]:
+        """Return its layers, from the picture to the logits."""
 
 
 @dataclass(frozen=True)

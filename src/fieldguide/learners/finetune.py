@@ -17,7 +17,7 @@ from fieldguide.calibration import Familiarity, fit_temperature
 from fieldguide.errors import NotReady
 from fieldguide.exporters.onnx import export_network
 from fieldguide.features import Extractor, Pictures
-from fieldguide.learners.architectures import Network, count_parameters
+from fieldguide.learners.architectures import Network, count_parameters, list_layers
 from fieldguide.learners.augment import augment, find_preset
 from fieldguide.learners.checkpoint import pack, unpack
 from fieldguide.learners.contract import (
@@ -44,7 +44,7 @@ from fieldguide.learners.sampling import balance_csv
 from fieldguide.learners.tracking import EpochRow, TensorBoardWriter, history_csv, history_curves
 from fieldguide.metrics import confusion_matrix
 from fieldguide.optional import require
-from fieldguide.records import Preprocessing
+from fieldguide.records import LayerSummary, Preprocessing
 from fieldguide.settings import LoopSettings, TrainSettings
 
 _SAMPLES, _SAMPLE_EPOCHS = 6, 7
@@ -82,6 +82,10 @@ class NetworkModel:
     def parameters(self) -> int:
         """How many numbers it learnt."""
         return count_parameters(self.network)
+
+    def layers(self) -> list[LayerSummary]:
+        """Return its layers that learn or pool."""
+        return list_layers(self.network)
 
     def predict(self, pictures: Pictures, *, exact: bool = False) -> Outputs:
         """Return its logits and features of pictures; they are always exact."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from fieldguide.calibration import Familiarity, fit_temperature
 from fieldguide.errors import NotReady
-from fieldguide.exporters.onnx import count_numbers, export_model
+from fieldguide.exporters.onnx import count_numbers, export_model, list_layers
 from fieldguide.features import Extractor, FeatureStore, Pictures, Runtime, cache_folder, open_runner
 from fieldguide.hashing import hash_file, hash_text
 from fieldguide.learners import heads, linear_head, ridge
@@ -37,7 +37,7 @@ from fieldguide.learners.linear_head import Head, HeadKind, choose_within_error,
 from fieldguide.learners.sampling import Imbalance, balance_csv, class_balance, oversample
 from fieldguide.learners.weights import embedded_weights, find_norm
 from fieldguide.metrics import accuracy
-from fieldguide.records import Depth, Fit, Preprocessing
+from fieldguide.records import Depth, Fit, LayerSummary, Preprocessing
 from fieldguide.settings import TrainSettings
 
 ANSWER_VIEWS = (1, 2, 4)  # how many views an answer may be averaged over
@@ -99,6 +99,14 @@ class FrozenModel:
         """How many numbers the backbone and the head hold."""
         head = sum(layer.weights.size + layer.bias.size for layer in self.head.layers)
         return count_numbers(self.backbone.read_bytes()) + head
+
+    def layers(self) -> list[LayerSummary]:
+        """Return its layers, those of the backbone and the head."""
+        head = [
+            LayerSummary(f"head {number}", "dense", (len(layer.bias),), layer.weights.size + layer.bias.size)
+            for number, layer in enumerate(self.head.layers, 1)
+        ]
+        return [*list_layers(self.backbone.read_bytes(), self.preprocessing.size), *head]
 
     def answering(self, views: int) -> "FrozenModel":
         """Return the model with answers averaged over so many views, or as many as it was trained with."""

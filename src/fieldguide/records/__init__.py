@@ -52,6 +52,7 @@ __all__ = [
     "ImageRow",
     "ImageState",
     "Label",
+    "LayerSummary",
     "LinkedPair",
     "NewReport",
     "Origin",
@@ -114,6 +115,23 @@ class Preprocessing:
             KeyError: there is no mean or deviation.
         """
         return cls(**{**fields, "mean": tuple(fields["mean"]), "std": tuple(fields["std"])})
+
+
+@dataclass(frozen=True)
+class LayerSummary:
+    """A layer of a model, for a person.
+
+    Attributes:
+        name: its own.
+        kind: what it does, such as "convolution 3 x 3" or "dense".
+        shape: of what it gives for one picture: (channels, height, width), or (numbers,).
+        parameters: how many numbers it learnt.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    parameters: int
 
 
 @dataclass(frozen=True)

@@ -341,6 +341,15 @@ class EvaluateSettings(Section):
         "auto", description="train networks once per fold; auto: only where features are cached"
     )
     mistakes: int = Field(24, ge=0, le=500, description="how many of the most confident mistakes to show")
+    saliency: int = Field(
+        4, ge=0, le=100, description="how many of these get a map of what they hang on; each costs 36 answers"
+    )
+    cell_pictures: int = Field(
+        120, ge=0, le=2000, description="how many pictures the cells of the confusion matrices open"
+    )
+    growth: bool = Field(
+        True, description="whether to measure what more pictures would bring, for learners that take seconds"
+    )
 
 
 class PublishSettings(Section):

@@ -33,7 +33,7 @@ from fieldguide.learners.sampling import balance_csv, class_balance
 from fieldguide.metrics import wilson_interval
 from fieldguide.plots import draw_bars, draw_curves
 from fieldguide.progress import Progress
-from fieldguide.records import Preprocessing
+from fieldguide.records import LayerSummary, Preprocessing
 from fieldguide.settings import TrainSettings
 from fieldguide.text import write_csv
 
@@ -64,6 +64,17 @@ class ColourModel:
         """How many numbers it learnt, its scaling included."""
         arrays = (*self.classifier.arrays.values(), self.classifier.mean, self.classifier.scale)
         return sum(int(np.size(array)) for array in arrays)
+
+    def layers(self) -> list[LayerSummary]:
+        """Return its steps: the features, their scaling, the classifier."""
+        width, scaling = len(FEATURE_NAMES), self.classifier.mean.size + self.classifier.scale.size
+        return [
+            LayerSummary("features", "colour features", (width,), 0),
+            LayerSummary("scaling", "normalisation", (width,), scaling),
+            LayerSummary(
+                "classifier", self.classifier.family, (self.classifier.class_count,), self.parameters - scaling
+            ),
+        ]
 
     def predict(self, pictures: Pictures, *, exact: bool = False) -> Outputs:
         """Return the logits and features of pictures; they are always exact."""

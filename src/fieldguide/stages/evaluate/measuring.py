@@ -6,6 +6,7 @@ Knows nothing about figures or pages: everything that the report tells is comput
 import shutil
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from fieldguide.hashing import hash_text
 from fieldguide.learners import load_model
 from fieldguide.learners.contract import Learner, Model, Outputs, TrainingData, group_folds
 from fieldguide.learners.linear_head import root
-from fieldguide.metrics import accuracy, accuracy_difference
+from fieldguide.metrics import accuracy, accuracy_difference, group_intervals
 from fieldguide.progress import Progress
 from fieldguide.project import Project
 from fieldguide.project.catalog import Catalog
@@ -105,6 +106,18 @@ class Evaluation:
         return [self.data.groups[place] for place in self.test]
 
     @property
+    def measured_on(self) -> str:
+        """Where the answers to `held` come from, in words."""
+        if self.validation:
+            return "the cross-validation"
+        return "the test split" if self.learner.is_quick else "the val and test splits"
+
+    @cached_property
+    def locations(self) -> dict[str, str]:
+        """Where each picture came from, by its hash: a path inside what was added, or its address."""
+        return {origin.sha256: origin.location for origin in self.catalog.origins()}
+
+    @property
     def held(self) -> NDArray[np.intp]:
         """The places of the pictures in `held_probs`: all, or those that the model never learnt from."""
         if self.validation:
@@ -174,5 +187,13 @@ def _cross_validate(evaluation: Evaluation, key: str) -> Evaluation:
     answers = logits.argmax(axis=1)
     first = np.searchsorted(places, np.arange(len(data.labels)))  # of the files of each picture
     difference = accuracy_difference((careless == shuffled.labels)[first], answers == data.labels)
-    shares = accuracy(data.labels, answers), accuracy(shuffled.labels, careless)
+    shares = _share_right(data, answers, settings.seed), accuracy(shuffled.labels, careless)
     return replace(evaluation, validation=CrossValidation(logits, *shares, difference, len(folds)))
+
+
+def _share_right(data: Dataset, answers: NDArray[np.int64], seed: int) -> Score:
+    """Return the share of right answers to all pictures; its interval is by groups where one has several pictures."""
+    share, *ends = accuracy(data.labels, answers)
+    by_groups = group_intervals(data.labels, answers, data.groups, len(data.class_names), seed)
+    low, high = by_groups.accuracy if by_groups else ends
+    return share, low, high

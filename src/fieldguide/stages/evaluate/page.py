@@ -4,20 +4,20 @@ Computes no figures.
 """
 
 import base64
-import csv
-import io
+import hashlib
 from collections.abc import Mapping
+from importlib.resources import files
 from typing import Any
-
-import numpy as np
 
 from fieldguide.calibration import MAX_LOG_LOSS
 from fieldguide.metrics import MIN_CALIBRATION
 from fieldguide.records import EvaluateReport
 from fieldguide.stages.evaluate.measuring import Evaluation, Score
-from fieldguide.stages.evaluate.parts import Part, thumbnail
+from fieldguide.stages.evaluate.parts import Part
 from fieldguide.stages.evaluate.sections import SECTIONS
 from fieldguide.text import format_score, render
+
+_SCRIPT = "evaluate/report.js"
 
 
 def render_page(
@@ -32,11 +32,12 @@ def render_page(
         parts: what `measure_sections` returns.
     """
     trained, settings = evaluation.run.report, evaluation.settings
-    about = {"name": settings.name, "about": settings.about, "report": report, "least": MIN_CALIBRATION,
+    about = {"name": settings.name, "about": settings.about, "report": report, "least_calibration": MIN_CALIBRATION,
              "most_loss": MAX_LOG_LOSS, "measured": trained["measured"], "made": _describe_making(evaluation),
-             "chosen": trained["chosen"].get("family", "")}  # fmt: skip
+             "chosen": trained["chosen"].get("family", ""), "script": _SCRIPT,
+             "script_digest": script_digest()}  # fmt: skip
     sections = [(section, parts[section.name]) for section in SECTIONS if section.name in parts]
-    return render("report.html", {**numbers, **about, **_load_pictures(evaluation), "sections": sections})
+    return render("report.html", {**numbers, **about, "sections": sections})
 
 
 def _describe_making(evaluation: Evaluation) -> dict[str, Any]:
@@ -58,42 +59,11 @@ def _describe_making(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _load_pictures(evaluation: Evaluation) -> dict[str, Any]:
-    """Return the pictures of the page: plots and tables of the run, and wrong answers."""
-    folder = evaluation.project.runs_folder / evaluation.run.name
-    plots = {path.stem: base64.b64encode(path.read_bytes()).decode() for path in sorted(folder.glob("*.png"))}
-    tables = {path.stem: list(csv.DictReader(io.StringIO(path.read_text("utf-8")))) for path in folder.glob("*.csv")}
-    families = _best_of_each(tables.get("families", []))
-    rows = {"balance": tables.get("balance", []), "features": tables.get("features", []), "families": families}
-    return {"plots": plots, **rows, "mistakes": _list_mistakes(evaluation)}
-
-
-def _list_mistakes(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Return the wrong answers on held-out pictures, the most confident first, with thumbnails."""
-    held, probs, names = evaluation.held, evaluation.held_probs, evaluation.class_names
-    answers, labels = probs.argmax(axis=1), evaluation.data.labels[held]
-    wrong = np.flatnonzero(answers != labels)
-    most_confident = sorted(wrong, key=lambda index: -probs[index].max())
-    places = {origin.sha256: origin.location for origin in evaluation.catalog.origins()}
-    images = list(evaluation.data.images)
-    return [
-        {
-            "class_name": names[labels[index]],
-            "answer": names[answers[index]],
-            "prob": float(probs[index].max()),
-            "location": places.get(images[held[index]], ""),
-            "thumbnail": thumbnail(evaluation, int(held[index])),
-        }
-        for index in most_confident[: evaluation.settings.evaluate.mistakes]
-    ]
-
-
-def _best_of_each(rows: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Return the first row of each family, in the order of the rows, which are sorted, the best first."""
-    best: dict[str, dict[str, str]] = {}
-    for row in rows:
-        best.setdefault(row["family"], row)
-    return list(best.values())
+def script_digest() -> str:
+    """Return the SHA-256 in base64 of the page's one script, by which the page allows it and no other."""
+    source = files("fieldguide").joinpath("templates", _SCRIPT).read_text(encoding="utf-8")
+    # a template is included without the end of its last line
+    return base64.b64encode(hashlib.sha256(source.removesuffix("\n").encode()).digest()).decode()
 
 
 def _describe_beside(beside: Mapping[str, Score]) -> dict[str, str]:

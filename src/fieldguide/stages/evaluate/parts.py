@@ -4,15 +4,14 @@ Knows nothing about which sections there are.
 """
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from fieldguide.engine import core_count, map_threads
 from fieldguide.images import decode, thumbnail_jpeg
 from fieldguide.project import decode_limits
 from fieldguide.stages.evaluate.measuring import Evaluation
-
-_THUMBNAIL_SIDE = 260
 
 
 @dataclass(frozen=True)
@@ -28,9 +27,14 @@ class Part:
     shown: Mapping[str, Any] = field(default_factory=dict)
 
 
-def thumbnail(evaluation: Evaluation, place: int, side: int = _THUMBNAIL_SIDE) -> str:
-    """Return the picture at a place of the data as a small JPEG in base64."""
-    sha256, suffix = evaluation.pictures.images[place]
+def make_thumbnails(evaluation: Evaluation, places: Sequence[int], side: int) -> list[str]:
+    """Return the pictures at these places of the data as small JPEGs in base64, `side` pixels at most."""
     limits = decode_limits(evaluation.settings)
-    pixels = decode(evaluation.project.read_image(sha256, suffix), limits, at_least=side)
-    return base64.b64encode(thumbnail_jpeg(pixels, side)).decode()
+
+    def make(place: int) -> str:
+        data = evaluation.project.read_image(*evaluation.pictures.images[place])
+        pixels = decode(data, limits, at_least=side)
+        evaluation.progress.advance()
+        return base64.b64encode(thumbnail_jpeg(pixels, side, 80)).decode()
+
+    return list(map_threads(make, places, workers=core_count()))

@@ -9,8 +9,14 @@ sees them as `part.numbers` and `part.shown`. To add a section, write the module
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fieldguide.stages.evaluate.confusion import measure_confusion, measure_pairs
+from fieldguide.stages.evaluate.curves import measure_curves
+from fieldguide.stages.evaluate.leaks import measure_leaks
 from fieldguide.stages.evaluate.measuring import Evaluation
+from fieldguide.stages.evaluate.mistakes import measure_mistakes, measure_suspects
+from fieldguide.stages.evaluate.more_pictures import measure_growth
 from fieldguide.stages.evaluate.parts import Part
+from fieldguide.stages.evaluate.training import measure_architecture, measure_training
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,17 @@ class Section:
     measure: Callable[[Evaluation], Part | None]
 
 
-SECTIONS: tuple[Section, ...] = ()
+SECTIONS = (
+    Section("matrices", "Confusion", measure_confusion),
+    Section("pairs", "Most confused pairs", measure_pairs),
+    Section("curves", "ROC, precision and recall", measure_curves),
+    Section("mistakes", "Most confident mistakes", measure_mistakes),
+    Section("suspects", "Test labels that may be wrong", measure_suspects),
+    Section("growth", "Which classes need more pictures", measure_growth),
+    Section("leaks", "What a careless split would claim", measure_leaks),
+    Section("training", "Training", measure_training),
+    Section("architecture", "What the model is made of", measure_architecture),
+)
 
 
 def measure_sections(evaluation: Evaluation) -> dict[str, Part]:
