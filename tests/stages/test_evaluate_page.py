@@ -232,7 +232,7 @@ class TestRanking:
         dice = np.random.default_rng(0)
         for _ in range(20):
             positive = dice.random(60) < 0.4
-            probs = np.round(dice.random(60) + positive * 0.3, 1)  # many are equal
+            probs = np.round(dice.random(60) + np.where(positive, 0.3, 0.0), 1)  # many are equal
             times = dice.integers(0, 4, 60)
             for weights in (None, times):
                 area, precision = Ranking.of(probs, positive).areas(weights)
