@@ -122,7 +122,7 @@ def test_a_project_without_names(tmp_path: Path) -> None:
     )
     assert project.settings.about == "Plants."
     assert project.settings.classes["rose"].about == "It has thorns."
-    assert project.settings.classes["tulip"].links == ("https://a.example",)
+    assert [link.url for link in project.settings.classes["tulip"].links] == ["https://a.example"]
     (tmp_path / "names.csv").write_text("name\nrose\ntulip\n")
     for names in ("rose, tulip", tmp_path / "names.csv", ("rose", "tulip"), (name for name in ("rose", "tulip"))):
         folder = tmp_path / str(len(list(tmp_path.iterdir())))

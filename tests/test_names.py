@@ -11,6 +11,16 @@ from fieldguide.errors import InputMissing, NamesError
 from fieldguide.names import MAX_NAME_CHARS, check_name, check_names, match_key, read_names
 
 
+def test_the_words_before_an_address_are_its_label(tmp_path: Path) -> None:
+    cell = "https://a.example The RHS on it https://b.example Wikipedia https://c.example"
+    (tmp_path / "names.csv").write_text(f"name,links\nrose,{cell}\ntulip,\n", encoding="utf-8")
+    assert read_names(str(tmp_path / "names.csv"))["rose"]["links"] == [
+        "https://a.example",
+        {"label": "The RHS on it", "url": "https://b.example"},
+        {"label": "Wikipedia", "url": "https://c.example"},
+    ]
+
+
 def test_names_with_commas_between() -> None:
     assert read_names(" cat, dog ,Hauskatze") == {"cat": {}, "dog": {}, "Hauskatze": {}}
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from fieldguide.text import break_at_words, escape_markdown, one_line, plural, visible, write_csv
+from fieldguide.text import break_at_words, escape_markdown, link_label, one_line, plural, visible, write_csv
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+1", "-1+1", "-1e", "-x", "@x", "\tx", "\rx"])
@@ -52,3 +52,17 @@ def test_what_cannot_be_seen_is_shown() -> None:
 def test_a_line_breaks_between_words_only() -> None:
     assert break_at_words("one two-three " + "x" * 30 + " four", 20) == ["one two-three", "x" * 30, "four"]
     assert break_at_words("", 20) == [""]
+
+
+@pytest.mark.parametrize(
+    ("address", "label"),
+    [
+        ("https://en.wikipedia.org/wiki/Rosa_%C3%97_alba", "en.wikipedia.org: Rosa \u00d7 alba"),
+        ("https://www.example.org/", "example.org"),
+        ("https://example.org/plants/box-plot.html?x=1", "example.org: box plot"),
+        (f"https://example.org/{'x' * 90}", "example.org"),
+        ("https://[", "https://["),
+    ],
+)
+def test_a_link_without_a_label_is_called_by_its_place(address: str, label: str) -> None:
+    assert link_label(address) == label

@@ -5,6 +5,7 @@ Knows nothing about projects or pictures.
 
 import csv
 import io
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -126,7 +127,20 @@ def _about(heading: list[str], row: list[str]) -> dict[str, object]:
         _ABOUT_COLUMNS[key]: cell.strip() for key, cell in zip(heading, row, strict=False) if key in _ABOUT_COLUMNS
     }
     about: dict[str, object] = {"about": cells["about"]} if cells.get("about") else {}
-    return about | ({"links": cells["link"].split()} if cells.get("link") else {})
+    return about | ({"links": _links(cells["link"])} if cells.get("link") else {})
+
+
+def _links(cell: str) -> list[str | dict[str, str]]:
+    """Return the addresses in a cell, each with the words before it as its label: `Wikipedia https://... https://...`."""
+    links: list[str | dict[str, str]] = []
+    label: list[str] = []
+    for word in cell.split():
+        if re.match("https?://", word):
+            links.append({"label": " ".join(label), "url": word} if label else word)
+            label = []
+        else:
+            label.append(word)
+    return [*links, *label]
 
 
 def check_names(names: Iterable[str]) -> list[str]:

@@ -11,6 +11,7 @@ import textwrap
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 _BIDI = dict.fromkeys((0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
 _UNSEEN = ("Cc", "Cs", "Zl", "Zp")
@@ -50,6 +51,18 @@ def web_address(text: str) -> str:
     """Return the text where it is an http or https address, else ""."""
     address = text.strip()
     return address if re.fullmatch(r"https?://[^\s\"'<>\\^`{|}]+", address, re.IGNORECASE) else ""
+
+
+def link_label(address: str) -> str:
+    """Return what to call a link that has no label: its host and the last part of its path, in words."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return address
+    host = (parts.hostname or address).removeprefix("www.")
+    last = re.sub(r"\.\w{1,5}$", "", unquote(parts.path).rstrip("/").rpartition("/")[2])
+    words = " ".join(re.split(r"[\s_+-]+", one_line(last))).strip()
+    return f"{host}: {words}" if 0 < len(words) <= 60 else host
 
 
 def readable(path: str) -> str:
@@ -100,5 +113,5 @@ def render(template: str, values: Mapping[str, Any]) -> str:
     loader = PackageLoader("fieldguide", "templates")
     # a model card is Markdown, which Hugging Face and others show as HTML: it is escaped as well
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.filters |= {"markdown": escape_markdown, "plural": plural}
+    environment.filters |= {"markdown": escape_markdown, "plural": plural, "web_address": web_address}
     return environment.get_template(template).render(values)

@@ -179,6 +179,28 @@ def test_the_defaults_and_versions_of_a_function_are_read_too() -> None:
     assert "'evil'" in refused(proto)
 
 
+def declared(dims: list[int], **held: Any) -> Any:
+    """Return a model with a tensor that states a size and holds next to nothing."""
+    tensor_of_size = onnx.TensorProto(name="huge", data_type=FLOAT, dims=dims, **held)
+    return model([add_node()], [tensor("w"), tensor_of_size])
+
+
+@pytest.mark.parametrize("dims", [[2**31], [2**16, 2**15], [2**62, 2**62], [-5]])
+@pytest.mark.parametrize("held", [{}, {"raw_data": b"0"}, {"float_data": [0.0]}])
+def test_a_tensor_that_states_gigabytes_and_holds_none(dims: list[int], held: dict[str, Any]) -> None:
+    assert "holds few" in refused(declared(dims, **held))
+    whole = declared([64, 64], raw_data=bytes(64 * 64 * 4))
+    check_model(whole.SerializeToString())
+    check_model(declared([2**31, 0]).SerializeToString())
+    in_branch = graph(
+        [helper.make_node("Constant", [], ["y_then"], value=declared([2**31]).graph.initializer[1])],
+        [],
+        "then",
+        inner=True,
+    )
+    assert "holds few" in refused(model([if_node(in_branch)]))
+
+
 def test_graphs_nested_too_deep() -> None:
     inner = graph([helper.make_node("Constant", [], ["y_then"], value=tensor("c"))], [], "then", inner=True)
     for _ in range(20):

@@ -2,10 +2,12 @@
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import fieldguide
 from command import check_two_lines, environment, run, start
 from conftest import draw_picture, encode, picture_bytes
 from fieldguide.api import predict
@@ -25,6 +28,7 @@ from fieldguide.learners.frozen import FrozenModel
 from fieldguide.project import Project
 from fieldguide.project.runs import load_run
 
+onnx = pytest.importorskip("onnx", reason="changing models needs the extra [train]")
 Change = Callable[[dict[str, Any]], object]
 DOCUMENTS = ("README.md", "CREDITS.csv")
 
@@ -366,6 +370,37 @@ def test_a_bad_picture_is_a_reason(guide: Guide) -> None:
             guide.classify(data)
 
 
+def test_a_list_is_answered_in_batches(guide: Guide) -> None:
+    files = [picture_bytes("circle", number) for number in range(40)]
+    calls = []
+
+    class Counting:
+        def run(self, names: list[str], inputs: dict[str, Any]) -> Any:
+            calls.append(len(inputs["image"]))
+            return guide.session.run(names, inputs)
+
+    together = replace(guide, session=Counting()).classify(files)
+    assert max(calls) <= 16 and len(calls) == 3 and guide.classify([]) == []
+    alone = [guide.classify(file) for file in (files[0], files[39])]
+    assert [answer.class_name for answer in (together[0], together[39])] == [answer.class_name for answer in alone]
+
+
+def test_a_model_that_fails_at_its_work_is_damaged(folder: Path) -> None:
+    model = onnx.load(folder / "model.onnx")
+    output = next(node for node in model.graph.node if "familiarity" in node.output)
+    output.output[list(output.output).index("familiarity")] = "whole"
+    shape = onnx.helper.make_tensor("shape_of_another", onnx.TensorProto.INT64, [1], [7])
+    model.graph.initializer.append(shape)
+    model.graph.node.append(onnx.helper.make_node("Reshape", ["whole", "shape_of_another"], ["familiarity"]))
+    (folder / "model.onnx").write_bytes(model.SerializeToString())
+    write_manifest(folder)
+    broken = open_guide(folder)
+    with pytest.raises(GuideDamaged, match="cannot answer"):
+        broken.classify(picture_bytes("circle", 1))
+    picture = next((folder / "examples").iterdir())
+    check_two_lines(run("predict", picture, "--guide", folder), 6, "cannot answer", "get the guide again")
+
+
 # ---- little is needed
 
 
@@ -396,6 +431,34 @@ print(guide.classify(Path(sys.argv[2]).read_bytes()).class_name)
         env=environment(), capture_output=True, text=True,
     )  # fmt: skip
     assert (result.returncode, result.stdout) == (0, "circle\n"), result.stderr
+
+
+@pytest.mark.slow
+def test_three_libraries_in_a_new_environment_are_enough(built_once: Path, tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    python = str(tmp_path / "venv" / "bin" / "python")
+    constraints = Path(__file__).parents[2] / "constraints.txt"
+    wanted = ["-m", "pip", "install", "--quiet", "--no-deps", "-c", str(constraints), "numpy", "onnxruntime", "Pillow"]
+    installed = subprocess.run([python, *wanted], capture_output=True, text=True)
+    if installed.returncode:
+        pytest.skip(f"nothing can be installed here: {installed.stderr[-200:]}")
+    program = """
+import sys
+from importlib.metadata import distributions
+names = sorted({item.metadata["Name"].lower() for item in distributions()} - {"pip", "setuptools"})
+assert names == ["numpy", "onnxruntime", "pillow"], names
+from fieldguide import open_guide
+guide = open_guide(sys.argv[1])
+print([answer.class_name for answer in guide.classify([sys.argv[2], sys.argv[2]])])
+"""
+    picture = tmp_path / "picture.png"
+    picture.write_bytes(picture_bytes("circle", 1))
+    source = str(Path(fieldguide.__file__).resolve().parents[1])
+    result = subprocess.run(
+        [python, "-c", program, str(built_once / "guide"), str(picture)],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": source}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (result.returncode, result.stdout) == (0, "['circle', 'circle']\n"), result.stderr
 
 
 # ---- limits

@@ -31,7 +31,11 @@ def test_the_demo_ends_with_a_guide(demo_folder: Path) -> None:
     guide = open_guide(demo_folder / "guide")
     assert set(guide.class_names) == set(CLASS_NAMES)
     assert all(entry["about"] and entry["links"] and entry["examples"] for entry in guide.about["classes"])
-    assert all(link.startswith("https://") for entry in guide.about["classes"] for link in entry["links"])
+    assert all(
+        link["label"] and link["url"].startswith("https://")
+        for entry in guide.about["classes"]
+        for link in entry["links"]
+    )
     answers = json.loads(ran("predict", demo_folder / "guide" / "examples", "--guide", demo_folder / "guide", "--json"))
     assert len(answers) == sum(len(entry["examples"]) for entry in guide.about["classes"])
     assert (demo_folder / "guide" / "CREDITS.csv").read_text().count("CC0-1.0") >= 10 * len(CLASS_NAMES) * 0.5

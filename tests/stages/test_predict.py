@@ -1,5 +1,7 @@
 """Asking a guide about files and folders, through the program."""
 
+import csv
+import io
 import json
 import os
 from pathlib import Path
@@ -119,3 +121,45 @@ def test_linked_folders_are_read_and_closed_ones_are_told(
     paths = [tmp_path / "photos" / "closed", tmp_path / "elsewhere" / "a.png"]
     closed, answer = predict(built_once / "guide", paths, progress=SilentProgress())
     assert closed.error == "unreadable: Permission denied" and answer.class_name == "circle"
+
+
+def test_patterns_that_no_shell_has_read(built_once: Path, pictures: Pictures, tmp_path: Path) -> None:
+    pictures(tmp_path / "photos", per_class=2, first=100)
+    (tmp_path / "photos" / "[1].png").write_bytes(picture_bytes("circle", 1))
+    guide = built_once / "guide"
+
+    def found(*patterns: str) -> list[str]:
+        paths = [tmp_path / "photos" / pattern for pattern in patterns]
+        answers = predict(guide, paths, progress=SilentProgress())
+        return [answer.path.removeprefix(f"{tmp_path}/photos/") for answer in answers if not answer.error]
+
+    assert found("*/100.jpg") == ["circle/100.jpg", "square/100.jpg", "triangle/100.jpg"]
+    assert len(found("**/*.jpg")) == 3 and len(found("**")) == 7 and len(found("c*")) == 2
+    assert found("[1].png") == ["[1].png"], "a file of that very name"
+    result = run("predict", tmp_path / "photos" / "*.gif", tmp_path / "photos" / "[1].png", "--guide", guide, "--json")
+    missing, answer = json.loads(result.stdout)
+    assert missing["error"] == "missing: nothing matches this pattern" and answer["class_name"] == "circle"
+    assert result.returncode == 67
+    with pytest.raises(InputMissing, match="nothing at"):
+        predict(guide, [tmp_path / "*.gif"], progress=SilentProgress())
+
+
+def test_the_answers_as_a_table(built_once: Path, tmp_path: Path) -> None:
+    (tmp_path / "=a.png").write_bytes(picture_bytes("circle", 1))
+    (tmp_path / "b.txt").write_text("no picture")
+    Image.effect_noise((200, 200), 100).convert("RGB").save(tmp_path / "c.png")
+    files, guide = ["=a.png", "b.txt", "c.png"], built_once / "guide"
+    shown = ran("predict", *files, "--guide", guide, "--csv", tmp_path / "answers.csv", "--top-k", "2", cwd=tmp_path)
+    assert "none of these" in shown and "not readable" in shown
+    text = (tmp_path / "answers.csv").read_text(encoding="utf-8")
+    circle, notes, noise = csv.DictReader(io.StringIO(text))
+    assert list(circle) == ["path", "answer", "class_1", "prob_1", "class_2", "prob_2", "familiarity", "error"]
+    assert circle["path"] == "'=a.png" and circle["answer"] == circle["class_1"] == "circle"
+    assert float(circle["prob_1"]) > float(circle["prob_2"]) and not circle["error"]
+    assert not notes["answer"] and not notes["class_1"] and notes["error"].startswith("not_an_image")
+    assert noise["answer"] == "none of these" and noise["class_1"] in CLASS_NAMES
+    printed = ran("predict", "=a.png", "--guide", guide, "--csv", "-", cwd=tmp_path)
+    assert printed.splitlines()[0].count("class_") == 3 and len(printed.splitlines()) == 2
+    answers = json.loads(ran("predict", "=a.png", "--guide", guide, "--json", "--top-k", "1", cwd=tmp_path))
+    assert list(answers[0]["probs"]) == ["circle"]
+    check_two_lines(run("predict", "x", "--guide", guide, "--csv", tmp_path / "no" / "a.csv"), 67, "no folder")

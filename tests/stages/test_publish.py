@@ -249,6 +249,52 @@ def test_the_card_is_in_the_form_that_sites_read(stranger: Project) -> None:
     assert "# place" in text and "fieldguide predict" in text
 
 
+def test_the_card_counts_where_the_pictures_came_from_and_what_was_left_out(stranger: Project) -> None:
+    about = json.loads((stranger.guide_folder / "guide.json").read_text(encoding="utf-8"))
+    data = about["data"]
+    with stranger.catalog() as catalog:
+        kept = [state for state in catalog.states() if state.state == "kept"]
+        rejected = [state for state in catalog.states() if state.state == "rejected"]
+    assert data["by_source"] == {"folder": len(kept)} and data["searched"] == 0
+    assert sum(data["by_licence"].values()) >= len(kept) and {"own", "unknown", "CC-BY-NC-4.0"} <= set(
+        data["by_licence"]
+    )
+    assert sum(data["excluded"].values()) == len(rejected) == 2 and data["excluded"]["too_small"] == 1
+    page = MarkdownIt("commonmark").enable("table").render((stranger.guide_folder / "README.md").read_text("utf-8"))
+    cells = [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row) for row in re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL)]
+    for table in ("by_source", "by_licence"):
+        for name, count in data[table].items():
+            assert [name, str(count)] in [[html.unescape(cell) for cell in row] for row in cells]
+    for words in (
+        "Intended use",
+        "has not said what it is meant for",
+        "Limits",
+        "1 too_small",
+        "none was searched for",
+    ):
+        assert words in page
+
+
+def test_the_card_has_the_owners_own_words_and_labels_of_links(built: Project) -> None:
+    built.write_settings({
+        "publish.intended_use": "Sorting shapes for **children**.",
+        "publish.limitations": "Not for triangles on the moon.",
+        "classes.circle.links": [
+            {"label": "All | about circles", "url": "https://example.org/a|b"}, "http://plain.example/x",
+        ],
+    })  # fmt: skip
+    press(built)
+    row = open_guide(built.guide_folder).about["classes"][0]
+    assert row["links"] == [
+        {"label": "All | about circles", "url": "https://example.org/a|b"},
+        {"label": "plain.example: x", "url": "http://plain.example/x"},
+    ]
+    page = MarkdownIt("commonmark").enable("table").render((built.guide_folder / "README.md").read_text("utf-8"))
+    assert '<a href="https://example.org/a%7Cb">All | about circles</a>' in page
+    assert "Sorting shapes for **children**." in page and "Not for triangles on the moon." in page
+    assert "has not said" not in page
+
+
 def test_no_name_breaks_the_tables_of_the_card(built_once: Path) -> None:
     about = json.loads((built_once / "guide" / "guide.json").read_text(encoding="utf-8"))
     names = ["a|b", "<b>bold</b> & [link](https://example.org)", "**x** `|` :rose: ~~y~~ $1$ \\"]
@@ -260,7 +306,9 @@ def test_no_name_breaks_the_tables_of_the_card(built_once: Path) -> None:
     page = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(card)
     rows = [re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", row) for row in re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL)]
     assert [html.unescape(row[0]) for row in rows if len(row) == 5] == ["class", *names]
-    assert "<h1>plain | *not*</h1>" in page and "<b>" not in page and "<a " not in page
+    assert [html.unescape(row[0]) for row in rows if len(row) == 3][:4] == ["class", *names]
+    assert "<h1>plain | *not*</h1>" in page and "<b>" not in page
+    assert {link.rpartition("/")[0] for link in re.findall('<a href="([^"]+)"', page)} == {"https://example.org"}
     assert ", ".join(names) in html.unescape(page)
 
 

@@ -43,6 +43,7 @@ GuideOption = Annotated[
     Path | None, typer.Option("--guide", metavar="DIR", help="A published guide; by default, the one of the project.")
 ]
 
+_SHOWN = 3  # classes of a picture, most probable first
 LayoutOption = Annotated[
     str,
     typer.Option(
@@ -478,9 +479,20 @@ def publish(project: ProjectOption = Path(), as_json: JsonOption = False) -> Non
 @app.command()
 def predict(
     images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE", help="Pictures, or folders of them.", readable=False)
+        list[Path],
+        typer.Argument(
+            metavar="IMAGE", help="Pictures, folders of them, or quoted patterns such as '*.jpg'.", readable=False
+        ),
     ],
     guide: GuideOption = None,
+    top_k: Annotated[
+        int | None,
+        typer.Option("--top-k", metavar="K", help="Show this many classes of each picture; 3 unless --json.", min=1),
+    ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option("--csv", metavar="FILE", help="Write the answers to a CSV file too; - prints it alone."),
+    ] = None,
     project: ProjectOption = Path(),
     as_json: JsonOption = False,
 ) -> None:
@@ -489,13 +501,30 @@ def predict(
     from fieldguide.errors import InputMissing, InputUnusable
 
     folder = guide or open_project(project).guide_folder
+    if table and not table.parent.is_dir():
+        raise InputMissing(f"there is no folder {table.parent}", "make it first, or give another --csv FILE")
     with _bars() as progress:
         predictions = predict(images, guide=folder, progress=progress)
-    _show("predict", predictions, as_json)
+    if table:
+        _write_answers(table, predictions, top_k or _SHOWN)
+    if str(table) != "-":
+        shown = predictions if as_json and not top_k else [answer.top(top_k or _SHOWN) for answer in predictions]
+        _show("predict", shown, as_json)
     if any(answer.error.startswith("missing:") for answer in predictions):
         raise typer.Exit(InputMissing.exit_code)
     if all(answer.error for answer in predictions):
         raise typer.Exit(InputUnusable.exit_code)
+
+
+def _write_answers(path: Path, predictions: Any, top_k: int) -> None:
+    """Write a table of the answers, or print it where the path is "-"."""
+    from fieldguide.project.atomic import write_text
+    from fieldguide.stages.predict import answer_table
+
+    if str(path) == "-":
+        typer.echo(answer_table(predictions, top_k), nl=False)
+    else:
+        write_text(path, answer_table(predictions, top_k))
 
 
 @app.command()

@@ -519,8 +519,8 @@ def _answer_cells(answer: Prediction) -> tuple[str, str, str, str]:
         return answer.path, "not readable", "", answer.error
     ranked = [(name, f"{prob:.1%}") for name, prob in answer.probs.items() if prob >= 0.005]
     if answer.declined:
-        return answer.path, "none of these", "", "nearest: " + ", ".join(f"{name} {prob}" for name, prob in ranked[:2])
-    return answer.path, ranked[0][0], ranked[0][1], ", ".join(f"{name} {prob}" for name, prob in ranked[1:3])
+        return answer.path, "none of these", "", "nearest: " + ", ".join(f"{name} {prob}" for name, prob in ranked)
+    return answer.path, ranked[0][0], ranked[0][1], ", ".join(f"{name} {prob}" for name, prob in ranked[1:])
 
 
 def _show_status(console: Console, report: StatusReport) -> None:

@@ -49,6 +49,7 @@ __all__ = [
 # what a guide from elsewhere can ask for: twice the usual, about a gigabyte of memory for the worst picture
 _MOST = {"max_bytes": 100_000_000, "max_pixels": 100_000_000, "max_scans": 200}
 
+_BATCH = 16  # pictures of a list in one call of the model
 Picture = str | Path | bytes | Image.Image | NDArray[np.uint8]
 
 
@@ -109,8 +110,15 @@ class Guide:
         return self._stack(prepare_views(data, self.views, limits or self.limits))
 
     def answer(self, squares: NDArray[np.uint8], paths: Sequence[str]) -> list[Prediction]:
-        """Classify n pictures as `load` returns them, stacked; `paths` names them."""
-        probs, familiarity = self.session.run(["probs", "familiarity"], {"image": squares})
+        """Classify n pictures as `load` returns them, stacked; `paths` names them.
+
+        Raises:
+            GuideDamaged: the model fails.
+        """
+        try:
+            probs, familiarity = self.session.run(["probs", "familiarity"], {"image": squares})
+        except _runtime_errors() as error:
+            raise GuideDamaged(f"the model cannot answer: {str(error)[:200]}", GET_IT_AGAIN) from error
         return [self._prediction(*row) for row in zip(paths, probs, familiarity, strict=True)]
 
     @overload
@@ -135,9 +143,13 @@ class Guide:
             InputUnusable: an array of another shape or type.
         """
         if isinstance(image, list | tuple):
-            return [self.classify(item, limits) for item in image]
-        path = str(image) if isinstance(image, str | Path) else ""
-        return self.answer(self._square(image, limits)[None], [path])[0]
+            answers: list[Prediction] = []
+            for start in range(0, len(image), _BATCH):
+                batch = image[start : start + _BATCH]
+                squares = np.stack([self._square(item, limits) for item in batch])
+                answers += self.answer(squares, [_path_of(item) for item in batch])
+            return answers
+        return self.answer(self._square(image, limits)[None], [_path_of(image)])[0]
 
     def _square(self, image: object, limits: Limits | None) -> NDArray[np.uint8]:
         """Return a picture in any form as the square that the model sees."""
@@ -168,6 +180,10 @@ class Guide:
         first = "" if declined else self.class_names[order[0]]
         named = {self.class_names[index]: float(probs[index]) for index in order}
         return Prediction(path, first, named, float(familiarity), declined)
+
+
+def _path_of(image: object) -> str:
+    return str(image) if isinstance(image, str | Path) else ""
 
 
 def _read_file(path: Path, max_bytes: int) -> bytes:
@@ -251,10 +267,14 @@ def open_session(model: bytes, threads: int) -> Any:
 
 def _open_untrusted(model: bytes, threads: int) -> Any:
     """Open the very bytes that were checked; whatever onnxruntime raises becomes a `GuideDamaged`."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    kinds = [kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception)]
     try:
         return open_session(model, threads)
-    except tuple(kinds) as error:
+    except _runtime_errors() as error:
         raise GuideDamaged(f"the model cannot be loaded: {str(error)[:200]}", GET_IT_AGAIN) from error
+
+
+def _runtime_errors() -> tuple[type[Exception], ...]:
+    """Return the classes of what onnxruntime raises, which have no base in common."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    return tuple(kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception))

@@ -40,7 +40,8 @@ _MESSAGES = {
     "tensor": {},
 }
 _DOMAIN_FIELDS = {"opset": 1, "node": 7, "function": 10}
-_EXTERNAL_DATA, _DATA_LOCATION = 13, 14
+_DIMS, _EXTERNAL_DATA, _DATA_LOCATION = 1, 13, 14
+_MOST_VALUES_PER_BYTE = 2  # those of 4 bits
 
 
 def write_manifest(folder: Path, copied_from: Path | None = None) -> None:
@@ -160,7 +161,9 @@ def check_description(about: Mapping[str, Any], listed: set[str]) -> None:
     """
     names = [row["name"] for row in about["classes"]]
     texts = [about["name"], about["about"], *names, *(row["about"] for row in about["classes"])]
-    texts += [link for row in about["classes"] for link in row["links"]]
+    links = [link for row in about["classes"] for link in row["links"]]
+    for link in links:  # an address alone, in a guide from before they had labels
+        texts += [link] if isinstance(link, str) else [link["label"], link["url"]]
     if not all(isinstance(text, str) for text in texts):
         raise TypeError("a name, text or link is not text")
     if not names or len(set(names)) < len(names) or not all(names):
@@ -247,6 +250,7 @@ def _check_message(data: memoryview, message: str, depth: int) -> None:
     """Check a message and those inside it; a ValueError or IndexError says that the bytes are not protobuf."""
     if depth > _DEPTH:
         raise GuideDamaged("the model's graphs are nested too deeply", GET_IT_AGAIN)
+    values = 1
     for field, value in _fields(data):
         if message == "tensor" and field in (_EXTERNAL_DATA, _DATA_LOCATION):
             if field == _EXTERNAL_DATA or value != 0:
@@ -255,9 +259,25 @@ def _check_message(data: memoryview, message: str, depth: int) -> None:
             domain = bytes(value).decode()
             if domain not in _ALLOWED_DOMAINS:
                 raise GuideDamaged(f"the model uses operators of {domain[:60]!r}", GET_IT_AGAIN)
+        elif message == "tensor" and field == _DIMS:
+            for size in _numbers(value):
+                values *= size
         inner = _MESSAGES[message].get(field)
         if inner and isinstance(value, memoryview):
             _check_message(value, inner, depth + 1)
+    if message == "tensor" and values > _MOST_VALUES_PER_BYTE * len(data):  # a runtime may make room for all of them
+        raise GuideDamaged(f"the model states {values:,} values of which it holds few", GET_IT_AGAIN)
+
+
+def _numbers(value: int | memoryview) -> Iterator[int]:
+    """Yield the numbers of a field that holds one, or many behind each other."""
+    if isinstance(value, int):
+        yield value
+        return
+    place = 0
+    while place < len(value):
+        number, place = _varint(value, place)
+        yield number
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:

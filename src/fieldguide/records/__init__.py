@@ -5,7 +5,8 @@ so that a guide can be opened with very little installed.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from typing import Any, Literal, NamedTuple
 
 from fieldguide.records.forms import ExportReport
@@ -292,3 +293,7 @@ class Prediction(Report):
     familiarity: float
     declined: bool
     error: str = ""
+
+    def top(self, count: int) -> "Prediction":
+        """Return the answer with its `count` most probable classes alone."""
+        return replace(self, probs=dict(islice(self.probs.items(), count)))

@@ -5,7 +5,7 @@ Knows nothing about files, or about how the stages use their settings.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_serializer, model_validator
 
 from fieldguide.names import check_name, check_names
 from fieldguide.records import Fit, Preprocessing
@@ -35,11 +35,29 @@ class Section(BaseModel):
         return value
 
 
+class LinkSettings(Section):
+    """A page to read more, written as its address or as {label, url}."""
+
+    url: str = Field(max_length=2000, description="the https address")
+    label: str = Field("", max_length=200, description="what it is, such as Wikipedia; default: from the address")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_address(cls, value: object) -> object:
+        return {"url": value} if isinstance(value, str) else value
+
+    @model_serializer
+    def _write_shortest(self) -> str | dict[str, str]:
+        return {"label": self.label, "url": self.url} if self.label else self.url
+
+
 class ClassSettings(Section):
     """What the guide says about one class, and what else to search for."""
 
     about: str = Field("", max_length=2000, description="a sentence or two, shown with an answer")
-    links: tuple[str, ...] = Field((), max_length=20, description="https addresses to read more")
+    links: tuple[LinkSettings, ...] = Field(
+        (), max_length=20, description="https addresses to read more, or {label, url} of each"
+    )
     queries: tuple[str, ...] = Field(
         (), max_length=50, description="what to search for instead of the name: synonyms, other languages"
     )
@@ -354,6 +372,11 @@ class EvaluateSettings(Section):
 
 class PublishSettings(Section):
     """What the guide holds and promises."""
+
+    intended_use: str = Field(
+        "", max_length=4000, description="what the guide is meant for, in its card; empty: a default"
+    )
+    limitations: str = Field("", max_length=4000, description="your own words on its limits, beside those measured")
 
     examples: int = Field(4, ge=0, le=50, description="example pictures per class")
     example_licences: tuple[str, ...] = Field(

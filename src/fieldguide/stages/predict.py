@@ -1,8 +1,10 @@
 """The stage that classifies pictures with a guide: files and folders in, names and probabilities out."""
 
+import os
 import re
 from collections.abc import Sequence
 from functools import partial
+from glob import glob, has_magic
 from itertools import islice
 from pathlib import Path
 
@@ -15,8 +17,9 @@ from fieldguide.folders import walk
 from fieldguide.guide import Guide, open_guide
 from fieldguide.progress import Progress
 from fieldguide.records import Prediction
-from fieldguide.text import readable
+from fieldguide.text import readable, write_csv
 
+NONE = "none of these"
 _BATCH = 16
 
 
@@ -27,7 +30,8 @@ def predict(
 
     Args:
         guide_folder: a published guide.
-        paths: files, and folders whose files are all taken but hidden ones and leftovers of other programs.
+        paths: files; folders whose files are all taken but hidden ones and leftovers of other programs; and patterns
+            such as `photos/**/*.jpg`, for shells that leave them as they are, and where they are quoted.
         trusted: whether the guide's own limits on pictures hold, however large.
         progress: told of each picture.
 
@@ -57,10 +61,37 @@ def predict(
     return predictions
 
 
+def answer_table(predictions: Sequence[Prediction], top_k: int) -> str:
+    """Return the answers as CSV: a row for each file, with the `top_k` most probable classes, most probable first.
+
+    `answer` is the class, NONE where the guide declines, and empty where `error` says why the file was not read.
+    """
+    ranks = range(1, top_k + 1)
+    heading = [
+        "path",
+        "answer",
+        *(f"{name}_{rank}" for rank in ranks for name in ("class", "prob")),
+        "familiarity",
+        "error",
+    ]
+    rows = []
+    for item in predictions:
+        cells = [cell for name, prob in list(item.probs.items())[:top_k] for cell in (name, f"{prob:.6f}")]
+        cells += [""] * (2 * top_k - len(cells))
+        answer = "" if item.error else NONE if item.declined else item.class_name
+        rows.append([item.path, answer, *cells, "" if item.error else f"{item.familiarity:.6f}", item.error])
+    return write_csv(heading, rows)
+
+
 def _files(path: Path) -> list[tuple[Path, str]]:
     """Return the path, or the files below it in the order of their paths, each with "" or why it cannot be read."""
     if re.match(r"https?:/", str(path)):
         return [(path, "missing: an address; save the picture and give the path of its file")]
+    if has_magic(str(path)) and not os.path.lexists(path):
+        # pathlib's takes hidden files too, which shells leave out
+        matched = [Path(name) for name in sorted(glob(str(path), recursive=True))]  # noqa: PTH207
+        files = [item for name in matched if not (name.is_dir() and "**" in path.parts) for item in _files(name)]
+        return files or [(path, "missing: nothing matches this pattern")]
     try:
         path.lstat()
         if not path.is_dir():

@@ -29,10 +29,11 @@ from fieldguide.project import Project, decode_limits
 from fieldguide.project.atomic import replace_folder
 from fieldguide.project.catalog import Catalog
 from fieldguide.project.dataset import Dataset, load_dataset
+from fieldguide.project.provenance import describe_provenance
 from fieldguide.project.runs import Run, latest_run, load_held_out_probs, load_test_familiarity
 from fieldguide.records import EvaluateReport, Origin, PublishReport
 from fieldguide.settings import ClassSettings, Settings, digest_json
-from fieldguide.text import render
+from fieldguide.text import link_label, render
 
 _THUMBNAIL_SIDE = 320
 _LEFT_OUT = 12
@@ -118,6 +119,7 @@ class _GuideWriter:
     outputs: Outputs
     test_scores: NDArray[np.float64]
     origins: dict[str, list[Origin]]
+    provenance: dict[str, Any]
     pictures: Pictures
     progress: Progress
 
@@ -141,8 +143,9 @@ class _GuideWriter:
             near = fit_familiarity(root(outputs.features), known.labels).nearness(root(seen.features))
             probs = softmax(seen.logits / model.temperature).max(axis=1)
             scores = dict(zip(test.images, zip(near.tolist(), probs.tolist(), strict=True), strict=True))
-        parts = data, known, outputs, np.array(list(scores.values())), origins, pictures, progress
-        return cls(project, settings, run, learner, model, *parts)
+        parts = data, known, outputs, np.array(list(scores.values())), origins
+        told = describe_provenance(catalog, data.images, origins)
+        return cls(project, settings, run, learner, model, *parts, told, pictures, progress)
 
     def write(self, folder: Path, scores: EvaluateReport) -> PublishReport:
         """Write the whole guide into `folder` and prove it."""
@@ -301,6 +304,8 @@ class _GuideWriter:
             "schema_version": SCHEMA_VERSION,
             "name": self.settings.name,
             "about": self.settings.about,
+            "intended_use": self.settings.publish.intended_use,
+            "limitations": self.settings.publish.limitations,
             "classes": [self._class(name, examples[name]) for name in self.run.class_names],
             "preprocessing": self.model.preprocessing.to_dict(),
             **({"views": [view.to_dict() for view in views]} if len(views := self.model.answer_views) > 1 else {}),
@@ -310,6 +315,7 @@ class _GuideWriter:
                 "images": len(self.data.labels), **counts, "fingerprint": fingerprint,
                 "learnt_per_class": self.data.learnt_per_class(),
                 "sources": sorted({origin.source for name in self.data.images for origin in self.origins[name]}),
+                **self.provenance,
             },
             # the backbone's weights are Apache-2.0: no wider terms can be given for what holds them
             "licence": "apache-2.0" if licences <= {"CC0-1.0", "own"} else "other",
@@ -324,7 +330,8 @@ class _GuideWriter:
     def _class(self, name: str, examples: list[dict[str, str]]) -> dict[str, Any]:
         """Return the entry of one class in guide.json."""
         row = self.settings.classes.get(name, ClassSettings())
-        return {"name": name, "about": row.about, "links": list(row.links), "examples": examples}
+        links = [{"label": link.label or link_label(link.url), "url": link.url} for link in row.links]
+        return {"name": name, "about": row.about, "links": links, "examples": examples}
 
     def _prove(self, folder: Path, about: dict[str, Any]) -> dict[str, Any]:
         """Measure how closely the guide, given the original files, agrees with the trained model on val pictures.

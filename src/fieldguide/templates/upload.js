@@ -26,9 +26,11 @@ function showBars(probs) {
 
 function showAbout(name) {
   const row = about.classes.find((each) => each.name === name) || { about: "", links: [], examples: [] };
-  at("links").replaceChildren(...row.links.filter((link) => link.startsWith("https://")).map((link) => {
-    const anchor = element("a", link);
-    anchor.href = link;
+  const links = row.links.map((link) => (typeof link === "string" ? { label: link, url: link } : link));
+  at("links").replaceChildren(...links.filter((link) => link.url.startsWith("https://")).map((link) => {
+    const anchor = element("a", link.label);
+    anchor.href = link.url;
+    anchor.title = link.url;
     anchor.rel = "noopener noreferrer";
     const item = element("li");
     item.append(anchor);
