@@ -1,4 +1,6 @@
-"""Temperatures that are known are found again; familiarity against a slow loop."""
+"""Temperatures that are known are found again; other methods are taken where they are planted, and only there."""
+
+import json
 
 import numpy as np
 import pytest
@@ -7,14 +9,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fieldguide.calibration import (
+    KNOTS,
     MAX_LOG_LOSS,
-    Familiarity,
-    accept_threshold,
-    fit_familiarity,
+    Calibration,
+    CalibrationChoice,
+    choose_calibration,
+    fit_isotonic,
+    fit_temper,
     fit_temperature,
+    fit_vector,
     log_losses,
     softmax,
-    weigh_probability,
 )
 from fieldguide.metrics import calibration_error
 
@@ -69,92 +74,90 @@ def test_softmax_and_log_loss_against_plain_formulas(seed: int, size: float) -> 
     assert log_losses(logits, labels).mean() == pytest.approx(expected)
 
 
-def clouds(count: int, wide: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    dice = np.random.default_rng(seed)
-    labels = np.arange(count) % 3
-    middles = dice.normal(0, 3, (3, wide))
-    return (middles[labels] + dice.normal(0, 1, (count, wide))).astype(np.float32), labels.astype(np.int64)
-
-
-@pytest.mark.parametrize(("count", "wide"), [(12, 40), (120, 30), (300, 5)])
-def test_familiarity_against_a_slow_loop(count: int, wide: int) -> None:
-    rows, labels = clouds(count, wide)
-    scores = fit_familiarity(rows, labels).nearness(rows)
-    means = [rows[labels == label].astype(np.float64).mean(axis=0) for label in range(3)]
-    for row, score in zip(rows.astype(np.float64), scores, strict=True):
-        cosines = [row @ mean / np.sqrt((row @ row) * (mean @ mean)) for mean in means]
-        assert score == pytest.approx(max(cosines) - 1, abs=1e-6)
-    assert (scores <= 1e-6).all()
-
-
-def test_the_score_is_zero_at_a_class_mean_whatever_its_length() -> None:
-    rows, labels = clouds(600, 20)
-    fitted = fit_familiarity(rows, labels)
-    means = np.stack([rows[labels == label].mean(axis=0) for label in range(3)]).astype(np.float32)
-    assert fitted.nearness(means * 7) == pytest.approx(np.zeros(3), abs=1e-6)
-
-
-def test_what_was_learnt_is_hardly_more_familiar_than_the_rest_of_its_class() -> None:
-    rows, labels = clouds(400, 60)
-    learnt, rest = rows[:200], rows[200:]
-    fitted = fit_familiarity(learnt, labels[:200])
-    threshold = np.quantile(fitted.nearness(rest), 0.05)
-    assert (fitted.nearness(learnt) >= threshold).mean() > 0.94
-
-
-def test_what_is_strange_is_less_familiar() -> None:
-    features, labels = clouds(300, 16)
-    known, _ = clouds(90, 16, seed=0)
-    fitted = fit_familiarity(features, labels)
-    strange = np.random.default_rng(7).normal(0, 9, (90, 16)).astype(np.float32)
-    assert np.median(fitted.nearness(strange)) < np.quantile(fitted.nearness(known), 0.02)
-
-
-def test_few_pictures_are_no_reason_to_fail() -> None:
-    for count in (4, 6, 9):
-        features, labels = clouds(count, 50)
-        scores = fit_familiarity(features, labels).nearness(features)
-        assert np.isfinite(scores).all()
-
-
-@given(st.lists(st.floats(-100, 0), min_size=1, max_size=80), st.floats(0.51, 1.0))
-def test_the_threshold_accepts_the_share_that_was_asked_for(scores: list[float], share: float) -> None:
-    known = np.array(scores)
-    threshold = accept_threshold(known, share)
-    assert (known >= threshold).mean() >= share - 1e-9 or (known >= threshold).sum() >= np.floor(share * len(known))
-    assert threshold in scores
-
-
-def test_everything_is_accepted_when_all_is_asked_for() -> None:
-    assert accept_threshold(np.array([-3.0, -1.0, -2.0]), 1.0) == -3.0
-
-
 def test_infinite_confidence_has_a_finite_loss() -> None:
     logits = np.array([[1e15, 0.0], [0.0, 1e15], [3.0, 0.0]])
     losses = log_losses(logits, np.array([1, 1, 0]))
     assert losses[0] == MAX_LOG_LOSS and losses.max() <= MAX_LOG_LOSS and losses[2] < 1
 
 
-def test_a_familiarity_is_only_arrays() -> None:
-    fitted = fit_familiarity(*clouds(60, 10))
-    restored = Familiarity(fitted.means)
-    features = clouds(9, 10, seed=5)[0]
-    assert np.array_equal(restored.nearness(features), fitted.nearness(features))
+# ---- the choice among three
 
 
-def test_of_two_pictures_as_near_the_surer_one_is_more_familiar() -> None:
-    known = Familiarity(np.eye(2), weight=0.4)
-    assert known.weigh(np.array([-0.1, -0.1]), np.array([0.5, 1.0])) == pytest.approx([-0.3, -0.1])
+def folds_of(count: int) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    places = np.arange(count)
+    return [(np.flatnonzero(places % 5 != fold), np.flatnonzero(places % 5 == fold)) for fold in range(5)]
 
 
-def test_the_probability_varies_half_as_much_as_nearness() -> None:
-    dice = np.random.default_rng(3)
-    nearness, probs = -dice.random(500) / 9, dice.random(500)
-    weight = weigh_probability(nearness, probs)
-    assert (weight * probs).std() == pytest.approx(nearness.std() / 2)
+def choose(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> CalibrationChoice:
+    return choose_calibration(logits, labels, folds_of(len(labels)), [str(place) for place in range(len(labels))])
 
 
-def test_where_all_answers_are_certain_the_probability_hardly_counts() -> None:
-    nearness = -np.random.default_rng(3).random(500) / 9
-    weight = weigh_probability(nearness, np.ones(500))
-    assert 0 < weight <= 25 * nearness.std()
+def test_where_the_temperature_is_right_it_stays() -> None:
+    logits, labels = drawn(1.0, 3000)
+    choice = choose(logits, labels)
+    assert choice.calibration.method == "temperature"
+    assert set(choice.losses) == {"temperature", "vector", "isotonic"}
+    assert choice.probs == pytest.approx(softmax(logits))
+
+
+def test_vector_scaling_is_taken_where_single_classes_are_off() -> None:
+    logits, labels = drawn(1.0, 3000)
+    choice = choose(logits * [1.0, 2.5, 1.0, 1.0] + [0.0, 0.0, 1.5, -1.0], labels)
+    assert choice.calibration.method == "vector"
+    assert choice.calibration.scale == pytest.approx([1, 0.4, 1, 1], abs=0.15)
+    assert choice.losses["vector"] < choice.losses["temperature"] - 0.05
+
+
+def test_isotonic_is_taken_where_the_curve_has_steps() -> None:
+    dice = np.random.default_rng(4)
+    score = dice.uniform(-4, 4, 4000)
+    chances = np.select([score < -2, score < 2], [0.03, 0.5], 0.97)
+    labels = (dice.random(4000) < chances).astype(np.int64)
+    logits = np.stack([np.zeros(4000), score], axis=1)
+    choice = choose(logits / fit_temperature(logits, labels), labels)
+    assert choice.calibration.method == "isotonic"
+    assert choice.losses["isotonic"] < choice.losses["vector"] - 0.02
+    assert calibration_error(choice.probs, labels) < 0.03
+
+
+def test_of_few_answers_or_with_a_class_that_is_absent_nothing_is_chosen() -> None:
+    logits, labels = drawn(1.0, 150)
+    off = np.array([3.0, 0.0, 0.0, 0.0])
+    assert choose(logits + off, labels).calibration.method == "temperature"
+    logits, labels = drawn(1.0, 400)
+    choice = choose(logits[labels > 0] + off, labels[labels > 0])
+    assert choice.calibration.method == "temperature" and not choice.losses
+
+
+@pytest.mark.parametrize("method", ["temperature", "vector", "isotonic"])
+def test_a_calibration_is_json_and_keeps_to_its_classes(method: str) -> None:
+    logits, labels = drawn(1.0, 300)
+    fitted = {"temperature": lambda *_: Calibration(temper=1.3), "vector": fit_vector, "isotonic": fit_isotonic}[
+        method
+    ](logits, labels)
+    restored = Calibration.from_dict(json.loads(json.dumps(fitted.to_dict())), 4)
+    assert restored.probs(logits) == pytest.approx(fitted.probs(logits), abs=1e-12)
+    assert fitted.probs(logits).sum(axis=1) == pytest.approx(np.ones(300))
+    fewer = fitted.without(2).probs(np.delete(logits, 2, axis=1))
+    assert fewer.shape == (300, 3) and fewer.sum(axis=1) == pytest.approx(np.ones(300))
+    if method != "temperature":
+        with pytest.raises(ValueError, match="do not fit 3 classes"):
+            Calibration.from_dict(fitted.to_dict(), 3)
+
+
+def test_what_is_no_calibration_is_refused() -> None:
+    for fields in ({"method": "magic"}, {"temper": 0.0}, {"method": "vector", "scale": [1.0, np.inf], "shift": [0, 0]}):
+        with pytest.raises(ValueError, match="calibration"):
+            Calibration.from_dict(fields, 2)
+
+
+def test_isotonic_maps_rise() -> None:
+    logits, labels = drawn(1.0, 500)
+    values = fit_isotonic(logits, labels).values
+    assert values.shape == (4, len(KNOTS)) and (np.diff(values, axis=1) >= 0).all() and values.min() > 0
+
+
+def test_answers_are_made_less_sure_never_surer() -> None:
+    logits, labels = drawn(2.0, 800)
+    assert fit_temper(logits, labels) == pytest.approx(2.0, rel=0.15)
+    assert fit_temper(logits / 6, labels) == 1.0

@@ -15,8 +15,8 @@ SOURCE = ROOT / "src" / "fieldguide"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "text", "stages"),
     ("records", "names", "progress", "hashing", "optional", "filetypes", "folders", "event_loop"),
-    ("settings", "images", "engine", "net", "plots", "licences", "chromium"),
-    ("project", "metrics", "calibration", "guide", "serving"),
+    ("settings", "images", "engine", "net", "plots", "licences", "metrics", "chromium"),
+    ("project", "calibration", "familiarity", "guide", "serving"),
     ("exporters", "features"),
     ("sources", "checks", "learners"),
     (

@@ -12,15 +12,18 @@ from fieldguide.metrics import (
     accuracy,
     accuracy_difference,
     adjust_for_many,
+    area_under_curve,
     calibration_error,
     calibration_interval,
     confusion_matrix,
+    debiased_calibration_error,
     f1_interval,
     group_intervals,
     macro_f1,
     macro_f1_interval,
     mcnemar,
     per_class_scores,
+    reliability,
     top_k_accuracy,
     wilson_interval,
 )
@@ -271,3 +274,51 @@ def test_the_right_class_among_the_first_few() -> None:
     assert [top_k_accuracy(probs, labels, k)[0] for k in (1, 2, 3)] == pytest.approx([1 / 3, 2 / 3, 1])
     assert top_k_accuracy(probs, labels, 2)[1:] == pytest.approx(wilson_interval(2, 3))
     assert top_k_accuracy(probs[:0], labels[:0], 1) == (0.0, 0.0, 1.0)
+
+
+def stating(count: int, gap: float, seed: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return answers of two classes that state `gap` more than how often they are right."""
+    dice = np.random.default_rng(seed)
+    stated = dice.uniform(0.6 + gap, 0.95, count)
+    labels = (dice.random(count) > stated - gap).astype(np.int64)
+    return np.stack([stated, 1 - stated], axis=1), labels
+
+
+def test_the_debiased_error_is_near_the_truth_of_many_sets_of_few_pictures() -> None:
+    for gap in (0.0, 0.1):
+        plain = np.mean([calibration_error(*stating(150, gap, seed)) for seed in range(20)])
+        debiased = np.mean([debiased_calibration_error(*stating(150, gap, seed)) for seed in range(20)])
+        assert debiased < plain
+        assert abs(debiased - gap) < 0.03 and abs(debiased - gap) < abs(plain - gap)
+    assert debiased_calibration_error(np.zeros((0, 2)), np.zeros(0, np.int64)) == 0.0
+
+
+def test_reliability_counts_every_answer_once() -> None:
+    probs, labels = stating(400, 0.0, 1)
+    rows = reliability(probs, labels)
+    assert sum(row["count"] for row in rows) == 400
+    for row in rows:
+        inside = (probs.max(axis=1) * 10).astype(int) == int(row["stated"] * 10)
+        assert row["right"] == pytest.approx((probs.argmax(axis=1) == labels)[inside].mean())
+        assert 0 <= row["low"] <= row["right"] <= row["high"] <= 1
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=30), st.lists(st.integers(0, 5), min_size=1, max_size=30))
+def test_the_area_under_the_curve_against_all_pairs(known: list[int], unknown: list[int]) -> None:
+    area, low, high = area_under_curve(np.array(known, float), np.array(unknown, float))
+    pairs = [(first > second) + (first == second) / 2 for first in known for second in unknown]
+    assert area == pytest.approx(np.mean(pairs))
+    assert 0 <= low <= area + 1e-9 and area - 1e-9 <= high <= 1
+
+
+def test_the_interval_of_the_area_holds_the_truth_as_often_as_it_says() -> None:
+    from math import erf
+
+    truth, held = 0.5 * (1 + erf(0.5**0.5)), 0  # of two normal distributions, 2 ** 0.5 apart
+    for seed in range(200):
+        dice = np.random.default_rng(seed)
+        _, low, high = area_under_curve(dice.normal(2**0.5, 1, 40), dice.normal(0, 1, 60))
+        held += low <= truth <= high
+    assert held >= 180
+    area, low, high = area_under_curve(np.ones(50), np.zeros(40))
+    assert area == high == 1.0 and 0.9 < low < 0.95

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from colour_samples import SMALL, clouds, fit_arrays, tinted
-from fieldguide.calibration import fit_familiarity, softmax
+from fieldguide.calibration import softmax
 from fieldguide.exporters.colour import FOREST_DOUBT, Classifier, Family, export_colour
 from fieldguide.guide.check import check_model
 from fieldguide.images.colour_features import TABLES, colour_features
@@ -22,7 +22,6 @@ from fieldguide.learners.colour.families import (
     fit_quietly,
     make_estimator,
 )
-from fieldguide.learners.linear_head import root
 
 pytest.importorskip("sklearn", reason="learning needs the extra [train]")
 onnx = pytest.importorskip("onnx", reason="exporting needs the extra [train]")
@@ -190,27 +189,24 @@ def fit_pictures(family: Family, labels: NDArray[np.int64]) -> tuple[Classifier,
     return fit_arrays(Samples(features, labels), SMALL[family], temperature=1.3), features
 
 
-def answer(model: bytes, pictures: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-    return run(model, ["probs", "features", "familiarity"], {"image": pictures})
+def answer(model: bytes, pictures: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    logits, features = run(model, ["logits", "features"], {"image": pictures})
+    return softmax(logits.astype(np.float64)).astype(np.float32), features
 
 
 @pytest.mark.parametrize("labels", [np.arange(90) % 4, np.arange(90) % 2, np.arange(90) % 2 * 2], ids=["4", "2", "gap"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_published_graph_answers_as_the_classifier_does(family: Family, labels: NDArray[np.int64]) -> None:
-    classifier, features = fit_pictures(family, labels)
-    familiarity = replace(fit_familiarity(root(features), labels), weight=0.3)
-    model = export_colour(vars(TABLES), classifier, familiarity, 48)
+    classifier, _ = fit_pictures(family, labels)
+    model = export_colour(vars(TABLES), classifier, 48)
     check_model(model)
     noise = np.random.default_rng(0).integers(0, 256, (6, 48, 48, 3), dtype=np.uint8)
     pictures = np.concatenate([tinted(30, 48), noise, np.zeros((1, 48, 48, 3), np.uint8)])
-    probs, model_features, familiar = answer(model, pictures)
+    probs, model_features = answer(model, pictures)
     expected = colour_features(pictures)
-    assert probs.dtype == np.float32
     assert probs.shape == (37, labels.max() + 1)
     assert np.array_equal(model_features, expected), "sums are exact there too"
     assert np.abs(probs - classifier.probs(expected)).max() < 1e-4
-    weighed = familiarity.weigh(familiarity.nearness(root(expected)), probs.max(axis=1))
-    assert np.abs(familiar - weighed).max() < 1e-5
 
 
 def test_a_feature_on_a_threshold_goes_to_the_left() -> None:
@@ -227,18 +223,18 @@ def test_a_feature_on_a_threshold_goes_to_the_left() -> None:
     classifier = Classifier("forest", {}, *plain, stump, np.arange(2), 2)
     pictures = np.array([127, 128, 129], np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 3), np.uint8)
     features = colour_features(pictures)
-    model = export_colour(vars(TABLES), classifier, fit_familiarity(root(features), np.array([0, 0, 1])), 4)
+    model = export_colour(vars(TABLES), classifier, 4)
     assert classifier.probs(features).argmax(axis=1).tolist() == [0, 0, 1]
     assert answer(model, pictures)[0].argmax(axis=1).tolist() == [0, 0, 1]
 
 
 def test_the_graph_takes_any_size_where_none_is_given() -> None:
     labels = np.arange(30) % 3
-    classifier, features = fit_pictures("logistic", labels)
-    model = export_colour(vars(TABLES), classifier, fit_familiarity(root(features), labels), None)
+    classifier, _ = fit_pictures("logistic", labels)
+    model = export_colour(vars(TABLES), classifier, None)
     for shape in ((2, 31, 57, 3), (1, 3, 1500, 3), (1, 1, 1, 3)):
         pictures = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
-        probs, model_features, _ = answer(model, pictures)
+        probs, model_features = answer(model, pictures)
         expected = colour_features(pictures)
         assert np.abs(model_features - expected).max() < 1e-4
         assert np.abs(probs - classifier.probs(expected)).max() < 1e-4
@@ -247,8 +243,8 @@ def test_the_graph_takes_any_size_where_none_is_given() -> None:
 def test_the_graph_uses_no_operators_of_other_domains() -> None:
     labels = np.arange(60) % 3
     for family in FAMILIES:
-        classifier, features = fit_pictures(family, labels)
-        model = export_colour(vars(TABLES), classifier, fit_familiarity(root(features), labels), 32)
+        classifier, _ = fit_pictures(family, labels)
+        model = export_colour(vars(TABLES), classifier, 32)
         read = onnx.load_model_from_string(model)
         assert {opset.domain for opset in read.opset_import} == {""}
         assert not {node.domain for node in read.graph.node} - {""}

@@ -10,8 +10,10 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from fieldguide.calibration import fit_familiarity, softmax
+from fieldguide.calibration import Calibration, softmax
 from fieldguide.errors import InputUnusable, NotReady, SettingsError
+from fieldguide.exporters.answers import add_answers
+from fieldguide.familiarity import fit_familiarity
 from fieldguide.features import Pictures
 from fieldguide.learners import known_learners, open_learner
 from fieldguide.learners.contract import FitResult, Learner, TrainingData, group_folds
@@ -130,13 +132,15 @@ class TestContract:
         outputs = model.predict(training.pictures, exact=True)
         rows = root(outputs.features)
         familiarity = replace(fit_familiarity(rows, training.labels), weight=0.3)
-        session = onnxruntime.InferenceSession(model.export(familiarity), providers=["CPUExecutionProvider"])
+        published = add_answers(model.export(), Calibration(), familiarity)
+        session = onnxruntime.InferenceSession(published, providers=["CPUExecutionProvider"])
         squares = training.pictures.squares(model.preprocessing)
         assert isinstance(squares, np.ndarray)
         probs, features, known = session.run(["probs", "features", "familiarity"], {"image": squares})
         assert probs == pytest.approx(softmax(outputs.logits / model.temperature), abs=1e-4)
         assert features == pytest.approx(outputs.features, abs=1e-3, rel=1e-3)
-        assert known == pytest.approx(familiarity.weigh(familiarity.nearness(rows), probs.max(axis=1)), abs=1e-3)
+        measured = familiarity.measure(rows, outputs.logits)
+        assert known == pytest.approx(familiarity.weigh(measured, probs.max(axis=1)), abs=1e-3)
 
     def test_one_class_cannot_be_told_apart(self, learner: Learner, training: TrainingData) -> None:
         one_class = replace(training, labels=np.zeros_like(training.labels), class_names=training.class_names[:1])

@@ -1,4 +1,4 @@
-"""The colour model as arrays and as an ONNX graph: pixels in; probabilities, features and familiarity out.
+"""The colour model as arrays and as an ONNX graph: pixels in; logits and features out.
 
 Knows nothing about projects or how the numbers were fitted: the tables of the colour conversions and the classifier
 come in as arrays. Colours are whole numbers in float32, and sums are exact in float64: the features are those of
@@ -20,7 +20,8 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldguide.calibration import Familiarity, softmax
+from fieldguide.calibration import softmax
+from fieldguide.exporters.graph import Graph
 from fieldguide.exporters.onnx import OPSET
 from fieldguide.optional import require
 
@@ -110,18 +111,15 @@ class Classifier:
             raise ValueError(f"not a classifier: {error}") from error
 
 
-def export_colour(
-    tables: Mapping[str, NDArray[np.float32]], classifier: Classifier, familiarity: Familiarity, size: int | None
-) -> bytes:
-    """Return the bytes of `model.onnx`.
+def export_colour(tables: Mapping[str, NDArray[np.float32]], classifier: Classifier, size: int | None) -> bytes:
+    """Return an ONNX graph: all of `model.onnx` up to the logits.
 
-    Its input is `image` (n, size, size, 3) uint8 RGB; its outputs are `probs` (n, classes) float32, `features`
-    (n, 18) float32 and `familiarity` (n,) float32, at most 0.
+    Its input is `image` (n, size, size, 3) uint8 RGB; its outputs are `logits` (n, classes) float32, divided by the
+    temperature, and `features` (n, 18) float32.
 
     Args:
         tables: `vars` of those in `images.colour_features`, which the colour conversions look up.
-        classifier: gives the probabilities.
-        familiarity: says how near a picture is to those learnt from, by the roots of the features.
+        classifier: gives the logits.
         size: side of the square, pixels; None takes pictures of any height and width.
     """
     onnx = require("onnx", extra="train")
@@ -130,13 +128,12 @@ def export_colour(
     graph = Graph()
     _add_features(graph, tables)
     divided = graph.add("Div", _add_logits(graph, classifier), _double(classifier.temperature))
-    graph.cast(graph.add("Softmax", divided, axis=1), "float32", to="probs")
-    _add_familiarity(graph, familiarity)
+    graph.cast(divided, "float32", to="logits")
     info = helper.make_tensor_value_info
     sides: Shape = ["h", "w"] if size is None else [size, size]
     inputs = [info("image", TensorProto.UINT8, ["n", *sides, 3])]
     shapes: list[tuple[str, Shape]] = [
-        ("probs", ["n", classifier.class_count]), ("features", ["n", len(classifier.mean)]), ("familiarity", ["n"])
+        ("logits", ["n", classifier.class_count]), ("features", ["n", len(classifier.mean)])
     ]  # fmt: skip
     model = _make_model(graph, inputs, [info(name, TensorProto.FLOAT, shape) for name, shape in shapes])
     onnx.checker.check_model(model, full_check=True)
@@ -145,51 +142,6 @@ def export_colour(
 
 
 # ---- building a graph
-
-
-class Graph:
-    """Nodes and constants of an ONNX graph. A value is its name, and numpy arrays may stand where values do."""
-
-    def __init__(self) -> None:
-        from onnx import TensorProto, helper, numpy_helper
-
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-        self._names = 0
-        self._make = helper
-        self._from_array = numpy_helper.from_array
-        self._types = {"float32": TensorProto.FLOAT, "float64": TensorProto.DOUBLE, "int32": TensorProto.INT32}
-
-    def name(self) -> str:
-        """Return a name that nothing has yet."""
-        self._names += 1
-        return f"v{self._names}"
-
-    def constant(self, values: NDArray[Any]) -> str:
-        """Keep values in the graph."""
-        name = self.name()
-        self.constants.append(self._from_array(np.asarray(values, order="C"), name))
-        return name
-
-    def add(self, kind: str, *inputs: str | NDArray[Any], to: str | None = None, **settings: Any) -> str:
-        """Add an operator and return its output."""
-        output = to or self.name()
-        named = [value if isinstance(value, str) else self.constant(value) for value in inputs]
-        self.nodes.append(self._make.make_node(kind, named, [output], name=f"{kind}/{output}", **settings))
-        return output
-
-    def cast(self, value: str, kind: str, to: str | None = None) -> str:
-        """Return the value as float32, float64 or int32."""
-        output = to or self.name()
-        self.nodes.append(self._make.make_node("Cast", [value], [output], name=f"Cast/{output}", to=self._types[kind]))
-        return output
-
-    def split(self, value: str, sizes: NDArray[np.int64], axis: int) -> list[str]:
-        """Return the value in parts along an axis."""
-        outputs = [self.name() for _ in sizes]
-        inputs = [value, self.constant(np.asarray(sizes, np.int64))]
-        self.nodes.append(self._make.make_node("Split", inputs, outputs, name=f"Split/{outputs[0]}", axis=axis))
-        return outputs
 
 
 def _make_model(graph: Graph, inputs: Sequence[Any], outputs: Sequence[Any]) -> Any:
@@ -276,20 +228,6 @@ def _add_lab(graph: Graph, tables: Arrays) -> str:
     roots = graph.add("Gather", tables["root"], graph.cast(xyz, "int32"))
     lab = graph.add("Add", graph.add("MatMul", roots, tables["lab"].T), tables["offset"])  # which has half a level
     return graph.add("Floor", graph.add("Mul", lab, _floats(1 / 32768)))
-
-
-def _add_familiarity(graph: Graph, known: Familiarity) -> None:
-    """Compute `familiarity` from the roots of `features` and from `probs`, as `Familiarity` does."""
-    roots = graph.add("Sqrt", "features")
-    length = graph.add("Max", graph.add("ReduceL2", roots, axes=[1], keepdims=1), _floats(1e-12))
-    cosines = graph.add("MatMul", graph.add("Div", roots, length), known.means.T.astype(np.float32))
-    nearest = graph.add("ReduceMax", cosines, axes=[1], keepdims=0)
-    if not known.weight:
-        graph.add("Sub", nearest, _floats(1), to="familiarity")
-        return
-    doubt = graph.add("Sub", graph.add("ReduceMax", "probs", axes=[1], keepdims=0), _floats(1))
-    weighed = graph.add("Mul", doubt, _floats(known.weight))
-    graph.add("Add", graph.add("Sub", nearest, _floats(1)), weighed, to="familiarity")
 
 
 # ---- from features to logits

@@ -1,7 +1,8 @@
-"""The published model: pixels in, calibrated probabilities, features and familiarity out, as one ONNX graph.
+"""A trained model as one ONNX graph: pixels in, logits and features out.
 
 Knows nothing about projects or how the numbers were learnt: it adds nodes behind a backbone that is ONNX already, or
-converts a network of torch. Dense layers are arrays, so that numpy answers with them and a graph holds the same.
+converts a network of torch. What a guide makes of the logits is added in `answers`, for every learner alike. Dense
+layers are arrays, so that numpy answers with them and a graph holds the same.
 """
 
 import io
@@ -15,7 +16,6 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldguide.calibration import Familiarity
 from fieldguide.guide import open_session
 from fieldguide.optional import require
 from fieldguide.records import LayerSummary
@@ -58,45 +58,40 @@ def apply_layers(layers: Sequence[Layer], rows: NDArray[np.float32]) -> Doubles:
     return np.asarray(values, dtype=np.float64)
 
 
-def export_model(backbone: bytes, head: Sequence[Layer], familiarity: Familiarity, size: int, views: int = 1) -> bytes:
-    """Return `model.onnx` of a head on a backbone that is ONNX already.
+def export_model(backbone: bytes, head: Sequence[Layer], size: int, *, width: int, views: int = 1) -> bytes:
+    """Return the graph of a head on a backbone that is ONNX already.
 
     Its input is `image` (n, size, size, 3) uint8 RGB, or (n, views, size, size, 3) of several views, whose logits and
-    features are averaged; its outputs are `probs` (n, classes) float32, `features` (n, d) float32, as many as
-    `familiarity` reads, and `familiarity` (n,) float32, at most 0.
+    features are averaged; its outputs are `logits` (n, classes) and `features` (n, width), float32.
 
     Args:
         backbone: ONNX, `image` (n, h, w, 3) uint8 to `features` (n, d) float32.
-        head: layers that give the logits, temperature folded in, from the roots of the first `width` features.
-        familiarity: what says how near a picture is to what was learnt, from the roots of the first d, d <= width.
+        head: layers that give the logits, temperature folded in, from the roots of the first features.
         size: side of the square, pixels.
+        width: how many of the first features the guide has, no more than the head reads.
         views: how many of a picture an answer is averaged over.
     """
     onnx = require("onnx", extra="train")
     model = onnx.load_model_from_string(backbone)
-    graph = model.graph
-    nodes = Nodes(graph, views)
+    nodes = Nodes(model.graph, views)
     if views > 1:
         nodes.take_views(size)
-    nodes.add_roots(len(head[0].weights), familiarity.means.shape[1])
+    nodes.add_roots(len(head[0].weights), width)
     nodes.add_head(head)
-    nodes.add_familiarity(familiarity)
-    return _finish(
-        model, ["n", views, size, size, 3] if views > 1 else ["n", size, size, 3], len(head[-1].bias), familiarity
-    )
+    shape: list[str | int] = ["n", views, size, size, 3] if views > 1 else ["n", size, size, 3]
+    return _finish(model, shape, {"logits": len(head[-1].bias), "features": width})
 
 
-def _finish(model: Any, shape: list[str | int], classes: int, familiarity: Familiarity) -> bytes:
-    """Declare the inputs and outputs of a guide's graph, check it and return its bytes."""
+def _finish(model: Any, shape: list[str | int], widths: Mapping[str, int]) -> bytes:
+    """Declare the input, and the outputs with their widths, check the graph and return its bytes."""
     import onnx
     from onnx import TensorProto, helper
 
     graph = model.graph
     del graph.input[:], graph.output[:]
     graph.input.append(helper.make_tensor_value_info("image", TensorProto.UINT8, shape))
-    shapes = {"probs": ["n", classes], "features": ["n", familiarity.means.shape[1]], "familiarity": ["n"]}
-    for name, shape in shapes.items():
-        graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+    for name, width in widths.items():
+        graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", width]))
     del graph.value_info[:]
     graph.name = "guide"
     model.producer_name = "fieldguide"
@@ -155,46 +150,41 @@ def _describe_node(operator: str, weights: Sequence[tuple[int, ...]], settings: 
     return {"MaxPool": "pool", "AveragePool": "pool", "GlobalAveragePool": "pool"}.get(operator, "")
 
 
-def export_network(module: Any, size: int, temperature: float, familiarity: Familiarity) -> bytes:
-    """Return `model.onnx` of a trained network, in the same form as that of a head on a backbone.
+def export_network(module: Any, size: int, temperature: float) -> bytes:
+    """Return the graph of a trained network, in the same form as that of a head on a backbone.
 
-    Its input is `image` (n, size, size, 3) uint8 RGB; its outputs are `probs` (n, classes) float32, `features`
-    (n, d) float32, the last layer before the head, and `familiarity` (n,) float32, at most 0.
+    Its input is `image` (n, size, size, 3) uint8 RGB; its outputs are `logits` (n, classes) and `features` (n, d), the
+    last layer before the head, float32.
 
     Args:
         module: a torch module with `features`, from (n, 3, size, size) float32 of 0..255 to (n, d), and `head`, from
             those to logits.
         size: side of the square, pixels.
         temperature: what the logits are divided by.
-        familiarity: what says how near a picture is to what was learnt, from the roots of the features.
     """
     onnx = require("onnx", extra="train")
     require("torch", extra="train")
     import torch
 
     class PixelNetwork(torch.nn.Module):
-        """Pixels in, probabilities and features out."""
+        """Pixels in, logits and features out."""
 
         def __init__(self) -> None:
             super().__init__()
             self.network = module
 
         def forward(self, image: Any) -> Any:
-            """Return probabilities, (n, classes), and features, (n, d)."""
+            """Return logits, (n, classes), and features, (n, d)."""
             features = self.network.features(image.permute(0, 3, 1, 2).float())
-            return torch.softmax(self.network.head(features) / temperature, dim=1), features
+            return self.network.head(features) / temperature, features
 
-    data = convert_module(PixelNetwork().eval(), size, {name: {0: "n"} for name in ("image", "probs", "features")})
+    data = convert_module(PixelNetwork().eval(), size, {name: {0: "n"} for name in ("image", "logits", "features")})
     model = onnx.load_model_from_string(data)
-    classes = model.graph.output[0].type.tensor_type.shape.dim[1].dim_value
-    graph = model.graph
-    for node in graph.node:  # what the head reads gets the name that `add_roots` is about to give it
-        node.input[:] = ["backbone" if name == "features" else name for name in node.input]
-    nodes = Nodes(graph)
-    width = familiarity.means.shape[1]
-    nodes.add_roots(width, width)
-    nodes.add_familiarity(familiarity)
-    return _finish(model, ["n", size, size, 3], classes, familiarity)
+    widths = {output.name: output.type.tensor_type.shape.dim[1].dim_value for output in model.graph.output}
+    if not widths["features"]:  # the exporter does not always know
+        with torch.inference_mode():
+            widths["features"] = int(module.features(torch.zeros((1, 3, size, size))).shape[1])
+    return _finish(model, ["n", size, size, 3], widths)
 
 
 def convert_module(module: Any, size: int, axes: Mapping[str, Mapping[int, str]]) -> bytes:
@@ -258,19 +248,16 @@ class Nodes:
         )
 
     def add_roots(self, width: int, top: int) -> None:
-        """Add `roots` of the first `width` features, signs kept, and the first `top` of both apart."""
+        """Add `roots` of the first `width` features, signs kept, and the first `top` features apart."""
         for node in self._graph.node:
             for place, name in enumerate(node.output):
                 if name == "features":
                     node.output[place] = "backbone"
         if self._views == 1:
             self._first("backbone", top, "features")
-            self._add_root(self._first("backbone", width, "read"), "roots")
-            self._first("roots", top, "top_roots")
-            return
-        self._mean_of_views(self._first("backbone", top, "top"), top, "features")
+        else:
+            self._mean_of_views(self._first("backbone", top, "top"), top, "features")
         self._add_root(self._first("backbone", width, "read"), "roots")
-        self._add_root("features", "top_roots")
 
     def _add_root(self, rows: str, output: str) -> None:
         """Add the square roots of sizes, signs kept."""
@@ -278,32 +265,14 @@ class Nodes:
         self._node("Mul", [self._node("Sign", [rows], f"{output}.signs"), sizes], output)
 
     def add_head(self, layers: Sequence[Layer]) -> None:
-        """Add `probs`, computed from `roots`."""
-        value = "roots"
+        """Add `logits`, computed from `roots`."""
+        value, last = "roots", len(layers) - 1
         for number, layer in enumerate(layers):
             weights = self._constant(f"head.{number}.weights", layer.weights.astype(np.float32))
             bias = self._constant(f"head.{number}.bias", layer.bias.astype(np.float32))
-            value = self._node("Gemm", [value, weights, bias], f"head.{number}")
+            output = "logits" if number == last and self._views == 1 else f"head.{number}"
+            value = self._node("Gemm", [value, weights, bias], output)
             if layer.activation != "none":
                 value = self._node(_OPERATORS[layer.activation], [value], f"head.{number}.{layer.activation}")
         if self._views > 1:
-            value = self._mean_of_views(value, len(layers[-1].bias), "logits")
-        self._node("Softmax", [value], "probs", axis=1)
-
-    def add_familiarity(self, known: Familiarity) -> None:
-        """Add `familiarity`, computed from `top_roots` and `probs` as `Familiarity` does."""
-        means = self._constant("known.means", known.means.T.astype(np.float32))
-        one = self._constant("known.one", np.array(1.0, dtype=np.float32))
-        least = self._constant("known.least", np.array(1e-12, dtype=np.float32))
-        length = self._node("ReduceL2", ["top_roots"], "roots_length", axes=[1], keepdims=1)
-        safe = self._node("Max", [length, least], "roots_length_safe")
-        unit = self._node("Div", ["top_roots", safe], "roots_unit")
-        cosines = self._node("MatMul", [unit, means], "cosines")
-        nearest = self._node("ReduceMax", [cosines], "nearest", axes=[1], keepdims=0)
-        if not known.weight:
-            self._node("Sub", [nearest, one], "familiarity")
-            return
-        nearness = self._node("Sub", [nearest, one], "nearness")
-        doubt = self._node("Sub", [self._node("ReduceMax", ["probs"], "prob", axes=[1], keepdims=0), one], "doubt")
-        weight = self._constant("known.weight", np.array(known.weight, dtype=np.float32))
-        self._node("Add", [nearness, self._node("Mul", [doubt, weight], "weighed")], "familiarity")
+            self._mean_of_views(value, len(layers[-1].bias), "logits")

@@ -5,21 +5,24 @@ callable that takes the settings and the seed; a built-in name cannot be taken o
 """
 
 import importlib
+import json
 import os
 from collections.abc import Callable
 from difflib import get_close_matches
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from fieldguide.calibration import Calibration
 from fieldguide.errors import NotReady, SettingsError
 from fieldguide.learners.contract import Learner, Model
-from fieldguide.project.runs import Run
+from fieldguide.project.runs import CALIBRATION, Run
 from fieldguide.settings import TrainSettings
 
-__all__ = ["known_learners", "load_model", "open_learner"]
+__all__ = ["known_learners", "load_calibration", "load_model", "open_learner"]
 
 # Every way to torch and scikit-learn leads through here. Their OpenMP reads it once, when it is loaded: a thread
 # that has done its part sleeps. Spinning, it takes the core from the one it waits for, wherever others compute too.
@@ -72,6 +75,24 @@ def load_model(run: Run, views: int = 1) -> tuple[Learner, Model]:
         raise NotReady(f"the run {run.name} is of another version", "run: fieldguide train") from error
     learner = open_learner(settings, run.seed)
     return learner, learner.load(run.model, run.preprocessing, len(run.class_names)).answering(views)
+
+
+def load_calibration(run: Run, evaluated: Path | None = None) -> Calibration:
+    """Return what turns the logits of a run's model, over its temperature, into probabilities.
+
+    Args:
+        run: the run.
+        evaluated: its folder, for the calibration with which it was evaluated, if it was.
+
+    Raises:
+        NotReady: the run is damaged.
+    """
+    path = evaluated / CALIBRATION if evaluated else None
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8")) if path and path.is_file() else run.calibration
+        return Calibration.from_dict(fields, len(run.class_names))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise NotReady(f"the run {run.name} is not whole: {error}", "run: fieldguide train") from error
 
 
 def _built_in(place: str, settings: TrainSettings, seed: int) -> Learner:

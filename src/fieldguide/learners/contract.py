@@ -13,7 +13,6 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldguide.calibration import Familiarity
 from fieldguide.errors import InputUnusable
 from fieldguide.features import Pictures
 from fieldguide.project.dataset import Dataset
@@ -80,6 +79,10 @@ class Outputs:
     logits: NDArray[np.float64]
     features: NDArray[np.float32]
 
+    def take(self, chosen: NDArray[np.intp]) -> "Outputs":
+        """Return those for the pictures at these places."""
+        return Outputs(self.logits[chosen], self.features[chosen])
+
 
 class Model(Protocol):
     """A trained model: it predicts, and it can be exported."""
@@ -123,10 +126,11 @@ class Model(Protocol):
             ProjectDamaged: an original has changed.
         """
 
-    def export(self, familiarity: Familiarity) -> bytes:
-        """Return `model.onnx`: `image` (n, size, size, 3) uint8 to `probs`, `features` and `familiarity`.
+    def export(self) -> bytes:
+        """Return an ONNX graph: `image` (n, size, size, 3) uint8 to `logits`, over the temperature, and `features`.
 
-        Where an answer is averaged over several views, `image` is (n, views, size, size, 3).
+        Where an answer is averaged over several views, `image` is (n, views, size, size, 3). `exporters.answers` makes
+        the guide's model of it.
 
         Raises:
             MissingExtra: an optional library is not installed.

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldguide.calibration import Familiarity, fit_temperature
+from fieldguide.calibration import fit_temperature
 from fieldguide.errors import NotReady
 from fieldguide.exporters.onnx import export_network
 from fieldguide.features import Extractor, Pictures
@@ -110,9 +110,9 @@ class NetworkModel:
         """Return the model, which answers by one view whatever is asked for."""
         return self
 
-    def export(self, familiarity: Familiarity) -> bytes:
-        """Return the bytes of `model.onnx`."""
-        return export_network(self.network.module, self.preprocessing.size, self.temperature, familiarity)
+    def export(self) -> bytes:
+        """Return the network's graph."""
+        return export_network(self.network.module, self.preprocessing.size, self.temperature)
 
     def to_bytes(self) -> bytes:
         """Return the weights and the temperature as a safetensors file."""

@@ -16,7 +16,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldguide.calibration import Familiarity, fit_temperature
+from fieldguide.calibration import fit_temperature
 from fieldguide.errors import NotReady
 from fieldguide.exporters.onnx import count_numbers, export_model, list_layers
 from fieldguide.features import Extractor, FeatureStore, Pictures, Runtime, cache_folder, open_runner
@@ -122,10 +122,10 @@ class FrozenModel:
             features += table[:, : self.top]
         return Outputs(logits, features / np.float32(len(tables)))
 
-    def export(self, familiarity: Familiarity) -> bytes:
-        """Return `model.onnx`."""
+    def export(self) -> bytes:
+        """Return the graph of the backbone and the head."""
         layers, size = self.head.tempered(self.temperature), self.preprocessing.size
-        return export_model(self.backbone.read_bytes(), layers, familiarity, size, self.answers)
+        return export_model(self.backbone.read_bytes(), layers, size, width=self.top, views=self.answers)
 
     def to_bytes(self) -> bytes:
         """Return the head, and what it must be used with, as an .npz file."""

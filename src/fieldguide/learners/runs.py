@@ -3,24 +3,26 @@
 Knows nothing about stages: which run is the project's current one is not decided here. The test split is never read.
 """
 
+import io
 import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from fieldguide.calibration import softmax
+from fieldguide.calibration import CalibrationChoice, choose_calibration
 from fieldguide.features import Pictures
 from fieldguide.hashing import hash_file, hash_text
 from fieldguide.learners import open_learner
 from fieldguide.learners.auto import AUTO, AutoResult, fit_auto
-from fieldguide.learners.contract import FitResult, TrainingData
+from fieldguide.learners.contract import FitResult, TrainingData, group_folds
 from fieldguide.metrics import accuracy, macro_f1
 from fieldguide.progress import Progress
 from fieldguide.project import Project
 from fieldguide.project.catalog import Catalog
 from fieldguide.project.dataset import load_dataset
-from fieldguide.project.runs import PREDICTIONS, Run, save_run
+from fieldguide.project.runs import HELD_OUT, PREDICTIONS, Run, save_run
 from fieldguide.records import TrainReport
 from fieldguide.settings import CleanSettings, Settings, TrainSettings, digest_json
 from fieldguide.text import write_csv
@@ -55,7 +57,10 @@ def make_run(project: Project, settings: Settings, catalog: Catalog, progress: P
     training = TrainingData.of(data, pictures, settings, unfinished)
     taken = _fit(training, settings)
     result = taken.result
-    report = _report(project, settings, training, taken)
+    known = np.flatnonzero(~np.isnan(result.held_out[:, 0]))
+    calibration = _calibrate(training, result, known)
+    answers = training.labels[known], calibration.probs.argmax(axis=1)
+    report = _report(project, settings, training, taken, answers)
     report = replace(report, seconds=(project.clock() - started_at).total_seconds())
     run = Run(
         name=report.run,
@@ -68,9 +73,11 @@ def make_run(project: Project, settings: Settings, catalog: Catalog, progress: P
         report=asdict(report),
         file_name=result.model.file_name,
         model=result.model.to_bytes(),
+        calibration=_describe(calibration),
     )
     progress.start("writing the run", None)
-    files = {**result.files, PREDICTIONS: _predictions(training, result).encode()}
+    predictions = _predictions(training, known, calibration.probs)
+    files = {**result.files, PREDICTIONS: predictions.encode(), HELD_OUT: _keep_logits(training, result, known)}
     save_run(project.runs_folder / run.name, run, files, result.folders)
     catalog.add_run(run.name, run.learner, inputs, project.now())
     if unfinished.exists():  # only its own: another training that was interrupted may be gone on with
@@ -90,11 +97,15 @@ def _fit(training: TrainingData, settings: Settings) -> AutoResult:
     return taken
 
 
-def _report(project: Project, settings: Settings, training: TrainingData, taken: AutoResult) -> TrainReport:
-    """Return the stage's report, measured on the held-out pictures; its `seconds` are still 0."""
-    result = taken.result
-    model, held_out = result.model, np.flatnonzero(~np.isnan(result.held_out[:, 0]))
-    labels, predicted = training.labels[held_out], result.held_out[held_out].argmax(axis=1)
+def _report(
+    project: Project,
+    settings: Settings,
+    training: TrainingData,
+    taken: AutoResult,
+    answers: tuple[NDArray[np.int64], NDArray[np.int64]],
+) -> TrainReport:
+    """Return the stage's report, measured on held-out pictures' classes and answers; its `seconds` are still 0."""
+    result, model, (labels, predicted) = taken.result, taken.result.model, answers
     return TrainReport(
         run=_new_name(project, taken.settings.learner),
         learner=taken.settings.learner,
@@ -105,7 +116,7 @@ def _report(project: Project, settings: Settings, training: TrainingData, taken:
         temperature=model.temperature,
         accuracy=accuracy(labels, predicted),
         measured_by=result.measured_by,
-        measured=len(held_out),
+        measured=len(labels),
         macro_f1=macro_f1(labels, predicted, len(training.class_names)),
         tried=dict(result.tried),
         runtime=model.runtime,
@@ -125,15 +136,32 @@ def _new_name(project: Project, learner: str) -> str:
     return f"{name}-{taken + 1}" if taken else name
 
 
-def _predictions(training: TrainingData, result: FitResult) -> str:
-    """Return predictions.csv: the answer for each held-out picture of train and val."""
+def _calibrate(training: TrainingData, result: FitResult, known: NDArray[np.intp]) -> CalibrationChoice:
+    """Choose how to calibrate by the answers to the pictures at these places, which were held out."""
+    logits, labels = result.held_out[known] / result.model.temperature, training.labels[known]
+    groups = [training.groups[place] for place in known]
+    folds = group_folds(labels, groups, training.folds, training.seed)
+    return choose_calibration(logits, labels, folds, groups)
+
+
+def _describe(choice: CalibrationChoice) -> dict[str, object]:
+    """Return the calibration, and by what it was chosen, as a run keeps it."""
+    return {**choice.calibration.to_dict(), "losses": dict(choice.losses), "gains": dict(choice.gains)}
+
+
+def _predictions(training: TrainingData, known: NDArray[np.intp], probs: NDArray[np.float64]) -> str:
+    """Return predictions.csv: the answer for each picture of train and val at these places, which were held out."""
     rows: list[list[str]] = []
-    for index, (sha256, _) in enumerate(training.pictures.images):
-        logits = result.held_out[index : index + 1]
-        if np.isnan(logits).any():
-            continue
-        probs = softmax(logits / result.model.temperature)[0]
-        answer = int(probs.argmax())
+    for index, row in zip(known, probs, strict=True):
+        answer = int(row.argmax())
         names = training.class_names[training.labels[index]], training.class_names[answer]
-        rows.append([sha256, str(training.splits[index]), *names, f"{probs[answer]:.6f}"])
+        rows.append([training.pictures.images[index][0], str(training.splits[index]), *names, f"{row[answer]:.6f}"])
     return write_csv(["sha256", "split", "class_name", "answer", "prob"], rows)
+
+
+def _keep_logits(training: TrainingData, result: FitResult, known: NDArray[np.intp]) -> bytes:
+    """Return the file of the logits, over the temperature, of the pictures at these places, which were held out."""
+    buffer = io.BytesIO()
+    names = np.array([training.pictures.images[place][0] for place in known])
+    np.savez(buffer, sha256=names, logits=(result.held_out[known] / result.model.temperature).astype(np.float32))
+    return buffer.getvalue()

@@ -8,10 +8,15 @@ import hashlib
 import io
 import json
 import shutil
+import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fieldguide.errors import NotReady
 from fieldguide.hashing import hash_text
@@ -21,7 +26,10 @@ from fieldguide.records import Preprocessing, TrainReport
 from fieldguide.settings import migrate_train_settings
 
 PREDICTIONS = "predictions.csv"  # the answers for pictures that were held out in training
+HELD_OUT = "held-out.npz"  # the logits of those answers
 TEST_ANSWERS = "test-predictions.csv"  # of a run that was evaluated: the answers to the test pictures
+DECLINING = "declining.npz"  # and what tells known pictures from others
+CALIBRATION = "calibration.json"  # and what made probabilities of its logits: that of the run, tempered if wanted
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,8 @@ class Run:
         report: the stage's report.
         file_name: of the trained model in its folder.
         model: the trained model, in the learner's own bytes.
+        calibration: what turns its logits, over its temperature, into probabilities, as `Calibration.to_dict` writes
+            it, with the `losses` by which it was chosen; nothing for runs of earlier versions.
     """
 
     name: str
@@ -51,6 +61,7 @@ class Run:
     report: dict[str, Any]
     file_name: str
     model: bytes
+    calibration: dict[str, Any] = field(default_factory=dict)
 
     @property
     def identity(self) -> str:
@@ -119,17 +130,18 @@ def make_current(catalog: Catalog, run: Run, inputs: str, at: str) -> None:
                 catalog.finish("evaluate", before.inputs, before.report, at)
 
 
-def load_test_familiarity(folder: Path) -> dict[str, tuple[float, ...]]:
-    """Load how near each test picture is to those learnt from, and how probable its answer, by its hash.
-
-    Empty where the run in the folder has not been evaluated.
-    """
-    return _load_columns(folder / TEST_ANSWERS, "familiarity", "prob")
+def load_test_familiarity(folder: Path) -> dict[str, float]:
+    """Load how familiar each test picture is, by its hash; empty where the run in the folder was not evaluated."""
+    return {sha256: value for sha256, (value,) in _load_columns(folder / TEST_ANSWERS, "familiarity").items()}
 
 
-def load_held_out_probs(folder: Path) -> dict[str, float]:
-    """Load how probable the answer for each picture of train and val is that was held out in training, by its hash."""
-    return {sha256: prob for sha256, (prob,) in _load_columns(folder / PREDICTIONS, "prob").items()}
+def load_held_out_logits(folder: Path) -> dict[str, NDArray[np.float32]]:
+    """Load the logits, (classes,) each, over the temperature, of those pictures, by the hash; of earlier runs, none."""
+    try:
+        with np.load(folder / HELD_OUT, allow_pickle=False) as file:
+            return dict(zip((str(name) for name in file["sha256"]), file["logits"], strict=True))
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error):
+        return {}
 
 
 def _load_columns(path: Path, *names: str) -> dict[str, tuple[float, ...]]:

@@ -368,6 +368,14 @@ class EvaluateSettings(Section):
     growth: bool = Field(
         True, description="whether to measure what more pictures would bring, for learners that take seconds"
     )
+    unknown: str = Field(
+        "", max_length=1000,
+        description="a folder of pictures of other things, on which declining is measured too; relative to the project",
+    )  # fmt: skip
+    robustness: int = Field(
+        60, ge=0, le=500,
+        description="test pictures that are also asked about turned, blurred and so on, each in nine ways; 0: none",
+    )  # fmt: skip
 
 
 class PublishSettings(Section):
@@ -385,6 +393,9 @@ class PublishSettings(Section):
     )
     views: Literal[1, 2, 4] = Field(
         1, description="views of a picture that an answer is averaged over; each costs a pass of the backbone"
+    )
+    temper_for_shifts: bool = Field(
+        False, description="make probabilities less sure, as suits pictures from elsewhere; see docs/evaluate.md"
     )
     true_accept: float = Field(0.95, gt=0.5, le=1.0, description="share of known pictures that must not be declined")
     tolerance: float = Field(

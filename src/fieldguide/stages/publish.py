@@ -5,7 +5,6 @@ The guide appears whole, by a rename, after the proof; when the proof fails, the
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,15 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldguide.calibration import Familiarity, accept_threshold, fit_familiarity, softmax, weigh_probability
+from fieldguide.calibration import Calibration
 from fieldguide.errors import NotReady, ParityError
+from fieldguide.exporters.answers import add_answers
+from fieldguide.familiarity import accept_threshold
 from fieldguide.features import Pictures
 from fieldguide.guide import SCHEMA_VERSION, Guide, is_unaltered, keep_edited, open_guide, write_manifest
 from fieldguide.hashing import hash_text
 from fieldguide.images import decode, thumbnail_jpeg
-from fieldguide.learners import load_model
-from fieldguide.learners.contract import Learner, Model, Outputs, TrainingData, group_folds
-from fieldguide.learners.linear_head import root
+from fieldguide.learners import load_calibration, load_model
+from fieldguide.learners.contract import Model, Outputs, TrainingData
+from fieldguide.learners.declining import Declining, choose_declining
 from fieldguide.licences import credit_lines, credit_table, read_licence
 from fieldguide.metrics import wilson_interval
 from fieldguide.progress import Progress
@@ -30,14 +31,12 @@ from fieldguide.project.atomic import replace_folder
 from fieldguide.project.catalog import Catalog
 from fieldguide.project.dataset import Dataset, load_dataset
 from fieldguide.project.provenance import describe_provenance
-from fieldguide.project.runs import Run, latest_run, load_held_out_probs, load_test_familiarity
+from fieldguide.project.runs import DECLINING, Run, latest_run, load_held_out_logits, load_test_familiarity
 from fieldguide.records import EvaluateReport, Origin, PublishReport
 from fieldguide.settings import ClassSettings, Settings, digest_json
 from fieldguide.text import link_label, render
 
 _THUMBNAIL_SIDE = 320
-_LEFT_OUT = 12
-_LEFT_OUT_PICTURES = 4000
 _LEAST_AGREEMENT = 0.99
 MAX_COMPARED = 500  # val pictures that the guide classifies: one at a time, as its users will
 
@@ -97,6 +96,7 @@ class _Decline:
     test_images: int
     false_accept_range: tuple[float, float] | None
     left_out_images: int
+    score: str
 
 
 @dataclass(frozen=True)
@@ -106,17 +106,19 @@ class _GuideWriter:
     Attributes:
         data: all pictures that are kept.
         known: those of train and val, in the order of `outputs` and `pictures`.
-        test_scores: (test pictures, 2) how near they are, and how probable their answers, from the evaluation.
+        declining: how known pictures are told from others, from the evaluation.
+        test_scores: (test pictures,) how familiar they are, from the evaluation.
     """
 
     project: Project
     settings: Settings
     run: Run
-    learner: Learner
     model: Model
+    calibration: Calibration
     data: Dataset
     known: Dataset
     outputs: Outputs
+    declining: Declining
     test_scores: NDArray[np.float64]
     origins: dict[str, list[Origin]]
     provenance: dict[str, Any]
@@ -135,23 +137,28 @@ class _GuideWriter:
         origins: dict[str, list[Origin]] = defaultdict(list)
         for origin in catalog.origins():
             origins[origin.sha256].append(origin)
-        outputs, test = model.predict(pictures), data.where("test")
-        scores = load_test_familiarity(project.runs_folder / run.name)
-        if scores.keys() != test.images.keys():  # evaluated by an earlier version, which kept no answers
+        folder = project.runs_folder / run.name
+        outputs, test, calibration = model.predict(pictures), data.where("test"), load_calibration(run, folder)
+        declining, scores = _load_declining(folder), load_test_familiarity(folder)
+        if declining is None:  # evaluated by an earlier version, which measured otherwise how familiar pictures are
+            scores = {}
+            training = replace(TrainingData.of(known, pictures, settings), seed=run.seed)
+            kept = load_held_out_logits(folder)
+            declining = choose_declining(learner, model, calibration, training, outputs, kept)
+        if scores.keys() != test.images.keys():
             catalog.add_look(run.name, "publish", project.now())
             seen = model.predict(Pictures(project, tuple(test.images.items()), settings, progress))
-            near = fit_familiarity(root(outputs.features), known.labels).nearness(root(seen.features))
-            probs = softmax(seen.logits / model.temperature).max(axis=1)
-            scores = dict(zip(test.images, zip(near.tolist(), probs.tolist(), strict=True), strict=True))
-        parts = data, known, outputs, np.array(list(scores.values())), origins
-        told = describe_provenance(catalog, data.images, origins)
-        return cls(project, settings, run, learner, model, *parts, told, pictures, progress)
+            familiarity = declining.score(seen, model.temperature, calibration)
+            scores = dict(zip(test.images, familiarity.tolist(), strict=True))
+        answers = declining, np.array(list(scores.values()))
+        parts = data, known, outputs, *answers, origins, describe_provenance(catalog, data.images, origins)
+        return cls(project, settings, run, model, calibration, *parts, pictures, progress)
 
     def write(self, folder: Path, scores: EvaluateReport) -> PublishReport:
         """Write the whole guide into `folder` and prove it."""
         self.progress.start("measuring when to decline", None)
-        familiarity, decline = self._measure_decline()
-        model = self.model.export(familiarity)
+        decline = self._measure_decline()
+        model = add_answers(self.model.export(), self.calibration, self.declining.familiarity)
         (folder / "model.onnx").write_bytes(model)
         examples = self._write_examples(folder)
         (folder / "CREDITS.csv").write_text(self._credits(), encoding="utf-8")
@@ -182,78 +189,28 @@ class _GuideWriter:
             left_out_images=decline.left_out_images,
         )
 
-    def _measure_decline(self) -> tuple[Familiarity, _Decline]:
-        """Set the threshold on held-out pictures; measure it on test pictures and on classes left out.
-
-        How a network answers for a class that it was trained on tells nothing of one that it never saw, so for
-        networks no class is left out, and the threshold comes from val alone.
-        """
-        known, features = self.known, root(self.outputs.features)
-        familiarity, nearness = fit_familiarity(features, known.labels), self._hold_out_nearness(features)
-        held_out = ~np.isnan(nearness)
-        kept = load_held_out_probs(self.project.runs_folder / self.run.name)
-        probs = np.array([kept.get(name, np.nan) for name in known.images])
-        if np.isnan(probs[held_out]).any():  # a run of which not every answer is known
-            probs = np.ones(len(nearness))
-        else:
-            familiarity = replace(familiarity, weight=weigh_probability(nearness[held_out], probs[held_out]))
-        scores = familiarity.weigh(nearness[held_out], probs[held_out])
-        threshold = accept_threshold(scores, self.settings.publish.true_accept)
-        unknown = self._score_left_out(features, familiarity) if self.learner.is_quick else []
-        return familiarity, self._judge_decline(familiarity, threshold, unknown)
-
-    def _hold_out_nearness(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return (n,) how near each picture is to others that it was held out from; NaN for a network's of train."""
-        known, nearness = self.known, np.full(len(features), np.nan)
-        folds = [(np.flatnonzero(known.splits == "train"), np.flatnonzero(known.splits == "val"))]
-        if self.learner.is_quick:
-            folds = group_folds(known.labels, known.groups, self.settings.train.folds, self.settings.seed)
-        for train, rest in folds:
-            nearness[rest] = fit_familiarity(features[train], known.labels[train]).nearness(features[rest])
-        return nearness
-
-    def _score_left_out(self, features: NDArray[np.float32], familiarity: Familiarity) -> list[NDArray[np.float64]]:
-        """Return how familiar the pictures of some classes are to a model that learnt from the other classes alone."""
-        size = min(len(features), _LEFT_OUT_PICTURES)  # the first of them: they are in the order of their hashes
-        labels, rows = self.known.labels[:size], features[:size]
-        classes = np.unique(labels)
-        chosen = classes[:: max(1, -(-len(classes) // _LEFT_OUT))] if len(classes) > 2 else classes[:0]
-        if not chosen.size:
-            return []
-        training = replace(
-            TrainingData.of(self.known, self.pictures, self.settings).take(np.arange(size)), seed=self.run.seed
-        )
-        folds = [(np.flatnonzero(labels != label), np.flatnonzero(labels == label)) for label in chosen]
-        logits = self.learner.predict_held_out(training, folds, self.model) / self.model.temperature
-        scores = []
-        for label, (others, left_out) in zip(chosen, folds, strict=True):
-            probs = softmax(np.delete(logits[left_out], label, axis=1)).max(axis=1)
-            nearness = fit_familiarity(rows[others], labels[others]).nearness(rows[left_out])
-            scores.append(familiarity.weigh(nearness, probs))
-        return scores
-
-    def _judge_decline(
-        self, familiarity: Familiarity, threshold: float, unknown: Sequence[NDArray[np.float64]]
-    ) -> _Decline:
-        """Return how often the threshold accepts test pictures, and those of classes left out, scored in `unknown`."""
-        scores = familiarity.weigh(self.test_scores[:, 0], self.test_scores[:, 1])
-        accepted, count = int(np.sum(scores >= threshold)), len(scores)
-        shares = [float(np.mean(scores >= threshold)) for scores in unknown]
-        together = np.concatenate(unknown) if unknown else np.zeros(0)
+    def _measure_decline(self) -> _Decline:
+        """Set the threshold on held-out pictures; measure it on test pictures and on classes left out."""
+        declining = self.declining
+        threshold = accept_threshold(declining.known, self.settings.publish.true_accept)
+        accepted, count = int(np.sum(self.test_scores >= threshold)), len(self.test_scores)
+        shares = [float(np.mean(scores >= threshold)) for scores in declining.left_out.values()]
+        together = np.concatenate(list(declining.left_out.values())) if shares else np.zeros(0)
         return _Decline(
             threshold=threshold,
             true_accept=accepted / count,
-            false_accept=float(np.mean(together >= threshold)) if unknown else None,
-            left_out=len(unknown),
+            false_accept=float(np.mean(together >= threshold)) if shares else None,
+            left_out=len(shares),
             true_accept_interval=wilson_interval(accepted, count),
             test_images=count,
-            false_accept_range=(min(shares), max(shares)) if unknown else None,
+            false_accept_range=(min(shares), max(shares)) if shares else None,
             left_out_images=len(together),
+            score=declining.chosen,
         )
 
     def _probs(self, outputs: Outputs) -> NDArray[np.float64]:
         """Return calibrated probabilities, (n, classes)."""
-        return softmax(outputs.logits / self.model.temperature)
+        return self.calibration.probs(outputs.logits / self.model.temperature)
 
     def _write_examples(self, folder: Path) -> dict[str, list[dict[str, str]]]:
         """Write the thumbnails of examples, metadata stripped; return their rows in guide.json, by class.
@@ -372,6 +329,14 @@ class _GuideWriter:
             rows.append([probs[name] for name in self.run.class_names])
             self.progress.advance()
         return np.array(rows)
+
+
+def _load_declining(folder: Path) -> Declining | None:
+    """Load what the evaluation of the run in a folder kept, if anything."""
+    try:
+        return Declining.from_bytes((folder / DECLINING).read_bytes())
+    except (OSError, ValueError):
+        return None
 
 
 def _write_json(path: Path, about: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldguide.calibration import Familiarity, softmax
+from fieldguide.calibration import softmax
 from fieldguide.errors import NotReady, ParityError
 from fieldguide.exporters.colour import Classifier, export_colour
 from fieldguide.features import Extractor, Pictures
@@ -90,9 +90,9 @@ class ColourModel:
         """Return the model, which answers by one view whatever is asked for."""
         return self
 
-    def export(self, familiarity: Familiarity) -> bytes:
-        """Return the bytes of `model.onnx`."""
-        return export_colour(vars(TABLES), self.classifier, familiarity, self.preprocessing.size)
+    def export(self) -> bytes:
+        """Return the graph of the colour features and the classifier."""
+        return export_colour(vars(TABLES), self.classifier, self.preprocessing.size)
 
     def to_bytes(self) -> bytes:
         """Return the classifier as an .npz file."""

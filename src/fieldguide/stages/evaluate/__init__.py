@@ -14,9 +14,9 @@ from dataclasses import asdict, fields, replace
 from fieldguide.hashing import hash_text
 from fieldguide.progress import Progress
 from fieldguide.project import Project
-from fieldguide.project.atomic import write_text
+from fieldguide.project.atomic import write_bytes, write_text
 from fieldguide.project.catalog import Catalog
-from fieldguide.project.runs import TEST_ANSWERS, latest_run
+from fieldguide.project.runs import CALIBRATION, DECLINING, TEST_ANSWERS, latest_run
 from fieldguide.records import EvaluateReport
 from fieldguide.settings import Settings
 from fieldguide.stages.evaluate.measuring import measure
@@ -36,6 +36,7 @@ def inputs(catalog: Catalog, settings: Settings) -> str:
     values = [
         settings.evaluate.model_dump_json(),
         *([f"{settings.publish.views} views"] if settings.publish.views > 1 else []),
+        *(["tempered"] if settings.publish.temper_for_shifts else []),
         settings.name,
         settings.about,
         repr(trained),
@@ -68,6 +69,8 @@ def evaluate(project: Project, settings: Settings, *, progress: Progress) -> Eva
         numbers |= {name: part.numbers for name, part in parts.items()}
         folder = project.runs_folder / run.name
         write_text(folder / TEST_ANSWERS, write_answers(evaluation))
+        write_bytes(folder / DECLINING, evaluation.declining.to_bytes())
+        write_text(folder / CALIBRATION, json.dumps(evaluation.calibration.to_dict()))
         write_text(folder / "metrics.json", json.dumps(numbers, indent=1, ensure_ascii=False))
         write_text(folder / "report.html", page)
         catalog.finish("evaluate", digest, asdict(report), project.now())

@@ -11,18 +11,19 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldguide.calibration import fit_familiarity, softmax
+from fieldguide.calibration import Calibration
 from fieldguide.features import Pictures
 from fieldguide.hashing import hash_text
-from fieldguide.learners import load_model
+from fieldguide.learners import load_calibration, load_model
 from fieldguide.learners.contract import Learner, Model, Outputs, TrainingData, group_folds
-from fieldguide.learners.linear_head import root
+from fieldguide.learners.declining import Declining, choose_declining
+from fieldguide.learners.tempering import fit_shift_temper
 from fieldguide.metrics import accuracy, accuracy_difference, group_intervals
 from fieldguide.progress import Progress
 from fieldguide.project import Project
 from fieldguide.project.catalog import Catalog
 from fieldguide.project.dataset import Dataset, load_copies, load_dataset
-from fieldguide.project.runs import Run
+from fieldguide.project.runs import Run, load_held_out_logits
 from fieldguide.settings import Settings
 
 Score = tuple[float, float, float]
@@ -59,11 +60,13 @@ class Evaluation:
         run: what is evaluated.
         learner: that made the run.
         model: that the run holds.
+        calibration: what makes probabilities of its logits.
         data: all n kept pictures.
         pictures: the same, as models see them.
         outputs: the model's logits and features of all n.
         probs: (n, classes) probabilities by the model. Those of pictures that it learnt from say little.
         test: (t,) places of the test pictures in `data`.
+        declining: how known pictures are told from others.
         familiarity: (t,) of the test pictures, to a fit on train and val.
         validation: the cross-validation; None where it would cost a training for each fold.
         copies: number of files that a careless split has besides: copies.
@@ -76,11 +79,13 @@ class Evaluation:
     run: Run
     learner: Learner
     model: Model
+    calibration: Calibration
     data: Dataset
     pictures: Pictures
     outputs: Outputs
     probs: NDArray[np.float64]
     test: NDArray[np.intp]
+    declining: Declining
     familiarity: NDArray[np.float64]
     validation: CrossValidation | None
     copies: int
@@ -129,7 +134,7 @@ class Evaluation:
     def held_probs(self) -> NDArray[np.float64]:
         """Probabilities of `held`, (h, classes), each by a model that never learnt from the picture."""
         if self.validation:
-            return softmax(self.validation.logits / self.model.temperature)
+            return self.calibration.probs(self.validation.logits / self.model.temperature)
         return self.probs[self.held]
 
 
@@ -150,11 +155,23 @@ def measure(
     learner, model = load_model(run, settings.publish.views)
     pictures = Pictures(project, tuple(data.images.items()), settings, progress)
     outputs = model.predict(pictures)
-    test, known = np.flatnonzero(data.splits == "test"), data.splits != "test"
-    familiarity = fit_familiarity(root(outputs.features[known]), data.labels[known])
+    calibration, test = load_calibration(run), np.flatnonzero(data.splits == "test")
+    learnt = np.flatnonzero(data.splits != "test")
+    training = TrainingData.of(data.take(learnt), pictures.take(learnt), settings)
+    training = replace(training, seed=run.seed)
+    if settings.publish.temper_for_shifts:
+        progress.start("asking about changed pictures", None)
+        calibration = replace(calibration, temper=fit_shift_temper(learner, model, calibration, training))
+    progress.start("choosing when to decline", None)
+    declining = choose_declining(
+        learner, model, calibration, training, outputs.take(learnt),
+        load_held_out_logits(project.runs_folder / run.name),
+    )  # fmt: skip
+    probs = calibration.probs(outputs.logits / model.temperature)
+    familiarity = declining.score(outputs.take(test), model.temperature, calibration)
     evaluation = Evaluation(
-        project, settings, catalog, progress, run, learner, model, data, pictures, outputs,
-        softmax(outputs.logits / model.temperature), test, familiarity.nearness(root(outputs.features[test])), None, 0,
+        project, settings, catalog, progress, run, learner, model, calibration, data, pictures, outputs, probs, test,
+        declining, familiarity, None, 0,
     )  # fmt: skip
     return _cross_validate(evaluation, key)
 
@@ -182,9 +199,11 @@ def _cross_validate(evaluation: Evaluation, key: str) -> Evaluation:
         groups=("",) * len(places), splits=np.full(len(places), "train"), keep=keep / "careless",
     )  # fmt: skip
     careless_folds = group_folds(shuffled.labels, None, settings.evaluate.folds, settings.seed)
-    careless = learner.predict_held_out(shuffled, careless_folds, model).argmax(axis=1)
+    careless_logits = learner.predict_held_out(shuffled, careless_folds, model)
     shutil.rmtree(keep.parent, ignore_errors=True)
-    answers = logits.argmax(axis=1)
+    answers, careless = (
+        evaluation.calibration.logits(values / model.temperature).argmax(axis=1) for values in (logits, careless_logits)
+    )
     first = np.searchsorted(places, np.arange(len(data.labels)))  # of the files of each picture
     difference = accuracy_difference((careless == shuffled.labels)[first], answers == data.labels)
     shares = _share_right(data, answers, settings.seed), accuracy(shuffled.labels, careless)

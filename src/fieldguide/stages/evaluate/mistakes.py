@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageStat
 
-from fieldguide.calibration import softmax
 from fieldguide.checks.contract import SUSPICIOUS
 from fieldguide.checks.labels import score_labels
 from fieldguide.features.altered import AlteredPictures, Change
@@ -92,7 +91,7 @@ def map_evidence(
 
 
 def _log_odds(evaluation: Evaluation, logits: NDArray[np.float64], answer: int, label: int) -> NDArray[np.float64]:
-    probs = np.maximum(softmax(logits / evaluation.model.temperature), 1e-12)
+    probs = np.maximum(evaluation.calibration.probs(logits / evaluation.model.temperature), 1e-12)
     return np.asarray(np.log(probs[:, answer]) - np.log(probs[:, label]))
 
 

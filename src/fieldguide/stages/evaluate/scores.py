@@ -83,7 +83,7 @@ def _cv_confusion(evaluation: Evaluation) -> list[list[int]] | None:
     """Return the counts of the grouped cross-validation, (classes, classes); None where there was none."""
     if evaluation.validation is None:
         return None
-    answers: NDArray[np.int64] = evaluation.validation.logits.argmax(axis=1)
+    answers: NDArray[np.int64] = evaluation.held_probs.argmax(axis=1)
     counts: list[list[int]] = confusion_matrix(evaluation.data.labels, answers, len(evaluation.class_names)).tolist()
     return counts
 

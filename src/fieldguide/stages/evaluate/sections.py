@@ -9,6 +9,7 @@ sees them as `part.numbers` and `part.shown`. To add a section, write the module
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fieldguide.stages.evaluate.calibrating import measure_calibration
 from fieldguide.stages.evaluate.confusion import measure_confusion, measure_pairs
 from fieldguide.stages.evaluate.curves import measure_curves
 from fieldguide.stages.evaluate.leaks import measure_leaks
@@ -16,7 +17,9 @@ from fieldguide.stages.evaluate.measuring import Evaluation
 from fieldguide.stages.evaluate.mistakes import measure_mistakes, measure_suspects
 from fieldguide.stages.evaluate.more_pictures import measure_growth
 from fieldguide.stages.evaluate.parts import Part
+from fieldguide.stages.evaluate.robustness import measure_robustness, measure_slices
 from fieldguide.stages.evaluate.training import measure_architecture, measure_training
+from fieldguide.stages.evaluate.unknowns import measure_unknowns
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,10 @@ SECTIONS = (
     Section("matrices", "Confusion", measure_confusion),
     Section("pairs", "Most confused pairs", measure_pairs),
     Section("curves", "ROC, precision and recall", measure_curves),
+    Section("calibration", "Calibration", measure_calibration),
+    Section("none_of_these", "None of these", measure_unknowns),
+    Section("robustness", "Changed pictures", measure_robustness),
+    Section("slices", "Slices", measure_slices),
     Section("mistakes", "Most confident mistakes", measure_mistakes),
     Section("suspects", "Test labels that may be wrong", measure_suspects),
     Section("growth", "Which classes need more pictures", measure_growth),
