@@ -49,7 +49,7 @@ __all__ = [
 # what a guide from elsewhere can ask for: twice the usual, about a gigabyte of memory for the worst picture
 _MOST = {"max_bytes": 100_000_000, "max_pixels": 100_000_000, "max_scans": 200}
 
-_BATCH = 16  # pictures of a list in one call of the model
+_BATCH = 4  # pictures of a list in one call of the model; of more, what lies between two layers leaves the caches
 Picture = str | Path | bytes | Image.Image | NDArray[np.uint8]
 
 

@@ -5,11 +5,7 @@ import re
 from collections.abc import Sequence
 from functools import partial
 from glob import glob, has_magic
-from itertools import islice
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from fieldguide.engine import core_count, map_threads
 from fieldguide.errors import BadImage, InputMissing, InputUnusable
@@ -20,7 +16,6 @@ from fieldguide.records import Prediction
 from fieldguide.text import readable, write_csv
 
 NONE = "none of these"
-_BATCH = 16
 
 
 def predict(
@@ -40,7 +35,9 @@ def predict(
         InputUnusable: the folders hold no files.
         GuideDamaged: the guide is altered or unsafe.
     """
-    guide = open_guide(guide_folder, threads=core_count(), trusted=trusted)
+    # a picture on each core, from file to answer: a batch on all of them takes 1.4 times the processor time, since what
+    # lies between two layers no longer fits the caches (benchmarks/bench_predict.py)
+    guide = open_guide(guide_folder, threads=1, trusted=trusted)
     files = [file for path in paths for file in _files(path)]
     if not files:
         raise InputUnusable(f"{paths[0]} holds no files", "give pictures, or a folder of them")
@@ -53,11 +50,10 @@ def predict(
     if guide.edited:
         progress.say(guide.describe_edited())
     progress.start("classifying", len(files))
-    predictions: list[Prediction] = []
-    loaded = map_threads(partial(_load, guide), files, workers=core_count(), ahead=_BATCH * 3)
-    while batch := list(islice(loaded, _BATCH)):
-        predictions += _answer(guide, batch)
-        progress.advance(len(batch))
+    predictions = []
+    for prediction in map_threads(partial(_classify, guide), files, workers=core_count()):
+        predictions.append(prediction)
+        progress.advance()
     return predictions
 
 
@@ -105,18 +101,19 @@ def _files(path: Path) -> list[tuple[Path, str]]:
     return sorted([(file, "") for file in inside] + unread)
 
 
-def _load(guide: Guide, file: tuple[Path, str]) -> tuple[str, NDArray[np.uint8] | str]:
-    """Return the file's name, and its square or the reason why there is none."""
+def _classify(guide: Guide, file: tuple[Path, str]) -> Prediction:
+    """Return the answer for a file, or the reason why there is none."""
     path, reason = file
     name = readable(str(path))
-    if reason:
-        return name, reason
-    try:
-        return name, guide.load(_read(path, guide.limits.max_bytes))
-    except BadImage as error:
-        return name, f"{error.reason}: {error.detail}"
-    except OSError as error:
-        return name, f"unreadable: {error.strerror or error}"
+    if not reason:
+        try:
+            square = guide.load(_read(path, guide.limits.max_bytes))
+            return guide.answer(square[None], [name])[0]
+        except BadImage as error:
+            reason = f"{error.reason}: {error.detail}"
+        except OSError as error:
+            reason = f"unreadable: {error.strerror or error}"
+    return Prediction(name, "", {}, 0.0, True, reason)
 
 
 def _read(path: Path, most: int) -> bytes:
@@ -127,17 +124,3 @@ def _read(path: Path, most: int) -> bytes:
     if size > most:
         raise BadImage("too_many_bytes", f"{size:,} bytes; at most {most:,} are allowed")
     return path.read_bytes()
-
-
-def _answer(guide: Guide, batch: Sequence[tuple[str, NDArray[np.uint8] | str]]) -> list[Prediction]:
-    """Classify a batch, in its order."""
-    squares = [(path, square) for path, square in batch if not isinstance(square, str)]
-    answers = (
-        iter(guide.answer(np.stack([square for _, square in squares]), [path for path, _ in squares]))
-        if squares
-        else iter(())
-    )
-    return [
-        Prediction(path, "", {}, 0.0, True, square) if isinstance(square, str) else next(answers)
-        for path, square in batch
-    ]

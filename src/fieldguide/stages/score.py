@@ -40,7 +40,7 @@ from fieldguide.project.atomic import write_text
 from fieldguide.records import Prediction, Prints, ScoreReport
 from fieldguide.text import render, write_csv
 
-_BATCH = 16
+_BATCH = 4
 _SCORED, _OTHER_CLASS = "scored", "other_class"
 _HEADING = ("path", "class_name", "answer", "most_probable", "prob", "prob_of_class", "familiarity", "status", "detail")
 
