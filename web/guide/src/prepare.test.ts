@@ -30,11 +30,12 @@ function noise(width: number, height: number, seed: number): Rows & { reads: num
   };
 }
 
+const prepare = (picture: Rows, views: readonly View[]) => prepareViews(() => picture, views);
 const expected = (it: Case) => Uint8Array.from(Buffer.from(it.pixels, "base64"));
 const viewOf = (it: Case, mirrored = false): View => ({ ...it.preprocessing, mirrored });
 
 test.each(cases)("the vector of $width × $height, $preprocessing.fit", (it) => {
-  expect(prepareViews(noise(it.width, it.height, it.seed), [viewOf(it)])).toEqual(expected(it));
+  expect(prepare(noise(it.width, it.height, it.seed), [viewOf(it)])).toEqual(expected(it));
 });
 
 test("several views are stacked, a mirrored one turned left to right", () => {
@@ -43,23 +44,32 @@ test("several views are stacked, a mirrored one turned left to right", () => {
   const { size } = it.preprocessing;
   const picture = noise(it.width, it.height, it.seed);
   const squash: View = { ...viewOf(it), fit: "squash" };
-  const views = prepareViews(picture, [squash, viewOf(it), viewOf(it, true)]);
+  const views = prepare(picture, [squash, viewOf(it), viewOf(it, true)]);
   const [first, second, third] = [0, 1, 2].map((place) => views.subarray(place * size * size * 3, (place + 1) * size * size * 3));
   expect(picture.reads).toBe(1);
-  expect(first).toEqual(prepareViews(picture, [squash]));
+  expect(first).toEqual(prepare(picture, [squash]));
   expect(second).toEqual(expected(it));
   const row = (square: Uint8Array | undefined, y: number) =>
     Array.from({ length: size }, (_, x) => [...(square?.subarray((y * size + x) * 3, (y * size + x) * 3 + 3) ?? [])]);
   for (let y = 0; y < size; y++) expect(row(third, y)).toEqual(row(second, y).reverse());
 });
 
+test("views of different rows are made from their own", () => {
+  const [one, other] = [noise(30, 20, 1), noise(30, 20, 2)];
+  const view: View = { size: 6, fit: "squash", resize_shorter: 6, mirrored: false };
+  const crop: View = { ...view, fit: "crop" };
+  const views = prepareViews((it) => (it.fit === "crop" ? other : one), [view, crop]);
+  expect(views.subarray(0, 108)).toEqual(prepare(one, [view]));
+  expect(views.subarray(108)).toEqual(prepare(other, [crop]));
+});
+
 test("a large picture is read in strips, with the same result", () => {
   const picture = noise(1200, 2000, 5);
   const view: View = { size: 8, fit: "squash", resize_shorter: 8, mirrored: false };
-  const whole = prepareViews(picture, [view]);
+  const whole = prepare(picture, [view]);
   expect(picture.reads).toBeGreaterThan(1);
   const tall: Rows = { ...picture, read: (top, count) => picture.read(top, count).slice() };
-  expect(prepareViews(tall, [view])).toEqual(whole);
+  expect(prepare(tall, [view])).toEqual(whole);
   expect(Math.abs(whole.reduce((sum, value) => sum + value, 0) / whole.length - 127.5)).toBeLessThan(2);
 });
 
@@ -70,12 +80,12 @@ test.each([
   ["another size of the crop", (it: Case): View => ({ ...viewOf(it), fit: "crop", resize_shorter: it.preprocessing.resize_shorter + 3 })],
 ])("%s is not what the vectors hold", (_, wrong) => {
   const differing = cases.filter((it) => {
-    const square = prepareViews(noise(it.width, it.height, it.seed), [wrong(it)]);
+    const square = prepare(noise(it.width, it.height, it.seed), [wrong(it)]);
     return !square.every((value, at) => value === expected(it)[at]);
   });
   expect(differing.length).toBeGreaterThan(cases.length / 2);
 });
 
 test("a crop larger than the picture is refused", () => {
-  expect(() => prepareViews(noise(9, 9, 1), [{ size: 9, fit: "crop", resize_shorter: 8, mirrored: false }])).toThrow(RangeError);
+  expect(() => prepare(noise(9, 9, 1), [{ size: 9, fit: "crop", resize_shorter: 8, mirrored: false }])).toThrow(RangeError);
 });

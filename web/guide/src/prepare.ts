@@ -35,17 +35,16 @@ const HALF = 1 << (BITS - 1);
 const WHITE = 255;
 const STRIP_VALUES = 4_000_000; // RGBA values read at once
 
-/** Return a picture in several views of one size, (views, size, size, 3) RGB. */
-export function prepareViews(picture: Rows, views: readonly View[]): Uint8Array {
-  const distinct = new Map(views.map((view) => [keyOf(view), new Fitting(picture, view)]));
+/**
+ * Return a picture in several views of one size, (views, size, size, 3) RGB.
+ *
+ * @param rowsFor what each view is made from; views with the same rows are made together.
+ */
+export function prepareViews(rowsFor: (view: View) => Rows, views: readonly View[]): Uint8Array {
+  const distinct = new Map(views.map((view) => [keyOf(view), new Fitting(rowsFor(view), view)]));
   const fittings = [...distinct.values()];
-  const top = Math.min(...fittings.map((fitting) => fitting.top));
-  const bottom = Math.max(...fittings.map((fitting) => fitting.bottom));
-  const most = Math.max(1, Math.floor(STRIP_VALUES / (4 * picture.width)));
-  for (let row = top; row < bottom; row += most) {
-    const count = Math.min(most, bottom - row);
-    const strip = picture.read(row, count);
-    for (const fitting of fittings) fitting.addRows(strip, row, count);
+  for (const picture of new Set(fittings.map((fitting) => fitting.picture))) {
+    readThrough(picture, fittings.filter((fitting) => fitting.picture === picture));
   }
   const squares = new Map([...distinct].map(([key, fitting]) => [key, fitting.square()]));
   const size = views[0]?.size ?? 0;
@@ -57,10 +56,22 @@ export function prepareViews(picture: Rows, views: readonly View[]): Uint8Array 
   return stacked;
 }
 
+/** Read each row of a picture that is looked at once. */
+function readThrough(picture: Rows, fittings: readonly Fitting[]): void {
+  const bottom = Math.max(...fittings.map((fitting) => fitting.bottom));
+  const most = Math.max(1, Math.floor(STRIP_VALUES / (4 * picture.width)));
+  for (let row = Math.min(...fittings.map((fitting) => fitting.top)); row < bottom; row += most) {
+    const count = Math.min(most, bottom - row);
+    const strip = picture.read(row, count);
+    for (const fitting of fittings) fitting.addRows(strip, row, count);
+  }
+}
+
 const keyOf = (view: View) => `${view.fit} ${view.size} ${view.resize_shorter}`;
 
 /** The resizing of one picture to one square: across as rows come in, down at the end. */
 class Fitting {
+  readonly picture: Rows;
   /** the rows that are looked at */
   readonly top: number;
   readonly bottom: number;
@@ -70,7 +81,6 @@ class Fitting {
   private readonly across: Taps;
   private readonly down: Taps;
   private readonly between: Uint8Array;
-  private readonly pictureWidth: number;
 
   constructor(picture: Rows, view: View) {
     const { width, height } = picture;
@@ -88,7 +98,7 @@ class Fitting {
     }
     this.size = n;
     [this.width, this.height] = sides;
-    this.pictureWidth = width;
+    this.picture = picture;
     this.across = taps(width, box[0], box[2], this.width);
     this.down = taps(height, box[1], box[3], this.height);
     this.top = this.down.first[0] ?? 0;
@@ -101,7 +111,7 @@ class Fitting {
   addRows(strip: Uint8Array | Uint8ClampedArray, row: number, count: number): void {
     const from = Math.max(row, this.top), to = Math.min(row + count, this.bottom);
     for (let y = from; y < to; y++) {
-      pass(strip, (y - row) * this.pictureWidth * 4, 4, this.between, (y - this.top) * this.width * 3, 3, this.across);
+      pass(strip, (y - row) * this.picture.width * 4, 4, this.between, (y - this.top) * this.width * 3, 3, this.across);
     }
   }
 

@@ -64,7 +64,7 @@ async function classify(file: Blob, withSquares: boolean) {
   const picture = await decode(bytes, header);
   let squares: Uint8Array;
   try {
-    squares = prepareViews(picture, setup.views);
+    squares = prepareViews((view) => picture.rowsFor(view), setup.views);
   } finally {
     picture.close();
   }
