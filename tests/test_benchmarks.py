@@ -30,6 +30,7 @@ SETS = {
 # Of each benchmark, its table's heading and the beginning of its peer's row, as regular expressions.
 TABLES = {
     "accuracy": (r"set +fieldguide, grouped 5-fold +plain script, 5-fold +target +seconds", r"rooms +\d"),
+    "browser": (r"answers come from +cold ms +file to square +model +together", r"Python, ONNX Runtime +\d"),
     "calibration": (r"\| set \| pictures \| way \| as they are", r"\| flowers17 \| \d+ \| temperature \| \d"),
     "clean": (r"change +pictures +grey alone +with colour", r"rooms +\d"),
     "clean_speed": (r"way +seconds +CPU s +CPU ms each", r"(plain script: not measured|plain script +\d)"),

@@ -749,7 +749,8 @@ class Project:
         Args:
             to: the form, such as "onnx"; see `fieldguide export`.
             out: the folder to make; by default, one in `exports/` of the project.
-            allow_disagreement: whether it is written even though it does not answer as the guide does.
+            allow_disagreement: whether it is written even though it does not answer as the guide does, or cannot be
+                asked here.
             progress: see `Project`.
 
         Raises:

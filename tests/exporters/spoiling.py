@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -74,8 +75,21 @@ def squash(folder: Path) -> None:
         write_manifest(folder)
 
 
-def resize_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let forms resize by another filter."""
+def spoil_script(folder: Path, right: str, wrong: str) -> bool:
+    """Change the script by which a page prepares pictures; tell whether the form is a page."""
+    for path in folder.glob("assets/worker-*.js"):
+        text = path.read_text(encoding="utf-8")
+        spoilt, count = re.subn(right, wrong, text)
+        assert count == 1, f"the page's script has {right} {count} times"
+        path.write_text(spoilt, encoding="utf-8")
+        return True
+    return False
+
+
+def resize_otherwise(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the form resize by another filter."""
+    if spoil_script(folder, r"<2\?", "<1?"):  # the kernel has no outer half
+        return
     real = Image.Image.resize
 
     def prepare(data: bytes, views: tuple[Preprocessing, ...], limits: Limits) -> NDArray[np.uint8]:
@@ -87,8 +101,10 @@ def resize_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fieldguide.exporters.running.prepare_views", prepare)
 
 
-def ignore_orientation(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let forms take turned photographs as they lie in the file."""
+def ignore_orientation(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the form take turned photographs as they lie in the file."""
+    if spoil_script(folder, r"(format:\w+,)orientation:", r"\1ignored:"):
+        return
 
     def prepare(data: bytes, views: tuple[Preprocessing, ...], limits: Limits) -> NDArray[np.uint8]:
         with Image.open(io.BytesIO(data)) as image:

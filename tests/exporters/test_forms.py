@@ -3,6 +3,7 @@
 import importlib
 import shutil
 from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +13,15 @@ from spoiling import GRAPH_MISTAKES, PREPARING_MISTAKES, spoil_graph, squash
 
 from conftest import CLASS_NAMES, picture_bytes
 from fieldguide.engine import core_count
-from fieldguide.errors import InputUnusable, ParityError, SettingsError
+from fieldguide.errors import InputUnusable, MissingExtra, ParityError, SettingsError
 from fieldguide.exporters import known_exporters, open_exporter
 from fieldguide.exporters.contract import Exporter, Source
 from fieldguide.guide import open_guide
 from fieldguide.stages.export.parity import GuideRuntime, Parity, measure_parity
 
 # the forms whose contract is tested here, and what has to be importable for it
-FORMS = {"onnx": "onnxruntime", "openvino": "openvino"}
+FORMS = {"onnx": "onnxruntime", "openvino": "openvino", "web": "selenium"}
+BROWSER = (pytest.mark.browser, pytest.mark.slow)  # test_web.py has what is told soon
 COMPARED = [picture_bytes(name, number) for name in CLASS_NAMES for number in range(20, 24)]
 
 
@@ -40,14 +42,21 @@ def parity(source: Source, exporter: Exporter, folder: Path, files: Sequence[byt
         return measure_parity(GuideRuntime(source.guide), runtime, readers, lambda: None)
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=BROWSER if name == "web" else ()) for name in FORMS])
 class TestEveryForm:
     """The contract of `Exporter`."""
 
     @pytest.fixture
     def form(self, name: str) -> Exporter:
         pytest.importorskip(FORMS[name])
-        return open_exporter(name)
+        exporter = open_exporter(name)
+        if name == "web" and not files("fieldguide").joinpath("web", "guide", "index.html").is_file():
+            pytest.skip("the pages are not built: make pages")
+        try:
+            exporter.cannot_run()
+        except MissingExtra as error:
+            pytest.skip(str(error))
+        return exporter
 
     @pytest.fixture
     def folder(self, name: str, form: Exporter, source: Source, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -85,7 +94,7 @@ class TestEveryForm:
     def test_a_mistake_in_how_it_prepares_pictures_is_found(
         self, form: Exporter, source: Source, folder: Path, monkeypatch: pytest.MonkeyPatch, mistake: str
     ) -> None:
-        PREPARING_MISTAKES[mistake](monkeypatch)
+        PREPARING_MISTAKES[mistake](folder, monkeypatch)
         assert parity(source, form, folder).doubts(form.facts)
 
     def test_another_fit_to_the_square_is_found(self, form: Exporter, source: Source, folder: Path) -> None:

@@ -575,7 +575,10 @@ def export(
     ] = None,
     allow_disagreement: Annotated[
         bool,
-        typer.Option("--allow-disagreement", help="Write it even though it does not answer as the guide does."),
+        typer.Option(
+            "--allow-disagreement",
+            help="Write it even though it does not answer as the guide does, or cannot be asked here.",
+        ),
     ] = False,
     project: ProjectOption = Path(),
     as_json: JsonOption = False,

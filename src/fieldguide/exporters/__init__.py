@@ -24,6 +24,7 @@ _BROKEN = (ImportError, AttributeError, SyntaxError, TypeError, ValueError, Look
 _BUILT_IN = {
     "onnx": "fieldguide.exporters.onnx_form:OnnxExporter",
     "openvino": "fieldguide.exporters.openvino:OpenvinoExporter",
+    "web": "fieldguide.exporters.web:WebExporter",
 }
 
 

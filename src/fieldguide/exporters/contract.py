@@ -27,6 +27,7 @@ class FormFacts:
         least_agreement: share of pictures, 0..1, to which it must give the guide's first answer.
         most_difference: the largest difference that any probability may have from the guide's; 1 for no bound.
         most_pixel_difference: mean difference, in levels of 255, that its squares may have from the guide's.
+        most_difference_otherwise: as `most_difference`, for pictures whose squares do differ.
     """
 
     about: str
@@ -35,6 +36,7 @@ class FormFacts:
     least_agreement: float = 0.999
     most_difference: float = 1e-4
     most_pixel_difference: float = 0.0
+    most_difference_otherwise: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,11 @@ class Exporter(Protocol):
         """
 
     def cannot_run(self) -> str:
-        """Return why this computer cannot run the form, so that it stays unproved; "" where it can."""
+        """Return why this computer cannot run the form, so that it stays unproved; "" where it can.
+
+        Raises:
+            MissingExtra: it could, if something were installed.
+        """
 
     def open(self, folder: Path) -> AbstractContextManager[Runtime]:
         """Open what `export` wrote; nothing else of the guide may be read.

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldguide.engine import core_count
-from fieldguide.errors import InputUnusable, NotReady, ParityError, ProjectExists
+from fieldguide.errors import InputUnusable, MissingExtra, NotReady, ParityError, ProjectExists
 from fieldguide.exporters import open_exporter
 from fieldguide.exporters.contract import Exporter, Source
 from fieldguide.guide import Guide, open_guide
@@ -33,6 +33,7 @@ from fieldguide.stages.export.parity import GuideRuntime, Parity, measure_parity
 RECORD_FILE = "export.json"
 MAX_COMPARED = 500
 ENOUGH_COMPARED = 300  # where val has fewer, pictures of train are compared too
+_NOT_REPORTED = ("probes", "exact_difference")
 _OWN_FOLDERS = ("images", "features", "runs", "tune", "clean", "review", "split", "compare", "guide", "answers")
 
 
@@ -59,7 +60,7 @@ def export(project: Project, settings: Settings, *, target: Target, progress: Pr
             own files.
         ProjectExists: the folder holds something that no export wrote.
         NotReady: nothing is published, or the guide is out of date.
-        MissingExtra: what makes the form is not installed.
+        MissingExtra: what makes the form, or could prove it, is not installed.
         ParityError: it does not answer as the guide does; nothing is written, and what was there stays.
         GuideDamaged: the guide was altered.
     """
@@ -72,13 +73,17 @@ def export(project: Project, settings: Settings, *, target: Target, progress: Pr
     if why_not:
         raise InputUnusable(f"the guide cannot be exported as {target.to}: {why_not}", "choose another form")
     digest = _digest(exporter, source)
+    unproved = _why_unproved(exporter, target)
     report = _current(out, digest, target)
-    if report is None:
+    if report is None or (report.unproved and not unproved):
         with replace_folder(out) as fresh:
             progress.start(f"making {target.to}", None)
             made = dict(exporter.export(source, fresh))
             pictures = _Pictures.of(project, data)
-            report = replace(_prove(exporter, source, fresh, pictures, progress), folder=str(out), made=made)
+            report = _describe(exporter, fresh, unproved)
+            if not unproved:
+                report = _prove(report, exporter, source, fresh, pictures, progress)
+            report = replace(report, folder=str(out), made=made)
             if report.doubts and not target.allow_disagreement:
                 message = f"{target.to} does not answer as the guide does: {'; '.join(report.doubts)}"
                 raise ParityError(message, "report it, or accept it with: --allow-disagreement")
@@ -139,16 +144,34 @@ def _readers(project: Project, data: Dataset) -> list[Callable[[], bytes]]:
     return [partial(project.read_image, sha256, suffix) for sha256, suffix in data.images.items()]
 
 
-def _prove(exporter: Exporter, source: Source, folder: Path, pictures: _Pictures, progress: Progress) -> ExportReport:
-    """Return the report of a form in a folder, measured where this computer can run it."""
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    facts, unproved = exporter.facts, exporter.cannot_run()
-    report = ExportReport(
+def _why_unproved(exporter: Exporter, target: Target) -> str:
+    """Return why this computer cannot run the form; "" where it can.
+
+    Raises:
+        MissingExtra: it could, if something were installed, and is not to be written without.
+    """
+    try:
+        return exporter.cannot_run()
+    except MissingExtra as error:
+        if target.allow_disagreement:
+            return str(error)
+        hint = f"{error.hint}; or write it unproved: --allow-disagreement"
+        raise MissingExtra(f"{target.to} cannot be proved here: {error}", hint) from error
+
+
+def _describe(exporter: Exporter, folder: Path, unproved: str) -> ExportReport:
+    """Return the report of a form in a folder that nothing was asked about yet."""
+    files, facts = [path for path in folder.rglob("*") if path.is_file()], exporter.facts
+    return ExportReport(
         form=exporter.name, about=facts.about, folder=str(folder), files=len(files),
         bytes=sum(path.stat().st_size for path in files), least_agreement=facts.least_agreement, unproved=unproved,
     )  # fmt: skip
-    if unproved:
-        return report
+
+
+def _prove(
+    report: ExportReport, exporter: Exporter, source: Source, folder: Path, pictures: _Pictures, progress: Progress
+) -> ExportReport:
+    """Return the report with what was measured."""
     progress.start(f"comparing {exporter.name} with the guide", len(pictures.files))
     with exporter.open(folder) as form:
         parity = measure_parity(GuideRuntime(source.guide), form, pictures.files, progress.advance)
@@ -156,7 +179,7 @@ def _prove(exporter: Exporter, source: Source, folder: Path, pictures: _Pictures
 
 
 def _with_parity(report: ExportReport, parity: Parity, exporter: Exporter, held_out: int) -> ExportReport:
-    measured = {name: value for name, value in vars(parity).items() if name != "probes"}
+    measured = {name: value for name, value in vars(parity).items() if name not in _NOT_REPORTED}
     return replace(report, **measured, held_out=min(held_out, parity.compared), doubts=parity.doubts(exporter.facts))
 
 
