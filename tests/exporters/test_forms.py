@@ -21,7 +21,7 @@ from fieldguide.stages.export.parity import GuideRuntime, Parity, measure_parity
 
 # the forms whose contract is tested here, and what has to be importable for it
 FORMS = {"onnx": "onnxruntime", "openvino": "openvino", "web": "selenium"}
-BROWSER = (pytest.mark.browser, pytest.mark.slow)  # test_web.py has what is told soon
+BROWSER = (pytest.mark.browser, pytest.mark.slow)  # test_web_form.py has what is told soon
 COMPARED = [picture_bytes(name, number) for name in CLASS_NAMES for number in range(20, 24)]
 
 

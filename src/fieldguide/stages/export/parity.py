@@ -167,7 +167,7 @@ def _pixel_difference(pair: Pair) -> float | None:
 
 
 def _alike(pair: Pair, facts: FormFacts) -> bool:
-    """Tell whether a form reads a file as the guide does: by what its model sees or, where that is equal, its answer."""
+    """Tell whether a form reads a file as the guide does: by what its model sees, or its answer where that is equal."""
     difference = _pixel_difference(pair)
     if difference:
         return difference <= facts.most_pixel_difference
