@@ -59,6 +59,7 @@ def measure_python(guide: Guide, paths: Sequence[Path]) -> None:
 
 def measure_browser(folder: Path, paths: Sequence[Path]) -> None:
     """Print the rows of Chromium: the first visit, and a second one with what the browser has kept."""
+    from selenium.webdriver.support.expected_conditions import presence_of_element_located
     from selenium.webdriver.support.ui import WebDriverWait
 
     with serve_page(folder) as server, open_chromium(()) as driver:
@@ -71,8 +72,8 @@ def measure_browser(folder: Path, paths: Sequence[Path]) -> None:
             cold_ms = 1000 * (time.perf_counter() - start)
             answers = [runtime.measure(path.read_bytes()) for path in paths[1:]]
             print_row(name, cold_ms, [row[0] for row in answers], [row[1] for row in answers])
-            kept = ".kept[data-kept=true]"
-            WebDriverWait(driver, RUNTIME_S, 0.05).until(lambda it, css=kept: it.find_elements("css selector", css))
+            kept = presence_of_element_located(("css selector", ".kept[data-kept=true]"))
+            WebDriverWait(driver, RUNTIME_S, 0.05).until(kept)
             driver.get("about:blank")
 
 

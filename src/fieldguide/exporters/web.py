@@ -18,8 +18,9 @@ from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
+from os import PathLike
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +31,7 @@ from fieldguide.hashing import hash_file
 
 _SCRIPT_S = 600.0
 _NOT_KEPT = ("sw.js", "_headers", ".nojekyll")  # the service worker does not hold itself, nor what is for hosts alone
+_TYPES = {".js": "text/javascript", ".wasm": "application/wasm", ".svg": "image/svg+xml"}
 _POLICY = re.compile(r'http-equiv="Content-Security-Policy"\s+content="([^"]+)"')
 # The page fetches the picture from the server that it came from, and answers as it does for a person who chose it.
 _ASK = """
@@ -221,11 +223,6 @@ class _Handler(SimpleHTTPRequestHandler):
     """Answers with the files of the folder, as a static host does, and with the picture."""
 
     server: PageServer
-    extensions_map: ClassVar[dict[str, str]] = {
-        **SimpleHTTPRequestHandler.extensions_map,
-        ".js": "text/javascript", ".wasm": "application/wasm", ".svg": "image/svg+xml",
-        ".webmanifest": "application/manifest+json",
-    }  # fmt: skip
 
     def do_GET(self) -> None:
         """Answer."""
@@ -239,6 +236,10 @@ class _Handler(SimpleHTTPRequestHandler):
             super().do_GET()
         else:
             self.send_error(404)
+
+    def guess_type(self, path: str | PathLike[str]) -> str:
+        """Return a file's media type, whatever this machine has been told of it."""
+        return _TYPES.get(Path(path).suffix) or super().guess_type(path)
 
     def end_headers(self) -> None:
         """Send the headers that the folder asks its host for."""
