@@ -17,6 +17,7 @@ from fieldguide.metrics import (
     calibration_interval,
     confusion_matrix,
     debiased_calibration_error,
+    difference_by_groups,
     f1_interval,
     group_intervals,
     macro_f1,
@@ -24,6 +25,7 @@ from fieldguide.metrics import (
     mcnemar,
     per_class_scores,
     reliability,
+    share_by_groups,
     top_k_accuracy,
     wilson_interval,
 )
@@ -262,6 +264,16 @@ class TestGroups:
                 assert below <= score[f"{kind}_low"] and above >= score[f"{kind}_high"]
         assert wide.macro_f1[0] < 0.83 < wide.macro_f1[1]
 
+    def test_shares_and_differences_widen_alike(self) -> None:
+        tens = [str(number // 10) for number in range(120)]
+        wide = self.intervals(tens)
+        assert wide and share_by_groups(self.RIGHT, tens)[1:] == pytest.approx(wide.accuracy)
+        other = np.ones(120, bool)
+        difference, low, high = difference_by_groups(other, self.RIGHT, tens)
+        single = accuracy_difference(other, self.RIGHT)
+        assert difference == single[0] and low < single[1] and high > single[2]
+        assert difference_by_groups(other, self.RIGHT, [str(number) for number in range(120)]) == single
+
     def test_no_mistake_is_no_certainty(self) -> None:
         ends = group_intervals(self.LABELS, self.LABELS, [str(number // 10) for number in range(120)], 3)
         assert ends and ends.accuracy == pytest.approx(wilson_interval(120, 120))
@@ -271,9 +283,10 @@ class TestGroups:
 def test_the_right_class_among_the_first_few() -> None:
     probs = np.array([[0.5, 0.3, 0.2], [0.2, 0.3, 0.5], [0.4, 0.4, 0.2]])
     labels = np.array([0, 0, 1])
-    assert [top_k_accuracy(probs, labels, k)[0] for k in (1, 2, 3)] == pytest.approx([1 / 3, 2 / 3, 1])
-    assert top_k_accuracy(probs, labels, 2)[1:] == pytest.approx(wilson_interval(2, 3))
-    assert top_k_accuracy(probs[:0], labels[:0], 1) == (0.0, 0.0, 1.0)
+    groups = ["a", "b", "c"]
+    assert [top_k_accuracy(probs, labels, k, groups)[0] for k in (1, 2, 3)] == pytest.approx([1 / 3, 2 / 3, 1])
+    assert top_k_accuracy(probs, labels, 2, groups)[1:] == pytest.approx(wilson_interval(2, 3))
+    assert top_k_accuracy(probs[:0], labels[:0], 1, []) == (0.0, 0.0, 1.0)
 
 
 def stating(count: int, gap: float, seed: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

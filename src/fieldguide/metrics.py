@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -191,19 +192,58 @@ def _widen(drawn: NDArray[np.float64], single: Sequence[tuple[float, float]]) ->
     return ends
 
 
-def top_k_accuracy(probs: NDArray[np.float64], labels: NDArray[np.int64], k: int) -> tuple[float, float, float]:
-    """Return how often the true class is among the `k` most probable ones, with its 95 % Wilson interval.
+def share_by_groups(right: NDArray[np.bool_], groups: Sequence[str], seed: int = 0) -> tuple[float, float, float]:
+    """Return a share with its 95 % interval: Wilson's, with that of drawing whole groups where any is larger than one.
+
+    Args:
+        right: (n,) what is counted.
+        groups: n group ids.
+        seed: of the drawing.
+    """
+    low, high = wilson_interval(int(right.sum()), len(right))
+    share = float(right.mean()) if len(right) else 0.0
+    return (share, *_widen_mean(right, groups, (low, high), seed))
+
+
+def difference_by_groups(
+    right_a: NDArray[np.bool_], right_b: NDArray[np.bool_], groups: Sequence[str], seed: int = 0
+) -> tuple[float, float, float]:
+    """Return what `accuracy_difference` does; the interval holds that of drawing whole groups too.
+
+    Args:
+        right_a: (n,) whether model a was right on each picture.
+        right_b: (n,) likewise for model b.
+        groups: n group ids.
+        seed: of the drawing.
+    """
+    difference, low, high = accuracy_difference(right_a, right_b)
+    return (difference, *_widen_mean(right_a.astype(float) - right_b, groups, (low, high), seed))
+
+
+def _widen_mean(
+    values: NDArray[Any], groups: Sequence[str], single: tuple[float, float], seed: int
+) -> tuple[float, float]:
+    if len(set(groups)) == len(groups):
+        return single
+    drawn = np.array([[(times @ values) / times.sum()] for times in draw_groups(groups, seed=seed)])
+    return _widen(drawn, [single])[0]
+
+
+def top_k_accuracy(
+    probs: NDArray[np.float64], labels: NDArray[np.int64], k: int, groups: Sequence[str], seed: int = 0
+) -> tuple[float, float, float]:
+    """Return how often the true class is among the `k` most probable ones, with its 95 % interval by groups.
 
     Args:
         probs: (n, classes) probabilities.
         labels: (n,) true classes.
         k: 1..classes.
+        groups: n group ids.
+        seed: of the drawing.
     """
-    if not len(labels):
-        return 0.0, 0.0, 1.0
     # of classes that are as probable as each other the first is ranked first, as argmax takes it
     among = (np.argsort(-probs, axis=1, kind="stable")[:, :k] == labels[:, None]).any(axis=1)
-    return float(among.mean()), *wilson_interval(int(among.sum()), len(labels))
+    return share_by_groups(among, groups, seed)
 
 
 def mcnemar(right_a: NDArray[np.bool_], right_b: NDArray[np.bool_]) -> float:

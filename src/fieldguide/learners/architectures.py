@@ -146,7 +146,7 @@ def list_layers(network: Network) -> list[LayerSummary]:
     hooks = [
         module.register_forward_hook(lambda layer, _, output, name=name: note(name, layer, output))
         for name, module in network.module.named_modules()
-        if not any(True for _ in module.children())
+        if not any(True for _ in module.children()) or any(True for _ in module.parameters(recurse=False))
     ]
     was_training = network.module.training
     try:

@@ -18,7 +18,7 @@ from fieldguide.learners import load_calibration, load_model
 from fieldguide.learners.contract import Learner, Model, Outputs, TrainingData, group_folds
 from fieldguide.learners.declining import Declining, choose_declining
 from fieldguide.learners.tempering import fit_shift_temper
-from fieldguide.metrics import accuracy, accuracy_difference, group_intervals
+from fieldguide.metrics import accuracy, difference_by_groups, share_by_groups
 from fieldguide.progress import Progress
 from fieldguide.project import Project
 from fieldguide.project.catalog import Catalog
@@ -205,14 +205,7 @@ def _cross_validate(evaluation: Evaluation, key: str) -> Evaluation:
         evaluation.calibration.logits(values / model.temperature).argmax(axis=1) for values in (logits, careless_logits)
     )
     first = np.searchsorted(places, np.arange(len(data.labels)))  # of the files of each picture
-    difference = accuracy_difference((careless == shuffled.labels)[first], answers == data.labels)
-    shares = _share_right(data, answers, settings.seed), accuracy(shuffled.labels, careless)
+    right, seed = answers == data.labels, settings.seed
+    difference = difference_by_groups((careless == shuffled.labels)[first], right, data.groups, seed)
+    shares = share_by_groups(right, data.groups, seed), accuracy(shuffled.labels, careless)
     return replace(evaluation, validation=CrossValidation(logits, *shares, difference, len(folds)))
-
-
-def _share_right(data: Dataset, answers: NDArray[np.int64], seed: int) -> Score:
-    """Return the share of right answers to all pictures; its interval is by groups where one has several pictures."""
-    share, *ends = accuracy(data.labels, answers)
-    by_groups = group_intervals(data.labels, answers, data.groups, len(data.class_names), seed)
-    low, high = by_groups.accuracy if by_groups else ends
-    return share, low, high

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldguide.learners.contract import TrainingData, group_folds
-from fieldguide.metrics import accuracy, draw_groups
+from fieldguide.metrics import draw_groups, share_by_groups
 from fieldguide.stages.evaluate.charts import Axis, Line, draw_chart
 from fieldguide.stages.evaluate.measuring import Evaluation
 from fieldguide.stages.evaluate.parts import Part
@@ -49,7 +49,7 @@ def measure_growth(evaluation: Evaluation) -> Part | None:
     growth = _learn_from_parts(evaluation)
     if growth is None:
         return Part({"curve": []}, {"charts": []})
-    curve = [(size, accuracy(data.labels, np.where(right, data.labels, -1))) for size, right in
+    curve = [(size, share_by_groups(right, data.groups, evaluation.settings.seed)) for size, right in
              zip(growth.sizes, growth.right, strict=True)]  # fmt: skip
     numbers = {
         "curve": [{"learnt_from": round(size, 1), "accuracy": score} for size, score in curve],

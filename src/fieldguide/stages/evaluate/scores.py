@@ -3,6 +3,7 @@
 Arrays in, numbers out; knows nothing about pictures or pages.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ def measure_scores(evaluation: Evaluation) -> dict[str, Any]:
     """Return the figures that the stage reports, as in metrics.json."""
     labels, probs, class_names = evaluation.test_labels, evaluation.test_probs, evaluation.class_names
     answers, validation, groups = probs.argmax(axis=1), evaluation.validation, evaluation.test_groups
-    confusion = confusion_matrix(labels, answers, len(class_names))
+    confusion, seed = confusion_matrix(labels, answers, len(class_names)), evaluation.settings.seed
     return {
         "run": evaluation.run.name,
         "class_names": list(class_names),
@@ -49,8 +50,10 @@ def measure_scores(evaluation: Evaluation) -> dict[str, Any]:
         "folds": validation.folds if validation else 0,
         "per_class": dict(zip(class_names, per_class_scores(confusion), strict=True)),
         **_by_groups(evaluation, answers),
-        "top_k": _rank(probs, labels),
-        "cv_top_k": _rank(evaluation.held_probs, evaluation.data.labels) if validation else None,
+        "top_k": _rank(probs, labels, groups, seed),
+        "cv_top_k": _rank(evaluation.held_probs, evaluation.data.labels, evaluation.data.groups, seed)
+        if validation
+        else None,
         "absent": [name for name, count in zip(class_names, confusion.sum(axis=1), strict=True) if not count],
         "confusion": confusion.tolist(),
         "cv_confusion": _cv_confusion(evaluation),
@@ -74,9 +77,11 @@ def _by_groups(evaluation: Evaluation, answers: NDArray[np.int64]) -> dict[str, 
     }
 
 
-def _rank(probs: NDArray[np.float64], labels: NDArray[np.int64]) -> dict[str, tuple[float, float, float]]:
+def _rank(
+    probs: NDArray[np.float64], labels: NDArray[np.int64], groups: Sequence[str], seed: int
+) -> dict[str, tuple[float, float, float]]:
     """Return by k how often the true class is among the k most probable, where there are more classes than that."""
-    return {str(k): top_k_accuracy(probs, labels, k) for k in _TOP if k < probs.shape[1]}
+    return {str(k): top_k_accuracy(probs, labels, k, groups, seed) for k in _TOP if k < probs.shape[1]}
 
 
 def _cv_confusion(evaluation: Evaluation) -> list[list[int]] | None:

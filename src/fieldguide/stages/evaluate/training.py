@@ -17,7 +17,14 @@ from fieldguide.stages.evaluate.measuring import Evaluation
 from fieldguide.stages.evaluate.parts import Part
 
 _DRAWN = {"loss", "accuracy", "importance", "elimination"}  # pictures of a run that the page draws itself
-_BOXES = ("input", "depthwise", "convolution", "pool", "dense")  # kinds of layers that have a colour of their own
+_BOXES = (
+    "input",
+    "depthwise",
+    "convolution",
+    "pool",
+    "dense",
+    "normalisation",
+)  # kinds of layers that have a colour of their own
 _PICTURE_WIDTH, _PICTURE_HEIGHT = 720.0, 150.0
 _PIXEL_STEP, _NUMBER_STEP = 14.0, 8.0  # height of a layer for each doubling of its side, or of its numbers
 
