@@ -87,7 +87,7 @@ def advise(
 def _learn_from_parts(evaluation: Evaluation) -> Growth | None:
     """Return the answers by models that learnt from parts of the pictures; None where classes are too small."""
     data, settings, learner = evaluation.data, evaluation.settings, evaluation.learner
-    validation = evaluation.validation
+    validation, temperature = evaluation.validation, evaluation.model.temperature
     training = replace(TrainingData.of(data, evaluation.pictures, settings), seed=evaluation.run.seed)
     groups = np.unique(np.asarray(data.groups), return_inverse=True)[1]
     smallest = min(len(np.unique(groups[data.labels == label])) for label in np.unique(data.labels))
@@ -104,13 +104,13 @@ def _learn_from_parts(evaluation: Evaluation) -> Growth | None:
             some = training.take(chosen)
             folds = group_folds(some.labels, some.groups, settings.evaluate.folds, settings.seed)
             logits = learner.predict_held_out(some, folds, evaluation.model)
-            right[chosen] = logits.argmax(axis=1) == some.labels
+            right[chosen] = evaluation.calibration.logits(logits / temperature).argmax(axis=1) == some.labels
             learnt += [len(known) for known, _ in folds]
             evaluation.progress.advance()
         sizes.append(float(np.mean(learnt)))
         rows.append(right)
     sizes.append(len(data.labels) * (1 - 1 / validation.folds))
-    rows.append(validation.logits.argmax(axis=1) == data.labels)
+    rows.append(evaluation.held_probs.argmax(axis=1) == data.labels)
     return Growth(tuple(sizes), np.stack(rows))
 
 
