@@ -14,7 +14,7 @@ from fieldguide.images.unrelated import KINDS
 from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
 from fieldguide.settings import Settings, change_settings
-from fieldguide.stages.evaluate import evaluate
+from fieldguide.stages.evaluate import evaluate, inputs
 from fieldguide.stages.publish import publish
 
 
@@ -60,6 +60,7 @@ def test_the_report_tells_of_other_things_and_of_changes(built: Project, tmp_pat
     assert isinstance(robustness, dict)
     assert [row["change"] for row in robustness["rows"]] == ["as they are", *SHIFTS]
     assert robustness["pictures"] == 6 and robustness["rows"][0]["difference"][0] == 0
+    assert len({row["stated"] for row in robustness["rows"]}) > 5, "each change is seen by the model"
 
     slices = numbers["slices"]
     assert isinstance(slices, dict)
@@ -73,6 +74,10 @@ def test_the_report_tells_of_other_things_and_of_changes(built: Project, tmp_pat
     for text in ("photographed from a screen", "AUROC", "Reliability", "file format", "the folder others"):
         assert text in page
 
+    with built.catalog() as catalog:
+        before = inputs(catalog, settings)
+        (others / "0.png").unlink()
+        assert inputs(catalog, settings) != before, "another folder is another measurement"
     report = publish(built, settings, progress=SilentProgress())
     assert report.max_difference < 1e-4
     run = json.loads(next(built.runs_folder.glob("*/calibration.json")).read_text(encoding="utf-8"))

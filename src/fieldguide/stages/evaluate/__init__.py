@@ -23,6 +23,7 @@ from fieldguide.stages.evaluate.measuring import measure
 from fieldguide.stages.evaluate.page import render_page
 from fieldguide.stages.evaluate.scores import measure_scores, write_answers
 from fieldguide.stages.evaluate.sections import measure_sections
+from fieldguide.stages.evaluate.unknowns import list_unknown
 
 __all__ = ["evaluate", "inputs"]
 
@@ -37,6 +38,7 @@ def inputs(catalog: Catalog, settings: Settings) -> str:
         settings.evaluate.model_dump_json(),
         *([f"{settings.publish.views} views"] if settings.publish.views > 1 else []),
         *(["tempered"] if settings.publish.temper_for_shifts else []),
+        *(list_unknown(catalog.path.parent, settings) if settings.evaluate.unknown else []),
         settings.name,
         settings.about,
         repr(trained),

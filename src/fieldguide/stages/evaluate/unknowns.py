@@ -16,6 +16,7 @@ from fieldguide.images.preprocess import decode_size
 from fieldguide.learners.declining import draw_outputs, see_instead
 from fieldguide.metrics import MIN_CALIBRATION, area_under_curve, wilson_interval
 from fieldguide.project import decode_limits
+from fieldguide.settings import Settings
 from fieldguide.stages.evaluate.measuring import Evaluation
 from fieldguide.stages.evaluate.parts import Part
 
@@ -61,6 +62,14 @@ def measure_unknowns(evaluation: Evaluation) -> Part | None:
         "unread": unread,
     }
     return Part(numbers)
+
+
+def list_unknown(root: Path, settings: Settings) -> list[str]:
+    """Return the files of the folder of other things, each with its size and time, so that a change of them is seen."""
+    folder = root / Path(settings.evaluate.unknown).expanduser()
+    files = sorted(walk(folder)[0]) if folder.is_dir() else []
+    found = [(path, path.stat()) for path in files if path.is_file()]
+    return [f"{path.relative_to(folder)} {stat.st_size} {stat.st_mtime_ns}" for path, stat in found]
 
 
 def _score(evaluation: Evaluation, outputs: Any) -> NDArray[np.float64]:
