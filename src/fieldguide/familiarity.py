@@ -28,6 +28,7 @@ _PROBABILITY_SHARE = 0.5  # of the spread of the other score
 _LEAST_SPREAD = 0.02
 _LEAST_LENGTH = 1e-12
 _HARDLY = 0.002  # of AUROC: less is nothing
+_ERRORS = 2.0  # standard errors: of ten scores one is often better by one of them without being any better
 
 
 class Candidate(NamedTuple):
@@ -255,7 +256,7 @@ def choose_score(
     """Return the score that tells pictures left out from unknown ones best, and the AUROC of each.
 
     Sorts of unknown pictures count alike, such as classes left out beside drawn things. Of the scores whose AUROC is
-    within a standard error of the highest, the first is taken.
+    within two standard errors of the highest, the first is taken.
 
     Args:
         known: for each score, the one to prefer first, its values of held-out pictures of known classes.
@@ -269,6 +270,6 @@ def choose_score(
         gaps = [first - second for first, second in zip(areas[best], sorts, strict=True)]
         errors = [gap.std() / np.sqrt(len(gap)) for gap in gaps]
         error = float(np.sqrt(np.sum(np.square(errors)))) / len(gaps)
-        if means[best] - means[candidate] <= max(_HARDLY, error):
+        if means[best] - means[candidate] <= max(_HARDLY, _ERRORS * error):
             return candidate, means
     return best, means
