@@ -137,7 +137,8 @@ def plot_curves(curves: dict[str, dict[str, dict[int, float]]], path: Path) -> N
         for way, points in ways.items():
             panel.plot(list(points), [100 * share for share in points.values()], marker="o", label=way)
         panel.set(title=name, xlabel="pictures a class", xscale="log")
-        panel.set_xticks(list(points), [str(count) for count in points], minor=False)
+        counts = sorted({count for points in ways.values() for count in points})
+        panel.set_xticks(counts, [str(count) for count in counts], minor=False)
         panel.minorticks_off()
         panel.grid(alpha=0.3)
     panels[0][0].set_ylabel("right, % of the others")
