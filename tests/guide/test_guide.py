@@ -461,6 +461,20 @@ print([answer.class_name for answer in guide.classify([sys.argv[2], sys.argv[2]]
     assert (result.returncode, result.stdout) == (0, "['circle', 'circle']\n"), result.stderr
 
 
+# ---- links
+
+
+def test_links_may_be_addresses_alone_as_in_older_guides(folder: Path) -> None:
+    rewrite(folder, lambda about: about["classes"][0].update(links=["https://example.org/circle"]))
+    assert open_guide(folder).about["classes"][0]["links"] == ["https://example.org/circle"]
+
+
+@pytest.mark.parametrize("link", [5, {"url": "https://example.org"}, {"label": 5, "url": "x"}, ["https://example.org"]])
+def test_links_of_another_form_are_refused(folder: Path, link: Any) -> None:
+    rewrite(folder, lambda about: about["classes"][0].update(links=[link]))
+    assert "guide.json" in refusal(folder)
+
+
 # ---- limits
 
 
