@@ -206,9 +206,13 @@ def check_new_version(page: Page, tmp_path: Path, guide: Guide, exporter: WebExp
                 ".then((registration) => done(Boolean(registration?.waiting)))"
             )
         )
-        page.driver.get("about:blank")
-        page = Page(page.driver, address)
-        page.wait(lambda: page.driver.title == "Newer")
+
+        def starts_anew() -> bool:
+            """Leave the page, which the browser may hold a moment longer, and come back."""
+            page.driver.get("about:blank")
+            return Page(page.driver, address).text("h1") == "Newer"
+
+        page.wait(starts_anew)
         count = "const done = arguments[0]; caches.keys().then((names) => done(names.length))"
         page.wait(lambda: page.driver.execute_async_script(count) == 1)
 

@@ -10,8 +10,14 @@ export function useOffline(isLoaded: boolean): boolean {
     const look = () => setKept(navigator.serviceWorker.controller !== null);
     look();
     navigator.serviceWorker.addEventListener("controllerchange", look);
-    navigator.serviceWorker.register("./sw.js").catch(() => setKept(false)); // a private window: it works while online
+    keep().catch(look); // a private window, or no network: it works with what there is
     return () => navigator.serviceWorker.removeEventListener("controllerchange", look);
   }, [isLoaded]);
   return isKept;
+}
+
+/** Register the service worker; ask for a newer version now, since browsers put that off for as long as they are busy. */
+async function keep(): Promise<void> {
+  const registration = await navigator.serviceWorker.register("./sw.js");
+  if (registration.active) await registration.update();
 }
