@@ -27,6 +27,7 @@ class FormFacts:
         least_agreement: share of pictures, 0..1, to which it must give the guide's first answer.
         most_difference: the largest difference that any probability may have from the guide's; 1 for no bound.
         most_pixel_difference: mean difference, in levels of 255, that its squares may have from the guide's.
+        most_probe_difference: as `most_pixel_difference`, of small files made for the proof, which no decoder scales.
         most_difference_otherwise: as `most_difference`, for pictures whose squares do differ.
     """
 
@@ -36,6 +37,7 @@ class FormFacts:
     least_agreement: float = 0.999
     most_difference: float = 1e-4
     most_pixel_difference: float = 0.0
+    most_probe_difference: float = 0.0
     most_difference_otherwise: float = 1.0
 
 

@@ -57,6 +57,7 @@ class WebExporter:
         "a static folder with a page that answers in the browser, offline too",
         # Python decodes a large JPEG at a smaller scale, which the page computes: docs/export-web.md
         most_pixel_difference=0.25,
+        most_probe_difference=0.05,  # alpha may be a level apart
         most_difference_otherwise=0.1,
     )
 

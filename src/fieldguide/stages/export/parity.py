@@ -170,7 +170,7 @@ def _alike(pair: Pair, facts: FormFacts) -> bool:
     """Tell whether a form reads a file as the guide does: by what its model sees, or its answer where that is equal."""
     difference = _pixel_difference(pair)
     if difference:
-        return difference <= facts.most_pixel_difference
+        return difference <= facts.most_probe_difference
     expected, answer = pair
     differs = float(np.abs(expected.probs - answer.probs).max()) > facts.most_difference
     return not differs and expected.probs.argmax() == answer.probs.argmax()
