@@ -200,6 +200,11 @@ class CalibrationChoice(NamedTuple):
     gains: Mapping[str, tuple[float, float]]
 
 
+def can_choose(logits: Doubles, labels: Labels) -> bool:
+    """Tell whether there are enough held-out answers to choose by: 200, and two of each class."""
+    return len(labels) >= MIN_CHOICE and bool(np.bincount(labels, minlength=logits.shape[1]).min() >= 2)
+
+
 def choose_calibration(
     logits: Doubles, labels: Labels, folds: Sequence[tuple[NDArray[np.intp], NDArray[np.intp]]], groups: Sequence[str]
 ) -> CalibrationChoice:
@@ -211,11 +216,11 @@ def choose_calibration(
     Args:
         logits: (n, classes) of pictures that were not trained on, divided by the temperature that suits them.
         labels: (n,) true classes.
-        folds: pairs of (fitted to, judged on) indices that cover every answer once.
+        folds: pairs of (fitted to, judged on) indices that cover every answer once; none where `can_choose` says no.
         groups: n group ids: pictures of a group are not counted as so many witnesses.
     """
     plain = Calibration()
-    if len(labels) < MIN_CHOICE or len(np.unique(labels)) < logits.shape[1]:
+    if not can_choose(logits, labels):
         return CalibrationChoice(plain, plain.probs(logits), {}, {})
     held_out = {"temperature": logits, "vector": np.zeros_like(logits), "isotonic": np.zeros_like(logits)}
     fits = {"vector": fit_vector, "isotonic": fit_isotonic}

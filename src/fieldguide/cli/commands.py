@@ -583,7 +583,7 @@ def export(
     project: ProjectOption = Path(),
     as_json: JsonOption = False,
 ) -> None:
-    """Export the guide to a form for another runtime, and prove that it answers like the guide."""
+    """Export the guide to a form for another runtime."""
     _run("export", project, as_json, to, out=out, allow_disagreement=allow_disagreement)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldguide.calibration import CalibrationChoice, choose_calibration
+from fieldguide.calibration import CalibrationChoice, can_choose, choose_calibration
 from fieldguide.features import Pictures
 from fieldguide.hashing import hash_file, hash_text
 from fieldguide.learners import open_learner
@@ -140,7 +140,7 @@ def _calibrate(training: TrainingData, result: FitResult, known: NDArray[np.intp
     """Choose how to calibrate by the answers to the pictures at these places, which were held out."""
     logits, labels = result.held_out[known] / result.model.temperature, training.labels[known]
     groups = [training.groups[place] for place in known]
-    folds = group_folds(labels, groups, training.folds, training.seed)
+    folds = group_folds(labels, groups, training.folds, training.seed) if can_choose(logits, labels) else []
     return choose_calibration(logits, labels, folds, groups)
 
 
