@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from spoiling import GRAPH_MISTAKES, PREPARING_MISTAKES, spoil_graph, squash
+from spoiling import GRAPH_MISTAKES, PREPARING_MISTAKES, sharpen, spoil_graph, squash
 
 from conftest import CLASS_NAMES, picture_bytes
 from fieldguide.engine import core_count
@@ -20,7 +20,15 @@ from fieldguide.guide import open_guide
 from fieldguide.stages.export.parity import GuideRuntime, Parity, measure_parity
 
 # the forms whose contract is tested here, and what has to be importable for it
-FORMS = {"onnx": "onnxruntime", "openvino": "openvino", "web": "selenium"}
+FORMS = {
+    "coreml": "coremltools",
+    "int8": "nncf",
+    "litert": "litert_torch",
+    "litert-int8": "litert_torch",
+    "onnx": "onnxruntime",
+    "openvino": "openvino",
+    "web": "selenium",
+}
 BROWSER = (pytest.mark.browser, pytest.mark.slow)  # test_web_form.py has what is told soon
 COMPARED = [picture_bytes(name, number) for name in CLASS_NAMES for number in range(20, 24)]
 
@@ -53,9 +61,11 @@ class TestEveryForm:
         if name == "web" and not files("fieldguide").joinpath("web", "guide", "index.html").is_file():
             pytest.skip("the pages are not built: make pages")
         try:
-            exporter.cannot_run()
+            why_not = exporter.cannot_run()
         except MissingExtra as error:
-            pytest.skip(str(error))
+            why_not = str(error)
+        if why_not:
+            pytest.skip(why_not)
         return exporter
 
     @pytest.fixture
@@ -89,6 +99,18 @@ class TestEveryForm:
         except ParityError:
             return
         assert parity(source, form, tmp_path / "form").doubts(form.facts)
+
+    @pytest.mark.parametrize("mistake", GRAPH_MISTAKES)
+    def test_a_guide_that_is_sure_of_everything_hides_no_mistake(
+        self, form: Exporter, source: Source, tmp_path: Path, mistake: str
+    ) -> None:
+        sure = sharpen(source, tmp_path / "sure")
+        (tmp_path / "form").mkdir()
+        try:
+            form.export(spoil_graph(sure, tmp_path / "guide", mistake), tmp_path / "form")
+        except ParityError:
+            return
+        assert parity(sure, form, tmp_path / "form").doubts(form.facts)
 
     @pytest.mark.parametrize("mistake", PREPARING_MISTAKES)
     def test_a_mistake_in_how_it_prepares_pictures_is_found(

@@ -568,7 +568,9 @@ def serve(
 
 @app.command()
 def export(
-    to: Annotated[str, typer.Option("--to", metavar="FORM", help="onnx, openvino or web.")],
+    to: Annotated[
+        str, typer.Option("--to", metavar="FORM", help="onnx, int8, openvino, litert, litert-int8, coreml or web.")
+    ],
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="DIR", help="The folder to make; by default, one in exports/ of the project."),

@@ -22,6 +22,10 @@ GROUP = "fieldguide.exporters"
 # what importing and making another package's exporter may raise
 _BROKEN = (ImportError, AttributeError, SyntaxError, TypeError, ValueError, LookupError, OSError, RuntimeError)
 _BUILT_IN = {
+    "coreml": "fieldguide.exporters.coreml:CoremlExporter",
+    "int8": "fieldguide.exporters.int8:Int8Exporter",
+    "litert": "fieldguide.exporters.litert:LitertExporter",
+    "litert-int8": "fieldguide.exporters.litert:LitertInt8Exporter",
     "onnx": "fieldguide.exporters.onnx_form:OnnxExporter",
     "openvino": "fieldguide.exporters.openvino:OpenvinoExporter",
     "web": "fieldguide.exporters.web:WebExporter",

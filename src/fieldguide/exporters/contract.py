@@ -60,6 +60,11 @@ class Source:
     sample: Callable[[int], NDArray[np.uint8]]
 
     @property
+    def has_backbone(self) -> bool:
+        """Whether its model is a network, and not a classifier of colour features."""
+        return self.learner != "colour"
+
+    @property
     def model(self) -> bytes:
         """The guide's model.onnx."""
         return (self.guide.folder / "model.onnx").read_bytes()

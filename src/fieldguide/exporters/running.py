@@ -15,18 +15,39 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fieldguide.errors import ParityError
 from fieldguide.exporters.contract import Answer, Source
 from fieldguide.images import Limits
 from fieldguide.images.preprocess import prepare_views
 from fieldguide.records import Preprocessing
 
 DESCRIPTION = "guide.json"
+_CHECKED, _MOST_DIFFERENCE = 8, 1e-4
 Ask = Callable[[NDArray[np.uint8]], tuple[NDArray[Any], NDArray[Any]]]
 
 
 def copy_description(source: Source, folder: Path) -> None:
     """Put the guide's description beside a form's model."""
     shutil.copyfile(source.guide.folder / DESCRIPTION, folder / DESCRIPTION)
+
+
+def check_float_model(source: Source, ask: Ask, what: str) -> None:
+    """Check, before it is quantised, that a model answers as the guide: afterwards a small mistake could not be seen.
+
+    Args:
+        source: the guide and pictures.
+        ask: asks the model about one picture.
+        what: the model, in words.
+
+    Raises:
+        ParityError: it does not.
+    """
+    for square in source.sample(_CHECKED)[:, None]:
+        expected = source.guide.session.run(["probs", "familiarity"], {"image": square})
+        for wanted, value in zip(expected, ask(square), strict=True):
+            difference = float(np.abs(np.asarray(value).reshape(-1) - wanted.reshape(-1)).max())
+            if not difference <= _MOST_DIFFERENCE:
+                raise ParityError(f"{what} differs from the guide by {difference:.3g} in float32", "report it")
 
 
 @dataclass(frozen=True)

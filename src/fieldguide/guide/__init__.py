@@ -101,6 +101,12 @@ class Guide:
         """How pictures are fitted to the square first of all."""
         return self.views[0]
 
+    @property
+    def load_shape(self) -> tuple[int, ...]:
+        """The shape of what `load` returns."""
+        square = (self.preprocessing.size, self.preprocessing.size, 3)
+        return square if len(self.views) == 1 else (len(self.views), *square)
+
     def load(self, data: bytes, limits: Limits | None = None) -> NDArray[np.uint8]:
         """Return a file's bytes as the model sees them, (size, size, 3) uint8 RGB; of several views (views, ...).
 

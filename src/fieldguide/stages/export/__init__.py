@@ -31,6 +31,7 @@ from fieldguide.stages.export.forms import record_form
 from fieldguide.stages.export.parity import GuideRuntime, Parity, measure_parity
 
 RECORD_FILE = "export.json"
+_CHECK = 2  # version of the proof; another one proves every export anew
 MAX_COMPARED = 500
 ENOUGH_COMPARED = 300  # where val has fewer, pictures of train are compared too
 _NOT_REPORTED = ("probes", "exact_difference")
@@ -188,7 +189,7 @@ def _digest(exporter: Exporter, source: Source) -> str:
     from fieldguide import __version__
 
     model, about = (hash_file(source.guide.folder / name) for name in ("model.onnx", "guide.json"))
-    return hash_text(repr((exporter.name, exporter.facts.version, __version__, model, about)))
+    return hash_text(repr((exporter.name, exporter.facts.version, _CHECK, __version__, model, about)))
 
 
 def _current(out: Path, digest: str, target: Target) -> ExportReport | None:

@@ -54,6 +54,7 @@ class Parity:
     max_difference: float
     mean_difference: float
     decline_agreement: float
+    familiarity_difference: float
     pixel_difference: float | None
     latency_ms: float
     guide_latency_ms: float
@@ -73,6 +74,12 @@ class Parity:
             if difference > most:
                 doubts.append(f"a probability differs from the guide's by {difference:.3g}, and {most:.3g} is the most")
                 break
+        # of pictures that a guide has learnt, every probability is 0 or 1 whatever is wrong; familiarity still moves
+        if self.familiarity_difference > facts.most_difference:
+            doubts.append(
+                f"a familiarity differs from the guide's by {self.familiarity_difference:.3g}, "
+                f"and {facts.most_difference:.3g} is the most"
+            )
         if self.pixel_difference is not None and self.pixel_difference > facts.most_pixel_difference:
             doubts.append(
                 f"its model sees pixels that differ from the guide's by {self.pixel_difference:.3g} levels, "
@@ -148,6 +155,14 @@ def _compare(pairs: Sequence[Pair], probes: dict[str, Pair]) -> Parity:
         max_difference=float(differences.max()),
         mean_difference=float(np.abs(expected - probs)[rows, first].mean()),
         decline_agreement=float(np.mean([guide.declined == form.declined for guide, form in pairs])),
+        familiarity_difference=max(
+            (
+                abs(one.familiarity - other.familiarity)
+                for (one, other), pixel in zip(pairs, seen, strict=True)
+                if not pixel
+            ),
+            default=0.0,
+        ),
         pixel_difference=float(np.mean(pixels)) if pixels else None,
         latency_ms=median(form.latency_ms for _, form in pairs),
         guide_latency_ms=median(guide.latency_ms for guide, _ in pairs),
