@@ -207,6 +207,7 @@ def serve(
     insecure: bool | None = None,
     max_bytes: int | None = None,
     max_pixels: int | None = None,
+    more: Mapping[str, object] | None = None,
     api_key: str | None = None,
     settings: ServeSettings | None = None,
     progress: ShowProgress = "auto",
@@ -222,8 +223,8 @@ def serve(
         insecure: whether others may use it without an API key.
         max_bytes: the largest upload.
         max_pixels: the largest picture, width x height.
-        api_key: what every request has to bring; by default, the environment variable FIELDGUIDE_API_KEY. Any address
-            but a loopback one wants it.
+        more: further settings of [serve] by their keys, such as {"workers": 1}.
+        api_key: what every request has to bring; by default, FIELDGUIDE_API_KEY; any address but a loopback wants it.
         settings: what else is set; by default, the defaults of [serve].
         progress: see `Project`.
         ready: called with each address once the server answers; by default, progress shows them.
@@ -237,7 +238,7 @@ def serve(
     from fieldguide.stages.serve import serve as run
 
     options = {"host": host, "port": port, "allowed_hosts": allowed_hosts, "insecure": insecure,
-               "max_bytes": max_bytes, "max_pixels": max_pixels}  # fmt: skip
+               "max_bytes": max_bytes, "max_pixels": max_pixels, **(more or {})}  # fmt: skip
     changed = {f"serve.{key}": value for key, value in options.items() if value is not None}
     chosen = change_settings(Settings(serve=settings or ServeSettings()), changed).serve
     key = os.environ.get("FIELDGUIDE_API_KEY", "") if api_key is None else api_key
@@ -671,6 +672,7 @@ class Project:
         insecure: bool | None = None,
         max_bytes: int | None = None,
         max_pixels: int | None = None,
+        more: Mapping[str, object] | None = None,
         api_key: str | None = None,
         progress: ShowProgress = "auto",
         ready: Callable[[str], None] | None = None,
@@ -684,6 +686,7 @@ class Project:
             insecure: whether others may use it without an API key; by default, as in [serve].
             max_bytes: the largest upload; by default, as in [serve].
             max_pixels: the largest picture, width x height; by default, as in [serve].
+            more: further settings of [serve] by their keys, such as {"workers": 1}.
             api_key: what every request has to bring; by default, the environment variable FIELDGUIDE_API_KEY.
             progress: see `Project`.
             ready: called with each address once the server answers; by default, progress shows them.
@@ -695,7 +698,7 @@ class Project:
         """
         serve(
             self.guide_folder, host=host, port=port, allowed_hosts=allowed_hosts, insecure=insecure,
-            max_bytes=max_bytes, max_pixels=max_pixels, api_key=api_key, settings=self.settings.serve,
+            max_bytes=max_bytes, max_pixels=max_pixels, more=more, api_key=api_key, settings=self.settings.serve,
             progress=progress, ready=ready,
         )  # fmt: skip
 

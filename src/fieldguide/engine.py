@@ -2,7 +2,8 @@
 
 Knows nothing about what the function does. `map_threads` is for functions that let other threads run and can
 be trusted to return; `map_guarded` is for functions that meet hostile bytes: each call has a limit of time
-and memory, and a call that dies takes nothing with it. Needs POSIX timers; the memory limit needs Linux.
+and memory, and a call that dies takes nothing with it. `GuardedProcess` is one process of these, for calls that come
+one by one. Needs POSIX timers; the memory limit needs Linux.
 """
 
 from __future__ import annotations
@@ -119,6 +120,51 @@ def map_guarded(
     finally:
         for worker in crew:
             worker.end()
+
+
+class GuardedProcess:
+    """A process of its own that answers one item at a time, under the limits of `map_guarded`.
+
+    Args:
+        function: as in `map_guarded`; it is sent once, so it may keep what is expensive to open.
+        cpu_s: seconds of processor time per call.
+        memory_bytes: address space of the process.
+    """
+
+    def __init__(self, function: Callable[[Any], Any], *, cpu_s: float, memory_bytes: int) -> None:
+        self._worker = _start((pickle.dumps(function), cpu_s, memory_bytes))
+
+    def ask(self, item: Any) -> Any:
+        """Return the function's result, or the `Crash` that it was: the process has ended then. Blocks.
+
+        Raises:
+            Exception: whatever the function raises.
+            RuntimeError: the process could not be started.
+        """
+        worker = self._worker
+        try:
+            worker.connection.send([(0, item)])
+            if not worker.up:
+                self._receive()
+                worker.up = True
+            return self._receive()
+        except (EOFError, OSError):
+            code = worker.process.wait()
+            worker.end()
+            if not worker.up:
+                raise RuntimeError(f"a worker process could not be started (exit code {code})") from None
+            return _crash(code)
+
+    def _receive(self) -> Any:
+        succeeded, result = self._worker.connection.recv()
+        if not succeeded:
+            raise result
+        return result
+
+    def end(self) -> None:
+        """Kill the process; an `ask` in another thread returns a `Crash`."""
+        self._worker.process.kill()
+        self._worker.process.wait()
 
 
 @dataclass

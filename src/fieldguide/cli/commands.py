@@ -549,6 +549,19 @@ def serve(
     max_pixels: Annotated[
         int | None, typer.Option("--max-pixels", metavar="PIXELS", help="The largest picture, width x height.")
     ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers", metavar="N", help="Processes that classify; one per core by default; 0: threads.", min=0
+        ),
+    ] = None,
+    root_path: Annotated[
+        str | None, typer.Option("--root-path", metavar="PATH", help="The path below which a proxy shows it.")
+    ] = None,
+    allow_urls: Annotated[
+        bool, typer.Option("--allow-urls", help="Let a request name a public web address to fetch a picture from.")
+    ] = False,
+    log: Annotated[bool, typer.Option("--log", help="Write a line of JSON for each request.")] = False,
     project: ProjectOption = Path(),
 ) -> None:
     """Serve a guide: a page and an API. Others can reach it with --host, and then need an API key."""
@@ -558,11 +571,12 @@ def serve(
         typer.echo(f"{address}  (Ctrl-C stops it)", err=True)
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the server handles it
+    more = {"workers": workers, "root_path": root_path, "allow_urls": allow_urls or None, "log": log or None}
     run = functools.partial(serve, guide) if guide is not None else open_project(project).serve
     with contextlib.suppress(KeyboardInterrupt), _bars() as progress:
         run(
             host=host, port=port, allowed_hosts=allowed_host, insecure=insecure or None, max_bytes=max_bytes,
-            max_pixels=max_pixels, progress=progress, ready=ready,
+            max_pixels=max_pixels, more=more, progress=progress, ready=ready,
         )  # fmt: skip
 
 

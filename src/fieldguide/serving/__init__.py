@@ -12,6 +12,7 @@ from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,9 +23,11 @@ __all__ = ["Problem", "Server", "answer_problems", "is_known_host", "show_proble
 class Server(uvicorn.Server):
     """Reports when it answers; the first interrupt then shuts it down cleanly, a second one at once, both quietly."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, ready: Callable[[], None], ending: Callable[[], None] = lambda: None
+    ) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._ready, self._ending = ready, ending
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer, and say so."""
@@ -36,6 +39,7 @@ class Server(uvicorn.Server):
         """Take an interrupt."""
         self.force_exit = self.should_exit
         self.should_exit = True
+        self._ending()
 
 
 class Problem(Exception):
@@ -58,6 +62,7 @@ def answer_problems(app: FastAPI, headers: Mapping[str, str]) -> None:
     app.add_exception_handler(Exception, partial(_show_fault, headers=headers))
     app.add_exception_handler(Problem, show_problem)
     app.add_exception_handler(HTTPException, _show_refusal)
+    app.add_exception_handler(RequestValidationError, _show_wrong_parameter)
 
 
 def is_known_host(request: Request, names: Sequence[str]) -> bool:
@@ -109,12 +114,15 @@ def _host_name(host: str) -> str:
     return (host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]).lower()
 
 
-async def show_problem(_: Request, problem: Exception) -> Response:
+async def show_problem(request: Request, problem: Exception) -> Response:
     """Answer with a problem as JSON, RFC 9457."""
     assert isinstance(problem, Problem)
     body = {"title": problem.code, "status": problem.status, "code": problem.code, "detail": problem.detail}
+    if identity := request.scope.get("request_id"):
+        body |= {"reason": problem.detail, "request_id": identity}
+        request.scope.setdefault("noted", {})["code"] = problem.code
     body |= problem.more
-    headers = {"Retry-After": "1"} if problem.status == 503 else {}
+    headers = {"Retry-After": "1"} if problem.status in (429, 503) else {}
     return JSONResponse(body, problem.status, headers, media_type="application/problem+json")
 
 
@@ -123,6 +131,14 @@ async def _show_fault(request: Request, _: Exception, headers: Mapping[str, str]
     response = await show_problem(request, Problem(500, "fault", "the server failed to answer; its log says why"))
     response.headers.update(headers)
     return response
+
+
+async def _show_wrong_parameter(request: Request, error: Exception) -> Response:
+    """Answer a parameter that is not allowed, in the same form."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    detail = f"{first['loc'][-1]}: {first['msg']}"
+    return await show_problem(request, Problem(422, "bad_parameter", detail))
 
 
 async def _show_refusal(request: Request, error: Exception) -> Response:

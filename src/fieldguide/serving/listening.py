@@ -4,6 +4,7 @@ Knows nothing about guides or HTTP.
 """
 
 import errno
+import os
 import re
 import socket
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from fieldguide.errors import NoPermission, PortBusy, SettingsError
 from fieldguide.settings import ServeSettings
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_FIRST_INHERITED = 3
 _NEW_KEY = "export FIELDGUIDE_API_KEY=$(openssl rand -hex 16)"
 # addresses for documentation (RFC 5737, RFC 3849): nothing is sent to them, they only choose a way out
 _ELSEWHERE = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
@@ -21,6 +23,8 @@ _ELSEWHERE = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
 
 def listen(settings: ServeSettings, api_key: str) -> socket.socket:
     """Open the socket that a guide is served on; one that others can reach wants a key, or `insecure`.
+
+    A supervisor such as systemd may hold the socket and hand it over: nobody is refused then while a server restarts.
 
     Raises:
         PortBusy: the port is in use.
@@ -31,9 +35,11 @@ def listen(settings: ServeSettings, api_key: str) -> socket.socket:
     if not host:
         hint = "give --host 127.0.0.1, or --host 0.0.0.0 for every address of this computer"
         raise SettingsError("the address to listen on is empty", hint)
-    if api_key and not re.fullmatch(r"[!-~]{16,}", api_key):
+    if api_key and not all(re.fullmatch(r"[!-~]{16,}", key) for key in api_key.split(" ")):
         raise SettingsError("the API key is not 16 or more letters, digits and ASCII signs", f"make one: {_NEW_KEY}")
-    listener = None
+    if listener := _inherited():
+        _check_access(listener, settings, api_key)
+        return listener
     try:
         ways = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
         family, kind, protocol, _, place = min(ways, key=lambda way: way[0] != socket.AF_INET)
@@ -50,6 +56,16 @@ def listen(settings: ServeSettings, api_key: str) -> socket.socket:
             raise
         raise _explain(error, host, port) from error
     return listener
+
+
+def _inherited() -> socket.socket | None:
+    """Return the socket that a supervisor holds open over restarts, as systemd does: sd_listen_fds(3)."""
+    if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
+        return None
+    try:
+        return socket.socket(fileno=_FIRST_INHERITED)
+    except OSError as error:
+        raise SettingsError("LISTEN_FDS is set, and there is no socket", "unset LISTEN_FDS and LISTEN_PID") from error
 
 
 def _check_access(listener: socket.socket, settings: ServeSettings, api_key: str) -> None:

@@ -424,6 +424,25 @@ class ServeSettings(Section):
         250_000_000, ge=1_000, le=1_000_000_000_000,
         description="most bytes of all uploads that are held at once; further ones are told to come back (503)",
     )  # fmt: skip
+    workers: Annotated[int, Field(ge=0, le=256)] | Auto = Field(
+        "auto", description="processes that classify; auto: one per core; 0: threads of the server, with less memory"
+    )
+    max_cpu_s: float = Field(
+        5.0, ge=0.1, le=600, description="most seconds of processor time for one picture; a longer one is refused"
+    )
+    rate_limit: Annotated[float, Field(ge=0, le=1_000_000)] | Auto = Field(
+        "auto",
+        description="requests with pictures per second of one key or address, twice as many at once; 0: any number; "
+        "auto: 20 where others can reach it, any number on a loopback address",
+    )
+    cors_origins: tuple[Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$")], ...] = Field(
+        (), description="other websites whose pages may use the API, such as https://example.org; none by default"
+    )
+    root_path: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$")] = Field(
+        "", description="path below which a proxy shows it, such as /plants"
+    )
+    allow_urls: bool = Field(False, description="whether a request may name a public web address to fetch a picture")
+    log: bool = Field(False, description="whether a line of JSON is written for each request, without its picture")
 
 
 class Settings(Section):

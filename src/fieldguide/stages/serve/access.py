@@ -1,0 +1,161 @@
+"""What stands before every address: whom it answers, how often, under which headers, and what is written down of it.
+
+A plain ASGI middleware, since Starlette's own form costs a task group for each request. Nothing of a picture, no query
+and no key is ever written down.
+"""
+
+import base64
+import hmac
+import json
+import logging
+import re
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import MutableMapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from fastapi import Request
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from fieldguide.serving import Problem, is_known_host, show_problem
+from fieldguide.stages.serve.metrics import Metrics
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+REQUEST_ID = "X-Request-ID"
+_OPEN_PATHS = ("/health", "/ready", "/v2/health/live", "/v2/health/ready")  # for whoever restarts it
+_MOST_CALLERS = 10_000
+_LOG = logging.getLogger("fieldguide.serve")
+
+
+class Gate:
+    """Stands before an application.
+
+    Args:
+        app: the application.
+        hosts: values of the Host header that are accepted; others get 400, which stops DNS rebinding.
+        api_key: what every request but those for the server's health has to bring, or several, with spaces between
+            them; "" where none is wanted.
+        rate: pictures per second that one key or address may send, twice as many at once; 0 for any number.
+        root_path: the path below which a proxy shows the application; whether it takes it away or not.
+        metrics: where requests are counted.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, hosts: Sequence[str], api_key: str, rate: float, root_path: str, metrics: Metrics
+    ) -> None:
+        self._app = app
+        self._hosts, self._keys, self._metrics = hosts, [key.encode() for key in api_key.split()], metrics
+        self._rate = Rate(rate) if rate else None
+        self._root_path = root_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or let the application do so."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if self._root_path:
+            path = scope["path"].removeprefix(self._root_path) or "/"
+            scope = {**scope, "root_path": self._root_path, "path": f"{self._root_path}{path}"}
+        request = Request(scope)
+        scope["request_id"] = _request_id(request)
+        start, status = time.perf_counter(), 500
+
+        async def send_on(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers.update(HEADERS)
+                headers[REQUEST_ID] = scope["request_id"]
+            await send(message)
+
+        self._metrics.in_flight.add()
+        try:
+            if problem := self._refuse(request):
+                self._metrics.rejected.add(problem.code)
+                response = await show_problem(request, problem)
+                if problem.status == 401:  # a browser asks for it
+                    response.headers["WWW-Authenticate"] = 'Basic realm="fieldguide", charset="UTF-8"'
+                await response(scope, receive, send_on)
+            else:
+                await self._app(scope, receive, send_on)
+        finally:
+            self._metrics.in_flight.add(by=-1)
+            self._note(scope, status, time.perf_counter() - start)
+
+    def _refuse(self, request: Request) -> Problem | None:
+        """Return why a request is not answered: a foreign host, no key, or too many from there."""
+        if not is_known_host(request, self._hosts):
+            detail = "this server is not known by that name; name it in allowed_hosts under [serve], or with "
+            return Problem(400, "foreign_host", detail + "--allowed-host")
+        root = request.scope.get("root_path", "")
+        path = request.scope["path"].removeprefix(root)
+        preflight = request.method == "OPTIONS" and "access-control-request-method" in request.headers
+        key = _sent_key(request)
+        known = any([hmac.compare_digest(key, each) for each in self._keys])  # all are compared: the time says nothing
+        if self._keys and not known and path not in _OPEN_PATHS and not preflight:
+            return Problem(401, "key_needed", "send the API key: Authorization: Bearer KEY, or as a password")
+        if self._rate and request.method == "POST":
+            caller = key.decode("utf-8", "replace") if known else request.client.host if request.client else ""
+            if (wait_s := self._rate.take(caller, time.monotonic())) > 0:
+                return Problem(429, "too_many", f"too many requests; try again in {wait_s:.1f} s")
+        return None
+
+    def _note(self, scope: MutableMapping[str, Any], status: int, took_s: float) -> None:
+        """Count an answer, and log it where the log is on."""
+        route = getattr(scope.get("route"), "path", "other")
+        self._metrics.requests.add(route, str(status))
+        self._metrics.request_s.observe(took_s)
+        if _LOG.isEnabledFor(logging.INFO):
+            row = {
+                "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "request_id": scope["request_id"],
+                "method": scope["method"], "route": route, "status": status, "ms": round(1000 * took_s, 1),
+                **scope.get("noted", {}),
+            }  # fmt: skip
+            _LOG.info(json.dumps(row))
+
+
+class Rate:
+    """How often each caller may ask: a bucket of tokens, as large as two seconds' worth.
+
+    Args:
+        rate: tokens per second.
+    """
+
+    def __init__(self, rate: float) -> None:
+        self._rate, self._most = rate, max(1.0, 2 * rate)
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # caller: tokens left, when
+
+    def take(self, caller: str, now_s: float) -> float:
+        """Take a token of the caller; return 0, or in how many seconds there will be one."""
+        left, then_s = self._buckets.pop(caller, (self._most, now_s))
+        left = min(self._most, left + self._rate * (now_s - then_s))
+        wait_s = 0.0 if left >= 1 else (1 - left) / self._rate
+        self._buckets[caller] = (left if wait_s else left - 1, now_s)
+        if len(self._buckets) > _MOST_CALLERS:
+            self._buckets.popitem(last=False)
+        return wait_s
+
+
+def _request_id(request: Request) -> str:
+    """Return the id that a request brings, where it is a plain word, or a new one."""
+    brought = request.headers.get(REQUEST_ID, "")
+    return brought if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", brought) else uuid.uuid4().hex
+
+
+def _sent_key(request: Request) -> bytes:
+    """Return the key that a request brings: as a bearer token, as a password, or as X-API-Key."""
+    scheme, _, sent = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "basic":
+        with suppress(ValueError):
+            sent = base64.b64decode(sent, validate=True).decode().partition(":")[2]
+    return request.headers.get("x-api-key", sent).strip().encode()
