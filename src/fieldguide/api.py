@@ -220,7 +220,7 @@ def serve(
         host: address to listen on; by default, this computer only.
         port: port to listen on; 0 takes a free one.
         allowed_hosts: names by which it is reached, as behind a proxy.
-        insecure: whether others may use it without an API key.
+        insecure: whether others may use it without a key.
         max_bytes: the largest upload.
         max_pixels: the largest picture, width x height.
         more: further settings of [serve] by their keys, such as {"workers": 1}.
@@ -237,8 +237,8 @@ def serve(
     """
     from fieldguide.stages.serve import serve as run
 
-    options = {"host": host, "port": port, "allowed_hosts": allowed_hosts, "insecure": insecure,
-               "max_bytes": max_bytes, "max_pixels": max_pixels, **(more or {})}  # fmt: skip
+    options = {"host": host, "port": port, "allowed_hosts": allowed_hosts, "insecure": insecure, **(more or {}),
+               "max_bytes": max_bytes, "max_pixels": max_pixels}  # fmt: skip
     changed = {f"serve.{key}": value for key, value in options.items() if value is not None}
     chosen = change_settings(Settings(serve=settings or ServeSettings()), changed).serve
     key = os.environ.get("FIELDGUIDE_API_KEY", "") if api_key is None else api_key
@@ -686,7 +686,7 @@ class Project:
             insecure: whether others may use it without an API key; by default, as in [serve].
             max_bytes: the largest upload; by default, as in [serve].
             max_pixels: the largest picture, width x height; by default, as in [serve].
-            more: further settings of [serve] by their keys, such as {"workers": 1}.
+            more: see `serve`.
             api_key: what every request has to bring; by default, the environment variable FIELDGUIDE_API_KEY.
             progress: see `Project`.
             ready: called with each address once the server answers; by default, progress shows them.
@@ -696,11 +696,9 @@ class Project:
             PortBusy: something else listens on that port.
             SettingsError: there is no such address here, or others could use it without a key.
         """
-        serve(
-            self.guide_folder, host=host, port=port, allowed_hosts=allowed_hosts, insecure=insecure,
-            max_bytes=max_bytes, max_pixels=max_pixels, more=more, api_key=api_key, settings=self.settings.serve,
-            progress=progress, ready=ready,
-        )  # fmt: skip
+        serve(self.guide_folder, host=host, port=port, allowed_hosts=allowed_hosts, insecure=insecure, more=more,
+              max_bytes=max_bytes, max_pixels=max_pixels, api_key=api_key, settings=self.settings.serve,
+              progress=progress, ready=ready)  # fmt: skip
 
     def credits(self, *, progress: ShowProgress = "auto") -> CreditsReport:
         """Write CREDITS.csv and credits.html for the pictures that are kept."""

@@ -81,7 +81,7 @@ class Class(BaseModel):
     model_config = ConfigDict(extra="allow")
     name: str
     about: str
-    links: list[str]
+    links: list[dict[str, str] | str] = Field(description="addresses, with labels")
 
 
 class Classes(BaseModel):

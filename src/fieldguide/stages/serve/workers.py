@@ -10,9 +10,8 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from fieldguide.engine import Crash, GuardedProcess, core_count
 from fieldguide.errors import BadImage
@@ -50,38 +49,35 @@ class Classifier:
     Args:
         guide: the guide; without its session where `model` is given.
         limits: which pictures are taken.
-        model: the checked bytes of the model, from which a session is opened at the first picture.
+        model: the checked bytes of the model, from which a process opens a session.
         threads: of the processor, for the model.
     """
 
     def __init__(self, guide: Guide, limits: Limits, model: bytes = b"", threads: int = 1) -> None:
         self._guide, self._limits, self._model, self._threads = guide, limits, model, threads
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Open the session where this arrives in a process, which no limit of a picture counts."""
+        self.__dict__.update(state)
+        # the server ends this process when it has drained; a signal to the whole group is for the server
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        self._guide = replace(self._guide, session=open_session(self._model, self._threads))
+        self._model = b""
+
     def __call__(self, question: tuple[bytes, bool]) -> Work:
         """Classify a picture."""
         data, costly_too = question
-        guide = self._open()
         start = time.perf_counter()
         try:
             if not costly_too and _is_costly(data, self._limits):
                 return Work(None)
-            square = guide.load(data, self._limits)
+            square = self._guide.load(data, self._limits)
         except BadImage as error:
             error.__cause__ = error.__context__ = None  # a decoder's own exception may not survive the way back
             return Work(error, time.perf_counter() - start)
         decoded = time.perf_counter()
-        answer = guide.answer(square[None], [""])[0]
+        answer = self._guide.answer(square[None], [""])[0]
         return Work(answer, decoded - start, time.perf_counter() - decoded)
-
-    def _open(self) -> Guide:
-        """Return the guide with its session."""
-        if self._model:
-            # the server ends this process when it has drained; a signal to the whole group is for the server
-            with suppress(ValueError):
-                signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            self._guide = replace(self._guide, session=open_session(self._model, self._threads))
-            self._model = b""
-        return self._guide
 
 
 def _is_costly(data: bytes, limits: Limits) -> bool:
@@ -174,7 +170,12 @@ class Crew:
         for _ in range(_TRIES):
             process = await self._idle.get()
             # only a server that ends cancels this: the process is ended then too
-            work = await asyncio.get_running_loop().run_in_executor(self._threads, process.ask, (data, costly_too))
+            running = asyncio.get_running_loop().run_in_executor(self._threads, process.ask, (data, costly_too))
+            try:
+                work = await running
+            except Exception:  # the model's own fault, as with any picture: the process is as good as before
+                self._idle.put_nowait(process)
+                raise
             if isinstance(work, Work):
                 self._idle.put_nowait(process)
                 return work
