@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from fieldguide.api.guides import PathLike, evaluate, predict, serve
-from fieldguide.errors import NotReady, SettingsError
+from fieldguide.errors import InputUnusable, NotReady, SettingsError
 from fieldguide.event_loop import run_beside_loop
 from fieldguide.guide import Guide, open_guide
 from fieldguide.names import Names, read_any_names

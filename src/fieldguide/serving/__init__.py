@@ -35,6 +35,14 @@ class Server(uvicorn.Server):
         if not self.should_exit:
             self._ready()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, and answer whoever has been let in."""
+        for server in self.servers:
+            server.close()
+        for _ in range(5):  # turns of the loop until what was accepted just before is a connection that uvicorn knows
+            await asyncio.sleep(0)
+        await super().shutdown(sockets)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Take an interrupt."""
         self.force_exit = self.should_exit

@@ -11,6 +11,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_S = 5.0  # from the first byte, or the connection, to the end of a request's head
+ENDING_S = 2.0  # the same while the server shuts down: somebody has connected and is about to ask
 REST_S = 10.0  # for what is still sent of a body after its answer: to close at once would take the answer with it
 
 
@@ -19,6 +20,7 @@ class PatientProtocol(H11Protocol):
 
     _head: asyncio.TimerHandle | None = None
     _rest: asyncio.TimerHandle | None = None
+    _ending = False
 
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for a request."""
@@ -28,6 +30,8 @@ class PatientProtocol(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Take bytes, and see what they leave open."""
         super().data_received(data)
+        if self._ending and self.cycle:
+            self.cycle.keep_alive = False
         waits_for_head = self.conn.their_state is h11.IDLE and self.conn.trailing_data[0] != b""
         if waits_for_head and not self._head:
             self._head = self.loop.call_later(HEAD_S, self._give_up)
@@ -43,6 +47,16 @@ class PatientProtocol(H11Protocol):
         if self.conn.their_state is h11.SEND_BODY and not self._rest:
             self._rest = self.loop.call_later(REST_S, self._give_up)
         super().on_response_complete()
+
+    def shutdown(self) -> None:
+        """End after the answer that is under way, or that to the first request where none has come yet."""
+        if self.cycle or self.transport.is_closing():
+            super().shutdown()
+            return
+        self._ending = True
+        if self._head:
+            self._head.cancel()
+        self._head = self.loop.call_later(ENDING_S, self._give_up)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the limits."""
