@@ -15,8 +15,8 @@ from fieldguide.event_loop import run_beside_loop
 from fieldguide.guide import Guide, open_guide
 from fieldguide.names import Names, read_any_names
 from fieldguide.progress.shown import ShowProgress, open_progress
-from fieldguide.project import find_project
 from fieldguide.project import Project as ProjectFolder
+from fieldguide.project import find_project
 from fieldguide.records import (
     AddReport,
     CleanReport,
@@ -38,7 +38,7 @@ from fieldguide.records import (
     TrainReport,
     TuneReport,
 )
-from fieldguide.settings import ServeSettings, Settings, change_settings
+from fieldguide.settings import Settings, change_settings
 
 Done = Callable[[str, Any], None]
 
