@@ -4,8 +4,7 @@ A form appears whole, by a rename, after its proof; where the proof fails, nothi
 written into the guide.
 """
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldguide.engine import core_count
-from fieldguide.errors import InputUnusable, MissingExtra, NotReady, ParityError, ProjectExists
+from fieldguide.errors import InputUnusable, MissingExtra, NotReady, ParityError
 from fieldguide.exporters import open_exporter
 from fieldguide.exporters.contract import Exporter, Source
 from fieldguide.guide import Guide, open_guide
@@ -24,18 +23,17 @@ from fieldguide.progress import Progress
 from fieldguide.project import Project
 from fieldguide.project.atomic import replace_folder
 from fieldguide.project.dataset import Dataset, load_dataset
+from fieldguide.project.outputs import check_place, hash_files, is_whole, read_replaceable, write_record
 from fieldguide.project.runs import Run, latest_run
 from fieldguide.records import ExportReport
 from fieldguide.settings import Settings
 from fieldguide.stages.export.forms import record_form
 from fieldguide.stages.export.parity import GuideRuntime, Parity, measure_parity
 
-RECORD_FILE = "export.json"
 _CHECK = 2  # version of the proof; another one proves every export anew
 MAX_COMPARED = 500
 ENOUGH_COMPARED = 300  # where val has fewer, pictures of train are compared too
 _NOT_REPORTED = ("probes", "exact_difference")
-_OWN_FOLDERS = ("images", "features", "runs", "tune", "clean", "review", "split", "compare", "guide", "answers")
 
 
 @dataclass(frozen=True)
@@ -97,12 +95,7 @@ def _place(project: Project, target: Target) -> Path:
     """Return the folder to make."""
     if target.out is None:
         return project.root / "exports" / target.to
-    out, root = target.out.resolve(), project.root.resolve()
-    inside = out.relative_to(root).parts if out.is_relative_to(root) else ()
-    if root.is_relative_to(out) or (inside and inside[0] in _OWN_FOLDERS):
-        raise InputUnusable(
-            f"{target.out} is where the project keeps its own files", "choose another folder: --out DIR"
-        )
+    check_place(project.root, target.out)
     return target.out
 
 
@@ -199,47 +192,24 @@ def _current(out: Path, digest: str, target: Target) -> ExportReport | None:
         ProjectExists: there is something that no export wrote.
         InputUnusable: there is a file of that name.
     """
-    if not out.exists():
+    record = read_replaceable(out, ("digest", "hashes", "report"))
+    if record is None or record["digest"] != digest or not is_whole(out, record):
         return None
-    if not out.is_dir():
-        raise InputUnusable(f"{out} is a file", "choose another folder: --out DIR")
-    if not any(out.iterdir()):
-        return None
-    record = _read_record(out)
-    if record is None:
-        raise ProjectExists(f"{out} holds files that no export wrote", "choose another folder: --out DIR")
-    listed = {out / name for name in record["hashes"]}
-    if {path for path in out.rglob("*") if path.is_file()} - listed - {out / RECORD_FILE}:
-        raise ProjectExists(
-            f"{out} holds files that the export in it did not write", "choose another folder: --out DIR"
-        )
-    whole = all(path.is_file() and hash_file(path) == record["hashes"][name] for name, path in
-                ((name, out / name) for name in record["hashes"]))  # fmt: skip
-    report: ExportReport = replace(record["report"], folder=str(out))
-    return (
-        report
-        if whole and record["digest"] == digest and not (report.doubts and not target.allow_disagreement)
-        else None
-    )
+    report = _read_report(record["report"], out)
+    return None if report is None or (report.doubts and not target.allow_disagreement) else report
 
 
-def _read_record(folder: Path) -> dict[str, Any] | None:
-    """Read what an export says of itself; None where no export made the folder."""
+def _read_report(values: Mapping[str, Any], out: Path) -> ExportReport | None:
+    """Return the report in a record; None where another version wrote one that cannot be read."""
+    names = {field.name for field in fields(ExportReport)}
     try:
-        record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
-        names = {field.name for field in fields(ExportReport)}
-        report = ExportReport(**{key: value for key, value in record["report"].items() if key in names})
-        return {"digest": str(record["digest"]), "hashes": dict(record["hashes"]), "report": report}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        report = ExportReport(**{key: value for key, value in values.items() if key in names})
+    except (TypeError, AttributeError):
         return None
+    return replace(report, folder=str(out))
 
 
 def _write_record(folder: Path, digest: str, report: ExportReport) -> None:
-    """Write what the export says of itself."""
-    hashes = {
-        path.relative_to(folder).as_posix(): hash_file(path) for path in sorted(folder.rglob("*")) if path.is_file()
-    }
-    values = {"report": {key: value for key, value in asdict(report).items() if key != "folder"}}  # it may be moved
-    values["report"]["folder"] = ""
-    text = json.dumps({**values, "digest": digest, "hashes": hashes}, ensure_ascii=False, indent=1)
-    (folder / RECORD_FILE).write_text(f"{text}\n", encoding="utf-8")
+    """Write what the export says of itself; not its folder, which may be moved."""
+    hashes = hash_files(folder)
+    write_record(folder, {"report": asdict(replace(report, folder="")), "digest": digest, "hashes": hashes})

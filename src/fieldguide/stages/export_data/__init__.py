@@ -4,13 +4,12 @@ An export is made beside its place, in a folder whose name ends with ".unfinishe
 an interrupted one has written is taken over by the next that exports the same.
 """
 
-import json
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from fieldguide.errors import InputMissing, InputUnusable, NotReady, ProjectExists, translate_os_errors
 from fieldguide.hashing import hash_text
@@ -19,6 +18,7 @@ from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
 from fieldguide.project.atomic import flush_disk, put_folder
 from fieldguide.project.catalog import Catalog
+from fieldguide.project.outputs import RECORD_FILE, check_place, read_record, read_replaceable, write_record
 from fieldguide.project.rejections import check_some_kept
 from fieldguide.records import ExportDataReport, ImageState, Origin
 from fieldguide.settings import Settings
@@ -36,7 +36,7 @@ from fieldguide.stages.export_data.pictures import (
 
 Form = Literal["csv", "imagefolder", "parquet", "webdataset", "croissant"]
 FORMS: tuple[str, ...] = get_args(Form)
-RECORD_FILE = "export.json"
+_KEYS = ("digest", "files", "left_out")  # of what an export says of itself
 _VERSION = 1  # of what is written; another one makes every export anew
 _WRITERS: Mapping[str, Callable[[Export, Path, Progress], None]] = {
     "csv": write_csv_folders,
@@ -46,7 +46,6 @@ _WRITERS: Mapping[str, Callable[[Export, Path, Progress], None]] = {
     "croissant": write_croissant,
 }
 _HUGGING_FACE = ("imagefolder", "parquet")  # where the split "val" is called "validation"
-_OWN_FOLDERS = ("images", "features", "runs", "tune", "clean", "review", "split", "compare", "guide", "answers")
 
 
 @dataclass(frozen=True)
@@ -107,11 +106,8 @@ def _place(project: Project, target: Target) -> Path:
     if target.out is None:
         words = [target.to, *([str(target.size)] if target.size else []), *(["split"] if target.split else [])]
         return project.root / "exports" / "-".join(words)
-    out, root = target.out.resolve(), project.root.resolve()
-    inside = out.relative_to(root).parts if out.is_relative_to(root) else ()
-    if out == root or (inside and inside[0] in _OWN_FOLDERS):
-        raise InputUnusable(f"{target.out} is where the project keeps its own files", "choose another folder: --out")
-    return out
+    check_place(project.root, target.out)
+    return target.out.resolve()
 
 
 def _plan(project: Project, settings: Settings, catalog: Catalog, target: Target) -> Export:
@@ -177,39 +173,20 @@ def _current(out: Path, digest: str) -> ExportDataReport | None:
         ProjectExists: there is something that no export wrote.
         InputUnusable: there is a file of that name.
     """
-    if not out.exists():
-        return None
-    if not out.is_dir():
-        raise InputUnusable(f"{out} is a file", "choose another folder: --out DIR")
-    if not any(out.iterdir()):
-        return None
-    record = _read_record(out)
+    record = read_replaceable(out, _KEYS)
     if record is None:
-        raise ProjectExists(f"{out} holds files that no export wrote", "choose another folder: --out DIR")
+        return None
     files = sum(path.is_file() for path in out.rglob("*"))
-    if files > record["files"] + 1:
-        raise ProjectExists(
-            f"{out} holds files that the export in it did not write", "choose another folder: --out DIR"
-        )
     if record["digest"] != digest or files <= record["files"] or record["left_out"]:
         return None
     return ExportDataReport(**{**{key: record[key] for key in record if key != "digest"}, "folder": str(out)})
-
-
-def _read_record(folder: Path) -> dict[str, Any] | None:
-    """Read what an export says of itself; None where no export made the folder."""
-    try:
-        record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
-        return record if {"digest", "files", "left_out"} <= set(record) else None
-    except (OSError, ValueError, TypeError):
-        return None
 
 
 def _begin(out: Path, digest: str) -> Path:
     """Return the folder to fill; what an interrupted export of the same left there stays."""
     fresh = out.with_name(f"{out.name}.unfinished")
     if fresh.exists():
-        record = _read_record(fresh)
+        record = read_record(fresh, _KEYS)
         if record is None and any(fresh.iterdir()):
             message = f"{fresh} holds files that no export wrote"
             raise ProjectExists(message, "rename it, or choose another folder: --out DIR")
@@ -221,13 +198,8 @@ def _begin(out: Path, digest: str) -> Path:
                     path.unlink(missing_ok=True)
             shutil.rmtree(fresh / "data", ignore_errors=True)
     fresh.mkdir(parents=True, exist_ok=True)
-    _write_record(fresh, {"digest": digest, "files": 0, "left_out": {}})
+    write_record(fresh, {"digest": digest, "files": 0, "left_out": {}})
     return fresh
-
-
-def _write_record(folder: Path, record: Mapping[str, Any]) -> None:
-    text = json.dumps(record, ensure_ascii=False, indent=1)
-    (folder / RECORD_FILE).write_text(f"{text}\n", encoding="utf-8")
 
 
 def _finish(export: Export, target: Target, fresh: Path, digest: str) -> ExportDataReport:
@@ -254,7 +226,7 @@ def _finish(export: Export, target: Target, fresh: Path, digest: str) -> ExportD
         left_out={_named(places[sha256]): reason for sha256, reason in sorted(export.left_out.items())},
     )
     record = {key: value for key, value in asdict(report).items() if key != "folder"}  # it may be moved
-    _write_record(fresh, {**record, "digest": digest})
+    write_record(fresh, {**record, "digest": digest})
     return report
 
 
