@@ -3,6 +3,7 @@ import { Camera, ImagePlus } from "lucide-react";
 import { useEffect, useEffectEvent, useRef, useState } from "react";
 
 import { type Format, MEDIA_TYPES } from "./header.ts";
+import { useWords } from "./words/index.ts";
 
 interface Props {
   /** the address of the chosen picture */
@@ -13,6 +14,7 @@ interface Props {
 
 /** Where a picture is chosen, dropped, pasted or taken. */
 export function Picker({ picture, formats, onFile }: Props) {
+  const words = useWords();
   const chooser = useRef<HTMLInputElement>(null);
   const camera = useRef<HTMLInputElement>(null);
   const isOver = usePageDrop(onFile);
@@ -24,22 +26,22 @@ export function Picker({ picture, formats, onFile }: Props) {
     if (file) onFile(file);
   };
   return (
-    <section className={isOver ? "picker over" : "picker"} aria-label="Picture">
+    <section className={isOver ? "picker over" : "picker"} aria-label={words.picture}>
       <div className="picture">
         {picture === null ? (
           <ImagePlus size={56} strokeWidth={1.25} aria-hidden="true" />
         ) : (
-          <img src={picture} alt="The picture that you gave" />
+          <img src={picture} alt={words.yourPicture} />
         )}
       </div>
       <div className="picker-bar">
         <Button tone="accent" icon={<ImagePlus size={18} aria-hidden="true" />} onClick={() => chooser.current?.click()}>
-          Choose a picture
+          {words.choose}
         </Button>
         <Button className="camera" icon={<Camera size={18} aria-hidden="true" />} onClick={() => camera.current?.click()}>
-          Take one
+          {words.takeOne}
         </Button>
-        <span className="soft hint">or drop or paste one</span>
+        <span className="soft hint">{words.dropOrPaste}</span>
       </div>
       <input ref={chooser} type="file" id="choose" accept={accept} hidden onChange={(event) => take(event.currentTarget)} />
       <input ref={camera} type="file" accept={accept} capture="environment" hidden onChange={(event) => take(event.currentTarget)} />

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
 import { makeAnswer, readGuide, webAddress } from "./guide.ts";
-import { percent, seconds } from "./words.ts";
+import { numbersOf } from "./numbers.ts";
 
 const VIEW = { size: 224, fit: "crop", resize_shorter: 256 } as const;
 const STORED = {
@@ -35,6 +35,9 @@ test("only addresses of the web become links", () => {
 });
 
 test("numbers are rounded, and nothing uncertain is called certain", () => {
-  expect([0, 0.001, 0.25, 0.994, 0.9999, 1].map(percent)).toEqual(["0 %", "< 1 %", "25 %", "99 %", "> 99 %", "100 %"]);
-  expect([48, 1234].map(seconds)).toEqual(["0.048 s", "1.2 s"]);
+  const { percent, seconds } = numbersOf("en");
+  const shown = (texts: string[]) => texts.map((text) => text.replaceAll("\u00a0", " "));
+  expect(shown([0, 0.001, 0.25, 0.994, 0.9999, 1].map(percent))).toEqual(["0 %", "< 1 %", "25 %", "99 %", "> 99 %", "100 %"]);
+  expect(shown([48, 1234].map(seconds))).toEqual(["0.048 s", "1.2 s"]);
+  expect(shown([1234].map(numbersOf("de").seconds))).toEqual(["1,2 s"]);
 });

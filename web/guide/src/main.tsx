@@ -8,6 +8,7 @@ import { App } from "./App.tsx";
 import { Classifier } from "./classifier.ts";
 import { loadGuide } from "./guide.ts";
 import { Trouble } from "./Trouble.tsx";
+import { useWords } from "./words/index.ts";
 
 declare global {
   interface Window {
@@ -25,9 +26,12 @@ async function show(root: ReturnType<typeof createRoot>): Promise<void> {
   try {
     const [it, classifier] = await Promise.all([guide, window.fieldguide]);
     if (!classifier) return;
-    document.title = it.name;
     root.render(<StrictMode><App guide={it} classifier={classifier} /></StrictMode>);
   } catch (error) {
-    root.render(<Trouble title="The guide cannot be opened" message={error instanceof Error ? error.message : ""} />);
+    root.render(<Unopened message={error instanceof Error ? error.message : ""} />);
   }
+}
+
+function Unopened({ message }: { message: string }) {
+  return <main className="page"><Trouble title={useWords().unopened} message={message} /></main>;
 }
