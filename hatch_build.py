@@ -1,4 +1,7 @@
-"""Builds the pages into the package when a wheel, an editable install or a source archive is made."""
+"""Builds the pages into the package when a wheel, an editable install or a source archive is made.
+
+A wheel takes the recipes into the package too; an editable install reads them where they are.
+"""
 
 import sys
 from pathlib import Path
@@ -18,5 +21,7 @@ class PagesHook(BuildHookInterface):  # type: ignore[type-arg]
         return [] if pages.is_built() or pages.find_node() else [pages.NODE_PACKAGE]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Build the pages where their sources have changed."""
+        """Build the pages where their sources have changed, and take the recipes into a wheel."""
         pages.build()
+        if self.target_name == "wheel" and version == "standard":
+            build_data["force_include"][str(Path(self.root) / "recipes")] = "fieldguide/recipes"

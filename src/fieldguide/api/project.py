@@ -38,7 +38,7 @@ from fieldguide.records import (
     TrainReport,
     TuneReport,
 )
-from fieldguide.settings import Settings, change_settings
+from fieldguide.settings import Settings, change_settings, read_recipe
 
 Done = Callable[[str, Any], None]
 
@@ -51,6 +51,7 @@ def new(
     about: str = "",
     sources: Sequence[str] = (),
     contact: str = "",
+    recipe: PathLike = "",
 ) -> "Project":
     """Make a project folder.
 
@@ -62,14 +63,19 @@ def new(
         about: a sentence on what the guide tells apart.
         sources: where `collect` looks, such as "openverse".
         contact: an address at which the sources can reach you.
+        recipe: a recipe with names and settings, such as "plots", or a folder with one; the other arguments, where they
+            are given, stand in place of what it says.
 
     Raises:
         ProjectExists: the folder holds something.
         NamesError: fewer than two names, one given twice, or one that cannot be used.
         SettingsError: a source that does not exist, or one that has to know the contact.
+        InputMissing: there is no such recipe.
+        InputUnusable: names beside a recipe, which has its own.
     """
     from fieldguide.sources import needs_contact, open_source
     from fieldguide.stages.new import new as make
+    from fieldguide.stages.new import new_from_recipe
 
     for source in sources:
         open_source(source)  # reports a wrong name now and not at the first `collect`
@@ -77,6 +83,13 @@ def new(
             message = f"the source '{source}' has to be told how to reach you"
             raise SettingsError(message, "add your address: --contact you@example.org (in Python: contact=)")
     collect = {key: value for key, value in {"sources": list(sources), "contact": contact}.items() if value}
+    if recipe:
+        if names is not None:
+            raise InputUnusable("a recipe has names of its own", "give one of the two; change [classes] afterwards")
+        values = {"name": name, "about": about} | {f"collect.{key}": value for key, value in collect.items()}
+        changed = {key: value for key, value in values.items() if value}
+        new_from_recipe(Path(folder), read_recipe(str(recipe)), changed)
+        return Project(folder)
     make(Path(folder), read_any_names(names), name=name, about=about, changed={"collect": collect})
     return Project(folder)
 

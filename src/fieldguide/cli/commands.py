@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from click import UsageError
+from typer.core import TyperCommand, TyperGroup
 
 from fieldguide.cli.hints import remember_command, remember_project
 
@@ -26,6 +27,18 @@ class _Commands(TyperGroup):
             if parameter.param_type_name == "argument":
                 vars(parameter)["display_type_rich"] = lambda ctx: None
         return command
+
+
+class _NewCommand(TyperCommand):
+    """The command `new`, whose option --recipe may stand without a value: then it lists the recipes."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        given = list(args)
+        if "--recipe" in given:
+            place = given.index("--recipe") + 1
+            if place == len(given) or given[place].startswith("-"):
+                given.insert(place, "")
+        return super().parse_args(ctx, given)
 
 
 app = typer.Typer(
@@ -110,9 +123,11 @@ def _run(name: str, folder: Path, as_json: bool, *arguments: Any, **options: Any
     _show(name, report, as_json)
 
 
-@app.command()
+@app.command(cls=_NewCommand)
 def new(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make.")],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="The folder to make.", show_default=False)
+    ] = None,
     names: Annotated[
         str, typer.Option("--names", metavar="NAMES", help="The names, separated by commas, or a CSV file of them.")
     ] = "",
@@ -125,15 +140,33 @@ def new(
     contact: Annotated[
         str, typer.Option("--contact", metavar="ADDRESS", help="An address at which the sources can reach you.")
     ] = "",
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            "--recipe",
+            metavar="[RECIPE]",
+            help="A recipe with names and settings, such as plots, or a folder with one; without a name: list them.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a project folder. Without names, it takes the labels of the pictures that are added."""
+    from fieldguide.records import NewReport, RecipesReport
+    from fieldguide.settings import list_recipes
+
+    if recipe == "":
+        _show("recipes", RecipesReport(list_recipes()), as_json)
+        return
+    if folder is None:
+        raise UsageError("Missing argument 'DIR'.")
     from fieldguide.api import new
-    from fieldguide.records import NewReport
+    from fieldguide.sources import needs_contact
     from fieldguide.text import readable
 
-    settings = new(folder, names or None, sources=source or (), contact=contact).settings
-    _show("new", NewReport(readable(str(folder)), tuple(settings.classes), settings.collect.sources), as_json)
+    settings = new(folder, names or None, sources=source or (), contact=contact, recipe=recipe or "").settings
+    classes, sources = tuple(settings.classes), settings.collect.sources
+    asks_contact = not settings.collect.contact and any(map(needs_contact, sources))
+    _show("new", NewReport(readable(str(folder)), classes, sources, recipe or "", asks_contact), as_json)
 
 
 @app.command()

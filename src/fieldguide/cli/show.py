@@ -26,6 +26,7 @@ from fieldguide.records import (
     Prediction,
     PreviewReport,
     PublishReport,
+    RecipesReport,
     ReviewReport,
     ScoreReport,
     SplitReport,
@@ -111,7 +112,17 @@ def _show_new(console: Console, report: NewReport) -> None:
     _head(console, "new", f"made {report.folder}, a project with {names}{listed if report.class_names else ''}")
     where = f"-C {shlex.quote(report.folder)}"
     first = f"collect --dry-run {where}" if report.sources else f"add FOLDER {where}"
+    if report.asks_contact:
+        _detail(console, f'first set your address in {report.folder}/fieldguide.toml: [collect] contact = "..."')
     _detail(console, f"next: fieldguide {first}, then: fieldguide build {where}")
+
+
+def _show_recipes(console: Console, report: RecipesReport) -> None:
+    table = _table(["recipe", "what it makes"])
+    for name, about in report.recipes.items():
+        table.add_row(visible(name), visible(about))
+    console.print(table)
+    console.print("make one with: fieldguide new DIR --recipe RECIPE", style="dim")
 
 
 def _show_collect(console: Console, report: CollectReport) -> None:
@@ -537,6 +548,7 @@ def _show_status(console: Console, report: StatusReport) -> None:
 
 _SHOWN: dict[str, Callable[[Console, Any], None]] = {
     "new": _show_new,
+    "recipes": _show_recipes,
     "collect": _show_collect,
     "credits": _show_credits,
     "add": _show_add,

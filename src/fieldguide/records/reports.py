@@ -77,11 +77,28 @@ def _join(items: list[str], separator: str) -> str:
 
 @dataclass(frozen=True, repr=False)
 class NewReport(Report):
-    """The result of `new`: the project that it made."""
+    """The result of `new`: the project that it made.
+
+    Attributes:
+        folder: where it is.
+        class_names: its names; none where it takes the labels of whatever is added.
+        sources: where `collect` will look.
+        recipe: the recipe that it was made from, or "".
+        asks_contact: whether a source has to be told how to reach you, and the settings do not say it yet.
+    """
 
     folder: str
     class_names: tuple[str, ...]
     sources: tuple[str, ...] = ()
+    recipe: str = ""
+    asks_contact: bool = False
+
+
+@dataclass(frozen=True, repr=False)
+class RecipesReport(Report):
+    """The recipes that come with the program: what each makes, in a line, by its name."""
+
+    recipes: dict[str, str]
 
 
 @dataclass(frozen=True, repr=False)

@@ -1,4 +1,4 @@
-"""Settings: a model per stage, reading `fieldguide.toml` into them, and writing its text.
+"""Settings: a model per stage, reading `fieldguide.toml` into them, writing its text, and ready ones: recipes.
 
 Knows nothing about what the stages do with their settings.
 """
@@ -30,6 +30,7 @@ from fieldguide.settings.reading import (
     migrate_train_settings,
     parse_settings,
 )
+from fieldguide.settings.recipes import Recipe, list_recipes, read_recipe
 from fieldguide.settings.text import edit_settings, render_settings
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "ImagesSettings",
     "LoopSettings",
     "PublishSettings",
+    "Recipe",
     "Section",
     "ServeSettings",
     "Settings",
@@ -54,8 +56,10 @@ __all__ = [
     "digest_json",
     "edit_settings",
     "flatten_tables",
+    "list_recipes",
     "load_settings",
     "migrate_train_settings",
     "parse_settings",
+    "read_recipe",
     "render_settings",
 ]

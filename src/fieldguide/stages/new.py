@@ -9,7 +9,7 @@ from fieldguide.errors import NamesError, NoPermission, ProjectExists, translate
 from fieldguide.project import SETTINGS_FILE, Project
 from fieldguide.project.atomic import write_text
 from fieldguide.records import NewReport
-from fieldguide.settings import ClassSettings, Settings, render_settings
+from fieldguide.settings import ClassSettings, Recipe, Settings, edit_settings, render_settings
 from fieldguide.text import readable
 
 
@@ -35,6 +35,42 @@ def new(
         NamesError: the `about` or `links` of a name cannot be stored.
         InputUnusable: no folder can have that path.
     """
+    _make_folder(folder)
+    try:
+        classes = {class_name: ClassSettings.model_validate(about) for class_name, about in names.items()}
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        place = ".".join(map(str, fault["loc"]))
+        message = f"the column {place!r} beside a name cannot be used: {fault['msg'].removeprefix('Value error, ')}"
+        raise NamesError(message, "correct that column of the list") from error
+    called = name or readable(folder.resolve().name)[:200] or "guide"
+    settings = Settings(name=called, about=about, classes=classes)
+    _fill(folder, render_settings(settings, changed))
+    return NewReport(readable(str(folder)), tuple(names), tuple((changed or {}).get("collect", {}).get("sources", ())))
+
+
+def new_from_recipe(folder: Path, recipe: Recipe, changed: dict[str, Any]) -> NewReport:
+    """Make a project whose `fieldguide.toml` is that of a recipe.
+
+    Args:
+        folder: as for `new`.
+        recipe: what to copy.
+        changed: other values at dotted names, such as `collect.contact`.
+
+    Raises:
+        ProjectExists: as for `new`.
+        SettingsError: a value that is not allowed; no folder is made.
+        InputUnusable: as for `new`.
+    """
+    text = edit_settings(recipe.text, changed, folder / SETTINGS_FILE) if changed else recipe.text
+    _make_folder(folder)
+    _fill(folder, text)
+    settings = Project(folder).settings()
+    return NewReport(readable(str(folder)), tuple(settings.classes), settings.collect.sources, recipe.name)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make the folder, or take one that is empty."""
     with translate_os_errors(f"making {folder}"):
         if folder.is_file() or (folder.exists() and not folder.is_dir()):
             raise ProjectExists(f"{folder} is a file", "give the name of a folder to make")
@@ -45,17 +81,11 @@ def new(
             folder.mkdir(parents=True, exist_ok=True)
         except FileNotFoundError as error:  # file systems that belong to the kernel answer so
             raise NoPermission(f"{folder} cannot be made there", "choose another place") from error
-    try:
-        classes = {class_name: ClassSettings.model_validate(about) for class_name, about in names.items()}
-    except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        place = ".".join(map(str, fault["loc"]))
-        message = f"the column {place!r} beside a name cannot be used: {fault['msg'].removeprefix('Value error, ')}"
-        raise NamesError(message, "correct that column of the list") from error
-    called = name or readable(folder.resolve().name)[:200] or "guide"
-    settings = Settings(name=called, about=about, classes=classes)
+
+
+def _fill(folder: Path, text: str) -> None:
+    """Write the settings and an empty catalogue into a folder."""
     project = Project(folder)
-    write_text(project.settings_file, render_settings(settings, changed))
+    write_text(project.settings_file, text)
     with project.catalog():
         pass
-    return NewReport(readable(str(folder)), tuple(names), tuple((changed or {}).get("collect", {}).get("sources", ())))
