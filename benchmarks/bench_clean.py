@@ -1,20 +1,25 @@
 """What `clean` takes for copies: real pictures after usual changes, in other colours, and pairs of real pictures.
 
-The peer compares grey thumbnails alone, as `clean` did before. The pairs of real pictures are listed, to be judged by
-eye: how many of them show different things?
+The peers compare grey thumbnails alone, and colours by how far they differ but not by their hue, as `clean` did before.
+Of the other colours it is counted, too, how many pictures they change visibly (on average by 2.3 or more, CIE76), and
+which of those are taken for copies. The pairs of real pictures are listed, to be judged by eye: how many of them show
+different things?
 """
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageEnhance, ImageOps
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, ImageEnhance, ImageOps
 
 from common import describe_machine, make_parser, parse_options, shared_data
+from fieldguide.checks import duplicates
 from fieldguide.checks.duplicates import Fingerprints, find_copies
 from fieldguide.checks.files import DECODE_SIDE
 from fieldguide.images import copy_prints, decode_image
@@ -24,6 +29,9 @@ from fieldguide.settings import CleanSettings
 SETS = ("charts-dev", "cifar10", "colour-clothes", "flowers17", "flowers5-tiny", "handbags", "rooms")
 SIDE = 400  # of the pictures that are changed, pixels
 COLOURFUL = 30  # levels of Cb and Cr that the most colourful cell must have for a change of hue to be one
+VISIBLE = 2.3  # mean difference by CIE76: one that is just noticed (Mahy and others, 1994)
+TO_LAB = ImageCms.buildTransform(ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB")
+WAYS = ("grey alone", "by distance", "with hue")
 
 Change = Callable[[Image.Image], Image.Image]
 
@@ -31,9 +39,10 @@ Change = Callable[[Image.Image], Image.Image]
 def main() -> None:
     parser = make_parser(__doc__)
     parser.add_argument("--per-set", type=int, default=50, metavar="N", help="pictures of each set that are changed")
+    parser.add_argument("--seed", type=int, default=0, help="of the choice of pictures; 0 and 1 were looked at")
     options = parse_options(parser, per_set=2)
     print(describe_machine())
-    chance = random.Random(0)
+    chance = random.Random(options.seed)
     counts: dict[str, Counter[str]] = {}
     real: dict[str, dict[str, Prints]] = {}
     for name in SETS:
@@ -43,16 +52,18 @@ def main() -> None:
         if name != "cifar10":  # too small to be halved
             for path in chance.sample(paths, min(options.per_set, len(paths))):
                 count_changes(path, counts)
-    print(f"{'change':<34} pictures  grey alone  with colour")
+    print(f"{'change':<34} pictures  {'  '.join(WAYS)}  visible  with hue, and visible")
     for change, count in counts.items():
-        shares = (f"{count[way] / count['pictures']:>11.1%}" for way in ("grey alone", "with colour"))
-        print(f"{change:<34} {count['pictures']:>8} {'  '.join(shares)}")
-    print(f"\n{'pairs of real pictures':<34} pictures  grey alone  with colour")
+        shares = "  ".join(f"{count[way] / count['pictures']:>{len(way)}.1%}" for way in WAYS)
+        seen = f"  {count['visible']:>7}  {count['missed'] / max(1, count['visible']):>21.1%}"
+        print(f"{change:<34} {count['pictures']:>8}  {shares}{seen if change in OTHER_COLOURS else ''}")
+    print(f"\n{'pairs of real pictures':<34} pictures  {'  '.join(WAYS)}")
     for name, prints in real.items():
-        grey, colour = pairs_of(prints, any_colour=True), pairs_of(prints)
-        print(f"{name:<34} {len(prints):>8} {len(grey):>11}  {len(colour):>11}")
-        for pair in sorted(grey | colour):
-            print(f"  {'with colour' if pair in colour else 'grey alone'}: {' and '.join(Path(p).name for p in pair)}")
+        found = {way: pairs_of(prints, way) for way in WAYS}
+        print(f"{name:<34} {len(prints):>8}  {'  '.join(f'{len(found[way]):>{len(way)}}' for way in WAYS)}")
+        for pair in sorted(set().union(*found.values())):
+            last = [way for way in WAYS if pair in found[way]][-1]
+            print(f"  {last}: {' and '.join(Path(path).name for path in pair)}")
 
 
 def different_files(paths: list[Path]) -> dict[Path, Prints]:
@@ -61,12 +72,24 @@ def different_files(paths: list[Path]) -> dict[Path, Prints]:
     return {path: copy_prints(decode_image(data, at_least=DECODE_SIDE)) for path, data in by_bytes.values()}
 
 
-def pairs_of(prints: dict[str, Prints], *, any_colour: bool = False) -> set[tuple[str, str]]:
-    """Return the pairs that `clean` takes for copies, or would if it did not look at colours."""
+def pairs_of(prints: dict[str, Prints], way: str) -> set[tuple[str, str]]:
+    """Return the pairs that `clean` takes for copies, or would if it did not look at colours, or not at hues."""
     limits, names = CleanSettings(), list(prints)
-    classes = np.zeros(len(names), dtype=np.intp) if any_colour else None
-    pairs = find_copies(Fingerprints(prints), limits.copy_distance, limits.copy_likeness, classes)
+    classes = np.zeros(len(names), dtype=np.intp) if way == "grey alone" else None
+    with without_hue() if way == "by distance" else nullcontext():
+        pairs = find_copies(Fingerprints(prints), limits.copy_distance, limits.copy_likeness, classes)
     return {(names[first], names[second]) for first, second in pairs}
+
+
+@contextmanager
+def without_hue() -> Iterator[None]:
+    """Let `clean` take no notice of hues for a while."""
+    usual = duplicates.is_other_hue
+    duplicates.is_other_hue = lambda left, right, luma: np.zeros(len(left), np.bool_)
+    try:
+        yield
+    finally:
+        duplicates.is_other_hue = usual
 
 
 def count_changes(path: Path, counts: dict[str, Counter[str]]) -> None:
@@ -77,11 +100,21 @@ def count_changes(path: Path, counts: dict[str, Counter[str]]) -> None:
     cells = np.frombuffer(original.colour, dtype=np.uint8).reshape(-1, 2) - 128.0
     colourful = np.linalg.norm(cells, axis=1).max() >= COLOURFUL
     for name, change in {**COPIES, **(OTHER_COLOURS if colourful else {})}.items():
-        prints = {"original": original, "changed": copy_prints(change(image))}
+        changed = change(image)
+        prints = {"original": original, "changed": copy_prints(changed)}
         count = counts.setdefault(name, Counter())
         count["pictures"] += 1
-        count["grey alone"] += bool(pairs_of(prints, any_colour=True))
-        count["with colour"] += bool(pairs_of(prints))
+        count.update(way for way in WAYS if pairs_of(prints, way))
+        if name in OTHER_COLOURS and np.linalg.norm(lab(changed) - lab(image), axis=2).mean() >= VISIBLE:
+            count["visible"] += 1
+            count["missed"] += bool(pairs_of(prints, "with hue"))
+
+
+def lab(image: Image.Image) -> NDArray[np.float64]:
+    """Return a smaller copy of a picture in CIELAB, (128, 128, 3)."""
+    transformed = ImageCms.applyTransform(image.resize((128, 128), Image.Resampling.BOX), TO_LAB)
+    cells = np.asarray(transformed)
+    return np.concatenate([cells[..., :1] / 2.55, cells[..., 1:].copy().view(np.int8)], axis=2)
 
 
 def saved(image: Image.Image, quality: int) -> Image.Image:

@@ -53,7 +53,7 @@ def slow_copies(prints: dict[str, Prints], distance: int, likeness: float, class
         wall = light @ np.linalg.lstsq(light, grey.ravel(), rcond=None)[0]
         return bool((grey.ravel() - wall).std() > 2)
 
-    def same_colour(i: int, j: int, colour: NDArray[np.floating]) -> bool:
+    def same_colour(i: int, j: int, colour: NDArray[np.floating], grey: NDArray[np.floating]) -> bool:
         left, right = greys[i].std(), greys[j].std()
         weaker = min(left, right)
         paler = weaker < 0.7 * max(left, right) and min(greys[i].max(), greys[j].max()) >= 253
@@ -61,7 +61,9 @@ def slow_copies(prints: dict[str, Prints], distance: int, likeness: float, class
         cells = change.reshape(64, 2)
         furthest = max(np.hypot(*cell) for cell in cells)
         uncast = max(np.hypot(*(cell - cells.mean(axis=0))) for cell in cells)
-        return not paler and furthest <= 20 and uncast <= max(0.6 * weaker, 3)
+        lumas = [greys[i].reshape(8, 4, 8, 4).mean(axis=(1, 3)), grey.reshape(8, 4, 8, 4).mean(axis=(1, 3))]
+        near = not paler and furthest <= 20 and uncast <= max(0.6 * weaker, 3)
+        return near and not other_hue(colours[i] / left * weaker, colour / right * weaker, np.maximum(*lumas))
 
     pairs = []
     for i, j in itertools.combinations(range(len(prints)), 2):
@@ -72,9 +74,28 @@ def slow_copies(prints: dict[str, Prints], distance: int, likeness: float, class
         ):  # fmt: skip
             near = (hashes[i][0] ^ hashed).bit_count() <= distance
             alike = np.corrcoef(greys[i].ravel(), grey.ravel())[0, 1] >= likeness
-            if near and alike and (classes[i] == classes[j] or same_colour(i, j, colour)):
+            if near and alike and (classes[i] == classes[j] or same_colour(i, j, colour, grey)):
                 pairs.append((i, j))
     return sorted(set(pairs))
+
+
+def other_hue(before: NDArray[np.floating], after: NDArray[np.floating], luma: NDArray[np.floating]) -> bool:
+    """Fit a turn of the hue, and a gain with a tint, by least squares; compare what they leave."""
+    (u, v), seen, y = before.reshape(64, 2).T, after.reshape(64, 2), luma.ravel()
+    if not np.hypot(u, v).any():
+        return False
+    target, none = np.concatenate(seen.T), np.zeros(64)
+    turn = np.stack([np.concatenate([u, v]), np.concatenate([-v, u])], axis=1)
+    tint = np.stack([np.concatenate([u, v]), np.concatenate([y, none]), np.concatenate([none, y])], axis=1)
+    (cosine, sine), (gain, *cast) = (np.linalg.lstsq(table, target, rcond=None)[0] for table in (turn, tint))
+    if not 0.6 <= gain <= 1.6:
+        gain = min(max(gain, 0.6), 1.6)
+        cast = np.linalg.lstsq(tint[:, 1:], target - tint[:, 0] * gain, rcond=None)[0]
+    cast = np.array(cast) * min(1, 0.08 / max(np.hypot(*cast), 1e-9))
+    rest = target - tint[:, 1:] @ cast
+    gain = min(max(float(rest @ tint[:, 0] / (tint[:, 0] @ tint[:, 0])), 0.6), 1.6)
+    left = [np.sqrt(2 * np.mean(part**2)) for part in (target - turn @ [cosine, sine], rest - gain * tint[:, 0])]
+    return bool(abs(np.degrees(np.arctan2(sine, cosine))) >= 12 and left[1] >= 2 and left[0] <= 0.6 * left[1])
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 12), st.sampled_from([0.3, 0.8, 0.98]))
@@ -251,6 +272,31 @@ def colour_shape(colour: str, number: int) -> Image.Image:
     picture = Image.new("RGB", (150, 150), "white")
     ImageDraw.Draw(picture).regular_polygon((60 + 15 * number, 75, 50), 3 + number, fill=colour)
     return picture
+
+
+def scene(number: int) -> Image.Image:
+    """Draw a street of houses in weak colours."""
+    dice = np.random.default_rng(number)
+    image = Image.new("RGB", (240, 180), "#b9b9b4")
+    pen = ImageDraw.Draw(image)
+    for left in range(0, 240, 30):
+        lightness, tint = dice.integers(60, 190), dice.choice([-24, 24], 2)
+        colour = tuple(int(value) for value in (lightness + tint[0], lightness, lightness + tint[1]))
+        pen.rectangle((left, int(dice.integers(10, 120)), left + 29, 180), fill=colour)
+    return image
+
+
+@pytest.mark.parametrize("degrees", [-60, -30, 30, 120])
+def test_weak_colours_in_another_hue_are_others(degrees: int) -> None:
+    scenes = [scene(number) for number in range(8)]
+    assert copies([*scenes, *[turned(image, degrees) for image in scenes]]) == []
+
+
+@pytest.mark.parametrize("gains", [(1.08, 1, 0.92), (0.92, 1, 1.08)])
+def test_weak_colours_in_another_light_are_the_same(gains: tuple[float, float, float]) -> None:
+    scenes = [scene(number) for number in range(8)]
+    lit = [Image.fromarray(pixels_of(badly(in_light(image, *gains)))) for image in scenes]
+    assert copies([*scenes, *lit]) == [(number, number + 8) for number in range(8)]
 
 
 def test_shapes_in_several_colours_are_no_copies() -> None:

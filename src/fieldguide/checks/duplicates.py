@@ -14,6 +14,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from fieldguide.checks.hues import is_other_hue
 from fieldguide.checks.near_hashes import Families, Places, near_pairs
 from fieldguide.images import COLOUR_SIDE, GREY_SIDE
 from fieldguide.records import Grouping, Prints, Verdict
@@ -34,28 +35,33 @@ class Thumbnails:
     Attributes:
         grey: (n, side, side) float32 of mean 0 and length 1; 0 where there is no detail.
         colour: (n, side, side, 2) float32, 0 where there is no colour, in units of the picture's contrast.
+        luma: (n, side, side) float32, the brightness of the cells of `colour`, 0..255.
         contrast: (n,) float32, the standard deviation of the grey, in levels.
         white: (n,) bool, whether some cell is white.
     """
 
     grey: NDArray[np.float32]
     colour: NDArray[np.float32]
+    luma: NDArray[np.float32]
     contrast: NDArray[np.float32]
     white: NDArray[np.bool_]
 
     def take(self, chosen: NDArray[np.intp] | slice) -> "Thumbnails":
         """Return some of them."""
-        return Thumbnails(self.grey[chosen], self.colour[chosen], self.contrast[chosen], self.white[chosen])
+        return Thumbnails(
+            self.grey[chosen], self.colour[chosen], self.luma[chosen], self.contrast[chosen], self.white[chosen]
+        )
 
     def flipped(self, chosen: NDArray[np.bool_] | None = None) -> "Thumbnails":
         """Return those of the mirror images: of all, or of the chosen."""
-        if chosen is None:
-            return Thumbnails(self.grey[:, :, ::-1], self.colour[:, :, ::-1], self.contrast, self.white)
-        if not chosen.any():
+        if chosen is not None and not chosen.any():
             return self
-        grey, colour = self.grey.copy(), self.colour.copy()
-        grey[chosen], colour[chosen] = self.grey[chosen][:, :, ::-1], self.colour[chosen][:, :, ::-1]
-        return Thumbnails(grey, colour, self.contrast, self.white)
+        everything = np.ones(len(self.contrast), np.bool_) if chosen is None else chosen
+        grey, colour, luma = (
+            np.where(everything.reshape(-1, *[1] * (grid.ndim - 1)), grid[:, :, ::-1], grid)
+            for grid in (self.grey, self.colour, self.luma)
+        )
+        return Thumbnails(grey, colour, luma, self.contrast, self.white)
 
 
 class Fingerprints:
@@ -202,6 +208,8 @@ def _standardised(prints: Collection[Prints]) -> Thumbnails:
     grey = np.frombuffer(b"".join(item.grey for item in prints), dtype=np.uint8)
     rows = grey.reshape(len(prints), GREY_SIDE**2).astype(np.float32)
     white = rows.max(axis=1, initial=0.0) >= _WHITE
+    each = GREY_SIDE // COLOUR_SIDE
+    luma = rows.reshape(len(prints), COLOUR_SIDE, each, COLOUR_SIDE, each).mean(axis=(2, 4))
     rows -= rows.mean(axis=1, keepdims=True)
     length = np.linalg.norm(rows, axis=1)
     light = np.linalg.norm(rows @ _uneven_light(GREY_SIDE), axis=1)
@@ -209,7 +217,7 @@ def _standardised(prints: Collection[Prints]) -> Thumbnails:
     contrast = np.maximum(length / GREY_SIDE, 1.0)
     colour = np.frombuffer(b"".join(item.colour for item in prints), dtype=np.uint8).astype(np.float32) - 128.0
     cells = colour.reshape(len(prints), COLOUR_SIDE, COLOUR_SIDE, 2) / contrast[:, None, None, None]
-    return Thumbnails(rows.reshape(-1, GREY_SIDE, GREY_SIDE), cells, contrast, white)
+    return Thumbnails(rows.reshape(-1, GREY_SIDE, GREY_SIDE), cells, luma, contrast, white)
 
 
 @cache  # read only
@@ -227,14 +235,17 @@ def _correlation(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArr
 def same_colour(left: Thumbnails, right: Thumbnails) -> NDArray[np.bool_]:
     """Tell of each pair whether no cell's colour differs, once both have the contrast of the weaker one.
 
-    Where white stays white, a much weaker contrast is a paler thing, not another exposure.
+    Where white stays white, a much weaker contrast is a paler thing, not another exposure. Weak colours differ little
+    in any hue: where all of them are turned alike, they are others nevertheless.
     """
     contrast = np.minimum(left.contrast, right.contrast)
     paler = (contrast < _PALER * np.maximum(left.contrast, right.contrast)) & left.white & right.white
-    change = (left.colour - right.colour) * contrast[:, None, None, None]
+    first, second = (side.colour * contrast[:, None, None, None] for side in (left, right))
+    change = first - second
     uncast = change - change.mean(axis=(1, 2), keepdims=True)
     share = np.maximum(_COLOUR_SHARE * contrast, _LEAST_SHARE)
-    return ~paler & (_largest(change) <= _COLOUR) & (_largest(uncast) <= share)
+    near = ~paler & (_largest(change) <= _COLOUR) & (_largest(uncast) <= share)
+    return near & ~is_other_hue(first, second, np.maximum(left.luma, right.luma))
 
 
 def _largest(cells: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -168,7 +168,8 @@ def _thumbnails(pictures: Floats, inside: NDArray[np.bool_]) -> Thumbnails:
     contrast = np.maximum(spread, 1.0)
     shape = (count, _CELLS, side // _CELLS, _CELLS, side // _CELLS, -1)
     share = weight.reshape(shape).mean(axis=(2, 4))
-    cells = (pictures[..., 1:] * weight).reshape(shape).mean(axis=(2, 4)) / np.maximum(share, 1e-6)
-    colour = np.where(share >= 0.5, cells, 0) / contrast[:, None, None, None]
+    cells = (pictures * weight).reshape(shape).mean(axis=(2, 4)) / np.maximum(share, 1e-6)
+    cells = np.where(share >= 0.5, cells, 0).astype(np.float32)
+    colour = cells[..., 1:] / contrast[:, None, None, None]
     luma = np.where(inside, pictures[..., 0], 0)
-    return Thumbnails(luma, colour.astype(np.float32), contrast, luma.max(axis=(1, 2), initial=0) >= 253)
+    return Thumbnails(luma, colour, cells[..., 0], contrast, luma.max(axis=(1, 2), initial=0) >= 253)
