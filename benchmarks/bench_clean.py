@@ -8,11 +8,12 @@ different things?
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,20 +77,14 @@ def pairs_of(prints: dict[str, Prints], way: str) -> set[tuple[str, str]]:
     """Return the pairs that `clean` takes for copies, or would if it did not look at colours, or not at hues."""
     limits, names = CleanSettings(), list(prints)
     classes = np.zeros(len(names), dtype=np.intp) if way == "grey alone" else None
-    with without_hue() if way == "by distance" else nullcontext():
+    with patch.object(duplicates, "is_other_hue", ignore_hue) if way == "by distance" else nullcontext():
         pairs = find_copies(Fingerprints(prints), limits.copy_distance, limits.copy_likeness, classes)
     return {(names[first], names[second]) for first, second in pairs}
 
 
-@contextmanager
-def without_hue() -> Iterator[None]:
-    """Let `clean` take no notice of hues for a while."""
-    usual = duplicates.is_other_hue
-    duplicates.is_other_hue = lambda left, right, luma: np.zeros(len(left), np.bool_)
-    try:
-        yield
-    finally:
-        duplicates.is_other_hue = usual
+def ignore_hue(left: NDArray[np.float32], *_: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Tell of no pair that its hue is another."""
+    return np.zeros(len(left), np.bool_)
 
 
 def count_changes(path: Path, counts: dict[str, Counter[str]]) -> None:

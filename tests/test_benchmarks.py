@@ -32,7 +32,7 @@ TABLES = {
     "accuracy": (r"set +fieldguide, grouped 5-fold +plain script, 5-fold +target +seconds", r"rooms +\d"),
     "browser": (r"answers come from +cold ms +file to square +model +together", r"Python, ONNX Runtime +\d"),
     "calibration": (r"\| set \| pictures \| way \| as they are", r"\| flowers17 \| \d+ \| temperature \| \d"),
-    "clean": (r"change +pictures +grey alone +with colour", r"rooms +\d"),
+    "clean": (r"change +pictures +grey alone +by distance +with hue", r"rooms +\d"),
     "clean_speed": (r"way +seconds +CPU s +CPU ms each", r"(plain script: not measured|plain script +\d)"),
     "collect": (r"way +images/s +less start-up +CPU ms/im +peak MB +CPU others", r"plain loop +\d"),
     "colour": (r"family +published \| original: CV \(std\) quarter", r"  from files, 1 thread\(s\): original \d"),
