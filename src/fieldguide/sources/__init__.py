@@ -18,6 +18,7 @@ __all__ = ["draws", "known_sources", "needs_contact", "open_source"]
 GROUP = "fieldguide.sources"
 # what importing and making another package's source may raise
 _BROKEN = (ImportError, AttributeError, SyntaxError, TypeError, ValueError, LookupError, OSError, RuntimeError)
+_DRAWING = ("painted",)  # of the built-in ones
 _WITHOUT_CONTACT = ("page", "urls")  # they read files and lists of a person's own
 AnySource = Source | DrawingSource
 _BUILT_IN = {
@@ -31,6 +32,7 @@ _BUILT_IN = {
     "met": "fieldguide.sources.met:MetSource",
     "openverse": "fieldguide.sources.openverse:OpenverseSource",
     "page": "fieldguide.sources.web.pages:PageSource",
+    "painted": "fieldguide.sources.painted:PaintedSource",
     "searxng": "fieldguide.sources.searxng:SearxngSource",
     "smk": "fieldguide.sources.smk:SmkSource",
     "urls": "fieldguide.sources.urls:UrlsSource",
@@ -52,7 +54,7 @@ def known_sources() -> dict[str, Callable[[], AnySource]]:
 def draws(name: str) -> bool:
     """Return whether the source of this name draws its pictures; one that is unknown or broken does not."""
     if name in _BUILT_IN:
-        return False
+        return name in _DRAWING
     try:
         return isinstance(open_source(name), DrawingSource)
     except SettingsError:
@@ -80,9 +82,9 @@ def open_source(name: str) -> AnySource:
     return known[name]()
 
 
-def _open_built_in(name: str) -> Source:
+def _open_built_in(name: str) -> AnySource:
     module, _, class_name = _BUILT_IN[name].partition(":")
-    source: Source = getattr(importlib.import_module(module), class_name)()
+    source: AnySource = getattr(importlib.import_module(module), class_name)()
     return source
 
 
