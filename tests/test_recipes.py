@@ -1,15 +1,17 @@
 """The recipes: each makes a project that goes on at once; they can be listed, changed and written by anyone."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 import fieldguide as fg
 from command import check_two_lines, ran, run
+from conftest import Pictures
 from fieldguide.errors import InputMissing, InputUnusable, SettingsError
 from fieldguide.settings import list_recipes, read_recipe
-from fieldguide.sources import needs_contact
+from fieldguide_charts import CLASS_NAMES
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = sorted(path.parent.name for path in ROOT.glob("recipes/*/fieldguide.toml"))
@@ -46,12 +48,17 @@ def test_every_link_is_an_address_with_a_label_and_none_is_the_same_for_all(name
     assert not any(links) or not set.intersection(*map(set, links))
 
 
-def test_the_program_says_what_comes_next(tmp_path: Path) -> None:
+def test_sources_wait_until_they_can_be_told_whom_to_reach(tmp_path: Path, pictures: Pictures) -> None:
     made = ran("new", "mine", "--recipe", "rooms", cwd=tmp_path)
-    assert "2 names: clean, messy" in made and "contact =" in made
-    assert any(map(needs_contact, read_recipe("rooms").settings.collect.sources))
+    assert "2 names: clean, messy" in made and "set contact and sources" in made and "add FOLDER" in made
+    text = (tmp_path / "mine" / "fieldguide.toml").read_text(encoding="utf-8")
+    assert "sources = []  # and, once contact is set: openverse, wikimedia" in text
     told = ran("new", "theirs", "--recipe", "rooms", "--contact", "you@example.org", cwd=tmp_path)
-    assert "contact =" not in told and "collect --dry-run" in told
+    assert "set contact" not in told and "collect --dry-run" in told
+    project = fg.new(tmp_path / "ours", recipe="rooms")
+    project.add(pictures(tmp_path / "photos", ["clean", "messy"], 4), licence="own")
+    assert project.status().next_command.startswith("fieldguide build")
+    assert next(stage.stage for stage in project.status().stages) == "clean"
 
 
 def test_what_is_given_stands_in_place_of_what_the_recipe_says(tmp_path: Path) -> None:
@@ -65,6 +72,18 @@ def test_what_is_given_stands_in_place_of_what_the_recipe_says(tmp_path: Path) -
     with pytest.raises(SettingsError, match="has to be told"):
         fg.new(tmp_path / "y", sources=["openverse"], recipe="plots")
     assert not (tmp_path / "y").exists()
+
+
+def test_each_chart_that_is_drawn_has_a_card_with_links_to_draw_it() -> None:
+    classes = read_recipe("plots").settings.classes
+    assert tuple(classes) == CLASS_NAMES
+    for entry in classes.values():
+        assert all(word in entry.about for word in ("Use it ", "Not "))
+        assert len(entry.queries) >= 3
+        urls = [link.url for link in entry.links]
+        assert len(set(urls)) == len(urls) >= 3
+    every = [link.url for entry in classes.values() for link in entry.links]
+    assert max(Counter(every).values()) <= 3  # the pages of pies and of points serve two or three kinds
 
 
 def test_a_folder_of_one_s_own_is_a_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,8 @@ A class name and a seed give the bytes of one picture file, always the same ones
 versions. Knows nothing about projects, the catalog or training.
 """
 
-from fieldguide_charts.about import ABOUT, CLASS_NAMES
 from fieldguide_charts.drawing import Drawing, draw
+from fieldguide_charts.names import CLASS_NAMES
 from fieldguide_charts.source import ChartSource
 
-__all__ = ["ABOUT", "CLASS_NAMES", "ChartSource", "Drawing", "draw"]
+__all__ = ["CLASS_NAMES", "ChartSource", "Drawing", "draw"]

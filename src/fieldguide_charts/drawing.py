@@ -24,9 +24,9 @@ from fieldguide_charts import (
     svg_variants,
     vega_charts,
 )
-from fieldguide_charts.about import CLASS_NAMES
 from fieldguide_charts.finish import encode, finish
 from fieldguide_charts.look import Look, make_look
+from fieldguide_charts.names import CLASS_NAMES
 from fieldguide_charts.rng import Rng, chance, choice, integer
 
 _VERSION = 1

@@ -7,8 +7,8 @@ import importlib.util
 
 from fieldguide.errors import MissingExtra
 from fieldguide.records.candidates import SourceFacts
-from fieldguide_charts.about import CLASS_NAMES
 from fieldguide_charts.drawing import draw
+from fieldguide_charts.names import CLASS_NAMES
 
 
 class ChartSource:

@@ -152,7 +152,7 @@ def new(
 ) -> None:
     """Make a project folder. Without names, it takes the labels of the pictures that are added."""
     from fieldguide.records import NewReport, RecipesReport
-    from fieldguide.settings import list_recipes
+    from fieldguide.settings import list_recipes, read_recipe
 
     if recipe == "":
         _show("recipes", RecipesReport(list_recipes()), as_json)
@@ -160,13 +160,13 @@ def new(
     if folder is None:
         raise UsageError("Missing argument 'DIR'.")
     from fieldguide.api import new
-    from fieldguide.sources import needs_contact
     from fieldguide.text import readable
 
     settings = new(folder, names or None, sources=source or (), contact=contact, recipe=recipe or "").settings
     classes, sources = tuple(settings.classes), settings.collect.sources
-    asks_contact = not settings.collect.contact and any(map(needs_contact, sources))
-    _show("new", NewReport(readable(str(folder)), classes, sources, recipe or "", asks_contact), as_json)
+    wanted = read_recipe(recipe).settings.collect.sources if recipe and not source else ()
+    waiting = tuple(name for name in wanted if name not in sources)
+    _show("new", NewReport(readable(str(folder)), classes, sources, recipe or "", waiting), as_json)
 
 
 @app.command()

@@ -112,8 +112,9 @@ def _show_new(console: Console, report: NewReport) -> None:
     _head(console, "new", f"made {report.folder}, a project with {names}{listed if report.class_names else ''}")
     where = f"-C {shlex.quote(report.folder)}"
     first = f"collect --dry-run {where}" if report.sources else f"add FOLDER {where}"
-    if report.asks_contact:
-        _detail(console, f'first set your address in {report.folder}/fieldguide.toml: [collect] contact = "..."')
+    if report.waiting:
+        waiting = ", ".join(report.waiting)
+        _detail(console, f"to collect from {waiting} too: set contact and sources under [collect] in fieldguide.toml")
     _detail(console, f"next: fieldguide {first}, then: fieldguide build {where}")
 
 

@@ -84,14 +84,14 @@ class NewReport(Report):
         class_names: its names; none where it takes the labels of whatever is added.
         sources: where `collect` will look.
         recipe: the recipe that it was made from, or "".
-        asks_contact: whether a source has to be told how to reach you, and the settings do not say it yet.
+        waiting: sources of the recipe that are left out until the settings say how to reach you.
     """
 
     folder: str
     class_names: tuple[str, ...]
     sources: tuple[str, ...] = ()
     recipe: str = ""
-    asks_contact: bool = False
+    waiting: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, repr=False)

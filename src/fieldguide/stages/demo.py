@@ -1,4 +1,4 @@
-"""The whole walk on charts drawn on this machine: no network, no account, no pictures needed."""
+"""The recipe `plots` from its names to a guide, on charts drawn on this machine: no network, no account needed."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,13 +8,13 @@ from fieldguide.errors import ProjectExists
 from fieldguide.progress import Progress
 from fieldguide.project import SETTINGS_FILE, Project
 from fieldguide.project.atomic import write_bytes
+from fieldguide.settings import read_recipe
 from fieldguide.stages.build import build
-from fieldguide.stages.new import new
+from fieldguide.stages.new import new_from_recipe
 from fieldguide.stages.predict import predict
-from fieldguide_charts import ABOUT, CLASS_NAMES, ChartSource, draw
+from fieldguide_charts import CLASS_NAMES, ChartSource, draw
 
 _FRESH_SEED = 1_000_000_007  # far from any that collecting uses
-_ABOUT = "Tells what kind of chart a picture shows. It has only ever seen charts drawn by a program."
 
 
 def demo(folder: Path, per_class: int, *, progress: Progress, done: Callable[[str, Any], None]) -> dict[str, Any]:
@@ -33,15 +33,7 @@ def demo(folder: Path, per_class: int, *, progress: Progress, done: Callable[[st
         FieldguideError: whatever a stage raises.
     """
     if not (folder / SETTINGS_FILE).is_file():
-        names: dict[str, dict[str, object]] = {
-            name: {"about": about, "links": list(links)} for name, (about, links) in ABOUT.items()
-        }
-        changed = {
-            "collect": {"sources": [ChartSource.name], "per_class": per_class},
-            # thin lines want a larger square, a cropped chart loses its axes, and a chart is unlike a photograph
-            "train": {"size": 288, "fit": "squash", "depth": "deep"},
-        }
-        new(folder, names, name="Chart types", about=_ABOUT, changed=changed)
+        new_from_recipe(folder, read_recipe("plots"), {"collect.per_class": per_class})
     project = Project(folder)
     settings = project.settings()
     if settings.collect.sources != (ChartSource.name,) or set(settings.classes) != set(CLASS_NAMES):

@@ -1,5 +1,6 @@
 """Make a project: a folder with its settings and an empty catalogue."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from fieldguide.project import SETTINGS_FILE, Project
 from fieldguide.project.atomic import write_text
 from fieldguide.records import NewReport
 from fieldguide.settings import ClassSettings, Recipe, Settings, edit_settings, render_settings
+from fieldguide.sources import needs_contact
 from fieldguide.text import readable
 
 
@@ -55,18 +57,30 @@ def new_from_recipe(folder: Path, recipe: Recipe, changed: dict[str, Any]) -> Ne
     Args:
         folder: as for `new`.
         recipe: what to copy.
-        changed: other values at dotted names, such as `collect.contact`.
+        changed: other values at dotted names, such as `collect.contact`; without that, the sources that have to be told
+            it are left out, so that pictures which are added can be built from at once.
 
     Raises:
         ProjectExists: as for `new`.
         SettingsError: a value that is not allowed; no folder is made.
         InputUnusable: as for `new`.
     """
-    text = edit_settings(recipe.text, changed, folder / SETTINGS_FILE) if changed else recipe.text
+    path = folder / SETTINGS_FILE
+    collect = recipe.settings.collect
+    sources = changed.get("collect.sources", collect.sources)
+    waiting = [] if changed.get("collect.contact", collect.contact) else [*filter(needs_contact, sources)]
+    if waiting:
+        changed = {**changed, "collect.sources": [name for name in sources if name not in waiting]}
+    text = edit_settings(recipe.text, changed, path) if changed else recipe.text
+    if waiting:
+        text = re.sub(
+            r"^(sources = \[.*?\])", rf"\1  # and, once contact is set: {', '.join(waiting)}", text, count=1, flags=re.M
+        )
     _make_folder(folder)
     _fill(folder, text)
     settings = Project(folder).settings()
-    return NewReport(readable(str(folder)), tuple(settings.classes), settings.collect.sources, recipe.name)
+    classes = tuple(settings.classes)
+    return NewReport(readable(str(folder)), classes, settings.collect.sources, recipe.name, tuple(waiting))
 
 
 def _make_folder(folder: Path) -> None:
