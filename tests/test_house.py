@@ -37,6 +37,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
             "stages.predict",
             "stages.score",
             "stages.serve",
+            "stages.deploy",
             "stages.export",
             "stages.export_data",
             "stages.decide",

@@ -37,7 +37,7 @@ _MARKS = ({"fieldguide.toml"}, {"catalog.db", "images"}, {"guide.json", "model.o
 _OWN = frozenset((
     "fieldguide.toml", "catalog.db", "catalog.db-wal", "catalog.db-shm", "images", "features", "runs", "tune",
     "clean", "review", "split", "compare", "guide", "answers", "exports", "credits.csv", "credits.html",
-    "preview.png", "report.html", "guide.json", "model.onnx", "examples", "readme.md", "manifest",
+    "deploy", "preview.png", "report.html", "guide.json", "model.onnx", "examples", "readme.md", "manifest",
 ))  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What one does with a guide's folder, without a project: classify, score, serve.
+"""What one does with a guide's folder, without a project: classify, score, serve, deploy.
 
 A project's methods of the same names call these with its own guide. Knows nothing about how the stages work.
 """
@@ -15,7 +15,7 @@ from fieldguide.event_loop import run_beside_loop
 from fieldguide.guide import open_guide
 from fieldguide.progress.shown import ShowProgress, open_progress
 from fieldguide.project import SETTINGS_FILE, find_project
-from fieldguide.records import Prediction, ScoreReport
+from fieldguide.records import DeployReport, Prediction, ScoreReport
 from fieldguide.settings import ServeSettings, Settings, change_settings
 
 PathLike = str | Path
@@ -149,3 +149,34 @@ def serve(
     with open_progress(progress) as shown:
         tell = ready or (lambda address: shown.say(f"{address}  (interrupt to stop)"))
         run_beside_loop(lambda: run(Path(guide), chosen, api_key=key, progress=shown, ready=tell))
+
+
+def deploy(
+    to: str,
+    *,
+    guide: PathLike,
+    out: PathLike | None = None,
+    insecure: bool = False,
+    progress: ShowProgress = "auto",
+) -> DeployReport:
+    """Write a folder that puts the guide in a folder online.
+
+    Args:
+        to: "docker", "heroku", "elastic-beanstalk" or "spaces"; "static" is made of a project.
+        guide: the folder of a published guide.
+        out: the folder to make; by default, `deploy-<to>` beside the guide.
+        insecure: whether anybody may use it there, without an API key.
+        progress: see `Project`.
+
+    Raises:
+        InputMissing: there is no guide there.
+        InputUnusable: there is no such platform.
+        GuideDamaged: the guide was altered or is unsafe.
+        ProjectExists: the folder holds something that no deployment wrote, or that was changed since.
+    """
+    from fieldguide.stages.deploy import Target
+    from fieldguide.stages.deploy import deploy as run
+
+    place = Path(out) if out is not None else Path(guide).resolve().parent / f"deploy-{to}"
+    with open_progress(progress) as shown:
+        return run(Path(guide), ServeSettings(), target=Target(to, place, insecure), progress=shown)

@@ -17,6 +17,7 @@ from fieldguide.names import Names, read_any_names
 from fieldguide.progress.shown import ShowProgress, open_progress
 from fieldguide.project import Project as ProjectFolder
 from fieldguide.project import find_project
+from fieldguide.project.outputs import check_place
 from fieldguide.records import (
     AddReport,
     CleanReport,
@@ -24,6 +25,7 @@ from fieldguide.records import (
     CompareReport,
     CreditsReport,
     DecideReport,
+    DeployReport,
     EvaluateReport,
     ExportDataReport,
     ExportReport,
@@ -642,6 +644,37 @@ class Project:
 
         target = Target(to, Path(out) if out is not None else None, allow_disagreement)
         report: ExportReport = self._run("export", export, progress, target=target)
+        return report
+
+    def deploy(
+        self, to: str, *, out: PathLike | None = None, insecure: bool = False, progress: ShowProgress = "auto"
+    ) -> DeployReport:
+        """Write a folder that puts the published guide online; its report has the commands to run there.
+
+        Args:
+            to: "docker", "heroku", "elastic-beanstalk", "spaces" (Hugging Face) or "static", a site whose model runs in
+                the visitor's browser; for that, `export("web")` is done first.
+            out: the folder to make; by default, one in `deploy/` of the project.
+            insecure: whether anybody may use it there, without an API key.
+            progress: see `Project`.
+
+        Raises:
+            NotReady: nothing is published yet.
+            InputUnusable: there is no such platform.
+            ProjectExists: the folder holds something that no deployment wrote, or that was changed since.
+            ParityError: the web form and the guide disagree.
+        """
+        from fieldguide.stages.deploy import Target, deploy
+
+        place = Path(out) if out is not None else self._files.root / "deploy" / to
+        check_place(self._files.root, place)
+        site = Path(self.export("web", progress=progress).folder) if to == "static" else None
+        target = Target(to, place, insecure, site)
+
+        def run(files: ProjectFolder, settings: Settings, **options: Any) -> DeployReport:
+            return deploy(self.guide_folder, settings.serve, **options)
+
+        report: DeployReport = self._run("deploy", run, progress, target=target)
         return report
 
     def status(self) -> StatusReport:

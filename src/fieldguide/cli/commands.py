@@ -660,6 +660,33 @@ def export_data(
 
 
 @app.command()
+def deploy(
+    to: Annotated[
+        str, typer.Option("--to", metavar="PLATFORM", help="docker, heroku, elastic-beanstalk, spaces or static.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="The folder to make; by default, one in deploy/ of the project."),
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Let anybody who can reach it use it, without an API key.")
+    ] = False,
+    guide: GuideOption = None,
+    project: ProjectOption = Path(),
+    as_json: JsonOption = False,
+) -> None:
+    """Write a folder that puts the guide online, and print the commands to run there."""
+    from fieldguide.api import deploy
+
+    if guide is None:
+        _run("deploy", project, as_json, to, out=out, insecure=insecure)
+        return
+    with _bars() as progress:
+        report = deploy(to, guide=guide, out=out, insecure=insecure, progress=progress)
+    _show("deploy", report, as_json)
+
+
+@app.command()
 def build(project: ProjectOption = Path(), as_json: JsonOption = False) -> None:
     """Run every stage from collect to publish. Only what is out of date is redone."""
     from fieldguide.api import open_project

@@ -19,6 +19,7 @@ from fieldguide.records import (
     CollectReport,
     CreditsReport,
     DecideReport,
+    DeployReport,
     EvaluateReport,
     ExportDataReport,
     ExportReport,
@@ -501,6 +502,17 @@ def _agreement(report: ExportReport) -> str:
     return f"the guide's first answer for {report.agreement:.2%} of {compared}; {decline}; {differences}"
 
 
+def _show_deploy(console: Console, report: DeployReport) -> None:
+    state = "" if report.written else " (as it was)"
+    files = f"{plural(report.files, 'file')}, {report.bytes / 1e6:.1f} MB"
+    _head(console, "deploy", f"{report.to} in {report.folder}: {files}{state}")
+    if report.insecure:
+        _detail(console, "insecure: whoever can reach it can use the guide, with no key", "yellow")
+    _detail(console, "put it online with (README.md there says more):")
+    for command in (f"cd {shlex.quote(report.folder)}", *report.commands):  # each stays whole to be copied
+        console.print(f"{' ' * _INDENT}  {visible(command)}", soft_wrap=True)
+
+
 def _show_export_data(console: Console, report: ExportDataReport) -> None:
     counts = {part: sum(by_class.values()) for part, by_class in report.counts.items()}
     total = plural(sum(counts.values()), "picture")
@@ -566,6 +578,7 @@ _SHOWN: dict[str, Callable[[Console, Any], None]] = {
     "publish": _show_publish,
     "export": _show_export,
     "export_data": _show_export_data,
+    "deploy": _show_deploy,
     "predict": _show_predict,
     "status": _show_status,
 }

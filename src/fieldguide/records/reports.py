@@ -389,6 +389,29 @@ class ExportDataReport(Report):
 
 
 @dataclass(frozen=True, repr=False)
+class DeployReport(Report):
+    """The result of `deploy`: a folder that puts the guide online.
+
+    Attributes:
+        to: the platform.
+        folder: where it is.
+        files: number of files.
+        bytes: size of all of them.
+        commands: what to run in the folder.
+        insecure: whether anybody may use it, without an API key.
+        written: whether anything had to be written.
+    """
+
+    to: str
+    folder: str
+    files: int
+    bytes: int
+    commands: tuple[str, ...]
+    insecure: bool = False
+    written: bool = True
+
+
+@dataclass(frozen=True, repr=False)
 class TrainReport(Report):
     """The result of `train`: one training run.
 
