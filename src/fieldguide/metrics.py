@@ -177,13 +177,18 @@ def group_intervals(
         for kind in ("precision", "recall", "f1")
     }
     single |= {"macro": [macro_f1_interval(confusion)], "right": [accuracy(labels, predicted)[1:]]}
-    wide = {kind: _widen(np.array(values), single[kind]) for kind, values in shares.items()}
+    wide = {kind: widen_intervals(np.array(values), single[kind]) for kind, values in shares.items()}
     per_class = [{kind: wide[kind][place] for kind in ("precision", "recall", "f1")} for place in range(classes)]
     return GroupIntervals(wide["right"][0], wide["macro"][0], per_class)
 
 
-def _widen(drawn: NDArray[np.float64], single: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return the middle 95 % of each column of (draws, m) values, with what lies in its interval as single pictures."""
+def widen_intervals(drawn: NDArray[np.float64], single: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return m intervals: the middle 95 % of each column of drawn values, with the interval as single pictures.
+
+    Args:
+        drawn: (draws, m), by drawing whole groups; NaN where a draw says nothing.
+        single: m intervals, which count every picture as a witness of its own.
+    """
     ends = []
     for column, (low, high) in zip(drawn.T, single, strict=True):
         known = column[~np.isnan(column)]
@@ -226,7 +231,7 @@ def _widen_mean(
     if len(set(groups)) == len(groups):
         return single
     drawn = np.array([[(times @ values) / times.sum()] for times in draw_groups(groups, seed=seed)])
-    return _widen(drawn, [single])[0]
+    return widen_intervals(drawn, [single])[0]
 
 
 def top_k_accuracy(

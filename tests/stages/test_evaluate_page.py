@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from conftest import Clock, Pictures, draw_picture, encode, make_project
 from fieldguide.features import Extractor
 from fieldguide.features import Pictures as SeenPictures
 from fieldguide.learners.contract import Outputs
+from fieldguide.metrics import wilson_interval
 from fieldguide.progress import SilentProgress
 from fieldguide.project import Project
 from fieldguide.project.runs import latest_run
@@ -26,11 +28,14 @@ from fieldguide.records import Preprocessing
 from fieldguide.settings import change_settings
 from fieldguide.stages.add import Terms, add
 from fieldguide.stages.build import build
+from fieldguide.stages.clean import clean
 from fieldguide.stages.evaluate import evaluate
-from fieldguide.stages.evaluate.curves import Ranking
+from fieldguide.stages.evaluate.confusion import choose_classes
+from fieldguide.stages.evaluate.curves import Ranking, list_thresholds
 from fieldguide.stages.evaluate.measuring import measure
 from fieldguide.stages.evaluate.mistakes import map_evidence
 from fieldguide.stages.evaluate.more_pictures import Growth, advise
+from fieldguide.stages.split import split
 from fieldguide.stages.train import train
 
 AXE = Path(__file__).resolve().parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
@@ -197,6 +202,42 @@ def test_what_the_test_split_lacks_is_said(emptied: Project, missing: str) -> No
         assert "no picture was held out" in page.texts["mistakes"]
 
 
+def test_of_very_many_classes_the_most_confused_stand_together() -> None:
+    pairs = {(number, number + 100): 60 - number for number in range(60)} | {(7, 150): 90}
+    shown = choose_classes(pairs, 200)
+    assert shown[:6] == [7, 150, 0, 100, 1, 101] and len(shown) == len(set(shown)) == 30
+    assert choose_classes(pairs, 40) == list(range(40))
+    assert len(choose_classes({}, 200)) == 30, "without a mistake any will do"
+
+
+@pytest.mark.slow
+def test_the_report_of_fifty_classes_can_be_read(tmp_path: Path) -> None:
+    names = [f"colour {number:02}" for number in range(50)]
+    project, dice = make_project(tmp_path / "project", names), np.random.default_rng(0)
+    for number, name in enumerate(names):
+        for shot in range(6):
+            noise = dice.integers(0, 90, (96, 96, 3))
+            pixels = (noise + np.array([3 * number, 150 - 3 * number, 60])).astype(np.uint8)
+            path = tmp_path / "source" / name / f"{shot}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encode(Image.fromarray(pixels)))
+    project.write_settings(QUICK | {"clean.copy_likeness": 1.0, "clean.labels": "off", "clean.outliers": "off",
+                                    "train.folds": 3, "evaluate.folds": 3})  # fmt: skip
+    add(project, project.settings(), tmp_path / "source", terms=Terms(licence="own"), progress=SilentProgress())
+    for stage in (clean, split, train, evaluate):
+        stage(project, project.settings(), progress=SilentProgress())
+    page = Page(report_of(project))
+    assert "20 with the lowest F1 of 50" in page.texts["scores"] and "All 50 classes" in page.texts["scores"]
+    numbers = json.loads(report_of(project).with_name("metrics.json").read_text(encoding="utf-8"))
+    shown = numbers["matrices"]["classes_shown"]
+    assert len(shown) == 30 and set(numbers["pairs"]["most_confused"][0]["classes"]) == set(shown[:2])
+    assert "The 30 classes of 50 that are taken for each other most often" in page.texts["matrices"]
+    matrix = report_of(project).read_text(encoding="utf-8").split('class="matrix"')[1].split("</table>")[0]
+    kept = [names.index(name) for name in shown]
+    counts = np.array(numbers["confusion"])
+    assert matrix.count("<tr><th") == 30 and matrix.count("<button") == np.count_nonzero(counts[np.ix_(kept, kept)])
+
+
 @dataclass(frozen=True)
 class CornerModel:
     """Says the second class by how bright the top left ninth of a picture is."""
@@ -245,6 +286,32 @@ class TestRanking:
         probs: NDArray[np.float64] = np.array([0.9, 0.8, 0.2, 0.1])
         rates, precision = Ranking.of(probs, probs > 0.5).curves()
         assert rates.min() == 1 and precision.min() == 1
+
+
+class TestThresholds:
+    dice = np.random.default_rng(3)
+    positive: NDArray[np.bool_] = np.repeat(dice.random(60) < 0.5, 5)
+    probs: NDArray[np.float64] = np.repeat(np.round(dice.random(60), 2), 5)  # many lie on a threshold
+
+    def test_the_counts_are_those_of_asking_picture_by_picture(self) -> None:
+        rows = list_thresholds(self.positive, self.probs, [str(at) for at in range(300)], 0)
+        for percent, row in enumerate(rows):
+            taken, true = self.probs >= percent / 100, self.positive
+            pairs = [(taken, true), (~taken, true), (taken, ~true), (~taken, ~true)]
+            assert row["counts"] == [int(np.sum(first & second)) for first, second in pairs]
+            hits, missed, false, rest = row["counts"]
+            shares = {"precision": (hits, hits + false), "recall": (hits, hits + missed),
+                      "false_positive_rate": (false, false + rest), "accuracy": (hits + rest, 300)}  # fmt: skip
+            for name, (count, total) in shares.items():
+                assert row[name] == ((count / total, *wilson_interval(count, total)) if total else None)
+
+    def test_five_shots_of_a_thing_are_one_witness(self) -> None:
+        alone = list_thresholds(self.positive, self.probs, [str(at) for at in range(300)], 0)
+        grouped = list_thresholds(self.positive, self.probs, [str(at // 5) for at in range(300)], 0)
+        for name in ("precision", "recall", "false_positive_rate", "accuracy"):
+            first, second = alone[50][name], grouped[50][name]
+            assert first[0] == second[0]
+            assert second[2] - second[1] > 1.7 * (first[2] - first[1]), "the root of five, about"
 
 
 class TestAdvice:

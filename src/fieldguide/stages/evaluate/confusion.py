@@ -5,6 +5,7 @@ The counts themselves are among the stage's scores.
 """
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ from fieldguide.stages.evaluate.parts import Part, make_thumbnails
 _CELL_SIDE, _PAIR_SIDE = 96, 200
 _MOST_BYTES = 3_000_000  # of the cells' pictures, in base64
 _PAIRS, _EACH_WAY = 5, 4
+MOST_CLASSES = 40  # whose matrix a reader takes in, and a phone draws
+_SHOWN_CLASSES = 30  # of more
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class _Answers:
 
 
 def measure_confusion(evaluation: Evaluation) -> Part:
-    """Return which pictures stand behind the cells of the matrices, and thumbnails of some."""
+    """Return which classes the matrices show, which pictures stand behind their cells, and thumbnails of some."""
     sets = {"test": _Answers.of(evaluation, evaluation.test, evaluation.test_probs)}
     if evaluation.validation:
         sets["validation"] = _Answers.of(evaluation, evaluation.held, evaluation.held_probs)
@@ -67,8 +70,32 @@ def measure_confusion(evaluation: Evaluation) -> Part:
             break
         name = evaluation.locations.get(evaluation.pictures.images[place][0], "")
         shown.append({"cells": cells[place], "thumbnail": thumbnail, "location": name})
-    numbers = {"pictures": len(cells), "pictures_shown": len(shown), "pictures_left_out": len(cells) - len(shown)}
-    return Part(numbers, {"pictures": shown})
+    classes = choose_classes(_count_pairs(sets.get("validation", sets["test"])), len(evaluation.class_names))
+    numbers = {"pictures": len(cells), "pictures_shown": len(shown), "pictures_left_out": len(cells) - len(shown),
+               "classes_shown": [evaluation.class_names[label] for label in classes]}  # fmt: skip
+    return Part(numbers, {"pictures": shown, "classes": classes})
+
+
+def choose_classes(pairs: Mapping[tuple[int, int], int], count: int) -> list[int]:
+    """Return the classes that a matrix shows: all, or of very many the most confused, those of a pair together.
+
+    Args:
+        pairs: mistakes by pair of classes, the lower first.
+        count: of classes.
+    """
+    if count <= MOST_CLASSES:
+        return list(range(count))
+    worst = sorted(pairs, key=lambda pair: (-pairs[pair], pair))
+    return list(dict.fromkeys(label for pair in worst for label in pair))[:_SHOWN_CLASSES] or list(
+        range(_SHOWN_CLASSES)
+    )
+
+
+def _count_pairs(answers: _Answers) -> Counter[tuple[int, int]]:
+    """Return how often the classes of each pair, the lower first, are taken for each other."""
+    wrong = answers.answers != answers.labels
+    first, second = answers.labels[wrong], answers.answers[wrong]
+    return Counter(zip(np.minimum(first, second).tolist(), np.maximum(first, second).tolist(), strict=True))
 
 
 def measure_pairs(evaluation: Evaluation) -> Part | None:
@@ -79,9 +106,7 @@ def measure_pairs(evaluation: Evaluation) -> Part | None:
     for row in answers.order():
         if answers.answers[row] != answers.labels[row]:
             mistakes[int(answers.labels[row]), int(answers.answers[row])].append(row)
-    counts: Counter[tuple[int, int]] = Counter()
-    for (label, answer), rows in mistakes.items():
-        counts[min(label, answer), max(label, answer)] += len(rows)
+    counts = _count_pairs(answers)
     if not counts:
         return None
     totals = np.bincount(answers.labels, minlength=len(names))

@@ -5,14 +5,14 @@ analysis", Pattern Recognition Letters 27 (2006); Davis, Goadrich, "The relation
 curves", ICML 2006.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldguide.metrics import draw_groups, wilson_interval
+from fieldguide.metrics import draw_groups, widen_intervals, wilson_interval
 from fieldguide.stages.evaluate.charts import Axis, Chart, Line, draw_chart
 from fieldguide.stages.evaluate.measuring import Evaluation
 from fieldguide.stages.evaluate.parts import Part
@@ -99,7 +99,9 @@ def measure_curves(evaluation: Evaluation) -> Part | None:
         "roc": np.round(np.stack([_GRID, rates], axis=1), 4).tolist(),
         "precision_recall": np.round(np.stack([_GRID, precision], axis=1), 4).tolist(),
         "absent": [name for place, name in enumerate(names) if place not in known],
-        "thresholds": _list_thresholds(labels, probs[:, 1]) if len(names) == 2 else None,
+        "thresholds": list_thresholds(labels == 1, probs[:, 1], groups, evaluation.settings.seed)
+        if len(names) == 2
+        else None,
     }  # fmt: skip
     charts = _draw(numbers, [names[place] for place in known], curves)
     return Part(
@@ -135,24 +137,58 @@ def _measure_areas(
     return rows
 
 
-def _list_thresholds(labels: NDArray[np.int64], probs: Doubles) -> list[dict[str, Any]]:
-    """Return what each whole percentage as threshold of the second class's probability gives, with intervals."""
-    rows = []
-    for percent in range(101):
-        taken, true = probs >= percent / 100, labels == 1
-        hits, false = int(np.sum(taken & true)), int(np.sum(taken & ~true))
-        missed, right = int(np.sum(~taken & true)), int(np.sum(taken == true))
-        rows.append(
-            {
-                "threshold": percent / 100,
-                "counts": [hits, missed, false, len(labels) - hits - missed - false],
-                "precision": _share(hits, hits + false),
-                "recall": _share(hits, hits + missed),
-                "false_positive_rate": _share(false, int(np.sum(~true))),
-                "accuracy": _share(right, len(labels)),
-            }
+def list_thresholds(
+    positive: NDArray[np.bool_], probs: Doubles, groups: Sequence[str], seed: int
+) -> list[dict[str, Any]]:
+    """Return what each whole percentage as threshold of the second class's probability gives, with intervals.
+
+    Args:
+        positive: (n,) whether each picture is of the second class.
+        probs: (n,) of that class.
+        groups: n group ids; where some are larger than one, the intervals are by drawing groups.
+        seed: of the drawing.
+    """
+    steps = np.arange(101) / 100
+    reached = np.searchsorted(steps, probs, side="right") - 1  # the last threshold that each picture passes
+
+    def count(times: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return (4, 101): found, missed, wrongly called so, and rightly not, where pictures count so many times."""
+        own, other = (
+            np.cumsum(np.bincount(reached, times * kind, len(steps))[::-1])[::-1] for kind in (positive, ~positive)
         )
+        return np.array([own, own[0] - own, other, other[0] - other])
+
+    counts = count(np.ones(len(probs), np.int64))
+    shares = _threshold_shares(counts)
+    drawn = None
+    if len(set(groups)) < len(groups):
+        drawn = np.array([list(_divide(_threshold_shares(count(times)))) for times in draw_groups(groups, seed=seed)])
+    rows: list[dict[str, Any]] = [
+        {"threshold": percent / 100, "counts": counts[:, percent].astype(int).tolist()} for percent in range(len(steps))
+    ]
+    for place, (name, (hits, totals)) in enumerate(shares.items()):
+        singles = [wilson_interval(int(hit), int(total)) for hit, total in zip(hits, totals, strict=True)]
+        ends = singles if drawn is None else widen_intervals(drawn[:, place], singles)
+        for row, hit, total, (low, high) in zip(rows, hits, totals, ends, strict=True):
+            row[name] = (float(hit / total), low, high) if total else None
     return rows
+
+
+def _threshold_shares(counts: NDArray[np.float64]) -> dict[str, tuple[Doubles, Doubles]]:
+    """Return what is counted by a share, and of how many, each (101,), given the counts at every threshold."""
+    hits, missed, false, rest = counts
+    return {
+        "precision": (hits, hits + false),
+        "recall": (hits, hits + missed),
+        "false_positive_rate": (false, false + rest),
+        "accuracy": (hits + rest, counts.sum(axis=0)),
+    }
+
+
+def _divide(shares: dict[str, tuple[Doubles, Doubles]]) -> Iterator[Doubles]:
+    """Yield each share, NaN where it is of nothing."""
+    for hits, totals in shares.values():
+        yield np.where(totals > 0, hits / np.maximum(totals, 1), np.nan)
 
 
 def _describe(names: Sequence[str]) -> dict[str, str]:
@@ -176,10 +212,6 @@ def _write(row: dict[str, Any]) -> dict[str, str]:
 
 def _in_words(score: tuple[float, float, float] | None) -> str:
     return f"{score[0] * 100:.1f} % ({score[1] * 100:.1f} to {score[2] * 100:.1f})" if score else "none"
-
-
-def _share(count: int, total: int) -> tuple[float, float, float] | None:
-    return (count / total, *wilson_interval(count, total)) if total else None
 
 
 def _draw(numbers: dict[str, Any], names: Sequence[str], curves: Sequence[tuple[Doubles, Doubles]]) -> list[Chart]:

@@ -12,12 +12,14 @@ from typing import Any
 from fieldguide.calibration import MAX_LOG_LOSS
 from fieldguide.metrics import MIN_CALIBRATION
 from fieldguide.records import EvaluateReport
+from fieldguide.stages.evaluate.confusion import MOST_CLASSES
 from fieldguide.stages.evaluate.measuring import Evaluation, Score
 from fieldguide.stages.evaluate.parts import Part
 from fieldguide.stages.evaluate.sections import SECTIONS
 from fieldguide.text import format_score, render
 
 _SCRIPT = "evaluate/report.js"
+_WORST = 20  # classes that stand open where there are too many
 
 
 def render_page(
@@ -35,9 +37,17 @@ def render_page(
     about = {"name": settings.name, "about": settings.about, "report": report, "least_calibration": MIN_CALIBRATION,
              "most_loss": MAX_LOG_LOSS, "measured": trained["measured"], "made": _describe_making(evaluation),
              "chosen": trained["chosen"].get("family", ""), "script": _SCRIPT,
-             "script_digest": script_digest()}  # fmt: skip
+             "script_digest": script_digest(), "worst_classes": _list_worst(numbers["per_class"])}  # fmt: skip
     sections = [(section, parts[section.name]) for section in SECTIONS if section.name in parts]
     return render("report.html", {**numbers, **about, "sections": sections})
+
+
+def _list_worst(per_class: Mapping[str, Mapping[str, float]]) -> list[tuple[str, Mapping[str, float]]]:
+    """Return the classes with the lowest F1 where there are too many to read; none where they are few."""
+    if len(per_class) <= MOST_CLASSES:
+        return []
+    measured = [(name, scores) for name, scores in per_class.items() if scores["support"]]
+    return sorted(measured, key=lambda item: item[1]["f1"])[:_WORST]
 
 
 def _describe_making(evaluation: Evaluation) -> dict[str, Any]:
