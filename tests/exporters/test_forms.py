@@ -29,6 +29,7 @@ FORMS = {
     "openvino": "openvino",
     "web": "selenium",
 }
+HEAVY = ("coreml", "int8", "litert", "litert-int8")  # `make test-all` has what makes them in an environment of its own
 BROWSER = (pytest.mark.browser, pytest.mark.slow)  # test_web_form.py has what is told soon
 COMPARED = [picture_bytes(name, number) for name in CLASS_NAMES for number in range(20, 24)]
 
@@ -50,7 +51,11 @@ def parity(source: Source, exporter: Exporter, folder: Path, files: Sequence[byt
         return measure_parity(GuideRuntime(source.guide), runtime, readers, lambda: None)
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=BROWSER if name == "web" else ()) for name in FORMS])
+def marks(name: str) -> tuple[pytest.MarkDecorator, ...]:
+    return BROWSER if name == "web" else (pytest.mark.heavy,) if name in HEAVY else ()
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=marks(name)) for name in FORMS])
 class TestEveryForm:
     """The contract of `Exporter`."""
 
@@ -128,7 +133,7 @@ _made: dict[str, Path] = {}
 
 
 def test_every_built_in_form_is_under_contract() -> None:
-    assert set(known_exporters()) == set(FORMS)
+    assert set(known_exporters()) == {*FORMS, "skops"}, "test_skops.py has that of the one for the colour learner"
 
 
 def test_an_unknown_form_is_refused_with_all_that_there_are() -> None:

@@ -28,6 +28,7 @@ _BUILT_IN = {
     "litert-int8": "fieldguide.exporters.litert:LitertInt8Exporter",
     "onnx": "fieldguide.exporters.onnx_form:OnnxExporter",
     "openvino": "fieldguide.exporters.openvino:OpenvinoExporter",
+    "skops": "fieldguide.exporters.skops:SkopsExporter",
     "web": "fieldguide.exporters.web:WebExporter",
 }
 

@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from fieldguide.exporters.estimators import Estimator
 from fieldguide.guide import Guide
 
 
@@ -52,12 +53,14 @@ class Source:
         sample: gives so many pictures that it was trained on, or all where there are fewer, as the model sees them:
             (n, size, size, 3) uint8 RGB, or (n, views, size, size, 3). For what has to see real pictures, such as a
             quantiser.
+        estimator: gives scikit-learn's own estimator, where the model is one.
     """
 
     guide: Guide
     learner: str
     trained: bytes
     sample: Callable[[int], NDArray[np.uint8]]
+    estimator: Callable[[], Estimator] | None = None
 
     @property
     def has_backbone(self) -> bool:

@@ -154,6 +154,21 @@ class ColourLearner:
         candidate = Candidate(like.classifier.family, like.classifier.params)
         return hold_out_logits(self._samples(training, like.preprocessing), folds, candidate)
 
+    def refit(self, training: TrainingData, like: Model) -> FittedClassifier:
+        """Fit the classifier of a model again, on the same pictures, of which a run keeps only the numbers.
+
+        Raises:
+            ParityError: it becomes another one.
+        """
+        assert isinstance(like, ColourModel)
+        samples = self._samples(training, like.preprocessing)
+        fitted = fit_classifier(samples, Candidate(like.classifier.family, like.classifier.params))
+        probs = softmax(fitted.logits(samples.features) / like.temperature)
+        if float(np.abs(like.classifier.probs(samples.features) - probs).max()) > _TOLERANCE:
+            message = "the classifier becomes another one when it is fitted again, as with another scikit-learn"
+            raise ParityError(message, "train anew with the one that is installed: fieldguide train")
+        return fitted
+
     def load(self, data: bytes, preprocessing: Preprocessing, classes: int) -> Model:
         """Return the model in a file."""
         try:

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from fieldguide.calibration import fit_temperature
 from fieldguide.engine import core_count, map_threads
-from fieldguide.exporters.colour import ABSENT_LOGIT, FOREST_DOUBT, Classifier, Family
+from fieldguide.exporters.colour import Classifier, Family
+from fieldguide.exporters.estimators import estimator_logits
 from fieldguide.learners.contract import Fold
 from fieldguide.learners.linear_head import picture_losses
 
@@ -113,24 +114,7 @@ class FittedClassifier:
 
     def logits(self, features: NDArray[np.float32]) -> Doubles:
         """Return (n, classes) logits, before the temperature, of (n, d) features."""
-        logits = np.full((len(features), self.class_count), ABSENT_LOGIT)
-        logits[:, self.pipeline.classes_] = self._seen_logits(features)
-        return logits
-
-    def _seen_logits(self, features: NDArray[np.float32]) -> Doubles:
-        """Return (n, k) logits of the classes that had rows."""
-        family, count = self.candidate.family, len(self.pipeline.classes_)
-        if count == 1:
-            return np.zeros((len(features), 1))
-        if family == "forest":
-            return np.asarray(np.log(self.pipeline.predict_proba(features) + FOREST_DOUBT))
-        if family == "mlp":  # its output is not squashed: see `_fit_rows`
-            scores = self.pipeline.predict_proba(features)[:, 1 if count == 2 else slice(None)]
-        else:
-            scores = self.pipeline.decision_function(features)
-        if family == "svm":
-            return _add_up_pairs(-scores[:, None] if count == 2 else scores, count)
-        return np.stack([-scores, scores], axis=1) / 2 if count == 2 else scores
+        return estimator_logits(self.candidate.family, self.pipeline, self.class_count, features)
 
     def first_trees(self, count: int) -> "FittedClassifier":
         """Return the classifier that fitting with so many trees, or stages of boosting, would have given."""
@@ -149,17 +133,6 @@ class FittedClassifier:
             scaler.scale_.astype(np.float32), _ARRAYS[self.candidate.family](model), model.classes_, self.class_count,
             temperature,
         )  # fmt: skip
-
-
-def _add_up_pairs(margins: Doubles, count: int) -> Doubles:
-    """Return (n, k) sums, over the pairs of each class, of the log-sigmoids of (n, pairs) margins.
-
-    A margin just above 0 is worth little more than one just below: smoother than the votes that scikit-learn counts,
-    and on hard cases a point more accurate (benchmarks/bench_colour.py).
-    """
-    first, second = np.triu_indices(count, 1)
-    place = np.eye(count)
-    return np.asarray(-np.logaddexp(0, -margins) @ place[first] - np.logaddexp(0, margins) @ place[second])
 
 
 def fit_classifier(samples: Samples, candidate: Candidate) -> FittedClassifier:

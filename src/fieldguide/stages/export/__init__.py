@@ -27,6 +27,7 @@ from fieldguide.project.outputs import check_place, hash_files, is_whole, read_r
 from fieldguide.project.runs import Run, latest_run
 from fieldguide.records import ExportReport
 from fieldguide.settings import Settings
+from fieldguide.stages.export.estimator import fit_estimator
 from fieldguide.stages.export.forms import record_form
 from fieldguide.stages.export.parity import GuideRuntime, Parity, measure_parity
 
@@ -67,7 +68,7 @@ def export(project: Project, settings: Settings, *, target: Target, progress: Pr
     out = _place(project, target)
     with project.catalog() as catalog:
         run, data = latest_run(catalog, project.runs_folder), load_dataset(catalog)
-    source = _source(project, run, data)
+    source = _source(project, settings, run, data, progress)
     why_not = exporter.unsuitable(source)
     if why_not:
         raise InputUnusable(f"the guide cannot be exported as {target.to}: {why_not}", "choose another form")
@@ -99,14 +100,15 @@ def _place(project: Project, target: Target) -> Path:
     return target.out
 
 
-def _source(project: Project, run: Run, data: Dataset) -> Source:
+def _source(project: Project, settings: Settings, run: Run, data: Dataset, progress: Progress) -> Source:
     """Return what a form is made from: the guide of the last run, and pictures that it was trained on."""
     if not (project.guide_folder / "MANIFEST").is_file():
         raise NotReady("this project has no guide yet", "run: fieldguide build")
     guide = open_guide(project.guide_folder, threads=core_count(), trusted=True)
     if guide.about.get("run") != run.name or guide.about["data"].get("fingerprint") != run.data:
         raise NotReady("the guide is out of date: it was not made from the last run", "run: fieldguide publish")
-    return Source(guide, run.learner, run.model, partial(_sample, project, data, guide))
+    sample = partial(_sample, project, data, guide)
+    return Source(guide, run.learner, run.model, sample, partial(fit_estimator, project, settings, run, data, progress))
 
 
 def _sample(project: Project, data: Dataset, guide: Guide, count: int) -> NDArray[np.uint8]:
