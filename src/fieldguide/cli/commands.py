@@ -616,7 +616,8 @@ def serve(
 @app.command()
 def export(
     to: Annotated[
-        str, typer.Option("--to", metavar="FORM", help="onnx, int8, openvino, litert, litert-int8, coreml, skops or web.")
+        str,
+        typer.Option("--to", metavar="FORM", help="onnx, int8, openvino, litert, litert-int8, coreml, skops or web."),
     ],
     out: Annotated[
         Path | None,
