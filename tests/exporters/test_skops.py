@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +59,15 @@ def colour(colour_once: Path, tmp_path: Path) -> Project:
 def source(colour: Project) -> Source:
     (run_folder,) = [path.parent for path in colour.runs_folder.glob("*-colour/learnt.npz")]
     guide = open_guide(colour.guide_folder, trusted=True)
-    return Source(guide, "colour", (run_folder / "learnt.npz").read_bytes(), lambda count: np.zeros((count, 1, 1, 3)))
+    return Source(
+        guide, "colour", (run_folder / "learnt.npz").read_bytes(), lambda count: np.zeros((count, 1, 1, 3), np.uint8)
+    )
 
 
 def parity(colour: Project, folder: Path) -> Parity:
     guide = GuideRuntime(open_guide(colour.guide_folder, trusted=True))
     with SkopsExporter().open(folder) as runtime:
-        return measure_parity(guide, runtime, [lambda data=data: data for data in COMPARED], lambda: None)
+        return measure_parity(guide, runtime, [partial(bytes, data) for data in COMPARED], lambda: None)
 
 
 def estimator_of(family: Family, **changed: Any) -> tuple[Estimator, NDArray[np.float32]]:
