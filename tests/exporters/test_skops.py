@@ -18,12 +18,13 @@ from command import check_two_lines, ran, run, set_key
 from conftest import CLASS_NAMES, picture_bytes
 from fieldguide.calibration import Calibration
 from fieldguide.errors import GuideDamaged, ParityError
+from fieldguide.exporters.colour import Family
 from fieldguide.exporters.contract import Source
 from fieldguide.exporters.estimators import Estimator
 from fieldguide.exporters.skops import MODEL, SkopsExporter, read_estimator
 from fieldguide.familiarity import Familiarity
 from fieldguide.guide import open_guide
-from fieldguide.learners.colour.families import Candidate, Family, fit_classifier
+from fieldguide.learners.colour.families import Candidate, fit_classifier
 from fieldguide.project import Project
 from fieldguide.stages.export.parity import GuideRuntime, Parity, measure_parity
 
