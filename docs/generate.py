@@ -32,7 +32,7 @@ SECTIONS = {
     "train": ("train", "features"),
     "tune": ("tune",),
     "evaluate": ("evaluate",),
-    "publish": ("publish",),
+    "publish": ("publish", "branding"),
     "serve": ("serve",),
 }
 

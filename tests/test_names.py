@@ -42,6 +42,15 @@ def test_the_column_of_names_need_not_be_the_first(tmp_path: Path) -> None:
     assert read_names(str(file)) == {"cat": {"about": "It purrs."}, "dog": {"about": "It barks."}}
 
 
+def test_columns_hold_names_in_other_languages(tmp_path: Path) -> None:
+    file = tmp_path / "names.csv"
+    file.write_text("name_de,name,name-pt-BR,Name_la\nKatze,cat,gato,\nHund,dog,cachorro,Canis\n")
+    assert read_names(str(file)) == {
+        "cat": {"names": {"de": "Katze", "pt-br": "gato"}},
+        "dog": {"names": {"de": "Hund", "pt-br": "cachorro", "la": "Canis"}},
+    }
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".txt", ".CSV"])
 def test_a_list_without_a_heading_as_editors_save_it(tmp_path: Path, suffix: str) -> None:
     file = tmp_path / f"names{suffix}"

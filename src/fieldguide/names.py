@@ -26,6 +26,7 @@ _NAME_COLUMNS = frozenset((
     "categories", "species", "breed", "variety", "common_name", "scientific_name",
 ))  # fmt: skip
 _ABOUT_COLUMNS = {"about": "about", "description": "about", "link": "link", "links": "link"}
+_NAME_IN = re.compile(r"name_([a-z]{2,3}(?:_[a-z0-9]{2,8})*)")  # in a language: name_de, name_pt_br
 _LISTS = (".csv", ".tsv", ".txt")
 _INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 _JOINERS = "\u200c\u200d"  # Persian and Indic spelling and some emoji need them
@@ -37,12 +38,12 @@ def column_key(heading: object) -> str:
 
 
 def read_names(names: str) -> dict[str, dict[str, object]]:
-    """Read class names in order, each with what the file says about it (`about`, `links`).
+    """Read class names in order, each with what the file says about it (`about`, `links`, `names`).
 
     Args:
         names: names with commas between; or the path of a text file with a name on each line; or that of a CSV or TSV
-            whose column `name` (`class`, `species` and the like), or only column, holds them. Columns `about` and
-            `link` are read.
+            whose column `name` (`class`, `species` and the like), or only column, holds them. Columns `about`, `link`
+            and those of names in other languages, such as `name_de`, are read.
 
     Raises:
         InputMissing: it looks like the path of a file and there is none.
@@ -126,7 +127,13 @@ def _about(heading: list[str], row: list[str]) -> dict[str, object]:
     cells = {
         _ABOUT_COLUMNS[key]: cell.strip() for key, cell in zip(heading, row, strict=False) if key in _ABOUT_COLUMNS
     }
+    names = {
+        match[1].replace("_", "-"): cell.strip()
+        for key, cell in zip(heading, row, strict=False)
+        if (match := _NAME_IN.fullmatch(key)) and cell.strip()
+    }
     about: dict[str, object] = {"about": cells["about"]} if cells.get("about") else {}
+    about |= {"names": names} if names else {}
     return about | ({"links": _links(cells["link"])} if cells.get("link") else {})
 
 

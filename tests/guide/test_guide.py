@@ -239,6 +239,14 @@ CHANGES: dict[str, Change] = {
     "no links": lambda about: about["classes"][0].pop("links"),
     "links that are numbers": lambda about: about["classes"][0].update(links=[1]),
     "an example outside": lambda about: about["classes"][0]["examples"][0].update(file="../../../etc/hostname"),
+    "names that are a list": lambda about: about["classes"][0].update(names=["Kreis"]),
+    "a name in German that is a number": lambda about: about["classes"][0].update(names={"de": 5}),
+    "a neighbour that is no class": lambda about: about["classes"][0]["neighbours"][0].update(name="moon"),
+    "a neighbour without counts": lambda about: about["classes"][0]["neighbours"][0].pop("taken_for_it"),
+    "counts that are text": lambda about: about["classes"][0]["neighbours"][0].update(taken_for_it=["1", "2"]),
+    "neighbours that are a number": lambda about: about["classes"][0].update(neighbours=3),
+    "branding that is text": lambda about: about.update(branding="red"),
+    "a logo that is not listed": lambda about: about.update(branding={"logo": "../logo.png"}),
     "an example that is not listed": lambda about: about["classes"][0]["examples"][0].update(file="examples/x.jpg"),
 }
 

@@ -295,6 +295,51 @@ def test_the_card_has_the_owners_own_words_and_labels_of_links(built: Project) -
     assert "has not said" not in page
 
 
+def test_classes_are_told_in_other_languages_counted_and_set_beside_those_like_them(built: Project) -> None:
+    built.write_settings({"classes.circle.names": {"de": "Kreis", "es": "círculo"}})
+    press(built)
+    rows = {row["name"]: row for row in open_guide(built.guide_folder).about["classes"]}
+    assert rows["circle"]["names"] == {"de": "Kreis", "es": "círculo"} and "names" not in rows["square"]
+    with built.catalog() as catalog:
+        kept = [(state.class_name, state.split) for state in catalog.states() if state.state == "kept"]
+    for name, row in rows.items():
+        assert row["images"] == {split: kept.count((name, split)) for split in ("train", "val", "test")}
+        counted = sum(row["images"].values())
+        for other in row["neighbours"]:
+            assert other["name"] in rows and other["name"] != name and other["measured_on"] == "cross-validation"
+            assert other["taken_for_it"][1] == counted and other["taken_for_it"][0] <= counted
+
+
+def test_a_guide_has_the_branding_of_the_settings_and_a_logo_that_is_only_pixels(built: Project) -> None:
+    assert "branding" not in json.loads((built.guide_folder / "guide.json").read_text())
+    logo = Image.new("RGBA", (600, 300), (255, 0, 0, 0))
+    logo.paste((0, 0, 255, 255), (0, 0, 300, 300))
+    exif = Image.Exif()
+    exif[0x010E] = "secret"
+    logo.save(built.root / "mark.png", exif=exif)
+    built.write_settings({"branding.logo": "mark.png", "branding.colour": "#7a2e8e", "branding.title": EVIL})
+    press(built)
+    about = open_guide(built.guide_folder).about
+    assert about["branding"] == {"logo": "logo.png", "colour": "#7a2e8e", "title": EVIL}
+    data = (built.guide_folder / "logo.png").read_bytes()
+    shown = Image.open(io.BytesIO(data))
+    assert (shown.format, shown.size, shown.mode) == ("PNG", (256, 128), "RGBA") and b"secret" not in data
+    pixels = np.asarray(shown)
+    assert pixels[10, 10].tolist() == [0, 0, 255, 255] and pixels[10, 250, 3] == 0
+    Image.new("RGB", (40, 40), "green").save(built.root / "mark.png")
+    press(built)
+    newer = (built.guide_folder / "logo.png").read_bytes()
+    assert Image.open(io.BytesIO(newer)).size == (40, 40), "another file is another guide"
+
+
+@pytest.mark.parametrize("name", ["mark.svg", "../mark.png", "absent.png"])
+def test_a_logo_is_a_picture_of_the_project(built: Project, name: str) -> None:
+    (built.root / "mark.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>")
+    Image.new("RGB", (40, 40)).save(built.root.parent / "mark.png")
+    set_key(built.settings_file, "branding", f'logo = "{name}"')
+    check_two_lines(run("publish", "-C", built.root), 78, "branding.logo", "PNG")
+
+
 def test_no_name_breaks_the_tables_of_the_card(built_once: Path) -> None:
     about = json.loads((built_once / "guide" / "guide.json").read_text(encoding="utf-8"))
     names = ["a|b", "<b>bold</b> & [link](https://example.org)", "**x** `|` :rose: ~~y~~ $1$ \\"]

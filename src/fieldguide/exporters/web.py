@@ -77,7 +77,10 @@ class WebExporter:
         (folder / "examples").mkdir()
         for example in (example for row in about["classes"] for example in row["examples"]):
             shutil.copyfile(origin / example["file"], folder / example["file"])
-        _write_names(folder, str(about["name"]), str(about["about"]))
+        branding = about.get("branding", {})
+        if "logo" in branding:
+            shutil.copyfile(origin / branding["logo"], folder / branding["logo"])
+        _write_names(folder, str(branding.get("title") or about["name"]), str(about["about"]))
         _write_release(folder)
         return {"runtime": "ONNX Runtime Web"}
 

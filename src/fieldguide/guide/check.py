@@ -187,6 +187,42 @@ def check_description(about: Mapping[str, Any], listed: set[str]) -> None:
         raise ValueError("how many pictures a class was learnt from is not two numbers")
     if len([float(part) for part in about["scores"]["accuracy"]]) != 3:
         raise ValueError("the accuracy has no interval")
+    _check_additions(about, listed)
+
+
+def _check_additions(about: Mapping[str, Any], listed: set[str]) -> None:
+    """Check what guides of earlier versions don't have: names in languages, counts, neighbours and branding.
+
+    Raises:
+        KeyError: something is missing.
+        TypeError: something is of the wrong type.
+        ValueError: a neighbour is no class, or the logo not a file of the guide.
+    """
+    known, branding = {row["name"] for row in about["classes"]}, about.get("branding", {})
+    tables = [branding, *(row.get(key, {}) for row in about["classes"] for key in ("names", "images"))]
+    if not all(isinstance(table, dict) for table in tables):
+        raise TypeError("names in other languages, numbers of pictures, or the branding, are not tables")
+    names = [text for row in about["classes"] for pair in row.get("names", {}).items() for text in pair]
+    if not all(isinstance(text, str) for text in [*names, *branding.values()]):
+        raise TypeError("a name in another language, or the branding, is not text")
+    if branding.get("logo", "") not in {"", *listed}:
+        raise ValueError("the logo is not in the manifest")
+    for row in about["classes"]:
+        numbers = list(row.get("images", {}).values())
+        if not isinstance(row.get("neighbours", []), list):
+            raise TypeError("the neighbours of a class are not a list")
+        for other in row.get("neighbours", []):
+            if other["name"] not in known or not isinstance(other["measured_on"], str):
+                raise ValueError(f"the neighbour {other['name']!r} is not a class")
+            numbers += [number for way in ("taken_for_it", "it_taken_for_this") for number in _pair(other[way])]
+        if any(type(number) is not int for number in numbers):
+            raise TypeError("how many pictures there are is not a number")
+
+
+def _pair(values: Sequence[Any]) -> Sequence[Any]:
+    if len(values) != 2:
+        raise ValueError("how often a class is taken for another is not two numbers")
+    return values
 
 
 def check_views(views: Sequence[Preprocessing], threshold: float) -> None:

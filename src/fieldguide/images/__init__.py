@@ -13,6 +13,7 @@ from fieldguide.images.decoding import (
     read_header,
     to_upright,
 )
+from fieldguide.images.icons import icon_png
 from fieldguide.images.thumbnails import (
     COLOUR_SIDE,
     GREY_SIDE,
@@ -34,6 +35,7 @@ __all__ = [
     "decode_image",
     "decode_photo",
     "dhash",
+    "icon_png",
     "look",
     "read_header",
     "squash",

@@ -29,6 +29,7 @@ PREDICTIONS = "predictions.csv"  # the answers for pictures that were held out i
 HELD_OUT = "held-out.npz"  # the logits of those answers
 TEST_ANSWERS = "test-predictions.csv"  # of a run that was evaluated: the answers to the test pictures
 DECLINING = "declining.npz"  # and what tells known pictures from others
+METRICS = "metrics.json"  # and all figures of its evaluation
 CALIBRATION = "calibration.json"  # and what made probabilities of its logits: that of the run, tempered if wanted
 
 

@@ -5,6 +5,7 @@ Knows nothing about what the stages do with their settings.
 
 from fieldguide.settings.models import (
     SCHEMA_VERSION,
+    BrandingSettings,
     ClassSettings,
     CleanSettings,
     CollectSettings,
@@ -35,6 +36,7 @@ from fieldguide.settings.text import edit_settings, render_settings
 
 __all__ = [
     "SCHEMA_VERSION",
+    "BrandingSettings",
     "ClassSettings",
     "CleanSettings",
     "CollectSettings",

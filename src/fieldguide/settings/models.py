@@ -5,7 +5,16 @@ Knows nothing about files, or about how the stages use their settings.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_serializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from fieldguide.names import check_name, check_names
 from fieldguide.records import Fit, Preprocessing
@@ -18,6 +27,8 @@ CrossValidate = Literal["auto", "always", "never"]
 Suspicion = Annotated[float, Field(ge=0.5, le=1.0)] | Literal["suspect", "off"]
 ImageFormat = Literal["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"]
 Share = Annotated[float, Field(strict=True, ge=0.02, le=0.45)] | Annotated[int, Field(strict=True, ge=1, le=100_000)]
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[a-z0-9]{2,8})*$")]  # of BCP 47, in small letters
+ClassName = Annotated[str, AfterValidator(check_name)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -54,6 +65,10 @@ class LinkSettings(Section):
 class ClassSettings(Section):
     """What the guide says about one class, and what else to search for."""
 
+    names: dict[Language, ClassName] = Field(
+        default_factory=dict, max_length=50,
+        description='what it is called in other languages, such as {de = "Rose", la = "Rosa"}',
+    )  # fmt: skip
     about: str = Field("", max_length=2000, description="a sentence or two, shown with an answer")
     links: tuple[LinkSettings, ...] = Field(
         (), max_length=20, description="https addresses to read more, or {label, url} of each"
@@ -403,6 +418,22 @@ class PublishSettings(Section):
     )
 
 
+class BrandingSettings(Section):
+    """How the guide's page looks, and who speaks in it."""
+
+    title: str = Field("", max_length=200, description="the page's title; empty: the guide's name")
+    logo: str = Field(
+        "", max_length=1000,
+        description="a picture of the project shown beside the title: PNG, JPEG, WebP or GIF; relative to the project",
+    )  # fmt: skip
+    colour: str = Field(
+        "", pattern="^(#[0-9a-fA-F]{6})?$",
+        description='of buttons and links, such as "#7a2e8e"; made lighter or darker where it could not be read',
+    )  # fmt: skip
+    about: str = Field("", max_length=4000, description="who made the guide and why; shown on the page About")
+    footer: str = Field("", max_length=500, description="a line at the foot of every page, such as who runs it")
+
+
 class ServeSettings(Section):
     """How a guide is served."""
 
@@ -464,6 +495,7 @@ class Settings(Section):
     tune: TuneSettings = TuneSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     publish: PublishSettings = PublishSettings()
+    branding: BrandingSettings = BrandingSettings()
     serve: ServeSettings = ServeSettings()
 
     @property

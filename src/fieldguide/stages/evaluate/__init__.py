@@ -16,7 +16,7 @@ from fieldguide.progress import Progress
 from fieldguide.project import Project
 from fieldguide.project.atomic import write_bytes, write_text
 from fieldguide.project.catalog import Catalog
-from fieldguide.project.runs import CALIBRATION, DECLINING, TEST_ANSWERS, latest_run
+from fieldguide.project.runs import CALIBRATION, DECLINING, METRICS, TEST_ANSWERS, latest_run
 from fieldguide.records import EvaluateReport
 from fieldguide.settings import Settings
 from fieldguide.stages.evaluate.measuring import measure
@@ -73,7 +73,7 @@ def evaluate(project: Project, settings: Settings, *, progress: Progress) -> Eva
         write_text(folder / TEST_ANSWERS, write_answers(evaluation))
         write_bytes(folder / DECLINING, evaluation.declining.to_bytes())
         write_text(folder / CALIBRATION, json.dumps(evaluation.calibration.to_dict()))
-        write_text(folder / "metrics.json", json.dumps(numbers, indent=1, ensure_ascii=False))
+        write_text(folder / METRICS, json.dumps(numbers, indent=1, ensure_ascii=False))
         write_text(folder / "report.html", page)
         catalog.finish("evaluate", digest, asdict(report), project.now())
     return report

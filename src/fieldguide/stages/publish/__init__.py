@@ -31,9 +31,11 @@ from fieldguide.project.atomic import replace_folder
 from fieldguide.project.catalog import Catalog
 from fieldguide.project.dataset import Dataset, load_dataset
 from fieldguide.project.provenance import describe_provenance
-from fieldguide.project.runs import DECLINING, Run, latest_run, load_held_out_logits, load_test_familiarity
+from fieldguide.project.runs import DECLINING, METRICS, Run, latest_run, load_held_out_logits, load_test_familiarity
 from fieldguide.records import EvaluateReport, Origin, PublishReport
 from fieldguide.settings import ClassSettings, Settings, digest_json
+from fieldguide.stages.publish.branding import Branding, fingerprint_branding
+from fieldguide.stages.publish.neighbours import list_neighbours, load_confusion, mean_probs
 from fieldguide.text import link_label, render
 
 _THUMBNAIL_SIDE = 320
@@ -44,9 +46,10 @@ MAX_COMPARED = 500  # val pictures that the guide classifies: one at a time, as 
 def inputs(catalog: Catalog, settings: Settings) -> str:
     """Return the digest of everything that this stage's result depends on."""
     evaluated = catalog.finished("evaluate")
-    classes = {name: row.model_dump() for name, row in settings.classes.items()}
+    classes = {name: row.model_dump(exclude=None if row.names else {"names"}) for name, row in settings.classes.items()}
+    branding = fingerprint_branding(settings.branding, catalog.path.parent)
     chosen = json.loads(digest_json(settings, "publish"))
-    values = [settings.name, settings.about, classes, chosen, _version()]
+    values = [settings.name, settings.about, classes, chosen, _version(), *([branding] if branding else [])]
     measured = json.dumps(evaluated.report if evaluated else None, sort_keys=True)
     text = json.dumps(values, sort_keys=True) + measured + catalog.digest("state", "origin")
     return hash_text(text)
@@ -122,6 +125,7 @@ class _GuideWriter:
     test_scores: NDArray[np.float64]
     origins: dict[str, list[Origin]]
     provenance: dict[str, Any]
+    branding: Branding
     pictures: Pictures
     progress: Progress
 
@@ -130,6 +134,7 @@ class _GuideWriter:
         cls, project: Project, settings: Settings, catalog: Catalog, run: Run, progress: Progress
     ) -> "_GuideWriter":
         """Load a run's model and compute its outputs for the pictures of train and val."""
+        branding = Branding.read(settings.branding, project.root)
         data = load_dataset(catalog)
         known = data.where("train", "val")
         learner, model = load_model(run, settings.publish.views)
@@ -151,7 +156,7 @@ class _GuideWriter:
             familiarity = declining.score(seen, model.temperature, calibration)
             scores = dict(zip(test.images, familiarity.tolist(), strict=True))
         answers = declining, np.array(list(scores.values()))
-        parts = data, known, outputs, *answers, origins, describe_provenance(catalog, data.images, origins)
+        parts = data, known, outputs, *answers, origins, describe_provenance(catalog, data.images, origins), branding
         return cls(project, settings, run, model, calibration, *parts, pictures, progress)
 
     def write(self, folder: Path, scores: EvaluateReport) -> PublishReport:
@@ -163,6 +168,7 @@ class _GuideWriter:
         examples = self._write_examples(folder)
         (folder / "CREDITS.csv").write_text(self._credits(), encoding="utf-8")
         about = self._about(scores, decline, examples)
+        about |= self.branding.write(folder)
         parity = self._prove(folder, about)
         about["parity"] = parity
         _write_json(folder / "guide.json", about)
@@ -263,7 +269,7 @@ class _GuideWriter:
             "about": self.settings.about,
             "intended_use": self.settings.publish.intended_use,
             "limitations": self.settings.publish.limitations,
-            "classes": [self._class(name, examples[name]) for name in self.run.class_names],
+            "classes": self._classes(examples),
             "preprocessing": self.model.preprocessing.to_dict(),
             **({"views": [view.to_dict() for view in views]} if len(views := self.model.answer_views) > 1 else {}),
             "decline": asdict(decline),
@@ -284,11 +290,22 @@ class _GuideWriter:
             "tool_version": _version(),
         }  # fmt: skip
 
-    def _class(self, name: str, examples: list[dict[str, str]]) -> dict[str, Any]:
-        """Return the entry of one class in guide.json."""
-        row = self.settings.classes.get(name, ClassSettings())
-        links = [{"label": link.label or link_label(link.url), "url": link.url} for link in row.links]
-        return {"name": name, "about": row.about, "links": links, "examples": examples}
+    def _classes(self, examples: dict[str, list[dict[str, str]]]) -> list[dict[str, Any]]:
+        """Return the entries of the classes in guide.json."""
+        names, folder, rows = self.run.class_names, self.project.runs_folder / self.run.name, []
+        labels = {sha256: int(self.known.labels[place]) for place, sha256 in enumerate(self.known.images)}
+        nearness = mean_probs(load_held_out_logits(folder), labels, len(names))
+        neighbours = list_neighbours(load_confusion(folder / METRICS, names), names, nearness)
+        for place, name in enumerate(names):
+            row = self.settings.classes.get(name, ClassSettings())
+            links = [{"label": link.label or link_label(link.url), "url": link.url} for link in row.links]
+            splits = self.data.splits[self.data.labels == place]
+            counts = {split: int(np.sum(splits == split)) for split in ("train", "val", "test")}
+            rows.append({
+                "name": name, **({"names": row.names} if row.names else {}), "about": row.about, "links": links,
+                "examples": examples[name], "images": counts, "neighbours": neighbours[name],
+            })  # fmt: skip
+        return rows
 
     def _prove(self, folder: Path, about: dict[str, Any]) -> dict[str, Any]:
         """Measure how closely the guide, given the original files, agrees with the trained model on val pictures.
