@@ -10,7 +10,7 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -588,8 +588,11 @@ def test_what_a_corrected_host_allows_is_asked_for(tmp_path: Path, address: str,
             return Client(replace(rules, tries=1), resolver=net.resolver(), ssl=net.trust(), stop=stop)
 
         def collect_through(connect: Connect) -> str:
-            with suppress(NotReady):
+            try:
                 collect(project, project.settings(), progress=SilentProgress(), connect=connect)
+            except NotReady as error:
+                key = decision.strip("{}").split(", ")[-1].split(" = ")[0]
+                assert reason not in str(error) or f'[collect.hosts."HOST"] {key} =' in error.hint
             with project.catalog() as catalog:
                 return ", ".join(Ledger(catalog).failures())
 

@@ -29,6 +29,11 @@ from fieldguide.text import plural
 
 __all__ = ["collect", "inputs"]
 
+_REMEDIES = {
+    "refused_port": 'if it is a server of yours: [collect.hosts."HOST"] ports = [PORT]',
+    "refused_address": 'if it is a server of yours: [collect.hosts."HOST"] private = true',
+    "robots": 'with its owner\'s permission: [collect.hosts."HOST"] robots = "ignore"',
+}
 _BATCH = 32  # drawings written at once
 _CPU_S = 60.0
 _MEMORY_BYTES = 2**42  # of address space: V8, inside vl-convert, sets aside far more than it uses
@@ -229,7 +234,10 @@ def _check_outcome(outcome: Outcome, ledger: Ledger) -> None:
     reasons = sum((Counter(counts) for counts in ledger.reasons().values()), Counter())
     most = ", ".join(f"{count} {why or 'waiting'}" for why, count in reasons.most_common(5)) or "no results"
     why = next(iter(outcome.short.values()), "")
-    raise NotReady(f"no good picture was found ({most}); {why}", "check the queries and sources under [collect]")
+    hint = _REMEDIES.get(max(reasons, key=lambda reason: reasons[reason], default=""))
+    raise NotReady(
+        f"no good picture was found ({most}); {why}", hint or "check the queries and sources under [collect]"
+    )
 
 
 def _report(settings: Settings, catalog: Catalog, ledger: Ledger, outcome: Outcome, plan: list[str]) -> CollectReport:
