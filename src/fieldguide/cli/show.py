@@ -533,8 +533,8 @@ def _show_predict(console: Console, answers: list[Prediction]) -> None:
         sys.stdout.writelines("\t".join(row) + "\n" for row in rows)
         return
     table = _table(["picture", "answer", "", "then, or the reason"], [""])
-    for row in rows:
-        table.add_row(*row)
+    for answer, row in zip(answers, rows, strict=True):
+        table.add_row(row[0], row[1] if answer.error else visible(answer.summary), *row[2:])
     console.print(table)
 
 
@@ -544,6 +544,9 @@ def _answer_cells(answer: Prediction) -> tuple[str, str, str, str]:
     ranked = [(name, f"{prob:.1%}") for name, prob in answer.probs.items() if prob >= 0.005]
     if answer.declined:
         return answer.path, "none of these", "", "nearest: " + ", ".join(f"{name} {prob}" for name, prob in ranked)
+    if answer.parent:
+        every = ", ".join(f"{name} {prob}" for name, prob in ranked)
+        return answer.path, answer.summary, f"{answer.parent_prob:.1%}", every
     return answer.path, ranked[0][0], ranked[0][1], ", ".join(f"{name} {prob}" for name, prob in ranked[1:])
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fieldguide.errors import BadImage, GuideDamaged, InputMissing, InputUnusable, translate_os_errors
+from fieldguide.guide.certainty import Ranks
 from fieldguide.guide.check import (
     GET_IT_AGAIN,
     SCHEMA_VERSION,
@@ -68,6 +69,7 @@ class Guide:
         edited: the documents that were changed or taken away since it was published; it answers as before.
         trusted: whether it may ask for more memory for a picture than twice the usual.
         forms: what is known of the forms that it was exported to, by name.
+        ranks: what its classes are kinds of.
     """
 
     folder: Path
@@ -80,6 +82,7 @@ class Guide:
     edited: tuple[str, ...] = ()
     trusted: bool = False
     forms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    ranks: Ranks = field(default_factory=lambda: Ranks({}))
 
     def describe_edited(self) -> str:
         """Return a sentence on the documents that are not as they were published, "" where there are none."""
@@ -185,7 +188,11 @@ class Guide:
         declined = bool(familiarity < self.threshold)
         first = "" if declined else self.class_names[order[0]]
         named = {self.class_names[index]: float(probs[index]) for index in order}
-        return Prediction(path, first, named, float(familiarity), declined)
+        certainty = self.ranks.certainty(float(probs[order[0]]))
+        parent, share = ("", 0.0) if declined else self.ranks.find_parent(named)
+        return Prediction(
+            path, first, named, float(familiarity), declined, certainty=certainty, parent=parent, parent_prob=share
+        )
 
 
 def _path_of(image: object) -> str:
@@ -232,12 +239,13 @@ def open_guide(folder: str | Path, threads: int = 0, *, trusted: bool = False) -
         formats = tuple(str(name) for name in about["formats"])
         check_description(about, listed)
         check_views(views, threshold)
+        ranks = Ranks.of(about, about["classes"])
         session = _open_untrusted(model, threads)
         check_shapes(session, views, len(names))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         message = f"{folder / 'guide.json'} is not a valid description of a guide: {error}"
         raise GuideDamaged(message, GET_IT_AGAIN) from error
-    return Guide(folder, about, names, views, threshold, formats, session, edited, trusted, forms)
+    return Guide(folder, about, names, views, threshold, formats, session, edited, trusted, forms, ranks)
 
 
 def is_unaltered(folder: Path) -> bool:

@@ -161,6 +161,7 @@ def check_description(about: Mapping[str, Any], listed: set[str]) -> None:
     """
     names = [row["name"] for row in about["classes"]]
     texts = [about["name"], about["about"], *names, *(row["about"] for row in about["classes"])]
+    texts += [row.get("parent", "") for row in about["classes"]]
     links = [link for row in about["classes"] for link in row["links"]]
     for link in links:  # an address alone, in a guide from before they had labels
         texts += [link] if isinstance(link, str) else [link["label"], link["url"]]
@@ -180,6 +181,8 @@ def check_description(about: Mapping[str, Any], listed: set[str]) -> None:
         raise TypeError("the limits on pictures are not numbers")
     if any(not 1 <= limits[key] <= _MOST[key] for key in limits):
         raise ValueError("the limits on pictures are out of bounds")
+    if not 0 < float(about.get("unsure_below", 0.6)) <= 1:
+        raise ValueError("the probability under which a class is unsure is out of bounds")
     data = about.get("data", {})
     if not isinstance(data, dict):
         raise TypeError("what it was learnt from is not a table")

@@ -82,6 +82,7 @@ __all__ = [
 Split = Literal["train", "val", "test"]
 Fit = Literal["crop", "squash", "pad"]
 Depth = Literal["top", "deep"]
+Certainty = Literal["sure", "leaning", "unsure"]
 
 
 @dataclass(frozen=True)
@@ -289,6 +290,9 @@ class Prediction(Report):
         familiarity: how near the picture is to those trained on; at most 0, higher is nearer.
         declined: the familiarity is below the guide's threshold: "none of these".
         error: why the picture could not be read, or "".
+        certainty: how sure the answer is: "sure" from 90 %, "leaning", or "unsure" below the guide's own limit.
+        parent: what the class is a kind of, such as its genus, where that is sure and the class is not; else "".
+        parent_prob: how probable the parent is.
     """
 
     path: str
@@ -297,6 +301,21 @@ class Prediction(Report):
     familiarity: float
     declined: bool
     error: str = ""
+    certainty: Certainty = "unsure"
+    parent: str = ""
+    parent_prob: float = 0.0
+
+    @property
+    def summary(self) -> str:
+        """The answer in a few words: "rose", "leaning rose", "some Rosa", "rose or tulip", "none of these"."""
+        if self.error or self.declined or not self.probs:
+            return self.error or "none of these"
+        if self.parent:
+            return f"some {self.parent}"
+        second = list(self.probs)[1] if len(self.probs) > 1 else ""
+        if self.certainty == "unsure" and second:
+            return f"{self.class_name} or {second}"
+        return f"leaning {self.class_name}" if self.certainty == "leaning" else self.class_name
 
     def top(self, count: int) -> "Prediction":
         """Return the answer with its `count` most probable classes alone."""

@@ -79,6 +79,9 @@ class ClassSettings(Section):
     at: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="what to search for at one source, such as a taxon's name"
     )
+    parent: str = Field(
+        "", max_length=120, description="what it is a kind of, such as its genus: the answer where the class is unsure"
+    )
 
 
 class ImagesSettings(Section):
@@ -409,6 +412,10 @@ class PublishSettings(Section):
     views: Literal[1, 2, 4] = Field(
         1, description="views of a picture that an answer is averaged over; each costs a pass of the backbone"
     )
+    unsure_below: float = Field(
+        0.6, gt=0.0, le=0.9,
+        description="probability under which a class is unsure: the answer is its parent, if that is more probable",
+    )  # fmt: skip
     temper_for_shifts: bool = Field(
         False, description="make probabilities less sure, as suits pictures from elsewhere; see docs/evaluate.md"
     )

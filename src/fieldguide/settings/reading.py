@@ -22,7 +22,7 @@ _ADDED: Mapping[str, Sequence[str]] = {
     "clean": ("copy_reframed", "quality", "unsafe", "labels", "outliers", "rescale", "report"),
     "split": ("group_pattern", "features_alike", "burst_s"),
     "train": ("views", "mirror"),
-    "publish": ("views",),
+    "publish": ("views", "unsure_below"),
 }  # since version 2
 # what "auto" stands for in digests: the default before there was "auto"
 _FORMER_DEFAULTS: Mapping[str, Mapping[str, int]] = {"train.loop": {"batch_size": 32, "accumulate": 1}}

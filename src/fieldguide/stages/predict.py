@@ -60,7 +60,8 @@ def predict(
 def answer_table(predictions: Sequence[Prediction], top_k: int) -> str:
     """Return the answers as CSV: a row for each file, with the `top_k` most probable classes, most probable first.
 
-    `answer` is the class, NONE where the guide declines, and empty where `error` says why the file was not read.
+    `answer` is the class, or its parent where that is sure and the class is not; NONE where the guide declines, and
+    empty where `error` says why the file was not read.
     """
     ranks = range(1, top_k + 1)
     heading = [
@@ -74,7 +75,7 @@ def answer_table(predictions: Sequence[Prediction], top_k: int) -> str:
     for item in predictions:
         cells = [cell for name, prob in list(item.probs.items())[:top_k] for cell in (name, f"{prob:.6f}")]
         cells += [""] * (2 * top_k - len(cells))
-        answer = "" if item.error else NONE if item.declined else item.class_name
+        answer = "" if item.error else NONE if item.declined else item.parent or item.class_name
         rows.append([item.path, answer, *cells, "" if item.error else f"{item.familiarity:.6f}", item.error])
     return write_csv(heading, rows)
 

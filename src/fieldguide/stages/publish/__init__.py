@@ -46,7 +46,10 @@ MAX_COMPARED = 500  # val pictures that the guide classifies: one at a time, as 
 def inputs(catalog: Catalog, settings: Settings) -> str:
     """Return the digest of everything that this stage's result depends on."""
     evaluated = catalog.finished("evaluate")
-    classes = {name: row.model_dump(exclude=None if row.names else {"names"}) for name, row in settings.classes.items()}
+    added = {
+        name: {key for key in ("names", "parent") if not getattr(row, key)} for name, row in settings.classes.items()
+    }
+    classes = {name: row.model_dump(exclude=added[name]) for name, row in settings.classes.items()}  # since version 2
     branding = fingerprint_branding(settings.branding, catalog.path.parent)
     chosen = json.loads(digest_json(settings, "publish"))
     values = [settings.name, settings.about, classes, chosen, _version(), *([branding] if branding else [])]
@@ -273,6 +276,7 @@ class _GuideWriter:
             "preprocessing": self.model.preprocessing.to_dict(),
             **({"views": [view.to_dict() for view in views]} if len(views := self.model.answer_views) > 1 else {}),
             "decline": asdict(decline),
+            "unsure_below": self.settings.publish.unsure_below,
             "scores": {key: value for key, value in asdict(scores).items() if key not in ("report", "run")},
             "data": {
                 "images": len(self.data.labels), **counts, "fingerprint": fingerprint,
@@ -304,6 +308,7 @@ class _GuideWriter:
             rows.append({
                 "name": name, **({"names": row.names} if row.names else {}), "about": row.about, "links": links,
                 "examples": examples[name], "images": counts, "neighbours": neighbours[name],
+                **({"parent": row.parent} if row.parent else {}),
             })  # fmt: skip
         return rows
 

@@ -125,6 +125,9 @@ def as_json(answer: Prediction, top_k: int | None) -> dict[str, Any]:
         "class_name": answer.class_name or None,
         "declined": answer.declined,
         "familiarity": answer.familiarity,
+        "certainty": answer.certainty,
+        "parent": answer.parent or None,
+        "parent_prob": answer.parent_prob if answer.parent else None,
         "probs": probs[:top_k],
     }
 

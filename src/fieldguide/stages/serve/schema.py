@@ -4,7 +4,7 @@ Knows nothing about guides: what the routes answer stands here as records.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -50,6 +50,11 @@ class Answer(BaseModel):
     declined: bool = Field(description="whether it is none of these")
     familiarity: float = Field(description="how near it is to what was learnt; at most 0, higher is nearer")
     probs: list[Prob] = Field(description="the most probable first")
+    certainty: Literal["sure", "leaning", "unsure"] = Field(
+        "unsure", description="sure from 90 %; unsure below what the guide calls so, usually 60 %"
+    )
+    parent: str | None = Field(None, description="what it is a kind of, where that is sure and the class is not")
+    parent_prob: float | None = Field(None, description="how probable that is")
     model: Model | None = Field(None, description="the model that answered")
 
 
