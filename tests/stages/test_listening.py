@@ -16,6 +16,7 @@ from command import check_two_lines, environment, run, start
 from conftest import picture_bytes
 from fieldguide.errors import SettingsError
 from fieldguide.guide import open_guide
+from fieldguide.guide.page import find_page
 from fieldguide.serving.listening import accepted_hosts, listen, page_addresses
 from fieldguide.settings import ServeSettings
 from fieldguide.stages.serve import make_app
@@ -200,7 +201,7 @@ def basic(user: str, password: str) -> str:
     ],
 )  # fmt: skip
 def test_the_key_opens_everything(headers: dict[str, str], locked: TestClient) -> None:
-    for path in ("/", "/v1/guide", "/openapi.json", "/upload.js"):
+    for path in ("/", "/v1/guide", "/openapi.json", "/guide.json"):
         assert locked.get(path, headers=headers).status_code == 200
     assert locked.post("/v1/classify", content=picture_bytes("circle", 33), headers=headers).status_code == 200
 
@@ -224,6 +225,36 @@ def test_without_the_key_nothing_is_told(headers: dict[str, str], locked: TestCl
         assert "circle" not in reply.text and KEY not in reply.text
         assert "default-src 'none'" in reply.headers["content-security-policy"]
     assert locked.get("/health", headers=headers).status_code == 200, "a health check needs no key"
+
+
+def test_the_page_asks_for_the_key_and_gets_a_cookie_for_it(locked: TestClient, built_once: Path) -> None:
+    if not find_page():
+        pytest.skip("the pages are not built: make pages")
+    browser = {"Accept": "text/html,*/*;q=0.8"}
+    page = locked.get("/", headers=browser)
+    assert page.status_code == 401 and page.headers["content-type"].startswith("text/html")
+    assert "shapes" not in page.text and "www-authenticate" not in page.headers
+    for part in re.findall(r'(?:src|href)="([^"]+)"', page.text):
+        assert locked.get(part).status_code == 200, "the page's own files tell nothing of the guide"
+    own = {"X-Fieldguide-Page": "1"}
+    for headers in ({}, {"X-API-Key": KEY[:-1]}):
+        refused = locked.post("/v1/session", headers={**own, **headers})
+        assert refused.status_code == 401 and "set-cookie" not in refused.headers
+        assert refused.headers["www-authenticate"].startswith("Bearer "), "the browser does not ask too"
+    with TestClient(make_app(open_guide(built_once / "guide"), ServeSettings(), ("127.0.0.1",), KEY),
+                    base_url="http://127.0.0.1") as visitor:  # fmt: skip
+        given = visitor.post("/v1/session", headers={**own, "X-API-Key": KEY})
+        assert given.status_code == 204 and KEY not in given.headers["set-cookie"]
+        for word in ("HttpOnly", "SameSite=strict", "Path=/"):
+            assert word in given.headers["set-cookie"]
+        about = visitor.get("/guide.json").json()
+        assert visitor.get("/", headers=browser).status_code == 200
+        assert visitor.get(f"/{about['classes'][0]['examples'][0]['file']}").status_code == 200
+        picture = picture_bytes("circle", 33)
+        assert visitor.post("/v1/classify", content=picture).status_code == 200
+        for site in ("cross-site", "same-site"):
+            assert visitor.post("/v1/classify", content=picture, headers={"Sec-Fetch-Site": site}).status_code == 401
+        assert visitor.get("/guide.json", headers={"X-API-Key": "x"}).status_code == 401
 
 
 def test_the_key_comes_from_the_environment(built_once: Path) -> None:

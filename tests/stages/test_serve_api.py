@@ -161,7 +161,7 @@ def test_the_docs_need_nothing_from_elsewhere(client: TestClient) -> None:
     assert page.status_code == 200 and page.headers["content-type"].startswith("text/html")
     for path in client.get("/openapi.json").json()["paths"]:
         assert path in page.text
-    assert {*re.findall(r'(?:src|href)="([^"#]+)"', page.text)} == {"upload.css", "openapi.json"}
+    assert {*re.findall(r'(?:src|href)="([^"#]+)"', page.text)} == {"docs.css", "openapi.json"}
     assert "<script" not in page.text and " style=" not in page.text
 
 

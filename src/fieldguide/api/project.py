@@ -575,8 +575,11 @@ class Project:
             PortBusy: something else listens on that port.
             SettingsError: there is no such address here, or others could use it without a key.
         """
+        settings = self.settings.serve
+        feedback_folder = str(self.folder / (settings.feedback_folder or "feedback"))
+        more = {"feedback_folder": feedback_folder, **(more or {})}
         serve(self.guide_folder, host=host, port=port, allowed_hosts=allowed_hosts, insecure=insecure, more=more,
-              max_bytes=max_bytes, max_pixels=max_pixels, api_key=api_key, settings=self.settings.serve,
+              max_bytes=max_bytes, max_pixels=max_pixels, api_key=api_key, settings=settings,
               progress=progress, ready=ready)  # fmt: skip
 
     def credits(self, *, progress: ShowProgress = "auto") -> CreditsReport:

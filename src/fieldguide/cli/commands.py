@@ -594,6 +594,10 @@ def serve(
     allow_urls: Annotated[
         bool, typer.Option("--allow-urls", help="Let a request name a public web address to fetch a picture from.")
     ] = False,
+    feedback: Annotated[
+        Path | None,
+        typer.Option("--feedback", metavar="FOLDER", help="Keep pictures that visitors name rightly in this folder."),
+    ] = None,
     log: Annotated[bool, typer.Option("--log", help="Write a line of JSON for each request.")] = False,
     project: ProjectOption = Path(),
 ) -> None:
@@ -605,6 +609,8 @@ def serve(
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the server handles it
     more = {"workers": workers, "root_path": root_path, "allow_urls": allow_urls or None, "log": log or None}
+    if feedback is not None:
+        more |= {"feedback": True, "feedback_folder": str(feedback.absolute())}
     run = functools.partial(serve, guide) if guide is not None else open_project(project).serve
     with contextlib.suppress(KeyboardInterrupt), _bars() as progress:
         run(

@@ -7,7 +7,6 @@ code that its readers run. Knows nothing about how the page works inside, but fo
 
 import base64
 import hashlib
-import html
 import json
 import re
 import secrets
@@ -17,7 +16,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from importlib.resources import files
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -25,8 +23,9 @@ from typing import Any
 import numpy as np
 
 from fieldguide.chromium import find_chromium, open_chromium
-from fieldguide.errors import BadImage, MissingExtra, ParityError
+from fieldguide.errors import BadImage, ParityError
 from fieldguide.exporters.contract import Answer, FormFacts, Source
+from fieldguide.guide.page import NOT_BUILT, built_page, find_page, put_name
 from fieldguide.hashing import hash_file
 
 _SCRIPT_S = 600.0
@@ -63,14 +62,11 @@ class WebExporter:
 
     def unsuitable(self, source: Source) -> str:
         """Return that the page is not built, or ""."""
-        return "" if _built_page() else "this Fieldguide was installed without its pages (build them with: make pages)"
+        return "" if find_page() else NOT_BUILT
 
     def export(self, source: Source, folder: Path) -> Mapping[str, str | int | float]:
         """Write the page, the model, the description, the credits and the examples."""
-        page = _built_page()
-        if page is None:
-            raise MissingExtra("the page of the guide is not built", "build it with: make pages")
-        shutil.copytree(page, folder, dirs_exist_ok=True)
+        shutil.copytree(built_page(), folder, dirs_exist_ok=True)
         origin, about = source.guide.folder, source.guide.about
         for name in ("guide.json", "model.onnx", "CREDITS.csv"):
             shutil.copyfile(origin / name, folder / name)
@@ -146,16 +142,9 @@ class ChromiumRuntime:
 # What is written
 
 
-def _built_page() -> Path | None:
-    """Return the folder of the built page, None where it was not built."""
-    folder = Path(str(files("fieldguide").joinpath("web", "guide")))
-    return folder if (folder / "index.html").is_file() and (folder / "sw.js").is_file() else None
-
-
 def _write_names(folder: Path, name: str, about: str) -> None:
     """Write the guide's name where browsers look for it before any script has run: in the title and in the manifest."""
-    page = (folder / "index.html").read_text(encoding="utf-8")
-    page = page.replace("<title>Guide</title>", f"<title>{html.escape(name)}</title>", 1)
+    page = put_name((folder / "index.html").read_text(encoding="utf-8"), name)
     (folder / "index.html").write_text(page, encoding="utf-8")
     sizes = (("icon.svg", "any", "image/svg+xml"), ("icon-192.png", "192x192", "image/png"))
     icons = [{"src": f"./{file}", "sizes": size, "type": kind} for file, size, kind in sizes]

@@ -481,6 +481,16 @@ class ServeSettings(Section):
     )
     allow_urls: bool = Field(False, description="whether a request may name a public web address to fetch a picture")
     log: bool = Field(False, description="whether a line of JSON is written for each request, without its picture")
+    browser_model: bool = Field(
+        True, description="whether the page may load the model, to answer in the visitor's browser"
+    )
+    feedback: bool = Field(
+        False, description="whether visitors may send a picture with its right name, which is then kept for `add`"
+    )
+    feedback_folder: str = Field("", description="where those are kept; by default, the folder feedback of the project")
+    feedback_max_bytes: int = Field(
+        500_000_000, ge=1_000, le=1_000_000_000_000, description="most bytes of all of them; further ones are refused"
+    )
 
 
 class Settings(Section):

@@ -1,4 +1,4 @@
-"""The stage that serves a guide on this computer: an API, and a plain page to try it.
+"""The stage that serves a guide on this computer: an API, and the guide's page.
 
 Knows nothing about projects. Listens on 127.0.0.1 unless told otherwise. Pictures are read into memory up to a limit
 (`bodies`), decoded and classified in processes of their own (`workers`, `service`), and forgotten. Trouble is a JSON
@@ -19,6 +19,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
+from fieldguide.errors import SettingsError
 from fieldguide.guide import Guide
 from fieldguide.progress import Progress
 from fieldguide.serving import Server, answer_problems
@@ -26,11 +27,12 @@ from fieldguide.serving.listening import accepted_hosts, listen, page_addresses
 from fieldguide.serving.patience import PatientProtocol
 from fieldguide.settings import ServeSettings
 from fieldguide.stages.serve.access import HEADERS, REQUEST_ID, Gate
+from fieldguide.stages.serve.feedback import Feedback
 from fieldguide.stages.serve.fetching import Fetcher
 from fieldguide.stages.serve.inference import add_inference
 from fieldguide.stages.serve.metrics import Metrics
 from fieldguide.stages.serve.pages import add_pages
-from fieldguide.stages.serve.routes import add_api, add_health, make_uploads
+from fieldguide.stages.serve.routes import add_api, add_feedback, add_health, make_uploads
 from fieldguide.stages.serve.schema import describe_api
 from fieldguide.stages.serve.service import Loaded, Reloading, Service, limits_of, load
 from fieldguide.stages.serve.workers import Classifier, Threads
@@ -58,8 +60,12 @@ def serve(
         GuideDamaged: the guide is altered or unsafe.
         PortBusy: the port is in use.
         NoPermission: the port may not be opened.
-        SettingsError: this machine has no such address, or others could use it without a key.
+        SettingsError: this machine has no such address, others could use it without a key, or what visitors send has
+            no folder.
     """
+    if settings.feedback and not settings.feedback_folder:
+        hint = "name one: feedback_folder under [serve], or --feedback FOLDER"
+        raise SettingsError("pictures that visitors send should be kept, and there is no folder for them", hint)
     listener = listen(settings, api_key)
     if settings.rate_limit == "auto" and not ip_address(listener.getsockname()[0]).is_loopback:
         settings = settings.model_copy(update={"rate_limit": _OPEN_RATE})
@@ -131,8 +137,10 @@ def _assemble(service: Service, settings: ServeSettings, hosts: Sequence[str], a
     )
     answer_problems(app, HEADERS)
     uploads = make_uploads(service, settings)
-    add_pages(app, service)
+    add_pages(app, service, settings)
     add_api(app, service, uploads, Fetcher(settings.allow_urls))
+    feedback = Feedback(Path(settings.feedback_folder), settings.feedback_max_bytes) if settings.feedback else None
+    add_feedback(app, service, uploads, feedback)
     add_inference(app, service, uploads)
     add_health(app, service)
     describe_api(app, keyed=bool(api_key), root_path=settings.root_path)

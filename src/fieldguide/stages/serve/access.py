@@ -20,6 +20,7 @@ from fastapi import Request
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from fieldguide.guide.page import page_files
 from fieldguide.serving import Problem, is_known_host, show_problem
 from fieldguide.stages.serve.metrics import Metrics
 
@@ -31,6 +32,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 REQUEST_ID = "X-Request-ID"
+PAGE_HEADER = "X-Fieldguide-Page"  # sent by the page's own scripts
 _OPEN_PATHS = ("/health", "/ready", "/v2/health/live", "/v2/health/ready")  # for whoever restarts it
 _MOST_CALLERS = 10_000
 _LOG = logging.getLogger("fieldguide.serve")
@@ -54,6 +56,7 @@ class Gate:
     ) -> None:
         self._app = app
         self._hosts, self._keys, self._metrics = hosts, [key.encode() for key in api_key.split()], metrics
+        self._open_paths = {*_OPEN_PATHS, *(f"/{path}" for path in page_files())}
         self._rate = Rate(rate) if rate else None
         self._root_path = root_path
 
@@ -74,7 +77,8 @@ class Gate:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
-                headers.update(HEADERS)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
                 headers[REQUEST_ID] = scope["request_id"]
             await send(message)
 
@@ -83,8 +87,9 @@ class Gate:
             if problem := self._refuse(request):
                 self._metrics.rejected.add(problem.code)
                 response = await show_problem(request, problem)
-                if problem.status == 401:  # a browser asks for it
-                    response.headers["WWW-Authenticate"] = 'Basic realm="fieldguide", charset="UTF-8"'
+                if problem.status == 401:  # a browser asks for it, unless the page does
+                    scheme = "Bearer" if PAGE_HEADER in request.headers else "Basic"
+                    response.headers["WWW-Authenticate"] = f'{scheme} realm="fieldguide", charset="UTF-8"'
                 await response(scope, receive, send_on)
             else:
                 await self._app(scope, receive, send_on)
@@ -100,12 +105,16 @@ class Gate:
         root = request.scope.get("root_path", "")
         path = request.scope["path"].removeprefix(root)
         preflight = request.method == "OPTIONS" and "access-control-request-method" in request.headers
-        key = _sent_key(request)
-        known = any([hmac.compare_digest(key, each) for each in self._keys])  # all are compared: the time says nothing
-        if self._keys and not known and path not in _OPEN_PATHS and not preflight:
+        key = sent_key(request)
+        # all are compared: the time says nothing
+        known = any([hmac.compare_digest(key, each) or _has_session(request, key, each) for each in self._keys])
+        if self._keys and not known and path not in self._open_paths and not preflight:
+            if path == "/" and "text/html" in request.headers.get("accept", ""):
+                request.scope["locked"] = True
+                return None
             return Problem(401, "key_needed", "send the API key: Authorization: Bearer KEY, or as a password")
         if self._rate and request.method == "POST":
-            caller = key.decode("utf-8", "replace") if known else request.client.host if request.client else ""
+            caller = key.decode("utf-8", "replace") if known and key else request.client.host if request.client else ""
             if (wait_s := self._rate.take(caller, time.monotonic())) > 0:
                 return Problem(429, "too_many", f"too many requests; try again in {wait_s:.1f} s")
         return None
@@ -152,10 +161,24 @@ def _request_id(request: Request) -> str:
     return brought if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", brought) else uuid.uuid4().hex
 
 
-def _sent_key(request: Request) -> bytes:
-    """Return the key that a request brings: as a bearer token, as a password, or as X-API-Key."""
+def sent_key(request: Request) -> bytes:
+    """Return the key that a request brings: as a bearer token, as a password, or as X-API-Key; b"" for none."""
     scheme, _, sent = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "basic":
         with suppress(ValueError):
             sent = base64.b64decode(sent, validate=True).decode().partition(":")[2]
     return request.headers.get("x-api-key", sent).strip().encode()
+
+
+def session_cookie(key: bytes) -> tuple[str, str]:
+    """Return the name and value of the cookie that stands for a key; neither tells the key."""
+    name, value = (hmac.digest(key, purpose, "sha256").hex() for purpose in (b"cookie name", b"cookie value"))
+    return f"fieldguide-{name[:16]}", value
+
+
+def _has_session(request: Request, sent: bytes, key: bytes) -> bool:
+    """Tell whether a request brings the cookie of a key and no key of its own; another site's cannot use it."""
+    if sent or request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        return False
+    name, value = session_cookie(key)
+    return hmac.compare_digest(request.cookies.get(name, "").encode(), value.encode())

@@ -12,8 +12,9 @@ from fieldguide.serving import Problem
 from fieldguide.settings import ServeSettings
 from fieldguide.stages.serve import metrics
 from fieldguide.stages.serve.bodies import Sent, Uploads, most_body_bytes, read_pictures
+from fieldguide.stages.serve.feedback import Correction, Feedback
 from fieldguide.stages.serve.fetching import Fetcher
-from fieldguide.stages.serve.schema import PICTURE_BODY, Answer, Answers, Classes, Health, problems
+from fieldguide.stages.serve.schema import PICTURE_BODY, Answer, Answers, Classes, Health, Kept, problems
 from fieldguide.stages.serve.service import Loaded, Service
 
 Top = Annotated[int | None, Query(ge=1, le=100_000, description="how many classes to return; by default, all")]
@@ -51,6 +52,41 @@ def add_api(app: FastAPI, service: Service, uploads: Uploads, fetcher: Fetcher) 
                 return _json(await _answer_many(service, loaded, sent, top_k))
             answer = await service.classify(loaded, sent.pictures[0][1])
             return _json({**as_json(answer, top_k), "model": loaded.model})
+
+
+def add_feedback(app: FastAPI, service: Service, uploads: Uploads, feedback: Feedback | None) -> None:
+    """Add the address at which a visitor says what a picture really shows.
+
+    Args:
+        app: the application.
+        service: what answers; a picture that it cannot read is not kept.
+        uploads: the count of what all uploads hold.
+        feedback: where it is kept; None where the server keeps nothing.
+    """
+
+    @app.post("/v1/feedback", response_model=Kept, openapi_extra=PICTURE_BODY,
+              responses=problems(403, 408, 413, 415, 422, 507))  # fmt: skip
+    async def keep_feedback(request: Request, class_name: Annotated[str, Query(max_length=400)] = "") -> JSONResponse:
+        """Keep a picture with what it really shows, one of the classes, or "" for none of these.
+
+        Only where the server's settings allow it; nothing else that is sent is ever kept.
+        """
+        if feedback is None:
+            raise Problem(403, "feedback_off", "this server keeps no pictures")
+        service.check_room()
+        with service.using() as loaded, uploads.holding() as hold:
+            if class_name and class_name not in loaded.guide.class_names:
+                raise Problem(422, "unknown_class", "the guide has no class of this name")
+            sent = await read_pictures(request, loaded.limits.max_bytes, hold)
+            if len(sent.pictures) != 1:
+                raise Problem(422, "one_picture", "send one picture, not an address or several")
+            data = sent.pictures[0][1]
+            answer = await service.classify(loaded, data)
+            prob = max(answer.probs.values())
+            correction = Correction(data, class_name, answer.class_name, prob, loaded.sha256)
+            if not await asyncio.to_thread(feedback.keep, correction):
+                raise Problem(507, "feedback_full", "there is no room for more pictures here")
+        return JSONResponse({"kept": True})
 
 
 def add_health(app: FastAPI, service: Service) -> None:

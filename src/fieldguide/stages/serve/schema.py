@@ -23,6 +23,7 @@ ERRORS = {
     429: "too many requests from one address or key; Retry-After says when to come back",
     500: "the server failed; its log says why",
     503: "too many pictures are waiting, or the server is shutting down; Retry-After says when to come back",
+    507: "there is no room for more pictures that visitors named",
 }
 _ALWAYS = (400, 401, 405, 429, 500, 503)
 _TEXT: dict[str, Any] = {"type": "string"}
@@ -93,6 +94,12 @@ class Classes(BaseModel):
     """All the names that the guide tells apart."""
 
     classes: list[Class]
+
+
+class Kept(BaseModel):
+    """A picture that was kept with its right name."""
+
+    kept: bool
 
 
 class Health(BaseModel):
@@ -178,4 +185,7 @@ def describe_api(app: FastAPI, *, keyed: bool, root_path: str) -> None:
     app.openapi = describe  # type: ignore[method-assign,assignment]  # as FastAPI asks for, to extend what it writes
 
 
-_ABOUT = "Tells what is on a picture, how sure it is, or that it is none of its classes. Pictures are not kept."
+_ABOUT = (
+    "Tells what is on a picture, how sure it is, or that it is none of its classes. Pictures are not kept, but for "
+    "those that are sent as feedback where the server takes it."
+)
