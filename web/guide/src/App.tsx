@@ -1,7 +1,7 @@
-import { useEffect, useSyncExternalStore } from "react";
+import { useEffect } from "react";
 
-import { Ask } from "./Ask.tsx";
-import type { Classifier } from "./classifier.ts";
+import { Ask } from "./ask/Ask.tsx";
+import { type Places, useModel } from "./ask/places.ts";
 import { Footer } from "./Footer.tsx";
 import { Gallery } from "./Gallery.tsx";
 import type { Guide } from "./guide.ts";
@@ -12,11 +12,11 @@ import { type Route, useRoute, useViewStart } from "./route.ts";
 import { useWords, type Words } from "./words/index.ts";
 
 /** The page: the view that the address names between the header and the footer. */
-export function App({ guide, classifier }: { guide: Guide; classifier: Classifier }) {
+export function App({ guide, places }: { guide: Guide; places: Places }) {
   const words = useWords();
   const route = useRoute();
-  const model = useSyncExternalStore(classifier.subscribe, classifier.state);
-  const isKept = useOffline(model.kind === "ready");
+  const model = useModel(places.browser);
+  const isKept = useOffline(places.server === null && model.kind === "ready");
   const title = titleOf(route, guide, words);
   useViewStart();
   useEffect(() => {
@@ -28,7 +28,7 @@ export function App({ guide, classifier }: { guide: Guide; classifier: Classifie
       <main id="content" tabIndex={-1}>
         {/* it stays, so that an answer is still there when one comes back to it */}
         <div hidden={route.kind !== "ask"}>
-          <Ask guide={guide} classifier={classifier} onAsk={() => (location.hash = "#/")} />
+          <Ask guide={guide} places={places} onAsk={() => (location.hash = "#/")} />
         </div>
         <View route={route} guide={guide} />
       </main>

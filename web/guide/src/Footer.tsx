@@ -11,10 +11,12 @@ export function Footer({ guide, isKept }: { guide: Guide; isKept: boolean }) {
   return (
     <footer className="foot soft">
       <p>{words.accuracy(accuracy)} <span className="number">({words.range(low, high)})</span>.</p>
-      <p className="kept" role="status" data-kept={isKept}>
-        {isKept ? <CloudCheck size={17} aria-hidden="true" /> : <CloudDownload size={17} aria-hidden="true" />}
-        {isKept ? words.worksOffline : words.staysHere}
-      </p>
+      {guide.served === null && (
+        <p className="kept" role="status" data-kept={isKept}>
+          {isKept ? <CloudCheck size={17} aria-hidden="true" /> : <CloudDownload size={17} aria-hidden="true" />}
+          {isKept ? words.worksOffline : words.staysHere}
+        </p>
+      )}
       <p className="foot-links">
         <a href={address({ kind: "privacy" })}>{words.privacy}</a>
         <a href="./CREDITS.csv" download>{words.credits}</a>

@@ -5,6 +5,7 @@ import { BadImage } from "./header.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 
 export type ModelState =
+  | { readonly kind: "idle" }
   | { readonly kind: "loading"; readonly share: number }
   | { readonly kind: "ready" }
   | { readonly kind: "unusable"; readonly message: string };
@@ -14,20 +15,31 @@ interface Waiting {
   reject: (error: Error) => void;
 }
 
-/** Answers for files with the guide's model; for `useSyncExternalStore` too. */
+/** Answers for files with the guide's model, loaded when it is first needed; for `useSyncExternalStore` too. */
 export class Classifier {
-  private readonly worker: Worker;
+  private readonly guide: Guide;
+  private readonly modelUrl: string;
+  private worker: Worker | undefined;
   private readonly waiting = new Map<number, Waiting>();
   private readonly listeners = new Set<() => void>();
-  private current: ModelState = { kind: "loading", share: 0 };
+  private current: ModelState = { kind: "idle" };
   private count = 0;
 
   constructor(guide: Guide, modelUrl: string) {
+    this.guide = guide;
+    this.modelUrl = modelUrl;
+  }
+
+  /** Load the model and what runs it, unless that has begun; after a failure, once more. */
+  load(): void {
+    if (this.worker && this.current.kind !== "unusable") return;
+    this.worker?.terminate();
     this.worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
     this.worker.onmessage = ({ data }: MessageEvent<FromWorker>) => this.take(data);
     this.worker.onerror = (event) => this.take({ kind: "unusable", message: event.message || "the model does not start here" });
-    const { views, limits, threshold } = guide;
-    this.send({ kind: "load", setup: { modelUrl, views, limits, threshold } });
+    this.show({ kind: "loading", share: 0 });
+    const { views, limits, threshold } = this.guide;
+    this.send({ kind: "load", setup: { modelUrl: this.modelUrl, views, limits, threshold } });
   }
 
   /**
@@ -36,6 +48,7 @@ export class Classifier {
    * @param options withSquares: return what the model saw too, for a proof.
    */
   classify(file: Blob, { withSquares = false } = {}): Promise<Answer> {
+    this.load();
     const id = this.count++;
     return new Promise((resolve, reject) => {
       this.waiting.set(id, { resolve, reject });
@@ -51,7 +64,7 @@ export class Classifier {
   readonly state = () => this.current;
 
   private send(message: ToWorker): void {
-    this.worker.postMessage(message);
+    this.worker?.postMessage(message);
   }
 
   private take(message: FromWorker): void {

@@ -2,6 +2,7 @@
 
 import type { Limits } from "./header.ts";
 import type { View } from "./prepare.ts";
+import { request } from "./request.ts";
 
 export interface Example {
   readonly file: string;
@@ -27,7 +28,20 @@ export interface Guide {
   readonly limits: Limits;
   /** a share in 0..1, and its interval */
   readonly accuracy: readonly [number, number, number];
+  /** what the server that the page came from offers; null where it came from a static host */
+  readonly served: Served | null;
 }
+
+export interface Served {
+  /** the address of the model for this browser; null where it is kept back */
+  readonly model: string | null;
+  readonly modelBytes: number;
+  /** whether it takes a picture with what it really shows */
+  readonly feedback: boolean;
+}
+
+/** Where a picture was answered. */
+export type Place = "server" | "browser";
 
 /** What the model says of one picture. */
 export interface Answer {
@@ -37,15 +51,18 @@ export interface Answer {
   readonly order: readonly number[];
   readonly familiarity: number;
   readonly declined: boolean;
-  readonly decodeMs: number;
-  readonly modelMs: number;
+  readonly place: Place;
+  readonly tookMs: number;
+  /** in this browser: how long it took to prepare the picture, and in the model */
+  readonly decodeMs?: number;
+  readonly modelMs?: number;
   /** where they are asked for: what the model saw, (views, size, size, 3) RGB */
   readonly squares?: Uint8Array;
 }
 
 type StoredView = Omit<View, "mirrored"> & { readonly mirrored?: boolean };
 
-interface Stored extends Omit<Guide, "views" | "threshold" | "limits" | "accuracy"> {
+interface Stored extends Omit<Guide, "views" | "threshold" | "limits" | "accuracy" | "served"> {
   readonly schema_version: number;
   readonly preprocessing: StoredView;
   readonly views?: readonly StoredView[];
@@ -53,6 +70,7 @@ interface Stored extends Omit<Guide, "views" | "threshold" | "limits" | "accurac
   readonly formats: readonly string[];
   readonly limits?: Partial<Limits>;
   readonly scores: { readonly accuracy: readonly [number, number, number] };
+  readonly served?: { readonly model: string | null; readonly model_bytes: number; readonly feedback: boolean };
 }
 
 export const SCHEMA_VERSION = 1;
@@ -61,7 +79,7 @@ const FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP"]; // those that every brows
 
 /** Read the guide beside the page. */
 export async function loadGuide(): Promise<Guide> {
-  const response = await fetch("./guide.json");
+  const response = await request("guide.json");
   if (!response.ok) throw new Error(`guide.json cannot be read: ${response.status}`);
   return readGuide((await response.json()) as Stored);
 }
@@ -69,13 +87,14 @@ export async function loadGuide(): Promise<Guide> {
 /** Return what the page needs of a guide.json that its export has checked. */
 export function readGuide(stored: Stored): Guide {
   if (stored.schema_version > SCHEMA_VERSION) throw new Error("This guide was made for a newer page: export it again.");
-  const { name, about, classes } = stored;
+  const { name, about, classes, served } = stored;
   return {
     name, about, classes,
     views: (stored.views ?? [stored.preprocessing]).map((view) => ({ ...view, mirrored: view.mirrored ?? false })),
     threshold: stored.decline.threshold,
     limits: { ...USUAL, ...stored.limits, formats: stored.formats.filter((format) => FORMATS.includes(format)) },
     accuracy: stored.scores.accuracy,
+    served: served ? { model: served.model, modelBytes: served.model_bytes, feedback: served.feedback } : null,
   };
 }
 

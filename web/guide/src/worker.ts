@@ -75,8 +75,8 @@ async function classify(file: Blob, withSquares: boolean) {
   const shape = setup.views.length > 1 ? [1, setup.views.length, size, size, 3] : [1, size, size, 3];
   const { probs, familiarity } = await model.run({ image: new ort.Tensor("uint8", squares, shape) }, ["probs", "familiarity"]);
   const answer = makeAnswer(numbers(probs), numbers(familiarity)[0] ?? NaN, setup.threshold);
-  const times = { decodeMs: prepared - started, modelMs: performance.now() - ready };
-  return { ...answer, ...times, ...(withSquares ? { squares } : {}) };
+  const decodeMs = prepared - started, modelMs = performance.now() - ready;
+  return { ...answer, place: "browser" as const, tookMs: decodeMs + modelMs, decodeMs, modelMs, ...(withSquares ? { squares } : {}) };
 }
 
 const numbers = (tensor: ort.Tensor | undefined) => Array.from((tensor?.data ?? []) as Float32Array);

@@ -89,7 +89,9 @@ def _add_guide(app: FastAPI, service: Service, settings: ServeSettings) -> None:
     async def describe_for_page() -> Response:
         loaded = service.loaded
         digest = await asyncio.to_thread(_model_hash, loaded) if settings.browser_model else ""
-        served = {"model": f"model/{digest}.onnx" if digest else None, "feedback": settings.feedback}
+        size_bytes = (loaded.guide.folder / "model.onnx").stat().st_size if digest else 0
+        model = {"model": f"model/{digest}.onnx" if digest else None, "model_bytes": size_bytes}
+        served = {**model, "feedback": settings.feedback}
         content = json.dumps({**loaded.guide.about, "served": served}, ensure_ascii=False)
         return Response(content, media_type="application/json", headers={"Cache-Control": "no-cache"})
 
@@ -102,6 +104,13 @@ def _add_guide(app: FastAPI, service: Service, settings: ServeSettings) -> None:
             raise Problem(404, "not_found", "there is no such model; the guide may have been published anew")
         headers = {"Cache-Control": _FOREVER.replace("public", "private")}
         return FileResponse(loaded.guide.folder / "model.onnx", media_type="application/octet-stream", headers=headers)
+
+    @app.get("/CREDITS.csv", include_in_schema=False)
+    async def send_credits() -> Response:
+        path = service.loaded.guide.folder / "CREDITS.csv"
+        if not path.is_file():
+            raise Problem(404, "not_found", "this guide lists no credits")
+        return FileResponse(path, media_type="text/csv; charset=utf-8", headers={"Cache-Control": "no-cache"})
 
     @app.get("/examples/{name}", include_in_schema=False)
     async def show_example(name: str) -> Response:

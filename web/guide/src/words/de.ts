@@ -1,10 +1,11 @@
 /** The page's own words in German. */
 
 import { numbersOf } from "../numbers.ts";
+import { askDe } from "./ask.de.ts";
 import type { Words } from "./en.ts";
 
 const numbers = numbersOf("de");
-const { percent, seconds } = numbers;
+const { percent } = numbers;
 
 export const de: Words = {
   ...numbers,
@@ -29,29 +30,7 @@ export const de: Words = {
   noSuchClass: (name) => `Dieser Führer kennt keine Klasse „${name}“.`,
   toGallery: "Alles ansehen, was er kennt",
 
-  picture: "Bild",
-  yourPicture: "Ihr Bild",
-  choose: "Bild auswählen",
-  takeOne: "Aufnehmen",
-  dropOrPaste: "oder hierher ziehen oder einfügen",
-
-  answer: "Antwort",
-  whatIsIt: "Was ist das?",
-  giveAPicture: (count) =>
-    `Geben Sie ein Bild, und hier erscheint sein Name: einer von ${count}, oder keiner davon. Das Bild bleibt auf diesem Gerät.`,
-  looking: "Wird angesehen …",
-  loadingModel: "Das Modell wird geladen …",
-  modelLoaded: "Modell geladen",
-  noModel: "Das Modell läuft nicht in diesem Browser",
-  newerBrowser: (message) => `${message}. Versuchen Sie es mit einem neueren Browser.`,
-  unusable: "Dieses Bild lässt sich nicht verwenden",
-  wentWrong: "Etwas ist schiefgegangen",
-  noneOfThese: "Keines davon",
-  nearest: "Es ähnelt nichts, was dieser Führer kennt. Von seinen Namen kommen diese am nächsten:",
-  exampleOf: (name) => `Ein Beispiel für ${name}`,
-  readMore: "Mehr dazu",
-  tookHere: (ms) => `Auf diesem Gerät beantwortet in ${seconds(ms)}.`,
-  unknownAuthor: "Urheber unbekannt",
+  ...askDe,
   refusals: {
     empty: "Die Datei ist leer.",
     too_many_bytes: "Die Datei ist zu groß.",

@@ -1,10 +1,11 @@
 /** The page's own words in Spanish. */
 
 import { numbersOf } from "../numbers.ts";
+import { askEs } from "./ask.es.ts";
 import type { Words } from "./en.ts";
 
 const numbers = numbersOf("es");
-const { percent, seconds } = numbers;
+const { percent } = numbers;
 
 export const es: Words = {
   ...numbers,
@@ -29,29 +30,7 @@ export const es: Words = {
   noSuchClass: (name) => `Esta guía no tiene ninguna clase llamada «${name}».`,
   toGallery: "Ver todo lo que conoce",
 
-  picture: "Imagen",
-  yourPicture: "Su imagen",
-  choose: "Elegir una imagen",
-  takeOne: "Hacer una foto",
-  dropOrPaste: "o arrástrela o péguela aquí",
-
-  answer: "Respuesta",
-  whatIsIt: "¿Qué es?",
-  giveAPicture: (count) =>
-    `Dé una imagen y aquí aparecerá su nombre: uno de ${count}, o ninguno de ellos. La imagen se queda en este dispositivo.`,
-  looking: "Mirando…",
-  loadingModel: "Cargando el modelo…",
-  modelLoaded: "Modelo cargado",
-  noModel: "El modelo no funciona en este navegador",
-  newerBrowser: (message) => `${message}. Pruebe con un navegador más reciente.`,
-  unusable: "No se puede usar esta imagen",
-  wentWrong: "Algo ha fallado",
-  noneOfThese: "Ninguno de estos",
-  nearest: "No se parece a nada de lo que conoce esta guía. De sus nombres, estos son los más cercanos:",
-  exampleOf: (name) => `Un ejemplo de ${name}`,
-  readMore: "Más información",
-  tookHere: (ms) => `Respondido en este dispositivo en ${seconds(ms)}.`,
-  unknownAuthor: "Autor desconocido",
+  ...askEs,
   refusals: {
     empty: "El archivo está vacío.",
     too_many_bytes: "El archivo es demasiado grande.",

@@ -1,0 +1,93 @@
+/** The words of the view that asks, in German. */
+
+import { numbersOf } from "../numbers.ts";
+import type { AskWords } from "./ask.en.ts";
+
+const { seconds, count: number } = numbersOf("de");
+const mega = (bytes: number) => number(Math.max(1, Math.round(bytes / 1e6)));
+
+export const askDe: AskWords = {
+  picture: "Bild",
+  yourPicture: "Ihr Bild",
+  yourPictures: "Ihre Bilder",
+  pictureNumber: (place) => `Bild ${place}`,
+  choose: "Bilder auswählen",
+  addPictures: "Weitere Bilder",
+  takeOne: "Mit der Kamera",
+  dropOrPaste: "Sie können Bilder auch irgendwo auf diese Seite ziehen oder eines einfügen.",
+  removePicture: "Dieses Bild entfernen",
+  clearAll: "Alle entfernen",
+  tryOne: "Kein Bild zur Hand? Probieren Sie eines von diesen.",
+  exampleNumber: (place) => `Beispiel ${place} ausprobieren`,
+
+  camera: "Kamera",
+  whatItSees: "Was die Kamera sieht",
+  takenPicture: "Das aufgenommene Bild",
+  startingCamera: "Die Kamera startet. Vielleicht fragt Ihr Browser, ob sie benutzt werden darf.",
+  shutter: "Aufnehmen",
+  otherCamera: "Andere Kamera",
+  retake: "Noch einmal",
+  useIt: "Dieses Bild nehmen",
+  noCamera: "Die Kamera lässt sich nicht benutzen",
+  cameraRefused: "Sie wurde nicht erlaubt. Erlauben Sie sie neben der Adresse der Seite, oder wählen Sie ein Bild aus.",
+  cameraMissing: "Der Browser findet auf diesem Gerät keine Kamera. Wählen Sie ein Bild aus.",
+  cameraBusy: "Ein anderes Programm benutzt sie. Schließen Sie es und versuchen Sie es noch einmal, oder wählen Sie ein Bild aus.",
+  cameraUnencrypted: "Ein Browser gibt die Kamera nur an Seiten, die verschlüsselt kommen (https). Wählen Sie ein Bild aus.",
+  cameraFails: "Sie startet nicht. Wählen Sie ein Bild aus.",
+
+  whereAnswered: "Wo Bilder angesehen werden",
+  onServer: "Auf dem Server",
+  inBrowser: "In diesem Browser",
+  serverNote: "Das Bild wird an den Server geschickt, angesehen und vergessen.",
+  browserNote: "Das Bild verlässt dieses Gerät nie.",
+  modelSize: (bytes) => `Beim ersten Mal werden dafür ${mega(bytes)} MB geladen.`,
+  modelReady: "Das Modell ist bereit.",
+
+  answer: "Antwort",
+  whatIsIt: "Was ist das?",
+  giveAPicture: (count) => `Geben Sie ein Bild und erfahren Sie seinen Namen: einen der ${count}, die dieser Führer kennt, oder keinen davon.`,
+  looking: "Wird angesehen …",
+  loadingModel: "Das Modell wird geladen …",
+  modelLoaded: "Modell geladen",
+  noModel: "Das Modell läuft nicht in diesem Browser",
+  newerBrowser: (message) => `${message}. Versuchen Sie es mit einem neueren Browser.`,
+  unusable: "Dieses Bild lässt sich nicht verwenden",
+  unusableShort: "Unbrauchbar",
+  wentWrong: "Etwas ist schiefgegangen",
+  sure: {
+    certain: "So gut wie sicher", veryLikely: "Sehr wahrscheinlich", likely: "Wahrscheinlich", leaning: "Eher", guess: "Nur geraten",
+  },
+  odds: (right, of) => `Von ${of} Antworten, die so sicher sind, stimmen etwa ${right}.`,
+  notKnown: "Hier unbekannt",
+  noneOfThese: "Keines davon",
+  nearest: "Es ähnelt nichts, was dieser Führer kennt. Von seinen Namen kommen diese am nächsten:",
+  closest: "Wie es sich auf sie verteilen würde",
+  howSure: "Wie sicher er sich bei jedem Namen ist",
+  others: (count) => `${count} weitere zeigen`,
+  fewer: "Weniger zeigen",
+  compareWith: "Zum Vergleich",
+  exampleOf: (name) => `Ein Beispiel für ${name}`,
+  readMore: "Mehr dazu",
+  inThisGuide: "In diesem Führer",
+  tookHere: (ms) => `In diesem Browser beantwortet in ${seconds(ms)}.`,
+  tookServer: (ms) => `Vom Server beantwortet in ${seconds(ms)}.`,
+  askBrowser: "Auch in diesem Browser fragen",
+  askServer: "Auch den Server fragen",
+  unknownAuthor: "Urheber unbekannt",
+
+  wrong: "Falsch? Sagen Sie, was es ist",
+  whatIsItReally: "Was zeigt das Bild?",
+  chooseName: "Namen wählen",
+  feedbackNote:
+    "Das Bild und der Name gehen an die Betreiber dieses Führers und werden aufbewahrt, um ihn zu verbessern; ohne das, was die Kamera hineinschreibt, etwa den Ort.",
+  send: "Senden",
+  cancel: "Abbrechen",
+  thanks: "Danke. Es wurde gesendet.",
+  notSent: "Es wurde nicht gesendet",
+
+  keyNeeded: "Dieser Führer verlangt einen Schlüssel",
+  keyNote: "Sie bekommen ihn von den Betreibern. Er gilt, bis Sie den Browser schließen.",
+  key: "Schlüssel",
+  open: "Öffnen",
+  wrongKey: "Das ist nicht der Schlüssel.",
+};

@@ -1,0 +1,93 @@
+/** The words of the view that asks, in Spanish. */
+
+import { numbersOf } from "../numbers.ts";
+import type { AskWords } from "./ask.en.ts";
+
+const { seconds, count: number } = numbersOf("es");
+const mega = (bytes: number) => number(Math.max(1, Math.round(bytes / 1e6)));
+
+export const askEs: AskWords = {
+  picture: "Imagen",
+  yourPicture: "Su imagen",
+  yourPictures: "Sus imágenes",
+  pictureNumber: (place) => `Imagen ${place}`,
+  choose: "Elegir imágenes",
+  addPictures: "Añadir imágenes",
+  takeOne: "Usar la cámara",
+  dropOrPaste: "También puede arrastrar imágenes a cualquier parte de esta página, o pegar una.",
+  removePicture: "Quitar esta imagen",
+  clearAll: "Quitar todas",
+  tryOne: "¿No tiene una imagen a mano? Pruebe con una de estas.",
+  exampleNumber: (place) => `Probar el ejemplo ${place}`,
+
+  camera: "Cámara",
+  whatItSees: "Lo que ve la cámara",
+  takenPicture: "La imagen tomada",
+  startingCamera: "La cámara se está iniciando. Puede que el navegador pregunte si se puede usar.",
+  shutter: "Tomar la imagen",
+  otherCamera: "Otra cámara",
+  retake: "Repetir",
+  useIt: "Usar esta imagen",
+  noCamera: "No se puede usar la cámara",
+  cameraRefused: "No se permitió. Permítala junto a la dirección de la página, o elija una imagen.",
+  cameraMissing: "El navegador no encuentra ninguna cámara en este dispositivo. Elija una imagen.",
+  cameraBusy: "Otro programa la está usando. Ciérrelo e inténtelo de nuevo, o elija una imagen.",
+  cameraUnencrypted: "Un navegador solo da la cámara a páginas que llegan cifradas (https). Elija una imagen.",
+  cameraFails: "No se inicia. Elija una imagen.",
+
+  whereAnswered: "Dónde se miran las imágenes",
+  onServer: "En el servidor",
+  inBrowser: "En este navegador",
+  serverNote: "La imagen se envía al servidor, se mira y se olvida.",
+  browserNote: "La imagen no sale de este dispositivo.",
+  modelSize: (bytes) => `La primera vez se cargan ${mega(bytes)} MB para ello.`,
+  modelReady: "El modelo está listo.",
+
+  answer: "Respuesta",
+  whatIsIt: "¿Qué es?",
+  giveAPicture: (count) => `Dé una imagen y sepa su nombre: uno de los ${count} que conoce esta guía, o ninguno de ellos.`,
+  looking: "Mirando…",
+  loadingModel: "Cargando el modelo…",
+  modelLoaded: "Modelo cargado",
+  noModel: "El modelo no funciona en este navegador",
+  newerBrowser: (message) => `${message}. Pruebe con un navegador más reciente.`,
+  unusable: "No se puede usar esta imagen",
+  unusableShort: "No sirve",
+  wentWrong: "Algo ha fallado",
+  sure: {
+    certain: "Casi seguro", veryLikely: "Muy probable", likely: "Probable", leaning: "Más bien", guess: "Solo una conjetura",
+  },
+  odds: (right, of) => `De ${of} respuestas tan seguras como esta, aciertan unas ${right}.`,
+  notKnown: "Desconocido aquí",
+  noneOfThese: "Ninguno de estos",
+  nearest: "No se parece a nada de lo que conoce esta guía. De sus nombres, estos son los más cercanos:",
+  closest: "Cómo se repartiría entre ellos",
+  howSure: "Cuánta certeza tiene de cada nombre",
+  others: (count) => `Mostrar ${count} más`,
+  fewer: "Mostrar menos",
+  compareWith: "Compare con",
+  exampleOf: (name) => `Un ejemplo de ${name}`,
+  readMore: "Más información",
+  inThisGuide: "En esta guía",
+  tookHere: (ms) => `Respondido en este navegador en ${seconds(ms)}.`,
+  tookServer: (ms) => `Respondido por el servidor en ${seconds(ms)}.`,
+  askBrowser: "Preguntar también en este navegador",
+  askServer: "Preguntar también al servidor",
+  unknownAuthor: "Autor desconocido",
+
+  wrong: "¿Mal? Diga qué es",
+  whatIsItReally: "¿Qué muestra la imagen?",
+  chooseName: "Elija un nombre",
+  feedbackNote:
+    "La imagen y el nombre se envían a quien lleva esta guía y se guardan para mejorarla; sin lo que escribe la cámara, como el lugar.",
+  send: "Enviar",
+  cancel: "Cancelar",
+  thanks: "Gracias. Se ha enviado.",
+  notSent: "No se ha enviado",
+
+  keyNeeded: "Esta guía pide una clave",
+  keyNote: "Puede dársela quien la lleva. Vale hasta que cierre el navegador.",
+  key: "Clave",
+  open: "Abrir",
+  wrongKey: "Esa no es la clave.",
+};
