@@ -9,6 +9,7 @@ EXTRAS := train,openvino,parquet,drawn,dev
 HEAVY := .venv-heavy
 HEAVY_READY := $(HEAVY)/.ready
 HEAVY_EXTRAS := train,int8,litert,coreml,openvino,browser
+HEAVY_TESTS := tests/exporters tests/stages
 TESTING := pytest pytest-timeout pytest-xdist hypothesis httpx
 # a few tests at once: each process holds its own copy of PyTorch
 PARALLEL := -n auto --maxprocesses 4 --dist worksteal
@@ -46,7 +47,7 @@ test: pages      ## every test but the slow ones
 test-all: pages $(HEAVY_READY)  ## the slow tests that `make test` leaves out: many kills, whole trainings, heavy libraries
 	tests/install_browser
 	$(BIN)/python -m pytest -m "slow and not heavy" $(PARALLEL)
-	$(HEAVY)/bin/python -m pytest -m heavy -p no:anyio -n 2
+	$(HEAVY)/bin/python -m pytest -m heavy -p no:anyio -n 2 $(HEAVY_TESTS)
 
 e2e: pages       ## only the tests that need a real browser
 	tests/install_browser

@@ -3,6 +3,7 @@
 import importlib
 import shutil
 from collections.abc import Sequence
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from fieldguide.errors import InputUnusable, MissingExtra, ParityError, Settings
 from fieldguide.exporters import known_exporters, open_exporter
 from fieldguide.exporters.contract import Exporter, Source
 from fieldguide.guide import open_guide
+from fieldguide.stages.export.compared import ComparedFile
 from fieldguide.stages.export.parity import GuideRuntime, Parity, measure_parity
 
 # the forms whose contract is tested here, and what has to be importable for it
@@ -46,7 +48,7 @@ def source(built_once: Path) -> Source:
 
 
 def parity(source: Source, exporter: Exporter, folder: Path, files: Sequence[bytes] = COMPARED) -> Parity:
-    readers = [lambda data=data: data for data in files]
+    readers = [ComparedFile(partial(bytes, data)) for data in files]
     with exporter.open(folder) as runtime:
         return measure_parity(GuideRuntime(source.guide), runtime, readers, lambda: None)
 
@@ -87,7 +89,8 @@ class TestEveryForm:
     def test_it_answers_as_the_guide_does(self, form: Exporter, source: Source, folder: Path) -> None:
         measured = parity(source, form, folder)
         assert measured.doubts(form.facts) == ()
-        assert measured.compared == len(COMPARED) and measured.decline_agreement == 1.0
+        is_float = form.facts.least_agreement > 0.99
+        assert measured.compared == len(COMPARED) and measured.decline_agreement >= (1.0 if is_float else 0.9)
         assert 0 < measured.latency_ms < 60_000
 
     def test_what_it_is_called(self, name: str, form: Exporter, source: Source) -> None:

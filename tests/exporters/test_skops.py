@@ -26,6 +26,7 @@ from fieldguide.familiarity import Familiarity
 from fieldguide.guide import open_guide
 from fieldguide.learners.colour.families import Candidate, fit_classifier
 from fieldguide.project import Project
+from fieldguide.stages.export.compared import ComparedFile
 from fieldguide.stages.export.parity import GuideRuntime, Parity, measure_parity
 
 skops = pytest.importorskip("skops.io", reason="it needs the extra [skops]")
@@ -68,7 +69,7 @@ def source(colour: Project) -> Source:
 def parity(colour: Project, folder: Path) -> Parity:
     guide = GuideRuntime(open_guide(colour.guide_folder, trusted=True))
     with SkopsExporter().open(folder) as runtime:
-        return measure_parity(guide, runtime, [partial(bytes, data) for data in COMPARED], lambda: None)
+        return measure_parity(guide, runtime, [ComparedFile(partial(bytes, data)) for data in COMPARED], lambda: None)
 
 
 def estimator_of(family: Family, **changed: Any) -> tuple[Estimator, NDArray[np.float32]]:

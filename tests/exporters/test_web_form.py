@@ -26,6 +26,7 @@ from fieldguide.exporters.contract import Source
 from fieldguide.exporters.web import WebExporter
 from fieldguide.guide import Guide, open_guide, write_manifest
 from fieldguide.project import Project
+from fieldguide.stages.export.compared import ComparedFile
 from fieldguide.stages.export.parity import GuideRuntime, measure_parity
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -343,7 +344,9 @@ def test_a_page_with_a_mistake_is_found_out(
     export(guide, exporter, tmp_path / "page")
     PREPARING_MISTAKES[mistake](tmp_path / "page", monkeypatch)
     with exporter.open(tmp_path / "page") as runtime:
-        measured = measure_parity(GuideRuntime(guide), runtime, [lambda: picture_bytes("circle", 41)], lambda: None)
+        measured = measure_parity(
+            GuideRuntime(guide), runtime, [ComparedFile(lambda: picture_bytes("circle", 41))], lambda: None
+        )
     assert measured.doubts(exporter.facts) == ("it reads a turned photograph otherwise",)
 
 

@@ -45,7 +45,7 @@ def spoilt(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def test_a_form_is_proved_and_written_down(built: Project) -> None:
     out = ran("export", "--to", "onnx", "-C", built.root)
-    assert "the guide's first answer for 100.00% of 30 pictures, 6 of val" in out
+    assert "the guide's first answer for 100.00% of 72 pictures that it has not learnt" in out
     folder = built.root / "exports" / "onnx"
     copy = open_guide(folder)
     assert copy.class_names == open_guide(built.guide_folder).class_names and not copy.forms
@@ -82,7 +82,7 @@ def test_a_form_that_answers_otherwise_is_not_written(built: Project, monkeypatc
     export(built)
     before = files_of(built.root)
     with spoilt(monkeypatch):
-        with pytest.raises(ParityError, match=r"first answer for \d+\.\d+% of 30 pictures") as caught:
+        with pytest.raises(ParityError, match=r"first answer for \d+\.\d+% of 72 pictures") as caught:
             export(built, out=built.root / "exports" / "other")
         assert "--allow-disagreement" in caught.value.hint
         after = files_of(built.root)

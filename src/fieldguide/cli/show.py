@@ -494,7 +494,7 @@ def _show_export(console: Console, report: ExportReport) -> None:
 
 
 def _agreement(report: ExportReport) -> str:
-    compared = f"{plural(report.compared, 'picture')}, {report.held_out} of val"
+    compared = f"{plural(report.held_out, 'picture')} that it has not learnt"
     decline = f"declines alike for {report.decline_agreement:.2%}"
     differences = (
         f"probabilities differ by {report.max_difference:.2g} at most, {report.mean_difference:.2g} on average"

@@ -19,6 +19,8 @@ from fieldguide.exporters import open_exporter
 from fieldguide.exporters.contract import Exporter, Source
 from fieldguide.guide import Guide, open_guide
 from fieldguide.hashing import hash_file, hash_text
+from fieldguide.images import Limits
+from fieldguide.learners import open_learner
 from fieldguide.progress import Progress
 from fieldguide.project import Project
 from fieldguide.project.atomic import replace_folder
@@ -26,14 +28,13 @@ from fieldguide.project.dataset import Dataset, load_dataset
 from fieldguide.project.outputs import check_place, hash_files, is_whole, read_replaceable, write_record
 from fieldguide.project.runs import Run, latest_run
 from fieldguide.records import ExportReport
-from fieldguide.settings import Settings
+from fieldguide.settings import Settings, TrainSettings
+from fieldguide.stages.export.compared import ComparedFile, choose_files
 from fieldguide.stages.export.estimator import fit_estimator
 from fieldguide.stages.export.forms import record_form
-from fieldguide.stages.export.parity import GuideRuntime, Parity, measure_parity
+from fieldguide.stages.export.parity import GuideRuntime, measure_parity
 
-_CHECK = 2  # version of the proof; another one proves every export anew
-MAX_COMPARED = 500
-ENOUGH_COMPARED = 300  # where val has fewer, pictures of train are compared too
+_CHECK = 3  # version of the proof; another one proves every export anew
 _NOT_REPORTED = ("probes", "exact_difference")
 
 
@@ -79,10 +80,10 @@ def export(project: Project, settings: Settings, *, target: Target, progress: Pr
         with replace_folder(out) as fresh:
             progress.start(f"making {target.to}", None)
             made = dict(exporter.export(source, fresh))
-            pictures = _Pictures.of(project, data)
             report = _describe(exporter, fresh, unproved)
             if not unproved:
-                report = _prove(report, exporter, source, fresh, pictures, progress)
+                files = _compared_files(project, run, data, source.guide.limits)
+                report = _prove(report, exporter, source, files, fresh, progress)
             report = replace(report, folder=str(out), made=made)
             if report.doubts and not target.allow_disagreement:
                 message = f"{target.to} does not answer as the guide does: {'; '.join(report.doubts)}"
@@ -120,19 +121,11 @@ def _sample(project: Project, data: Dataset, guide: Guide, count: int) -> NDArra
     return np.stack(squares)
 
 
-@dataclass(frozen=True)
-class _Pictures:
-    """The files to compare with, those of val first, and how many those are."""
-
-    files: list[Callable[[], bytes]]
-    held_out: int
-
-    @classmethod
-    def of(cls, project: Project, data: Dataset) -> "_Pictures":
-        """Choose pictures in the order of their hashes: random. The test split stays closed."""
-        held_out = _readers(project, data.where("val"))[:MAX_COMPARED]
-        more = max(0, ENOUGH_COMPARED - len(held_out))
-        return cls([*held_out, *_readers(project, data.where("train"))[:more]], len(held_out))
+def _compared_files(project: Project, run: Run, data: Dataset, limits: Limits) -> list[ComparedFile]:
+    """Choose pictures in the order of their hashes: random."""
+    learns_val = open_learner(TrainSettings(**run.settings), run.seed).is_quick
+    val, train = (_readers(project, data.where(split)) for split in ("val", "train"))
+    return choose_files(val, train, limits, learns_val=learns_val)
 
 
 def _readers(project: Project, data: Dataset) -> list[Callable[[], bytes]]:
@@ -165,18 +158,19 @@ def _describe(exporter: Exporter, folder: Path, unproved: str) -> ExportReport:
 
 
 def _prove(
-    report: ExportReport, exporter: Exporter, source: Source, folder: Path, pictures: _Pictures, progress: Progress
+    report: ExportReport,
+    exporter: Exporter,
+    source: Source,
+    files: list[ComparedFile],
+    folder: Path,
+    progress: Progress,
 ) -> ExportReport:
-    """Return the report with what was measured."""
-    progress.start(f"comparing {exporter.name} with the guide", len(pictures.files))
+    """Return the report of the form in a folder with what was measured."""
+    progress.start(f"comparing {exporter.name} with the guide", len(files))
     with exporter.open(folder) as form:
-        parity = measure_parity(GuideRuntime(source.guide), form, pictures.files, progress.advance)
-    return _with_parity(report, parity, exporter, pictures.held_out)
-
-
-def _with_parity(report: ExportReport, parity: Parity, exporter: Exporter, held_out: int) -> ExportReport:
+        parity = measure_parity(GuideRuntime(source.guide), form, files, progress.advance)
     measured = {name: value for name, value in vars(parity).items() if name not in _NOT_REPORTED}
-    return replace(report, **measured, held_out=min(held_out, parity.compared), doubts=parity.doubts(exporter.facts))
+    return replace(report, **measured, doubts=parity.doubts(exporter.facts))
 
 
 def _digest(exporter: Exporter, source: Source) -> str:
