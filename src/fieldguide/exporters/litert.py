@@ -1,6 +1,7 @@
 """The forms `litert` and `litert-int8`: `model.tflite` for Android, iOS, browsers and small boards.
 
-The model takes one picture, as the guide does, and has the guide's three outputs by name. In int8 the weights of the
+The model takes one picture, as the guide does, and has the guide's three outputs by name; labels and what goes in and
+out stand in its metadata. In int8 the weights of the
 convolutions are integers, and what flows between is quantised as it comes; head and familiarity stay float32. Of the
 ways to quantise that LiteRT knows this one lost no accuracy, and its input stays uint8.
 """
@@ -17,19 +18,24 @@ from numpy.typing import NDArray
 from fieldguide.engine import core_count
 from fieldguide.exporters.contract import FormFacts, Source
 from fieldguide.exporters.running import PythonRuntime, check_float_model, copy_description
+from fieldguide.exporters.tflite_metadata import LABELS, ModelFacts, add_metadata
 from fieldguide.exporters.torch_graph import to_module
 from fieldguide.optional import require
 
 MODEL = "model.tflite"
-LABELS = "labels.txt"
 _EXTRA = "litert"
+_OUTPUTS = {
+    "probs": "The calibrated probability of each class.",
+    "features": "What the network sees in the picture.",
+    "familiarity": "How near the picture is to those learnt from; under guide.json's decline.threshold it is none.",
+}
 
 
 class LitertExporter:
     """Converts the guide's graph by way of torch."""
 
     name = "litert"
-    facts = FormFacts("LiteRT in float32, for Android, iOS and small boards", extra=_EXTRA)
+    facts = FormFacts("LiteRT in float32, for Android, iOS and small boards", extra=_EXTRA, version=2)
 
     def unsuitable(self, source: Source) -> str:
         """Return why it cannot be converted."""
@@ -39,7 +45,7 @@ class LitertExporter:
         """Write `model.tflite`, `labels.txt` and the description."""
         litert_torch = require("litert_torch", extra=_EXTRA)
         _convert(litert_torch, source, folder / MODEL)
-        _write_labels(source, folder)
+        _describe(source, folder)
         return {"litert-torch": str(litert_torch.__version__)}
 
     def cannot_run(self) -> str:
@@ -58,7 +64,7 @@ class LitertInt8Exporter(LitertExporter):
     name = "litert-int8"
     facts = FormFacts(
         "LiteRT with convolutions in int8, for Android, iOS and small boards",
-        extra=_EXTRA, least_agreement=0.99, most_difference=1.0,
+        extra=_EXTRA, version=2, least_agreement=0.99, most_difference=1.0,
     )  # fmt: skip
 
     def export(self, source: Source, folder: Path) -> Mapping[str, str | int | float]:
@@ -80,7 +86,7 @@ class LitertInt8Exporter(LitertExporter):
             work.update_quantization_recipe(regex=".*", operation_name=kind, op_config=settings)
         (folder / MODEL).write_bytes(bytes(work.quantize().quantized_model))
         unquantised.unlink()
-        _write_labels(source, folder)
+        _describe(source, folder)
         return {"quantiser": "ai-edge-quantizer", "litert-torch": str(litert_torch.__version__)}
 
 
@@ -108,7 +114,16 @@ def _convert(litert_torch: Any, source: Source, path: Path) -> None:
         litert_torch.convert(to_module(source.model), sample_kwargs=sample).export(str(path))
 
 
-def _write_labels(source: Source, folder: Path) -> None:
-    """Write the description, and the class names a line each in the order of `probs`."""
+def _describe(source: Source, folder: Path) -> None:
+    """Write the description, metadata into the model, and the class names a line each in the order of `probs`."""
     copy_description(source, folder)
-    (folder / LABELS).write_text("".join(f"{name}\n" for name in source.guide.class_names), encoding="utf-8")
+    guide = source.guide
+    about = str(guide.about["about"] or f"Names pictures of {guide.about['name']}.")
+    add_metadata(
+        folder / MODEL,
+        ModelFacts(
+            str(guide.about["name"]), about, str(guide.about["run"]), str(guide.about.get("licence", "")),
+            guide.load_shape[-2], guide.class_names, _OUTPUTS,
+        ),
+    )  # fmt: skip
+    (folder / LABELS).write_text("".join(f"{name}\n" for name in guide.class_names), encoding="utf-8")
