@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-EXTRAS := train,openvino,parquet,drawn,dev
+EXTRAS := train,openvino,parquet,drawn,streamlit,dev
 # a second environment, for libraries that do not fit with the others: its tests are marked `heavy`
 HEAVY := .venv-heavy
 HEAVY_READY := $(HEAVY)/.ready

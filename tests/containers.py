@@ -9,9 +9,10 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -175,12 +176,17 @@ def in_image(image: Image, variables: Mapping[str, str], command: tuple[str, ...
 def running(image: Image, variables: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
     """Run an image's command inside the block, with these variables too."""
     process = subprocess.Popen(
-        in_image(image, variables, image.command), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+        in_image(image, variables, image.command), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        start_new_session=True,
+    )  # fmt: skip
     try:
         yield process
+        process.terminate()  # it alone, as a platform does: whatever it began has to end with it
+        process.communicate(timeout=TIMEOUT_S)
+        assert process.returncode == 0
     finally:
-        process.terminate()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate(timeout=TIMEOUT_S)
 
 

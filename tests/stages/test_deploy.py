@@ -79,6 +79,7 @@ def test_a_folder_holds_all_that_the_server_needs(built: Project, to: str) -> No
     assert all(re.fullmatch(r"[a-z0-9-]+==[0-9][0-9a-z.]*", pin) for pin in pins), pins
     assert {"numpy", "onnxruntime", "pillow", "fastapi", "uvicorn"} <= {pin.partition("==")[0] for pin in pins}
     assert not {"torch", "scikit-learn", "timm"} & {pin.partition("==")[0] for pin in pins}
+    assert process_of(folder).startswith("exec fieldguide serve --host 0.0.0.0 ")
     assert "$PORT" in process_of(folder) or "${PORT:-8000}" in process_of(folder)
     assert "--insecure" not in process_of(folder)
     assert all(command in (folder / "README.md").read_text() for command in report.commands)
@@ -192,7 +193,7 @@ def test_the_server_in_a_folder_answers_as_the_guide_does(built: Project, insecu
     deploy(built, "heroku", insecure=insecure)
     folder, port = built.root / "deploy" / "heroku", free_port()
     with unpacked(folder, tmp_path / "unpacked") as variables:
-        command = ["sh", "-c", f"exec {process_of(folder)}"]
+        command = ["sh", "-c", process_of(folder)]
         variables = {**variables, "PORT": port, **({} if insecure else {"FIELDGUIDE_API_KEY": KEY})}
         process = subprocess.Popen(
             command, cwd=folder, env=variables, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -563,6 +563,10 @@ def _write_answers(path: Path, predictions: Any, top_k: int) -> None:
 @app.command()
 def serve(
     guide: GuideOption = None,
+    ui: Annotated[
+        str | None,
+        typer.Option("--ui", metavar="NAME", help="page, the guide's own with the API, or streamlit, without it."),
+    ] = None,
     host: Annotated[str | None, typer.Option("--host", metavar="ADDRESS", help="The address to listen on.")] = None,
     port: Annotated[
         int | None,
@@ -608,7 +612,7 @@ def serve(
         typer.echo(f"{address}  (Ctrl-C stops it)", err=True)
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the server handles it
-    more = {"workers": workers, "root_path": root_path, "allow_urls": allow_urls or None, "log": log or None}
+    more = {"ui": ui, "workers": workers, "root_path": root_path, "allow_urls": allow_urls or None, "log": log or None}
     if feedback is not None:
         more |= {"feedback": True, "feedback_folder": str(feedback.absolute())}
     run = functools.partial(serve, guide) if guide is not None else open_project(project).serve

@@ -444,6 +444,9 @@ class BrandingSettings(Section):
 class ServeSettings(Section):
     """How a guide is served."""
 
+    ui: Literal["page", "streamlit"] = Field(
+        "page", description="the guide's own page with the API, or a page by Streamlit, without the API"
+    )
     host: str = Field("127.0.0.1", description="address to listen on; others can reach any but a loopback one")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0: any free port")
     allowed_hosts: tuple[str, ...] = Field(

@@ -29,7 +29,7 @@ RECORD_FILE = "deploy.json"
 # what the platforms' own programs put into the folder, or a person who keeps its history; it stays
 _NOT_OURS = (".git", ".gitignore", ".elasticbeanstalk", ".netlify")
 # what is set for this computer, and not for where the guide goes: there the command line says it, or nothing is kept
-_LOCAL_SETTINGS = ("host", "port", "allowed_hosts", "insecure", "root_path", "workers", "log",
+_LOCAL_SETTINGS = ("ui", "host", "port", "allowed_hosts", "insecure", "root_path", "workers", "log",
                    "feedback", "feedback_folder", "feedback_max_bytes")  # fmt: skip
 _ANOTHER = "move it away, or choose another folder: --out DIR"
 Files = Mapping[str, bytes | Path]

@@ -46,8 +46,11 @@ class Deployment:
     max_bytes: int
 
     def serve(self, *options: str) -> str:
-        """Return the command that serves the guide; the key comes from the environment, or it says that none does."""
-        words = ["fieldguide serve --host 0.0.0.0 --log", *options, *(["--insecure"] if self.insecure else [])]
+        """Return the shell's command that serves the guide; it wants a key, or says that it does not.
+
+        The server takes the shell's place, so that it hears when the platform ends it.
+        """
+        words = ["exec fieldguide serve --host 0.0.0.0 --log", *options, *(["--insecure"] if self.insecure else [])]
         return " ".join(words)
 
     def keyed(self, *commands: str) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
+from socket import socket
 
 import uvicorn
 from fastapi import FastAPI
@@ -35,6 +36,7 @@ from fieldguide.stages.serve.pages import add_pages
 from fieldguide.stages.serve.routes import add_api, add_feedback, add_health, make_uploads
 from fieldguide.stages.serve.schema import describe_api
 from fieldguide.stages.serve.service import Loaded, Reloading, Service, limits_of, load
+from fieldguide.stages.serve.streamlit import serve_page
 from fieldguide.stages.serve.workers import Classifier, Threads
 
 _INSECURE = "insecure: whoever can reach this computer's port can use the guide, with no key and unencrypted"
@@ -62,19 +64,15 @@ def serve(
         NoPermission: the port may not be opened.
         SettingsError: this machine has no such address, others could use it without a key, or what visitors send has
             no folder.
+        MissingExtra: Streamlit is not installed, and its page is wanted.
     """
+    if settings.ui == "streamlit":
+        serve_page(guide_folder, settings, progress=progress, ready=ready)
+        return
     if settings.feedback and not settings.feedback_folder:
         hint = "name one: feedback_folder under [serve], or --feedback FOLDER"
         raise SettingsError("pictures that visitors send should be kept, and there is no folder for them", hint)
-    listener = listen(settings, api_key)
-    if settings.rate_limit == "auto" and not ip_address(listener.getsockname()[0]).is_loopback:
-        settings = settings.model_copy(update={"rate_limit": _OPEN_RATE})
-    try:
-        metrics = Metrics()
-        service = Service(load(guide_folder, settings, metrics), metrics)
-    except BaseException:
-        listener.close()
-        raise
+    listener, settings, service = _open(guide_folder, settings, api_key)
     if service.loaded.guide.edited:
         progress.say(service.loaded.guide.describe_edited())
     if settings.insecure and not api_key:
@@ -102,6 +100,20 @@ def serve(
             Server(config, begin, end).run(sockets=[listener])
     finally:
         service.loaded.answerer.close()
+
+
+def _open(guide_folder: Path, settings: ServeSettings, api_key: str) -> tuple[socket, ServeSettings, Service]:
+    """Open the socket and the guide; return them, and the settings with what the address asks for."""
+    listener = listen(settings, api_key)
+    if settings.rate_limit == "auto" and not ip_address(listener.getsockname()[0]).is_loopback:
+        settings = settings.model_copy(update={"rate_limit": _OPEN_RATE})
+    try:
+        metrics = Metrics()
+        service = Service(load(guide_folder, settings, metrics), metrics)
+    except BaseException:
+        listener.close()
+        raise
+    return listener, settings, service
 
 
 def make_app(guide: Guide, settings: ServeSettings, hosts: Sequence[str], api_key: str = "") -> FastAPI:
