@@ -19,6 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["Problem", "Server", "answer_problems", "is_known_host", "show_problem"]
 
+_TURNS = 5  # of the loop, from accepting a connection until it is made: 3, and 2 for what may come between
+
 
 class Server(uvicorn.Server):
     """Reports when it answers; the first interrupt then shuts it down cleanly, a second one at once, both quietly."""
@@ -36,10 +38,15 @@ class Server(uvicorn.Server):
             self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop listening, and answer whoever has been let in."""
-        for server in self.servers:
-            server.close()
-        for _ in range(5):  # turns of the loop until what was accepted just before is a connection that uvicorn knows
+        """Accept no more connections, and answer whoever has been let in.
+
+        A closed `asyncio` server drops what it has accepted a moment ago, so the listener is left open until all of
+        that are connections which uvicorn knows. What the system holds for the next server is not touched.
+        """
+        loop = asyncio.get_running_loop()
+        for listener in [each for server in self.servers for each in server.sockets]:
+            loop.remove_reader(listener.fileno())
+        for _ in range(_TURNS):
             await asyncio.sleep(0)
         await super().shutdown(sockets)
 

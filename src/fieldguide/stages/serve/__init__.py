@@ -79,8 +79,8 @@ def serve(
         progress.say(_INSECURE)
     app = _assemble(service, settings, accepted_hosts(listener, settings), api_key)
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=5, limit_concurrency=256,
-        timeout_graceful_shutdown=_DRAIN_S, lifespan="off", http=PatientProtocol, ws="none",
+        app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=5,
+        timeout_graceful_shutdown=_DRAIN_S, lifespan="off", loop="asyncio", http=PatientProtocol, ws="none",
     )  # fmt: skip
     reloading = Reloading(service, guide_folder, settings, progress.say)
     tasks = []

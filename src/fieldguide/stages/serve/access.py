@@ -35,6 +35,7 @@ REQUEST_ID = "X-Request-ID"
 PAGE_HEADER = "X-Fieldguide-Page"  # sent by the page's own scripts
 _OPEN_PATHS = ("/health", "/ready", "/v2/health/live", "/v2/health/ready")  # for whoever restarts it
 _MOST_CALLERS = 10_000
+_MOST_AT_ONCE = 256  # requests; connections that have not asked yet are for the protocol to limit
 _LOG = logging.getLogger("fieldguide.serve")
 
 
@@ -59,6 +60,7 @@ class Gate:
         self._open_paths = {*_OPEN_PATHS, *(f"/{path}" for path in page_files())}
         self._rate = Rate(rate) if rate else None
         self._root_path = root_path
+        self._at_once = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or let the application do so."""
@@ -82,7 +84,8 @@ class Gate:
                 headers[REQUEST_ID] = scope["request_id"]
             await send(message)
 
-        self._metrics.in_flight.add()
+        self._at_once += 1
+        self._metrics.in_flight.set(self._at_once)
         try:
             if problem := self._refuse(request):
                 self._metrics.rejected.add(problem.code)
@@ -94,11 +97,12 @@ class Gate:
             else:
                 await self._app(scope, receive, send_on)
         finally:
-            self._metrics.in_flight.add(by=-1)
+            self._at_once -= 1
+            self._metrics.in_flight.set(self._at_once)
             self._note(scope, status, time.perf_counter() - start)
 
     def _refuse(self, request: Request) -> Problem | None:
-        """Return why a request is not answered: a foreign host, no key, or too many from there."""
+        """Return why a request is not answered: a foreign host, no key, or too many, from there or in all."""
         if not is_known_host(request, self._hosts):
             detail = "this server is not known by that name; name it in allowed_hosts under [serve], or with "
             return Problem(400, "foreign_host", detail + "--allowed-host")
@@ -117,6 +121,8 @@ class Gate:
             caller = key.decode("utf-8", "replace") if known and key else request.client.host if request.client else ""
             if (wait_s := self._rate.take(caller, time.monotonic())) > 0:
                 return Problem(429, "too_many", f"too many requests; try again in {wait_s:.1f} s")
+        if self._at_once > _MOST_AT_ONCE and path not in _OPEN_PATHS:
+            return Problem(503, "busy", "too many requests at once; try again in a second")
         return None
 
     def _note(self, scope: MutableMapping[str, Any], status: int, took_s: float) -> None:

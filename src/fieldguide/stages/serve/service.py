@@ -23,11 +23,12 @@ from fieldguide.records import Prediction
 from fieldguide.serving import Problem
 from fieldguide.settings import ServeSettings
 from fieldguide.stages.serve.metrics import Metrics
-from fieldguide.stages.serve.workers import Answerer, Classifier, Crew, Threads, Work
+from fieldguide.stages.serve.workers import Answerer, Classifier, Lanes, Threads, Work
 
 _MAX_SCANS = 30  # honest progressive JPEGs have up to 14; each scan costs a pass over all pixels
 _MOST_WAIT_S = 2.0  # a picture that would wait longer is told to come back
 _MOST_WAITING = 256
+_MOST_COSTLY = 8  # each may hold the largest upload, and take as long as a picture may
 _USUAL_S = 0.05  # for a picture, until some were measured
 _WORKER_BYTES = 2_000_000_000
 _STATUS = {"unsupported_format": 415, "not_an_image": 415, "too_many_bytes": 413, "too_many_pixels": 413}
@@ -56,7 +57,7 @@ class Loaded:
     costly: asyncio.Semaphore = field(init=False)
 
     def __post_init__(self) -> None:
-        self.costly = asyncio.Semaphore(min(2, max(1, self.answerer.size - 1)))
+        self.costly = asyncio.Semaphore(self.answerer.costly_size)
 
     @cached_property
     def name(self) -> str:
@@ -74,6 +75,25 @@ class Loaded:
         return {"name": str(self.guide.about["name"]), "version": self.version, "sha256": self.sha256}
 
 
+class _Waiting:
+    """How many pictures wait or are looked at."""
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        self.count = 0
+        self._changed = changed
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        """Count a picture inside the block."""
+        self.count += 1
+        self._changed()
+        try:
+            yield
+        finally:
+            self.count -= 1
+            self._changed()
+
+
 class Service:
     """Answers for the guide that is served now.
 
@@ -86,14 +106,14 @@ class Service:
         self.loaded = loaded
         self.metrics = metrics
         self.ending = False
-        self._waiting = 0
+        self._waiting, self._costly = _Waiting(self._show_waiting), _Waiting(self._show_waiting)
         self._picture_s = _USUAL_S
 
     @property
     def busy(self) -> bool:
         """Whether a further picture would wait too long."""
         size = self.loaded.answerer.size
-        return self._waiting >= min(_MOST_WAITING, size + max(size, int(_MOST_WAIT_S / self._picture_s * size)))
+        return self._waiting.count >= min(_MOST_WAITING, size + max(size, int(_MOST_WAIT_S / self._picture_s * size)))
 
     @property
     def ready(self) -> bool:
@@ -107,8 +127,15 @@ class Service:
             Problem: 503.
         """
         if self.busy:
-            self.metrics.rejected.add("busy")
-            raise Problem(503, "busy", "too many pictures are waiting; try again in a second")
+            raise self._busy("too many pictures are waiting; try again in a second")
+
+    def _busy(self, detail: str) -> Problem:
+        """Count a picture that is turned away, and return what it is told."""
+        self.metrics.rejected.add("busy")
+        return Problem(503, "busy", detail)
+
+    def _show_waiting(self) -> None:
+        self.metrics.waiting.set(self._waiting.count + self._costly.count)
 
     @contextmanager
     def using(self) -> Iterator[Loaded]:
@@ -129,20 +156,19 @@ class Service:
             Problem: it is none that can be decoded, or too many are waiting.
         """
         self.check_room()
-        self._waiting += 1
-        self.metrics.waiting.set(self._waiting)
         start = time.perf_counter()
-        try:
+        with self._waiting.one_more():
             work = await loaded.answerer.ask(data, False)
-            if work.answer is None:
-                async with loaded.costly:  # a few at once, so that the usual ones pass by
+        usual = work.answer is not None
+        if not usual:
+            if self._costly.count >= _MOST_COSTLY:
+                raise self._busy("too many large pictures are waiting; try again in a second")
+            with self._costly.one_more():
+                async with loaded.costly:
                     work = await loaded.answerer.ask(data, True)
-        finally:
-            self._waiting -= 1
-            self.metrics.waiting.set(self._waiting)
-        return self._count(work, time.perf_counter() - start)
+        return self._count(work, time.perf_counter() - start, usual)
 
-    def _count(self, work: Work, took_s: float) -> Prediction:
+    def _count(self, work: Work, took_s: float, usual: bool) -> Prediction:
         """Count what came of a picture, and return the answer."""
         answer, metrics = work.answer, self.metrics
         own_s = work.decode_s + work.model_s
@@ -154,7 +180,8 @@ class Service:
         metrics.pictures.add("declined" if answer.declined else "answered")
         metrics.decode_s.observe(work.decode_s)
         metrics.model_s.observe(work.model_s)
-        self._picture_s += 0.05 * (own_s - self._picture_s)
+        if usual:
+            self._picture_s += 0.05 * (own_s - self._picture_s)
         return answer
 
     def replace(self, loaded: Loaded) -> None:
@@ -188,14 +215,14 @@ def load(folder: Path, settings: ServeSettings, metrics: Metrics) -> Loaded:
         return Loaded(guide, limits, Threads(Classifier(guide, limits)), digest)
     guide = replace(guide, session=None)
     classifier = Classifier(guide, limits, model, max(1, core_count() // workers))
-    crew = Crew(
+    lanes = Lanes(
         classifier, workers, cpu_s=settings.max_cpu_s, memory_bytes=_WORKER_BYTES, restarted=metrics.restarts.add
     )
     try:
-        crew.start()
+        lanes.start()
     except RuntimeError as error:
         raise GuideDamaged(f"the guide in {folder} does not answer: {error}", "publish it again") from error
-    return Loaded(guide, limits, crew, digest)
+    return Loaded(guide, limits, lanes, digest)
 
 
 def _read_manifest(folder: Path) -> str:

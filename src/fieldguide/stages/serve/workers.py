@@ -5,12 +5,14 @@ process and nothing else. Knows nothing about HTTP.
 """
 
 import asyncio
+import os
 import signal
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 from fieldguide.engine import Crash, GuardedProcess, core_count
@@ -21,6 +23,8 @@ from fieldguide.records import Prediction
 
 _LARGE_PIXELS = 16_000_000  # from here on a picture may take half a gigabyte while it is decoded
 _SLOW_PIXELS = 4_000_000  # from here on whatever cannot be decoded smaller takes many times as long as usual
+_PROGRESSIVE = b"\xff\xc2"  # the marker that begins such a frame: ITU-T T.81, table B.1
+_ASIDE = 10  # niceness of who looks at those: a ninth of the time of a core on which usual ones are waiting
 _TRIES = 2  # a process may have been ended from outside, which is not the picture's fault
 _WARM_UP = bytes.fromhex(  # the smallest PNG, one grey pixel
     "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b55"
@@ -51,18 +55,25 @@ class Classifier:
         limits: which pictures are taken.
         model: the checked bytes of the model, from which a process opens a session.
         threads: of the processor, for the model.
+        niceness: of its process, beyond that of the server.
     """
 
-    def __init__(self, guide: Guide, limits: Limits, model: bytes = b"", threads: int = 1) -> None:
-        self._guide, self._limits, self._model, self._threads = guide, limits, model, threads
+    def __init__(self, guide: Guide, limits: Limits, model: bytes = b"", threads: int = 1, niceness: int = 0) -> None:
+        self._guide, self._limits, self._model = guide, limits, model
+        self._threads, self._niceness = threads, niceness
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Open the session where this arrives in a process, which no limit of a picture counts."""
         self.__dict__.update(state)
         # the server ends this process when it has drained; a signal to the whole group is for the server
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.nice(self._niceness)
         self._guide = replace(self._guide, session=open_session(self._model, self._threads))
         self._model = b""
+
+    def aside(self, niceness: int) -> "Classifier":
+        """Return the same for a process that gives way to others."""
+        return Classifier(self._guide, self._limits, self._model, self._threads, niceness)
 
     def __call__(self, question: tuple[bytes, bool]) -> Work:
         """Classify a picture."""
@@ -84,13 +95,21 @@ def _is_costly(data: bytes, limits: Limits) -> bool:
     """Tell by the header whether a picture takes much memory, or much longer than most."""
     header = read_header(data, limits)
     pixels = header.width * header.height
-    return pixels >= _LARGE_PIXELS or (header.format != "JPEG" and pixels >= _SLOW_PIXELS)
+    # a progressive JPEG is decoded whole; a marker never stands in its pixels, so at worst this errs for one in EXIF
+    whole = header.format != "JPEG" or _PROGRESSIVE in data
+    return pixels >= _LARGE_PIXELS or (whole and pixels >= _SLOW_PIXELS)
 
 
 class Answerer(Protocol):
-    """Who classifies the pictures."""
+    """Who classifies the pictures.
+
+    Attributes:
+        size: how many usual ones at once.
+        costly_size: how many costly ones at once.
+    """
 
     size: int
+    costly_size: int
 
     async def ask(self, data: bytes, costly_too: bool) -> Work:
         """Classify a picture when there is room; see `Classifier`."""
@@ -104,6 +123,7 @@ class Threads:
 
     def __init__(self, classifier: Callable[[tuple[bytes, bool]], Work]) -> None:
         self.size = core_count()
+        self.costly_size = min(2, max(1, self.size - 1))
         self._classifier = classifier
         self._slots = asyncio.Semaphore(self.size)
 
@@ -114,6 +134,63 @@ class Threads:
 
     def close(self) -> None:
         """Do nothing."""
+
+
+class Lanes:
+    """Answers in processes of their own, costly pictures in other ones than the usual, which pass by.
+
+    Those for the costly ones give way to all others, so that whoever sends nothing but such pictures delays nobody
+    else. They are started when the first one comes.
+
+    Args:
+        classifier: what each of the processes does.
+        size: how many for the usual ones.
+        cpu_s: see `Crew`.
+        memory_bytes: see `Crew`.
+        restarted: see `Crew`.
+    """
+
+    def __init__(
+        self, classifier: Classifier, size: int, *, cpu_s: float, memory_bytes: int, restarted: Callable[[], None]
+    ) -> None:
+        self.size, self.costly_size = size, max(1, size // 4)
+        make = partial(Crew, cpu_s=cpu_s, memory_bytes=memory_bytes, restarted=restarted)
+        self._usual = make(classifier, size)
+        self._make_costly = partial(make, classifier.aside(_ASIDE), self.costly_size)
+        self._costly: asyncio.Task[Crew] | None = None
+        self._closed = False
+
+    def start(self) -> None:
+        """Start the processes for the usual pictures; see `Crew`."""
+        self._usual.start()
+
+    async def ask(self, data: bytes, costly_too: bool) -> Work:
+        """Classify a picture; see `Classifier`."""
+        if not costly_too:
+            return await self._usual.ask(data, False)
+        costly = self._costly or asyncio.get_running_loop().create_task(asyncio.to_thread(self._start_costly))
+        self._costly = costly
+        try:
+            crew = await asyncio.shield(costly)
+        except (OSError, RuntimeError):
+            self._costly = None
+            return Work(BadImage("too_much_memory", "there is no room now for so large a picture"))
+        return await crew.ask(data, True)
+
+    def _start_costly(self) -> "Crew":
+        """Start the processes for the costly pictures. Blocks."""
+        crew = self._make_costly()
+        crew.start()
+        if self._closed:
+            crew.close()
+        return crew
+
+    def close(self) -> None:
+        """End the processes."""
+        self._closed = True
+        self._usual.close()
+        if self._costly and self._costly.done() and not self._costly.cancelled() and not self._costly.exception():
+            self._costly.result().close()
 
 
 class Crew:
