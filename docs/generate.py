@@ -28,6 +28,7 @@ SECTIONS = {
     "collect": ("collect",),
     "add": ("images",),
     "clean": ("clean",),
+    "review": ("review",),
     "split": ("split",),
     "train": ("train", "features"),
     "tune": ("tune",),

@@ -57,6 +57,7 @@ def test_sources_wait_until_they_can_be_told_whom_to_reach(tmp_path: Path, pictu
     assert "set contact" not in told and "collect --dry-run" in told
     project = fg.new(tmp_path / "ours", recipe="rooms")
     project.add(pictures(tmp_path / "photos", ["clean", "messy"], 4), licence="own")
+    assert project.review(page=False).rules == read_recipe("rooms").settings.review.rules != ()
     assert project.status().next_command.startswith("fieldguide build")
     assert next(stage.stage for stage in project.status().stages) == "clean"
 

@@ -218,7 +218,7 @@ def test_the_worst_come_first(client: TestClient) -> None:
 
 def test_the_frame_counts_everything(client: TestClient) -> None:
     state = get(client, "/api/state", by="ann")
-    assert state["total"] == 13 and state["classes"] == list(CLASS_NAMES)
+    assert state["total"] == 13 and state["classes"] == list(CLASS_NAMES) and state["rules"] == []
     assert state["counts"]["state"] == {"kept": 10, "rejected": 3}
     assert state["counts"]["reason"] == {"two_labels": 1, "near_copy": 1, "changed": 1}
     assert state["counts"]["source"] == {"folder": 13} and state["counts"]["decision"] == {"": 13}

@@ -198,6 +198,8 @@ def _show_undone(console: Console, report: AddReport) -> None:
 
 def _show_review(console: Console, report: ReviewReport) -> None:
     _head(console, "review", report.audit["line"])
+    for rule in report.rules:
+        _detail(console, f"rule: {visible(rule)}")
     decided = {word: number for word, number in report.counts["decision"].items() if word}
     words = {"keep": "kept", "drop": "dropped", "relabel": "relabelled"}
     if decided:

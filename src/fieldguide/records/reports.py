@@ -194,12 +194,14 @@ class ReviewReport(Report):
         counts: number of pictures by value, for state, class_name, split, reason, source and decision.
         audit: how many were looked at, and an estimate of the wrong labels that are left.
         pictures: those that some check suspects or rejects and nobody has decided on; empty after a page was served.
+        rules: what the settings say is to be kept and dropped.
     """
 
     total: int
     counts: dict[str, dict[str, int]]
     audit: dict[str, Any]
     pictures: tuple[dict[str, Any], ...] = ()
+    rules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, repr=False)

@@ -193,6 +193,14 @@ class CleanSettings(Section):
     report: bool = Field(True, description="whether to write clean/report.html")
 
 
+class ReviewSettings(Section):
+    """What a person holds the pictures to."""
+
+    rules: tuple[Annotated[str, Field(min_length=1, max_length=500)], ...] = Field(
+        (), max_length=30, description="what to keep and what to drop, a sentence each; shown while reviewing"
+    )
+
+
 class SplitSettings(Section):
     """How pictures are divided; the rest is for training."""
 
@@ -509,6 +517,7 @@ class Settings(Section):
     images: ImagesSettings = ImagesSettings()
     collect: CollectSettings = CollectSettings()
     clean: CleanSettings = CleanSettings()
+    review: ReviewSettings = ReviewSettings()
     split: SplitSettings = SplitSettings()
     features: FeaturesSettings = FeaturesSettings()
     train: TrainSettings = TrainSettings()

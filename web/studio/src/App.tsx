@@ -70,6 +70,7 @@ export function App({ outbox, tab }: { outbox: Outbox; tab: string }) {
           <Button tone="quiet" aria-label="Keys" title="Keys (?)" icon={<CircleHelp size={18} aria-hidden="true" />} onClick={() => setHelp(true)} />
         </span>
       </header>
+      <Rules rules={state.data?.rules ?? []} />
       <Filters view={view} counts={state.data?.counts} onChange={changeView} />
       <NoticeBar
         snapshot={snapshot}
@@ -106,6 +107,21 @@ export function App({ outbox, tab }: { outbox: Outbox; tab: string }) {
 }
 
 /** Say in words why the list is no longer what the project holds; "" while it is. */
+/** What the project's settings say is to be kept and dropped; open until it is closed. */
+function Rules({ rules }: { rules: readonly string[] }) {
+  if (rules.length === 0) return null;
+  return (
+    <details className="rules" open>
+      <summary>Rules of this project</summary>
+      <ul>
+        {rules.map((rule) => (
+          <li key={rule}>{rule}</li>
+        ))}
+      </ul>
+    </details>
+  );
+}
+
 function changedWords(state: { version: number; decided_at: number } | undefined, version: number | null, snapshot: Snapshot): string {
   if (!state) return "";
   if (version !== null && state.version !== version) return "The project has changed since this list was made.";

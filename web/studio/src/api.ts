@@ -73,6 +73,7 @@ export type Counts = Record<"state" | "class_name" | "split" | "reason" | "sourc
 
 export interface State {
   project: string;
+  rules: string[];
   version: number;
   decided_at: number;
   total: number;

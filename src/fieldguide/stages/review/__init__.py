@@ -70,10 +70,10 @@ def review(
         if not listed.counts()["state"]:
             raise NotReady("there are no pictures yet", "add some with: fieldguide add FOLDER")
         if place is None:
-            return _report(catalog, tuple(_flagged(catalog)))
+            return _report(catalog, settings, tuple(_flagged(catalog)))
         _serve(project, settings, place, ready)
         listed.update()
-        return _report(catalog, ())
+        return _report(catalog, settings, ())
 
 
 def _serve(project: Project, settings: Settings, place: Place, ready: Callable[[str], None]) -> None:
@@ -116,8 +116,8 @@ def _flagged(catalog: Catalog) -> Iterator[dict[str, Any]]:
         yield from show_items(catalog, flagged)
 
 
-def _report(catalog: Catalog, pictures: tuple[dict[str, Any], ...]) -> ReviewReport:
+def _report(catalog: Catalog, settings: Settings, pictures: tuple[dict[str, Any], ...]) -> ReviewReport:
     counts = ReviewList(catalog).counts()
-    return ReviewReport(
-        sum(counts["state"].values()), {kind: counts[kind] for kind in FILTERS}, describe_audit(catalog), pictures
-    )
+    by_value = {kind: counts[kind] for kind in FILTERS}
+    total = sum(counts["state"].values())
+    return ReviewReport(total, by_value, describe_audit(catalog), pictures, settings.review.rules)

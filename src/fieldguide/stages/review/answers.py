@@ -58,6 +58,7 @@ def describe_state(catalog: Catalog, settings: Settings, by: str, version: int) 
     can_undo, can_redo = decisions.can_undo(by)
     return {
         "project": settings.name,
+        "rules": list(settings.review.rules),
         "version": version,
         "decided_at": decisions.last_id(),
         "total": sum(counts["state"].values()),
