@@ -54,7 +54,8 @@ class Page(HTMLParser):
         self.links: list[str] = []
         self.texts: dict[str, str] = {"": ""}
         self._section = ""
-        self.feed(path.read_text(encoding="utf-8"))
+        self.source = path.read_text(encoding="utf-8")
+        self.feed(self.source)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
@@ -103,7 +104,10 @@ def test_every_section_is_in_the_contents_and_its_figures_in_metrics(two_classes
     wrong = sum(map(sum, numbers["cv_confusion"])) - np.trace(np.array(numbers["cv_confusion"]))
     assert numbers["mistakes"]["wrong"] == wrong >= 3, "three labels are wrong"
     assert f"of {wrong} mistakes on {numbers['images']} pictures" in page.texts["mistakes"]
-    assert sum(pair["count"] for pair in numbers["pairs"]["most_confused"]) == wrong
+    (pair,) = numbers["pairs"]["most_confused"]
+    assert pair["count"] == wrong and [count for count, _ in pair["ways"]] == [wrong, 0]
+    assert "square never predicted circle; told rightly: 0 of" in page.texts["pairs"]
+    assert page.source.count('alt="square, told rightly"') == 2
     assert len(numbers["curves"]["thresholds"]) == 101
     low, high = numbers["curves"]["roc_auc"]["macro"][1:]
     assert 0 <= low <= numbers["curves"]["roc_auc"]["macro"][0] <= high <= 1

@@ -17,7 +17,7 @@ from fieldguide.stages.evaluate.parts import Part, make_thumbnails
 
 _CELL_SIDE, _PAIR_SIDE = 96, 200
 _MOST_BYTES = 3_000_000  # of the cells' pictures, in base64
-_PAIRS, _EACH_WAY = 5, 4
+_PAIRS, _EACH_WAY, _EXAMPLES = 5, 4, 2
 MOST_CLASSES = 40  # whose matrix a reader takes in, and a phone draws
 _SHOWN_CLASSES = 30  # of more
 
@@ -45,6 +45,11 @@ class _Answers:
             times[self.labels[row]] += 1
             right.append((times[self.labels[row]], row))
         return order + [row for _, row in sorted(right)]
+
+    def surest(self, label: int, count: int) -> list[int]:
+        """Return rows of a class that were told rightly, the surest first."""
+        right = np.flatnonzero((self.labels == label) & (self.answers == label))
+        return [int(row) for row in right[np.argsort(-self.probs[right], kind="stable")][:count]]
 
 
 def measure_confusion(evaluation: Evaluation) -> Part:
@@ -114,7 +119,7 @@ def measure_pairs(evaluation: Evaluation) -> Part | None:
     for (first, second), count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:_PAIRS]:
         sides = []
         for label, answer in ((first, second), (second, first)):
-            rows = mistakes.get((label, answer), [])[:_EACH_WAY]
+            rows = mistakes.get((label, answer), [])[:_EACH_WAY] or answers.surest(label, _EXAMPLES)
             places = [int(answers.places[row]) for row in rows]
             thumbnails = make_thumbnails(evaluation, places, _PAIR_SIDE)
             number = len(mistakes.get((label, answer), []))
