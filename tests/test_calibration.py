@@ -14,6 +14,7 @@ from fieldguide.calibration import (
     Calibration,
     CalibrationChoice,
     choose_calibration,
+    fit_confidence,
     fit_isotonic,
     fit_temper,
     fit_temperature,
@@ -80,7 +81,7 @@ def test_infinite_confidence_has_a_finite_loss() -> None:
     assert losses[0] == MAX_LOG_LOSS and losses.max() <= MAX_LOG_LOSS and losses[2] < 1
 
 
-# ---- the choice among three
+# ---- the choice among four
 
 
 def folds_of(count: int) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
@@ -96,7 +97,7 @@ def test_where_the_temperature_is_right_it_stays() -> None:
     logits, labels = drawn(1.0, 3000)
     choice = choose(logits, labels)
     assert choice.calibration.method == "temperature"
-    assert set(choice.losses) == {"temperature", "vector", "isotonic"}
+    assert set(choice.losses) == {"temperature", "confidence", "vector", "isotonic"}
     assert choice.probs == pytest.approx(softmax(logits))
 
 
@@ -106,6 +107,32 @@ def test_vector_scaling_is_taken_where_single_classes_are_off() -> None:
     assert choice.calibration.method == "vector"
     assert choice.calibration.scale == pytest.approx([1, 0.4, 1, 1], abs=0.15)
     assert choice.losses["vector"] < choice.losses["temperature"] - 0.05
+
+
+def test_a_temperature_by_confidence_is_taken_where_sure_answers_are_too_sure() -> None:
+    dice = np.random.default_rng(5)
+    logits, labels = drawn(1.0, 3000)
+    sure = softmax(logits).max(axis=1) > 0.6
+    labels = np.where(sure & (dice.random(3000) < 0.15), dice.integers(0, 4, 3000), labels)
+    logits = logits / fit_temperature(logits, labels)
+    choice = choose(logits, labels)
+    assert choice.calibration.method == "confidence" and choice.calibration.bend[1] < 0
+    assert choice.losses["confidence"] < choice.losses["temperature"] - 0.002
+    assert calibration_error(choice.probs, labels) < calibration_error(softmax(logits), labels)
+    assert np.array_equal(choice.calibration.probs(logits).argmax(axis=1), logits.argmax(axis=1)), "no answer changes"
+
+
+@pytest.mark.parametrize("classes", [2, 3, 17, 300])
+def test_surer_answers_stay_surer_under_a_temperature_by_confidence(classes: int) -> None:
+    dice = np.random.default_rng(6)
+    logits = dice.normal(0, 6, (2000, classes))
+    worst = np.flatnonzero(softmax(logits).max(axis=1) > 0.5)
+    labels = logits.argmax(axis=1)
+    labels[worst] = dice.integers(0, classes, len(worst))  # the surest are never better than chance
+    fitted = fit_confidence(logits, labels)
+    for ray in [np.eye(classes)[0], *dice.normal(0, 1, (20, classes))]:
+        stated = fitted.probs(np.linspace(0, 30, 300)[:, None] * ray).max(axis=1)
+        assert (np.diff(stated) > -1e-9).all()
 
 
 def test_isotonic_is_taken_where_the_curve_has_steps() -> None:
@@ -129,24 +156,25 @@ def test_of_few_answers_or_with_a_class_that_is_absent_nothing_is_chosen() -> No
     assert choice.calibration.method == "temperature" and not choice.losses
 
 
-@pytest.mark.parametrize("method", ["temperature", "vector", "isotonic"])
+@pytest.mark.parametrize("method", ["temperature", "confidence", "vector", "isotonic"])
 def test_a_calibration_is_json_and_keeps_to_its_classes(method: str) -> None:
     logits, labels = drawn(1.0, 300)
-    fitted = {"temperature": lambda *_: Calibration(temper=1.3), "vector": fit_vector, "isotonic": fit_isotonic}[
-        method
-    ](logits, labels)
+    fits = {"temperature": lambda *_: Calibration(temper=1.3), "confidence": fit_confidence, "vector": fit_vector,
+            "isotonic": fit_isotonic}  # fmt: skip
+    fitted = fits[method](logits, labels)
     restored = Calibration.from_dict(json.loads(json.dumps(fitted.to_dict())), 4)
     assert restored.probs(logits) == pytest.approx(fitted.probs(logits), abs=1e-12)
     assert fitted.probs(logits).sum(axis=1) == pytest.approx(np.ones(300))
     fewer = fitted.without(2).probs(np.delete(logits, 2, axis=1))
     assert fewer.shape == (300, 3) and fewer.sum(axis=1) == pytest.approx(np.ones(300))
-    if method != "temperature":
+    if method in ("vector", "isotonic"):
         with pytest.raises(ValueError, match="do not fit 3 classes"):
             Calibration.from_dict(fitted.to_dict(), 3)
 
 
 def test_what_is_no_calibration_is_refused() -> None:
-    for fields in ({"method": "magic"}, {"temper": 0.0}, {"method": "vector", "scale": [1.0, np.inf], "shift": [0, 0]}):
+    for fields in ({"method": "magic"}, {"temper": 0.0}, {"method": "vector", "scale": [1.0, np.inf], "shift": [0, 0]},
+                   {"method": "confidence", "bend": [0.1]}):  # fmt: skip
         with pytest.raises(ValueError, match="calibration"):
             Calibration.from_dict(fields, 2)
 

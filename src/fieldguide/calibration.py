@@ -12,14 +12,16 @@ from numpy.typing import NDArray
 
 Doubles = NDArray[np.float64]
 Labels = NDArray[np.int64]
-Method = Literal["temperature", "vector", "isotonic"]
+Method = Literal["temperature", "confidence", "vector", "isotonic"]
 
 _GOLDEN = (np.sqrt(5.0) - 1) / 2
 MAX_LOG_LOSS = float(-np.log(np.finfo(np.float64).eps))  # 36.04: of a probability of 2.2e-16
 # where an isotonic map may bend: closer where probabilities crowd
 KNOTS = np.array([0, 0.002, 0.01, 0.03, 0.07, 0.15, 0.25, 0.4, 0.55, 0.7, 0.8, 0.88, 0.94, 0.97, 0.99, 0.998, 1.0])
 MIN_CHOICE = 200  # answers: of fewer, chance alone chooses
-_ERRORS = 2.0  # standard errors by which another method must beat the temperature
+# standard errors by which a method must beat the temperature: fewer where it has one number more and keeps every order
+_ERRORS = {"confidence": 1.0, "vector": 2.0, "isotonic": 2.0}
+_MOST_BEND = 3.0  # of the temperature's logarithm, from unsure to sure
 _LEAST_GAIN = 0.002  # nats: less is nothing, however certain
 _PULL = 1.0  # of vector scaling towards doing nothing: as much as one picture
 
@@ -77,6 +79,10 @@ class Calibration:
     """What turns a model's logits, divided by its temperature, into probabilities.
 
     - "temperature": softmax, and nothing else.
+    - "confidence": softmax of logits that are multiplied by exp(a + b (p - 1/2)), p the highest probability, `bend`
+      being (a, b): sure answers have another temperature than unsure ones, and no answer changes (after Tomani et al.,
+      "Parameterized Temperature Scaling for Boosting the Expressive Power in Post-Hoc Uncertainty Calibration", ECCV
+      2022, who let a network find it).
     - "vector": softmax of `logits * scale + shift`, both (classes,) (Guo et al., 2017, section 4.2).
     - "isotonic": of the softmax, each class's probability through a rising map, and their sum made 1 (Zadrozny and
       Elkan, "Transforming Classifier Scores into Accurate Multiclass Probability Estimates", KDD 2002). The map is
@@ -89,6 +95,7 @@ class Calibration:
     """
 
     method: Method = "temperature"
+    bend: Doubles = field(default_factory=_nothing)
     scale: Doubles = field(default_factory=_nothing)
     shift: Doubles = field(default_factory=_nothing)
     values: Doubles = field(default_factory=_nothing)
@@ -96,6 +103,8 @@ class Calibration:
 
     def logits(self, logits: Doubles) -> Doubles:
         """Return logits, (n, classes), whose softmax is the calibrated probabilities."""
+        if self.method == "confidence":
+            logits = _bent(logits, self.bend)
         if self.method == "vector":
             logits = logits * self.scale + self.shift
         if self.method == "isotonic":
@@ -118,7 +127,7 @@ class Calibration:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it for a JSON file."""
-        arrays = {"scale": self.scale, "shift": self.shift, "values": self.values}
+        arrays = {"bend": self.bend, "scale": self.scale, "shift": self.shift, "values": self.values}
         kept = {name: array.tolist() for name, array in arrays.items() if array.size}
         return {"method": self.method, **kept, **({"temper": self.temper} if self.temper != 1.0 else {})}
 
@@ -130,9 +139,11 @@ class Calibration:
             ValueError: it is not one.
         """
         method, temper = fields.get("method", "temperature"), float(fields.get("temper", 1.0))
-        arrays = {name: np.array(fields.get(name, []), dtype=np.float64) for name in ("scale", "shift", "values")}
+        arrays = {
+            name: np.array(fields.get(name, []), dtype=np.float64) for name in ("bend", "scale", "shift", "values")
+        }
         shapes: dict[Method, dict[str, tuple[int, ...]]] = {
-            "temperature": {}, "vector": {"scale": (classes,), "shift": (classes,)},
+            "temperature": {}, "confidence": {"bend": (2,)}, "vector": {"scale": (classes,), "shift": (classes,)},
             "isotonic": {"values": (classes, len(KNOTS))},
         }  # fmt: skip
         expected = shapes.get(method)
@@ -142,6 +153,33 @@ class Calibration:
                for name, array in arrays.items()):  # fmt: skip
             raise ValueError(f"the numbers of the {method} calibration do not fit {classes} classes")
         return cls(method, **arrays, temper=temper)
+
+
+def _bent(logits: Doubles, bend: Doubles) -> Doubles:
+    top = softmax(logits).max(axis=1, keepdims=True)
+    return np.asarray(logits * np.exp(bend[0] + bend[1] * (top - 0.5)))
+
+
+def _least_bend(classes: int) -> float:
+    """Return the lowest b of "confidence" with which answers whose logits are larger are stated to be surer.
+
+    A step s of a ray of logits grows to s exp(b p), which rises while 1 + b s dp/ds > 0. At a given p, s dp/ds is at
+    most p (1 - p) ln((classes - 1) p / (1 - p)), where the other classes share the rest alike.
+    """
+    top = np.linspace(1 / classes, 1, 500)[1:-1]
+    return -1 / float(np.max(top * (1 - top) * np.log((classes - 1) * top / (1 - top))))
+
+
+def fit_confidence(logits: Doubles, labels: Labels) -> Calibration:
+    """Fit a temperature that depends on how sure the answer is to held-out (n, classes) logits."""
+    from scipy.optimize import minimize
+
+    def loss(bend: Doubles) -> float:
+        value = _unlimited_losses(_bent(logits, bend), labels).mean()
+        return float(value + _PULL * (bend**2).sum() / (2 * len(labels)))
+
+    limits = [(-_MOST_BEND, _MOST_BEND), (_least_bend(logits.shape[1]), _MOST_BEND)]
+    return Calibration("confidence", bend=minimize(loss, np.zeros(2), method="L-BFGS-B", bounds=limits).x)
 
 
 def fit_vector(logits: Doubles, labels: Labels) -> Calibration:
@@ -211,7 +249,8 @@ def choose_calibration(
     """Choose how to calibrate by held-out answers: the temperature, unless another method is clearly better.
 
     Each method is fitted to all folds but one and judged on that: one that beats the temperature's log loss by two
-    standard errors is taken, the better of two such.
+    standard errors is taken, the best of several such. One will do for a temperature by confidence: it has one number
+    more than the temperature, and can make no answer another.
 
     Args:
         logits: (n, classes) of pictures that were not trained on, divided by the temperature that suits them.
@@ -222,14 +261,14 @@ def choose_calibration(
     plain = Calibration()
     if not can_choose(logits, labels):
         return CalibrationChoice(plain, plain.probs(logits), {}, {})
-    held_out = {"temperature": logits, "vector": np.zeros_like(logits), "isotonic": np.zeros_like(logits)}
-    fits = {"vector": fit_vector, "isotonic": fit_isotonic}
+    fits = {"confidence": fit_confidence, "vector": fit_vector, "isotonic": fit_isotonic}
+    held_out = {"temperature": logits, **{name: np.zeros_like(logits) for name in fits}}
     for fitted_to, judged_on in folds:
         for name, fit in fits.items():
             held_out[name][judged_on] = fit(logits[fitted_to], labels[fitted_to]).logits(logits[judged_on])
     losses = {name: log_losses(values, labels) for name, values in held_out.items()}
     gains = {name: _mean_and_error(losses["temperature"] - losses[name], groups) for name in fits}
-    better = [name for name, (gain, error) in gains.items() if gain > max(_LEAST_GAIN, _ERRORS * error)]
+    better = [name for name, (gain, error) in gains.items() if gain > max(_LEAST_GAIN, _ERRORS[name] * error)]
     means = {name: float(values.mean()) for name, values in losses.items()}
     best = min(better, key=lambda name: means[name], default="temperature")
     chosen = fits[best](logits, labels) if best in fits else plain

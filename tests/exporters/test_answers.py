@@ -23,6 +23,7 @@ LOGITS = (DICE.normal(0, 1.5, (COUNT, CLASSES)) + 2 * np.eye(CLASSES)[LABELS]).a
 ROWS = (np.sign(FEATURES) * np.sqrt(np.abs(FEATURES))).astype(np.float32)
 CALIBRATIONS = {
     "temperature": Calibration(),
+    "confidence": Calibration("confidence", bend=np.array([0.2, -1.4])),
     "vector": fit_vector(LOGITS.astype(np.float64), LABELS),
     "isotonic": fit_isotonic(LOGITS.astype(np.float64), LABELS),
 }

@@ -48,6 +48,11 @@ def add_answers(model: bytes, calibration: Calibration, familiarity: Familiarity
 def _add_probs(graph: Graph, calibration: Calibration) -> None:
     """Compute `probs` from `logits`, as `Calibration` does."""
     value = "logits"
+    if calibration.method == "confidence":
+        top = graph.add("ReduceMax", graph.add("Softmax", value, axis=1), axes=[1], keepdims=1)
+        start, slope = calibration.bend
+        raised = graph.add("Add", graph.add("Mul", top, _floats(slope)), _floats(start - slope / 2))
+        value = graph.add("Mul", value, graph.add("Exp", raised))
     if calibration.method == "vector":
         value = graph.add("Add", graph.add("Mul", value, _floats(calibration.scale)), _floats(calibration.shift))
     if calibration.method == "isotonic":

@@ -16,7 +16,8 @@ from fieldguide.metrics import (
 from fieldguide.stages.evaluate.measuring import Evaluation
 from fieldguide.stages.evaluate.parts import Part
 
-NAMES = {"temperature": "temperature scaling", "vector": "vector scaling", "isotonic": "isotonic regression"}
+NAMES = {"temperature": "temperature scaling", "confidence": "a temperature by confidence",
+         "vector": "vector scaling", "isotonic": "isotonic regression"}  # fmt: skip
 
 
 def measure_calibration(evaluation: Evaluation) -> Part | None:
