@@ -214,6 +214,11 @@ def test_a_guide_of_a_newer_form(folder: Path) -> None:
     assert "newer Fieldguide" in caught.value.hint
 
 
+def test_a_class_that_is_missing_is_counted(folder: Path) -> None:
+    rewrite(folder, lambda about: about.update(classes=[{**row, "neighbours": []} for row in about["classes"][:2]]))
+    assert "it names 2 classes, and its model answers with 3" in refusal(folder)
+
+
 CHANGES: dict[str, Change] = {
     "one class fewer": lambda about: about["classes"].pop(),
     "one class more": lambda about: about["classes"].append({**about["classes"][0], "name": "fourth"}),

@@ -16,6 +16,7 @@ from typing import Any
 from fieldguide.errors import GuideDamaged
 from fieldguide.hashing import hash_file
 from fieldguide.records import Preprocessing
+from fieldguide.text import plural
 
 SCHEMA_VERSION = 1
 GET_IT_AGAIN = "get the guide again from whoever made it, or make it again with: fieldguide publish"
@@ -258,7 +259,10 @@ def check_shapes(session: Any, views: Sequence[Preprocessing], classes: int) -> 
     shape = [len(views), size, size, 3] if len(views) > 1 else [size, size, 3]
     if inputs != {"image": ("tensor(uint8)", shape)}:
         raise ValueError(f"the model's inputs are {inputs}")
-    if outputs.get("probs") != [classes] or "familiarity" not in outputs or "features" not in outputs:
+    answered = outputs.get("probs", [])
+    if len(answered) == 1 and isinstance(answered[0], int) and answered[0] != classes:
+        raise ValueError(f"it names {plural(classes, 'class')}, and its model answers with {answered[0]}")
+    if answered != [classes] or "familiarity" not in outputs or "features" not in outputs:
         raise ValueError(f"the model's outputs are {outputs}")
 
 
