@@ -37,6 +37,7 @@ TABLES = {
     "collect": (r"way +images/s +less start-up +CPU ms/im +peak MB +CPU others", r"plain loop +\d"),
     "colour": (r"family +published \| original: CV \(std\) quarter", r"  from files, 1 thread\(s\): original \d"),
     "decline": (r"\| set \| unknown \| score \| AUROC", r"\| flowers17 \| a class left out \| energy \| \d"),
+    "forms": (r"form +MB +ms +guide ms +at export +held back", r"onnx +\d"),
     "copies": (r"change +pictures +clean", r"(ImageHash: not measured|ahash +\d)"),
     "demo": (r" +area +box .* recall +prec\.", r"real charts: .*; peer 0\.814;"),
     "features": (r"pipeline +images/s +ratio", r"Pillow \+ eager PyTorch fp32 +\d"),

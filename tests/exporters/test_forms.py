@@ -2,6 +2,7 @@
 
 import importlib
 import shutil
+import zipfile
 from collections.abc import Sequence
 from functools import partial
 from importlib.resources import files
@@ -92,6 +93,19 @@ class TestEveryForm:
         is_float = form.facts.least_agreement > 0.99
         assert measured.compared == len(COMPARED) and measured.decline_agreement >= (1.0 if is_float else 0.9)
         assert 0 < measured.latency_ms < 60_000
+
+    def test_labels_and_what_goes_in_stand_in_its_metadata(self, name: str, folder: Path) -> None:
+        if not name.startswith("litert"):
+            pytest.skip("only .tflite files have such metadata")
+        files = importlib.import_module("ai_edge_litert.tools.flatbuffer_utils")
+        model = files.read_model(str(folder / "model.tflite"))
+        (entry,) = [entry for entry in model.metadata if entry.name == b"TFLITE_METADATA"]
+        data = bytes(model.buffers[entry.buffer].data)
+        assert data[4:8] == b"M001", "the schema's identifier"
+        for text in ("shapes", "image", "probs", "familiarity", "labels.txt", "1.0.0"):
+            assert text.encode() + b"\0" in data
+        with zipfile.ZipFile(folder / "model.tflite") as archive:
+            assert archive.read("labels.txt").decode().splitlines() == list(CLASS_NAMES)
 
     def test_what_it_is_called(self, name: str, form: Exporter, source: Source) -> None:
         assert form.name == name and isinstance(form, Exporter)

@@ -1,19 +1,23 @@
 """Forms of a guide: proved or not written, whole or not there, made again only where something changed."""
 
+import errno
 import json
+import random
 import shutil
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from test_kill import end_early
 from test_publish import files_of
 from typer.main import get_command
 
 import fieldguide as fg
 from command import check_two_lines, ran, run
 from fieldguide.cli.commands import app
-from fieldguide.errors import MissingExtra, NotReady, ParityError, ProjectExists
+from fieldguide.errors import DiskFull, MissingExtra, NotReady, ParityError, ProjectExists
 from fieldguide.exporters import known_exporters
 from fieldguide.exporters.onnx_form import OnnxExporter
 from fieldguide.guide import open_guide
@@ -169,3 +173,52 @@ def test_the_api_tells_of_the_forms(built: Project) -> None:
     assert "forms" not in described()
     export(built)
     assert described()["forms"] == json.loads((built.guide_folder / "forms.json").read_text())["forms"]
+
+
+def test_a_full_disk_leaves_what_was_there(built: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    export(built)
+    shutil.rmtree(built.root / "exports" / "onnx")
+    before = files_of(built.root)
+
+    def full(*arguments: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fieldguide.exporters.onnx_form.write_manifest", full)
+        with pytest.raises(DiskFull) as caught:
+            export(built)
+    assert caught.value.hint and files_of(built.root) == before
+    assert not list((built.root / "exports").iterdir())
+
+
+def test_a_full_disk_at_the_table_of_forms_leaves_the_guide(built: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = files_of(built.guide_folder)
+
+    def full(*arguments: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fieldguide.stages.export.forms.write_manifest", full)
+        with pytest.raises(DiskFull):
+            export(built)
+    assert files_of(built.guide_folder) == before and not open_guide(built.guide_folder).forms
+    export(built)
+    assert set(open_guide(built.guide_folder).forms) == {"onnx"}
+
+
+@pytest.mark.slow
+def test_kills_leave_no_half_made_form(built: Project, tmp_path: Path) -> None:
+    calm = files_of(Path(export(built, out=tmp_path / "calm").folder))
+    folder, dice, killed = built.root / "exports" / "onnx", random.Random(3), 0
+    for _ in range(8):
+        code = end_early(dice, 1.0, tmp_path / "log", "export", "--to", "onnx", "-C", built.root)
+        killed += code == -signal.SIGKILL
+        if folder.exists():  # then it is whole
+            assert set(files_of(folder)) == set(calm)
+            open_guide(folder)
+            shutil.rmtree(folder)
+        open_guide(built.guide_folder)
+    assert killed, "no kill came in time"
+    ran("export", "--to", "onnx", "-C", built.root)
+    assert files_of(folder)["model.onnx"] == calm["model.onnx"]
+    assert not list(built.root.rglob("*.tmp"))

@@ -54,7 +54,8 @@ def add_metadata(path: Path, facts: ModelFacts) -> None:
     """
     flatbuffers = require("flatbuffers", extra=_EXTRA)
     schema = require("ai_edge_litert.schema_py_generated", extra=_EXTRA)
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes(), 0))
+    files = require("ai_edge_litert.tools.flatbuffer_utils", extra=_EXTRA)  # knows of weights that lie behind the rest
+    model = files.read_model(str(path))
     names = {entry.tensorIndex: entry.name for entry in model.signatureDefs[0].outputs}
     outputs = [_text(names[index]) for index in model.subgraphs[0].outputs]
     buffer, entry = schema.BufferT(), schema.MetadataT()
@@ -62,9 +63,7 @@ def add_metadata(path: Path, facts: ModelFacts) -> None:
     entry.name, entry.buffer = _ENTRY, len(model.buffers)
     model.buffers.append(buffer)
     model.metadata = [kept for kept in model.metadata or [] if _text(kept.name) != _ENTRY] + [entry]
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    path.write_bytes(bytes(builder.Output()))
+    files.write_model(model, str(path))
     with zipfile.ZipFile(path, "a") as archive:
         labels = "".join(f"{name}\n" for name in facts.class_names)
         archive.writestr(zipfile.ZipInfo(LABELS, _UNPACKED_DATE), labels)
