@@ -100,7 +100,8 @@ def test_nothing_of_this_computer_gets_into_a_folder(built: Project, to: str, mo
     for secret in ("secret-of", "index.example", "proxy.example", str(built.root), str(Path.home()), "inside.example"):
         assert secret not in everything, secret
     served = tomllib.loads((folder / "fieldguide.toml").read_text())["serve"]
-    assert served == {"max_bytes": 5_000_000}
+    frames = {"frame_origins": ["https://huggingface.co"]} if to == "spaces" else {}
+    assert served == {"max_bytes": 5_000_000, **frames}
     assert "--insecure" not in process_of(folder)
     for path in folder.rglob("*"):
         assert path.stat().st_mode & 0o777 == (0o755 if path.is_dir() else 0o644), path

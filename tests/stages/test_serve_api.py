@@ -213,6 +213,16 @@ def test_other_websites_only_where_named(built_once: Path, client: TestClient) -
     assert "access-control-allow-origin" not in client.get("/health", headers=asks).headers
 
 
+def test_only_named_websites_may_show_it_in_a_frame(built_once: Path) -> None:
+    with make_client(built_once, frame_origins=("https://example.org", "https://example.com")) as named:
+        policy = named.get("/").headers["content-security-policy"]
+        assert policy.endswith("; frame-ancestors https://example.org https://example.com")
+        assert policy.startswith("default-src 'none'; ")
+    for origin in ("*", "example.org", "https://a.org; script-src *", "'self'"):
+        with pytest.raises(ValueError, match="frame_origins"):
+            ServeSettings(frame_origins=(origin,))
+
+
 @pytest.mark.parametrize("origin", ["*", "null", "example.org", "https://example.org/path", "https://*.org"])
 def test_an_origin_is_exact(origin: str) -> None:
     with pytest.raises(ValueError):

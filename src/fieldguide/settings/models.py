@@ -487,6 +487,9 @@ class ServeSettings(Section):
     cors_origins: tuple[Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$")], ...] = Field(
         (), description="other websites whose pages may use the API, such as https://example.org; none by default"
     )
+    frame_origins: tuple[Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$")], ...] = Field(
+        (), description="other websites whose pages may show this one in a frame, such as https://huggingface.co"
+    )
     root_path: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$")] = Field(
         "", description="path below which a proxy shows it, such as /plants"
     )

@@ -76,6 +76,8 @@ def deploy(guide_folder: Path, settings: ServeSettings, *, target: Target, progr
     if target.to == "static":
         files |= _site_files(target)
     else:
+        if plan.frame_origins:
+            settings = settings.model_copy(update={"frame_origins": plan.frame_origins})
         files |= _server_files(guide, settings, {wheel: content})
     hashes = {name: _hash(file) for name, file in sorted(files.items())}
     report = DeployReport(

@@ -65,10 +65,12 @@ class Plan:
     Attributes:
         commands: to be run in the folder.
         files: texts by path.
+        frame_origins: the platform's own pages, which show the guide's in a frame.
     """
 
     commands: tuple[str, ...]
     files: Mapping[str, str]
+    frame_origins: tuple[str, ...] = ()
 
 
 def _plan_docker(what: Deployment) -> Plan:
@@ -149,7 +151,7 @@ def _plan_spaces(what: Deployment) -> Plan:
         ".gitattributes": "*.onnx filter=lfs diff=lfs merge=lfs -text\n*.whl filter=lfs diff=lfs merge=lfs -text\n",
         "README.md": f"---\n{matter}---\n\n{_readme('spaces', what, commands)}",
     }
-    return Plan(commands, files)
+    return Plan(commands, files, ("https://huggingface.co",))
 
 
 def _plan_static(what: Deployment) -> Plan:

@@ -143,10 +143,7 @@ def _assemble(service: Service, settings: ServeSettings, hosts: Sequence[str], a
             CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type", "X-API-Key", REQUEST_ID], expose_headers=[REQUEST_ID],
         )  # fmt: skip
-    rate = 0.0 if settings.rate_limit == "auto" else settings.rate_limit
-    app.add_middleware(
-        Gate, hosts=hosts, api_key=api_key, rate=rate, root_path=settings.root_path, metrics=service.metrics
-    )
+    app.add_middleware(Gate, hosts=hosts, api_key=api_key, settings=settings, metrics=service.metrics)
     answer_problems(app, HEADERS)
     uploads = make_uploads(service, settings)
     add_pages(app, service, settings)

@@ -22,10 +22,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fieldguide.guide.page import page_files
 from fieldguide.serving import Problem, is_known_host, show_problem
+from fieldguide.settings import ServeSettings
 from fieldguide.stages.serve.metrics import Metrics
 
+_POLICY = "Content-Security-Policy"
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    _POLICY: "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -47,20 +49,25 @@ class Gate:
         hosts: values of the Host header that are accepted; others get 400, which stops DNS rebinding.
         api_key: what every request but those for the server's health has to bring, or several, with spaces between
             them; "" where none is wanted.
-        rate: pictures per second that one key or address may send, twice as many at once; 0 for any number.
-        root_path: the path below which a proxy shows the application; whether it takes it away or not.
+        settings: how often one key or address may ask, the path below which a proxy shows the application, whether it
+            takes it away or not, and whose frames it may be in.
         metrics: where requests are counted.
     """
 
     def __init__(
-        self, app: ASGIApp, *, hosts: Sequence[str], api_key: str, rate: float, root_path: str, metrics: Metrics
+        self, app: ASGIApp, *, hosts: Sequence[str], api_key: str, settings: ServeSettings, metrics: Metrics
     ) -> None:
         self._app = app
         self._hosts, self._keys, self._metrics = hosts, [key.encode() for key in api_key.split()], metrics
         self._open_paths = {*_OPEN_PATHS, *(f"/{path}" for path in page_files())}
-        self._rate = Rate(rate) if rate else None
-        self._root_path = root_path
+        rate = settings.rate_limit
+        self._rate = None if rate == "auto" or not rate else Rate(rate)
+        self._root_path = settings.root_path
         self._at_once = 0
+        self._headers = dict(HEADERS)
+        if settings.frame_origins:
+            policy, _, _ = HEADERS[_POLICY].rpartition(" ")
+            self._headers[_POLICY] = " ".join([policy, *settings.frame_origins])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or let the application do so."""
@@ -79,7 +86,7 @@ class Gate:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in self._headers.items():
                     headers.setdefault(name, value)
                 headers[REQUEST_ID] = scope["request_id"]
             await send(message)
