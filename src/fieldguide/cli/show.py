@@ -174,6 +174,7 @@ def _show_add(console: Console, report: AddReport) -> None:
         table.add_row(visible(name), str(count))
     if report.taken:
         _print_table(console, table)
+    _show_vectors(console, report.vectors)
     if report.given_splits:
         _detail(console, f"splits kept as given: {_counts(report.given_splits)}")
     for name, labels in report.spellings.items():
@@ -235,6 +236,7 @@ def _show_clean(console: Console, report: CleanReport) -> None:
         "clean",
         f"{plural(kept, 'picture')} kept, {rejected} rejected, {plural(report.groups, 'group')} of look-alikes",
     )
+    _show_vectors(console, report.vectors)
     if report.nothing_kept:
         _detail(console, report.nothing_kept)
         _detail(console, report.hint)
@@ -274,6 +276,9 @@ def _show_suspicions(console: Console, report: CleanReport) -> None:
 def _show_split(console: Console, report: SplitReport) -> None:
     counts = {name: sum(by_class.values()) for name, by_class in report.counts.items()}
     _head(console, "split", f"{_counts(counts)}; {plural(report.groups, 'group')}, none in two splits")
+    if report.vectors:
+        counts = {name: report.vectors[name] for name in report.counts if name in report.vectors}
+        _detail(console, f"of them colour features without a picture, each a group of its own: {_counts(counts)}")
     if report.reasons:
         reasons = ", ".join(f"{count} {reason}" for reason, count in report.reasons.items())
         _detail(console, f"groups of several pictures: {reasons}")
@@ -552,6 +557,12 @@ def _answer_cells(answer: Prediction) -> tuple[str, str, str, str]:
     return answer.path, ranked[0][0], ranked[0][1], ", ".join(f"{name} {prob}" for name, prob in ranked[1:])
 
 
+def _show_vectors(console: Console, count: int) -> None:
+    """Say how many of the images that were told of are none."""
+    if count:
+        _detail(console, f"{count} of them are colour features without a picture, for the learner colour")
+
+
 def _show_status(console: Console, report: StatusReport) -> None:
     _head(console, "status", f"{report.name}: {plural(report.images, 'picture')}, {report.kept} kept")
     styles = {"done": "green", "out of date": "yellow", "not run": "dim"}
@@ -559,6 +570,7 @@ def _show_status(console: Console, report: StatusReport) -> None:
     for stage in report.stages:
         table.add_row(stage.stage, Text(stage.state, style=styles[stage.state]), visible(stage.summary))
     _print_table(console, table)
+    _show_vectors(console, report.vectors)
     if report.suggestion:
         _detail(console, report.suggestion)
     _detail(console, f"next: {report.next_command}")

@@ -27,6 +27,7 @@ from fieldguide.features.scaled import LARGE, ScaledCopies
 from fieldguide.hashing import hash_text
 from fieldguide.images import Limits, decode_image
 from fieldguide.images.preprocess import decode_size, prepare_image, prepare_views
+from fieldguide.images.swatches import SWATCH
 from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
 from fieldguide.project.atomic import write_bytes
@@ -78,11 +79,14 @@ class Extractor:
             word for people.
         runtime: the library that computes them.
         open: returns the function that computes them.
+        read: returns the row, (d,) float32, that is kept in place of a picture, given the bytes of a swatch; None
+            where the numbers are of another kind.
     """
 
     name: str
     runtime: str
     open: Callable[[], Runner]
+    read: Callable[[bytes], NDArray[np.float32]] | None = None
 
 
 @dataclass(frozen=True)
@@ -241,6 +245,7 @@ class Pictures:
         for table, store in zip(tables, stores, strict=True):
             for names, features in store.read():
                 table.fill(names, features)
+        self._read_rows(extractor, tables)
         work: dict[tuple[int, ...], list[tuple[str, str]]] = defaultdict(list)  # by the places of the views they lack
         for image in dict.fromkeys(self.images):
             if lacks := tuple(place for place, table in enumerate(tables) if image[0] in table.missing):
@@ -259,6 +264,16 @@ class Pictures:
                     stores[place].write(names, rows)
                     tables[place].fill(names, rows)
         return [table.rows for table in tables]
+
+    def _read_rows(self, extractor: Extractor, tables: Sequence["_Table"]) -> None:
+        """Fill in the rows of swatches, which hold them."""
+        names = sorted({name for name, suffix in self.images if suffix == SWATCH}) if extractor.read else []
+        if not names or extractor.read is None:
+            return
+        with self._explained():
+            rows = [extractor.read(self.project.image_path(name, SWATCH).read_bytes()) for name in names]
+        for table in tables:
+            table.fill(names, np.stack(rows))
 
     def _run(self, run: Runner, shard: list[tuple[str, str]], views: Sequence[Preprocessing]) -> NDArray[np.float32]:
         paths = [self.project.image_path(name, suffix) for name, suffix in shard]

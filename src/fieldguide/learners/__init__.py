@@ -61,6 +61,11 @@ def open_learner(settings: TrainSettings, seed: int) -> Learner:
     return known[name](settings, seed)
 
 
+def takes_vectors(name: str) -> bool:
+    """Tell whether a learner learns from colour features without a picture too."""
+    return name == "colour"
+
+
 def load_model(run: Run, views: int = 1) -> tuple[Learner, Model]:
     """Return the learner of a run and the model that it trained, answering by so many views or as many as it can.
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fieldguide.calibration import CalibrationChoice, can_choose, choose_calibration
 from fieldguide.features import Pictures
 from fieldguide.hashing import hash_file, hash_text
-from fieldguide.learners import open_learner
+from fieldguide.learners import open_learner, takes_vectors
 from fieldguide.learners.auto import AUTO, AutoResult, fit_auto
 from fieldguide.learners.contract import FitResult, TrainingData, group_folds
 from fieldguide.metrics import accuracy, macro_f1
@@ -51,7 +51,7 @@ def _digest_weights(settings: TrainSettings) -> str:
 def make_run(project: Project, settings: Settings, catalog: Catalog, progress: Progress) -> Run:
     """Train on the train and val pictures and write the run; go on with one that was interrupted."""
     started_at, inputs = project.clock(), digest_inputs(catalog, settings)
-    data = load_dataset(catalog).where("train", "val")
+    data = load_dataset(catalog, with_vectors=takes_vectors(settings.train.learner)).where("train", "val")
     unfinished = project.runs_folder / f"{_UNFINISHED}{inputs[:16]}"
     pictures = Pictures(project, tuple(data.images.items()), settings, progress)
     training = TrainingData.of(data, pictures, settings, unfinished)

@@ -12,6 +12,7 @@ from PIL import Image
 from fieldguide.calibration import Calibration, fit_temper
 from fieldguide.features.altered import AlteredPictures, Change
 from fieldguide.images.shifts import SHIFTS
+from fieldguide.images.swatches import SWATCH
 from fieldguide.learners.contract import Learner, Model, TrainingData
 
 _LEARNT, _ASKED, _CHANGES = 1000, 100, 3  # pictures to learn from, pictures of val, and changes of each
@@ -29,7 +30,8 @@ def fit_shift_temper(learner: Learner, model: Model, calibration: Calibration, t
         calibration: what makes probabilities of its logits.
         training: the pictures of train and val.
     """
-    asked = training.where("val")[:_ASKED]  # in the order of their hashes
+    pictures = np.flatnonzero([form != SWATCH for _, form in training.pictures.images])
+    asked = np.intersect1d(training.where("val"), pictures)[:_ASKED]  # in the order of their hashes
     if not len(asked):
         return 1.0
     names, changes = list(SHIFTS), dict[int, list[Change]]()
@@ -42,7 +44,7 @@ def fit_shift_temper(learner: Learner, model: Model, calibration: Calibration, t
     if not learner.is_quick:
         logits = model.predict(altered).logits
         return fit_temper(calibration.logits(logits / model.temperature), labels)
-    learnt = training.where("train")[:_LEARNT].tolist()
+    learnt = np.intersect1d(training.where("train"), pictures)[:_LEARNT].tolist()
     seen = AlteredPictures.of(training.pictures, [*learnt, *places], [*([_keep] * len(learnt)), *altered.changes])
     groups = tuple(training.groups[place] for place in (*learnt, *places))
     part = replace(

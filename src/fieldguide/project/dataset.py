@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldguide.errors import NotReady
+from fieldguide.images.swatches import SWATCH
 from fieldguide.project.catalog import Catalog
 from fieldguide.project.rejections import check_some_kept
 
@@ -53,15 +54,23 @@ class Dataset:
         return self.take(np.flatnonzero(np.isin(self.splits, splits)))
 
 
-def load_dataset(catalog: Catalog) -> Dataset:
+def load_dataset(catalog: Catalog, *, with_vectors: bool = False) -> Dataset:
     """Load every kept picture with its class, group and split.
+
+    Args:
+        catalog: open.
+        with_vectors: whether swatches come too, which only their colour features can be learnt from.
 
     Raises:
         NotReady: nothing is split yet, no picture is kept, or pictures were added since.
     """
-    rows = [state for state in catalog.states() if state.state == "kept"]
-    if not rows:
+    kept = [state for state in catalog.states() if state.state == "kept"]
+    if not kept:
         check_some_kept(catalog)
+    rows = [state for state in kept if with_vectors or state.format != SWATCH]
+    if kept and not rows:
+        message = "there are colour features and no pictures, from which only the learner colour can learn"
+        raise NotReady(message, 'set learner = "colour" under [train] in fieldguide.toml, or add pictures')
     if not rows or any(not state.split for state in rows):
         raise NotReady("the pictures are not split yet", "run: fieldguide build")
     class_names = tuple(sorted({state.class_name for state in rows}))

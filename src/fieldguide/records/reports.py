@@ -145,6 +145,7 @@ class AddReport(Report):
         removed: number of images by class name whose label was taken back by an undo.
         restored: number of images by class name that have an earlier label again after an undo.
         added_at: when the addition that was undone was made; "" where none was.
+        vectors: how many of the new images are colour features without a picture.
     """
 
     path: str
@@ -160,6 +161,7 @@ class AddReport(Report):
     removed: dict[str, int] = field(default_factory=dict)
     restored: dict[str, int] = field(default_factory=dict)
     added_at: str = ""
+    vectors: int = 0
 
 
 @dataclass(frozen=True, repr=False)
@@ -270,6 +272,7 @@ class CleanReport(Report):
         not_run: why a check was not run, by its name.
         report: path of report.html in the project.
         lost: by each check that rejects from a score on, the share of good pictures estimated to be among those.
+        vectors: how many of those that are kept are colour features without a picture.
     """
 
     kept: dict[str, int]
@@ -283,6 +286,7 @@ class CleanReport(Report):
     not_run: dict[str, str] = field(default_factory=dict)
     report: str = ""
     lost: dict[str, float] = field(default_factory=dict)
+    vectors: int = 0
 
 
 @dataclass(frozen=True, repr=False)
@@ -334,6 +338,7 @@ class SplitReport(Report):
         honest: the accuracy with groups held together, on the same pictures; None where features are not kept.
         difference: the first less the second, with its interval.
         page: where the report is shown, in the project.
+        vectors: how many images of each split are colour features without a picture; empty where none are.
     """
 
     counts: dict[str, dict[str, int]]
@@ -353,6 +358,7 @@ class SplitReport(Report):
     honest: tuple[float, float, float] | None = None
     difference: tuple[float, float, float] | None = None
     page: str = ""
+    vectors: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Make records of what JSON has made dictionaries."""
@@ -763,6 +769,7 @@ class StatusReport(Report):
     Attributes:
         to_review: number of pictures that are worth a look, by why: "suspected", "two_labels", "links_splits".
         suggestion: what may be done about them before that, in words; "" where there are none.
+        vectors: how many of the images are colour features without a picture.
     """
 
     folder: str
@@ -773,3 +780,4 @@ class StatusReport(Report):
     next_command: str
     to_review: dict[str, int] = field(default_factory=dict)
     suggestion: str = ""
+    vectors: int = 0

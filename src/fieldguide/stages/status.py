@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fieldguide.images.swatches import SWATCH
 from fieldguide.project import Project
 from fieldguide.project.catalog import Catalog
 from fieldguide.project.rejections import count_unsettled
@@ -19,7 +20,8 @@ from fieldguide.text import format_score, plural
 def status(project: Project, settings: Settings) -> StatusReport:
     """Report where the project stands and which command comes next."""
     with project.catalog() as catalog:
-        states = Counter(state.state for state in catalog.states())
+        images = catalog.states()
+        states = Counter(state.state for state in images)
         to_review = count_unsettled(catalog)
         stages = _pass_on([_look(stage, catalog, settings, project) for stage in stages_of(settings)])
     total = states.total()
@@ -30,7 +32,9 @@ def status(project: Project, settings: Settings) -> StatusReport:
         command = f"fieldguide add{where} FOLDER"
     return StatusReport(
         str(project.root), settings.name, total, states["kept"], stages, command,
-        to_review=to_review, suggestion=_suggest(to_review, f"fieldguide review{where}"),
+        to_review=to_review,
+        vectors=sum(state.format == SWATCH for state in images),
+        suggestion=_suggest(to_review, f"fieldguide review{where}"),
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from fieldguide.errors import NotReady, ParityError
 from fieldguide.exporters.colour import Classifier, export_colour
 from fieldguide.features import Extractor, Pictures
 from fieldguide.images.colour_features import FEATURE_NAMES, TABLES, colour_features
+from fieldguide.images.swatches import read_swatch
 from fieldguide.learners.colour.families import (
     DEFAULTS,
     Candidate,
@@ -40,7 +41,7 @@ from fieldguide.text import write_csv
 __all__ = ["ColourLearner", "ColourModel"]
 
 DEFAULT_SIDE = 256
-_EXTRACTOR = Extractor("colour-1", "numpy", lambda: colour_features)
+_EXTRACTOR = Extractor("colour-1", "numpy", lambda: colour_features, read_swatch)
 _TOLERANCE = 1e-3  # of a probability: scikit-learn computes some families in float32, the graph in float64
 
 

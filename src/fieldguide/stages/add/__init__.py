@@ -14,6 +14,7 @@ from pathlib import Path
 from fieldguide.errors import BadImage, FieldguideError, InputUnusable, NamesError, translate_os_errors
 from fieldguide.folders import Skipped
 from fieldguide.images import read_header
+from fieldguide.images.swatches import SWATCH
 from fieldguide.licences import read_licence
 from fieldguide.names import check_name, match_key
 from fieldguide.progress import Progress
@@ -68,6 +69,7 @@ class _Counts:
     spellings: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     known: int = 0
     conflicts: int = 0
+    vectors: int = 0
 
     def refuse(self, reason: str, example: str) -> None:
         """Count one more file that was not taken, and keep the first few as examples."""
@@ -99,7 +101,8 @@ def add(
         project: where the originals go.
         settings: the names, and what counts as a picture.
         paths: each a folder with a folder per class (or `train/`, `validation/`, `test/` with those), a flat folder, a
-            CSV or Parquet of `path,label` and perhaps `split,group`, or a zip or tar of folders.
+            CSV or Parquet of `path,label` and perhaps `split,group`, one of the 18 colour features and labels, or a zip
+            or tar of folders.
         terms: author, licence, and one class name for everything.
         progress: told of each batch.
 
@@ -192,6 +195,7 @@ def _report(shown: str, adder: "_Adder") -> AddReport:
         number=adder.number if adder.is_recorded else 0,
         relabelled=dict(sorted(counts.relabelled.items())),
         conflicts=counts.conflicts,
+        vectors=counts.vectors,
         spellings={name: tuple(sorted(labels)) for name, labels in sorted(counts.spellings.items()) if len(labels) > 1},
     )
 
@@ -224,6 +228,8 @@ class _Adder:
         for first in range(0, len(source.files), _BATCH):
             batch = source.files[first : first + _BATCH]
             rows = [row for file in batch if (row := self._add_file(file, source)) is not None]
+            if any(file.form for file in batch):
+                self._project.flush_images()
             with self._catalog.transaction():
                 if not addition and any(label for _, _, label in rows):
                     self.is_recorded = True
@@ -246,8 +252,9 @@ class _Adder:
         except BadImage as error:
             self.counts.refuse(error.reason, f"{file.location}: {error.detail}")
             return None
-        sha256 = self._project.store_image(data, header.format)
-        row = ImageRow(sha256, header.format, len(data), header.width, header.height, header.mode, header.frames)
+        form = file.form or header.format
+        sha256 = self._project.store_image(data, form, durable=not file.form)
+        row = ImageRow(sha256, form, len(data), header.width, header.height, header.mode, header.frames)
         return row, self._origin(sha256, file, source.kind), self._label(sha256, class_name, file, source)
 
     def _label(self, sha256: str, class_name: str, file: InputFile, source: _Source) -> Label | None:
@@ -257,6 +264,7 @@ class _Adder:
         change = self._labels.judge(sha256, class_name)
         if change == "new":
             counts.taken[class_name] += 1
+            counts.vectors += file.form == SWATCH
             if file.given_split:
                 counts.splits[file.given_split] += 1
         elif change == "known":
@@ -330,8 +338,9 @@ class _Adder:
             return None
         try:
             return file.read()
-        except (OSError, FieldguideError) as error:
-            self.counts.refuse("unreadable", f"{file.location}: {getattr(error, 'strerror', None) or error}")
+        except (OSError, FieldguideError, BadImage) as error:
+            reason = error.reason if isinstance(error, BadImage) else "unreadable"
+            self.counts.refuse(reason, f"{file.location}: {getattr(error, 'strerror', None) or error}")
             return None
 
 

@@ -15,6 +15,7 @@ class InputFile:
         size_bytes: its size.
         read: returns the bytes; may raise OSError.
         group: what it must not be separated from, by a name of the person's own, or "".
+        form: its format where it is not an ordinary picture, such as a swatch; else "".
     """
 
     location: str
@@ -23,6 +24,7 @@ class InputFile:
     size_bytes: int
     read: Callable[[], bytes]
     group: str = ""
+    form: str = ""
 
 
 def refuse_reading(location: str) -> bytes:

@@ -23,9 +23,11 @@ from fieldguide.names import match_key
 from fieldguide.stages.add.files import InputFile, refuse_reading
 from fieldguide.stages.add.layout import FORMS, Layout, read_layout
 from fieldguide.stages.add.splits import check_split_from
-from fieldguide.stages.add.tables import is_table, read_table
+from fieldguide.stages.add.tables import is_table, read_cells, read_headings, read_parquet_cells, read_table
+from fieldguide.stages.add.vectors import has_vectors, read_vectors
 from fieldguide.text import readable
 
+_VECTORS = "read as colour features without pictures, from which the learner colour alone can learn"
 MAX_MEMBERS = 200_000
 MAX_TOTAL_BYTES = 10_000_000_000
 MAX_RATIO = 200
@@ -64,7 +66,7 @@ class Contents:
     """What a source holds.
 
     Attributes:
-        kind: "folder", "table", "archive" or "file".
+        kind: "folder", "table", "vectors", "archive" or "file".
         files: that may be pictures.
         layout: how folders are read; None where there are none.
         skipped: what was not read.
@@ -120,6 +122,9 @@ def read_input(path: Path, reading: Reading, stack: ExitStack) -> Contents:
         raise InputMissing(f"there is nothing at {path}", "check the path")
     if path.is_dir():
         contents = _read_folder(path, reading)
+    elif is_table(path) and has_vectors(read_headings(path)):
+        read = read_parquet_cells if path.suffix.lower() == ".parquet" else read_cells
+        contents = Contents("vectors", read_vectors(path, *read(path), reading.class_name), note=_VECTORS)
     elif is_table(path):
         reads_folders = reading.layout not in ("class", "flat")
         files, note = read_table(path, reading.class_name, reading.split_from if reads_folders else None)

@@ -57,8 +57,12 @@ def read_table(path: Path, class_name: str, split_from: Mapping[str, str] | None
     return [_from_row(path, row, class_name, split) for row, split in zip(rows, splits, strict=True)], note
 
 
-def _read_csv(path: Path, class_name: str) -> list[Mapping[str, str]]:
-    """Return the cells of each row by our names of the columns; blank rows are left out."""
+def read_cells(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Return the headings of a CSV and the cells of each row; blank rows are left out.
+
+    Raises:
+        InputUnusable: it is not a CSV in UTF-8.
+    """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()
@@ -66,14 +70,52 @@ def _read_csv(path: Path, class_name: str) -> list[Mapping[str, str]]:
             if first.lower().startswith("sep=") and len(first.strip()) == 5:  # as Excel writes it
                 first, delimiter = file.readline(), first[4]
             rows = csv.reader(chain([first], file), delimiter=delimiter, skipinitialspace=True)
-            columns = _find_columns(path, next(rows, []), class_name)
-            return [
-                {ours: row[place].strip() if place < len(row) else "" for ours, place in columns.items()}
-                for row in rows
-                if any(row)
-            ]
+            return next(rows, []), [row for row in rows if any(row)]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputUnusable(f"{path} is not a UTF-8 CSV: {error}", "save it as CSV in UTF-8") from error
+
+
+def read_parquet_cells(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Return the names of the columns of a Parquet file and the cells of each row, as text.
+
+    Raises:
+        InputUnusable: it is damaged.
+        MissingExtra: pyarrow is not installed.
+    """
+    require("pyarrow", extra="parquet")
+    from pyarrow import ArrowException, parquet
+
+    try:
+        table = parquet.read_table(path)
+    except (ArrowException, OSError, ValueError) as error:
+        raise InputUnusable(f"{path} is not a valid Parquet file", "check the file") from error
+    columns = [["" if cell is None else str(cell) for cell in column.to_pylist()] for column in table.columns]
+    return table.column_names, [list(row) for row in zip(*columns, strict=True)]
+
+
+def read_headings(path: Path) -> list[str]:
+    """Return what the columns of a table are called.
+
+    Raises:
+        InputUnusable: it is damaged.
+        MissingExtra: a Parquet file without pyarrow.
+    """
+    if path.suffix.lower() != ".parquet":
+        return read_cells(path)[0]
+    require("pyarrow", extra="parquet")
+    from pyarrow import ArrowException, parquet
+
+    try:
+        return list(parquet.read_schema(path).names)
+    except (ArrowException, OSError, ValueError) as error:
+        raise InputUnusable(f"{path} is not a valid Parquet file", "check the file") from error
+
+
+def _read_csv(path: Path, class_name: str) -> list[Mapping[str, str]]:
+    """Return the cells of each row by our names of the columns."""
+    headings, rows = read_cells(path)
+    columns = _find_columns(path, headings, class_name)
+    return [{ours: row[place].strip() if place < len(row) else "" for ours, place in columns.items()} for row in rows]
 
 
 def _read_parquet(path: Path, class_name: str) -> list[Mapping[str, str]]:

@@ -12,6 +12,7 @@ from fieldguide.checks.quality import FORM, judge_quality
 from fieldguide.engine import Crash, core_count, map_guarded
 from fieldguide.errors import NotReady
 from fieldguide.hashing import hash_text
+from fieldguide.images.swatches import SWATCH
 from fieldguide.licences import allowed, read_licence
 from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
@@ -33,6 +34,7 @@ from fieldguide.stages.clean.by_features import (
 )
 from fieldguide.stages.clean.copies import find_by_hashes, judge_all_copies
 from fieldguide.stages.clean.report import Lists, write_report
+from fieldguide.stages.clean.swatches import check_swatches, keep_swatches
 
 _BATCH = 64
 # of what is measured of a file; another form is another look at every picture
@@ -81,12 +83,14 @@ def clean(project: Project, settings: Settings, *, progress: Progress) -> CleanR
         labels = catalog.labels(settings.classes)  # a picture under none of the names is no one's copy
         passed = _passed(catalog) & labels.keys()
         barred = catalog.rejected_by_others(("files", "names", "duplicates", "split", *SINGLE_CHECKS, *CHECKS))
-        shown = {name: row.format for name, row in images.items() if name in passed - barred}
+        swatches = {name for name, row in images.items() if row.format == SWATCH}
+        shown = {name: row.format for name, row in images.items() if name in passed - barred - swatches}
         lack = check_unsafe(project, settings, catalog, shown, progress)
         copies = find_by_hashes(settings, catalog, progress)
         embedded = embed(project, settings, shown, labels, copies.surplus(), progress)
         catalog.replace_features(embedded.sha256, embedded.store, embedded.top)
         judge_all_copies(project, settings, catalog, copies, embedded, progress)
+        keep_swatches(catalog, passed & swatches, settings)
         not_run = check_by_features(settings, catalog, embedded) | ({"unsafe": lack} if lack else {})
         report = replace(_report(catalog, settings), not_run=not_run, lost=estimate_losses(settings, catalog, embedded))
         catalog.finish("clean", digest, asdict(report), project.now())
@@ -170,13 +174,19 @@ def _check_files(
     """Give every image a verdict of the check "files", made with the present settings."""
     made_with = settings.images.model_dump_json() + str(settings.clean.min_side) + _FORM
     known = catalog.verdicts("files")
-    todo = [
-        (row.sha256, str(project.image_path(row.sha256, row.format)), (row.width, row.height))
+    to_look_at = [
+        row
         for row in images.values()
         if row.sha256 not in known
         or row.sha256 in touched
         or known[row.sha256][1] != made_with
         or _is_temporary(known[row.sha256][0])
+    ]
+    check_swatches(project, catalog, [row for row in to_look_at if row.format == SWATCH], made_with)
+    todo = [
+        (row.sha256, str(project.image_path(row.sha256, row.format)), (row.width, row.height))
+        for row in to_look_at
+        if row.format != SWATCH
     ]
     look = partial(look_at_file, limits=decode_limits(settings), min_side=settings.clean.min_side)
     progress.start("checking files", len(todo))
@@ -259,4 +269,5 @@ def _report(catalog: Catalog, settings: Settings) -> CleanReport:
     return CleanReport(
         dict(sorted(kept.items())), dict(rejected.most_common()), copies, nothing_kept, hint,
         suspected=dict(suspected.most_common()),
+        vectors=sum(state.format == SWATCH for state in states if state.state == "kept"),
     )  # fmt: skip

@@ -24,7 +24,7 @@ from fieldguide.guide import open_session
 from fieldguide.hashing import hash_text
 from fieldguide.images import decode_image
 from fieldguide.images.preprocess import decode_size, prepare_image
-from fieldguide.learners import load_calibration, load_model
+from fieldguide.learners import load_calibration, load_model, takes_vectors
 from fieldguide.learners.runs import digest_inputs, make_run
 from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
@@ -90,7 +90,7 @@ def measure_p50_ms(answer: Callable[[], object], clock: Callable[[], float]) -> 
 
 def _load_runs(project: Project, settings: Settings, catalog: Catalog, progress: Progress) -> list[ComparedRun]:
     """Return every whole run, a quick one of the colour learner where there is none, and the most frequent class."""
-    data = load_dataset(catalog).where("train", "val")
+    data = load_dataset(catalog, with_vectors=takes_vectors(settings.train.learner)).where("train", "val")
     state = catalog.digest("state")
     pictures = Pictures(project, tuple(data.images.items()), settings, progress)
     runs = [load_run(project.runs_folder / name) for name in catalog.runs() if is_whole(project.runs_folder / name)]

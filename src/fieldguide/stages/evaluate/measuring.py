@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from fieldguide.calibration import Calibration
 from fieldguide.features import Pictures
 from fieldguide.hashing import hash_text
-from fieldguide.learners import load_calibration, load_model
+from fieldguide.images.swatches import SWATCH
+from fieldguide.learners import load_calibration, load_model, takes_vectors
 from fieldguide.learners.contract import Learner, Model, Outputs, TrainingData, group_folds
 from fieldguide.learners.declining import Declining, choose_declining
 from fieldguide.learners.tempering import fit_shift_temper
@@ -95,6 +96,11 @@ class Evaluation:
         """In the order of the columns."""
         return self.run.class_names
 
+    @cached_property
+    def is_vector(self) -> NDArray[np.bool_]:
+        """Whether only the colour features of a picture are known, (n,)."""
+        return np.array([form == SWATCH for form in self.data.images.values()], dtype=np.bool_)
+
     @property
     def test_labels(self) -> NDArray[np.int64]:
         """The true classes of the test pictures, (t,)."""
@@ -151,7 +157,7 @@ def measure(
         progress: told of what is computed.
         key: the digest of all that the result depends on; an interrupted cross-validation is resumed under it.
     """
-    data = load_dataset(catalog)
+    data = load_dataset(catalog, with_vectors=takes_vectors(run.learner))
     learner, model = load_model(run, settings.publish.views)
     pictures = Pictures(project, tuple(data.images.items()), settings, progress)
     outputs = model.predict(pictures)

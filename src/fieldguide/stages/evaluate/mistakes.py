@@ -39,9 +39,10 @@ def measure_mistakes(evaluation: Evaluation) -> Part:
     wrong = np.flatnonzero(answers != labels)
     rows = sorted(wrong.tolist(), key=lambda row: -probs[row].max())[: evaluation.settings.evaluate.mistakes]
     places = [int(held[row]) for row in rows]
-    mapped = places[: evaluation.settings.evaluate.saliency]
-    pairs = [(int(answers[row]), int(labels[row])) for row in rows]
-    maps = map_evidence(evaluation, mapped, pairs[: len(mapped)])
+    chosen = [number for number, place in enumerate(places) if not evaluation.is_vector[place]]
+    chosen = chosen[: evaluation.settings.evaluate.saliency]
+    pairs = [(int(answers[rows[number]]), int(labels[rows[number]])) for number in chosen]
+    maps = dict(zip(chosen, map_evidence(evaluation, [places[number] for number in chosen], pairs), strict=True))
     evaluation.progress.start("making thumbnails", len(places))
     thumbnails = make_thumbnails(evaluation, places, _SIDE)
     listed, shown = [], []
@@ -53,13 +54,13 @@ def measure_mistakes(evaluation: Evaluation) -> Part:
             "answer": names[answers[row]],
             "prob": float(probs[row].max()),
             "location": evaluation.locations.get(sha256, ""),
-            "map": np.round(maps[number], 3).tolist() if number < len(maps) else None,
+            "map": np.round(maps[number], 3).tolist() if number in maps else None,
         }
         listed.append(mistake)
-        heat = draw_heat(maps[number]) if number < len(maps) else ""
+        heat = draw_heat(maps[number]) if number in maps else ""
         shown.append({**mistake, "thumbnail": thumbnails[number], "heat": heat})
     numbers = {"measured_on": evaluation.measured_on, "pictures": len(labels), "wrong": len(wrong), "listed": listed}
-    return Part(numbers, {"mistakes": shown, "left_out": len(wrong) - len(listed), "mapped": len(mapped)})
+    return Part(numbers, {"mistakes": shown, "left_out": len(wrong) - len(listed), "mapped": len(maps)})
 
 
 def map_evidence(

@@ -29,10 +29,11 @@ _WIDE = 1.2  # times as long as the other side
 
 def measure_robustness(evaluation: Evaluation) -> Part | None:
     """Return what is left of the figures when test pictures are changed; None of too few, or where it is not wanted."""
-    count = min(evaluation.settings.evaluate.robustness, len(evaluation.test))
+    pictures = evaluation.test[~evaluation.is_vector[evaluation.test]]
+    count = min(evaluation.settings.evaluate.robustness, len(pictures))
     if count < MIN_CALIBRATION:
         return None
-    places = evaluation.test[:count]  # in the order of their hashes: any
+    places = pictures[:count]  # in the order of their hashes: any
     threshold = accept_threshold(evaluation.declining.known, evaluation.settings.publish.true_accept)
     progress = evaluation.progress
     progress.start("changing test pictures", count * len(SHIFTS))
@@ -123,12 +124,16 @@ def _slicers(evaluation: Evaluation) -> Mapping[str, Callable[[int], str]]:
     alone = sizes[2][sizes[1]] == 1
 
     def tell_size(place: int) -> str:
+        if evaluation.is_vector[place]:
+            return ""
         shorter = min(images[names[place]].width, images[names[place]].height)
         return (
             f"under {_SMALL} pixels" if shorter < _SMALL else f"over {_LARGE} pixels" if shorter > _LARGE else "between"
         )
 
     def tell_shape(place: int) -> str:
+        if evaluation.is_vector[place]:
+            return ""
         row = images[names[place]]
         return "wide" if row.width > _WIDE * row.height else "tall" if row.height > _WIDE * row.width else "square"
 
@@ -137,5 +142,5 @@ def _slicers(evaluation: Evaluation) -> Mapping[str, Callable[[int], str]]:
         "size": tell_size,
         "shape": tell_shape,
         "group": lambda place: "alone" if alone[place] else "in a group of near-copies or one subject",
-        "file format": lambda place: images[names[place]].format,
+        "file format": lambda place: "colour features" if evaluation.is_vector[place] else images[names[place]].format,
     }

@@ -20,7 +20,7 @@ from fieldguide.exporters.contract import Exporter, Source
 from fieldguide.guide import Guide, open_guide
 from fieldguide.hashing import hash_file, hash_text
 from fieldguide.images import Limits
-from fieldguide.learners import open_learner
+from fieldguide.learners import open_learner, takes_vectors
 from fieldguide.progress import Progress
 from fieldguide.project import Project
 from fieldguide.project.atomic import replace_folder
@@ -68,7 +68,8 @@ def export(project: Project, settings: Settings, *, target: Target, progress: Pr
     exporter = open_exporter(target.to)
     out = _place(project, target)
     with project.catalog() as catalog:
-        run, data = latest_run(catalog, project.runs_folder), load_dataset(catalog)
+        run = latest_run(catalog, project.runs_folder)
+        data = load_dataset(catalog, with_vectors=takes_vectors(run.learner))
     source = _source(project, settings, run, data, progress)
     why_not = exporter.unsuitable(source)
     if why_not:

@@ -13,6 +13,7 @@ from typing import Literal, get_args
 
 from fieldguide.errors import InputMissing, InputUnusable, NotReady, ProjectExists, translate_os_errors
 from fieldguide.hashing import hash_text
+from fieldguide.images.swatches import SWATCH
 from fieldguide.licences import credit_lines, credit_table
 from fieldguide.progress import Progress
 from fieldguide.project import Project, decode_limits
@@ -112,7 +113,7 @@ def _place(project: Project, target: Target) -> Path:
 
 def _plan(project: Project, settings: Settings, catalog: Catalog, target: Target) -> Export:
     """Return what to export, picture by picture."""
-    states = [state for state in catalog.states() if state.state == "kept"]
+    states = [state for state in catalog.states() if state.state == "kept" and state.format != SWATCH]
     if not states:
         check_some_kept(catalog)
         raise NotReady("no picture is kept yet", "run: fieldguide clean")

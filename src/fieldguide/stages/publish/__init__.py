@@ -3,6 +3,7 @@
 The guide appears whole, by a rename, after the proof; when the proof fails, the old guide stays.
 """
 
+import io
 import json
 from collections import defaultdict
 from dataclasses import asdict, dataclass, replace
@@ -20,9 +21,11 @@ from fieldguide.features import Pictures
 from fieldguide.guide import SCHEMA_VERSION, Guide, is_unaltered, keep_edited, open_guide, write_manifest
 from fieldguide.hashing import hash_text
 from fieldguide.images import decode, thumbnail_jpeg
-from fieldguide.learners import load_calibration, load_model
+from fieldguide.images.swatches import SWATCH
+from fieldguide.images.unrelated import KINDS, draw_unrelated
+from fieldguide.learners import load_calibration, load_model, takes_vectors
 from fieldguide.learners.contract import Model, Outputs, TrainingData
-from fieldguide.learners.declining import Declining, choose_declining
+from fieldguide.learners.declining import Declining, choose_declining, see_instead
 from fieldguide.licences import credit_lines, credit_table, read_licence
 from fieldguide.metrics import wilson_interval
 from fieldguide.progress import Progress
@@ -40,6 +43,7 @@ from fieldguide.text import link_label, render
 
 _THUMBNAIL_SIDE = 320
 _LEAST_AGREEMENT = 0.99
+_DRAWN = 8  # of each kind, on which a guide is proved that was made without pictures
 MAX_COMPARED = 500  # val pictures that the guide classifies: one at a time, as its users will
 
 
@@ -138,7 +142,7 @@ class _GuideWriter:
     ) -> "_GuideWriter":
         """Load a run's model and compute its outputs for the pictures of train and val."""
         branding = Branding.read(settings.branding, project.root)
-        data = load_dataset(catalog)
+        data = load_dataset(catalog, with_vectors=takes_vectors(run.learner))
         known = data.where("train", "val")
         learner, model = load_model(run, settings.publish.views)
         pictures = Pictures(project, tuple(known.images.items()), settings, progress)
@@ -236,7 +240,7 @@ class _GuideWriter:
             sha256, suffix = items[index]
             origin = self._shown_origin(sha256)
             enough = len(examples[class_name]) >= self.settings.publish.examples
-            if origin is None or enough:
+            if origin is None or enough or suffix == SWATCH:
                 continue
             pixels = decode(
                 self.project.read_image(sha256, suffix), decode_limits(self.settings), at_least=_THUMBNAIL_SIDE
@@ -282,6 +286,7 @@ class _GuideWriter:
                 "images": len(self.data.labels), **counts, "fingerprint": fingerprint,
                 "learnt_per_class": self.data.learnt_per_class(),
                 "sources": sorted({origin.source for name in self.data.images for origin in self.origins[name]}),
+                "vectors": sum(form == SWATCH for form in self.data.images.values()),
                 **self.provenance,
             },
             # the backbone's weights are Apache-2.0: no wider terms can be given for what holds them
@@ -322,7 +327,10 @@ class _GuideWriter:
         _write_json(folder / "guide.json", about)
         write_manifest(folder)
         guide = open_guide(folder)
-        val = np.flatnonzero(self.known.splits == "val")[:MAX_COMPARED]  # in the order of their hashes: random
+        pictures = np.array([form != SWATCH for form in self.known.images.values()])
+        val = np.flatnonzero((self.known.splits == "val") & pictures)[:MAX_COMPARED]  # by their hashes: random
+        if not len(val):
+            return self._prove_on_drawings(guide)
         published = self._classify(guide, val)
         exact = self._probs(self.model.predict(self.pictures.take(val), exact=True))
         difference = float(np.abs(published - exact).max())
@@ -339,6 +347,23 @@ class _GuideWriter:
             hint = 'set runtime = "onnxruntime" under [features] in fieldguide.toml, then run: fieldguide build'
             raise ParityError(message, hint)
         return {"compared": len(val), "agreement": agreement, "max_difference": difference, "drift": drift}
+
+    def _prove_on_drawings(self, guide: Guide) -> dict[str, Any]:
+        """Measure the agreement on pictures drawn here: where only colour features were learnt from, there are none."""
+        drawings = [draw_unrelated(kind, number, self.settings.seed) for kind in KINDS for number in range(_DRAWN)]
+        exact = self._probs(see_instead(self.model, self.pictures, drawings))
+        published = []
+        for image in drawings:
+            buffer = io.BytesIO()
+            image.save(buffer, "PNG")
+            probs = guide.classify(buffer.getvalue()).probs
+            published.append([probs[name] for name in self.run.class_names])
+        difference = float(np.abs(np.array(published) - exact).max())
+        if difference > self.settings.publish.tolerance:
+            message = f"the guide's probabilities differ from the trained model's by up to {difference:.3g}"
+            raise ParityError(message, "delete runs/, then run: fieldguide build; or report it")
+        agreement = float(np.mean(np.argmax(published, axis=1) == exact.argmax(axis=1)))
+        return {"compared": len(drawings), "agreement": agreement, "max_difference": difference, "drift": difference}
 
     def _classify(self, guide: Guide, places: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return the guide's probabilities, (n, classes), for the original files of the pictures at these places."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fieldguide.checks.duplicates import Fingerprints, find_copies
 from fieldguide.errors import SettingsError
 from fieldguide.hashing import hash_text
+from fieldguide.images.swatches import SWATCH
 from fieldguide.progress import Progress
 from fieldguide.project import Project
 from fieldguide.project.atomic import write_text
@@ -317,10 +318,13 @@ def _report(kept: Sequence[ImageState], splits: Mapping[str, str], grouped: _Gro
     for row in kept:
         per_class = counts[splits[row.sha256]]
         per_class[row.class_name] = per_class.get(row.class_name, 0) + 1
+    vectors = Counter(splits[row.sha256] for row in kept if row.format == SWATCH)
     ids = {row.group_id for row in kept}
     whys = {group.group_id: group.why for group in grouped.groups if group.group_id in ids}
     reasons = Counter(reason for why in whys.values() for reason in why.split("; "))
-    return SplitReport(counts, len(ids), 0, rules, reasons=dict(reasons.most_common()), joined=grouped.joined)
+    return SplitReport(
+        counts, len(ids), 0, rules, reasons=dict(reasons.most_common()), joined=grouped.joined, vectors=dict(vectors)
+    )
 
 
 def _with_leaks(

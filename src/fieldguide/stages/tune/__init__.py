@@ -28,7 +28,7 @@ from fieldguide.errors import (
     SettingsError,
 )  # fmt: skip
 from fieldguide.features import Pictures
-from fieldguide.learners import open_learner
+from fieldguide.learners import open_learner, takes_vectors
 from fieldguide.learners.contract import TrainingData
 from fieldguide.learners.runs import digest_inputs
 from fieldguide.metrics import accuracy
@@ -68,7 +68,8 @@ def tune(project: Project, settings: Settings, *, progress: Progress) -> TuneRep
     """
     preset = choose_preset(settings.tune)
     with project.catalog() as catalog:
-        data, state = load_dataset(catalog).where("train", "val"), catalog.digest("state")
+        data = load_dataset(catalog, with_vectors=takes_vectors(settings.train.learner)).where("train", "val")
+        state = catalog.digest("state")
     base = _base_settings(settings, preset)
     fixed = {"train": json.loads(digest_json(base, "train")), "folds": settings.train.folds}
     plan = Plan(preset.space, state, fixed, preset.first, settings.learning_seed, settings.tune.pruning, _PEERS_BY)
