@@ -36,3 +36,8 @@ def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert evaluated.accuracy[0] > 0.9
         assert "<table>" in evaluated._repr_html_()
         assert answers == list(space["COLOURS"])
+    if path.name == "colours.ipynb":
+        answers = space["_results"][-1]
+        assert sum(name == answer for name, answer in answers.items()) >= len(answers) - 1
+        assert space["evaluated"].accuracy[0] > 0.6 and space["published"].agreement == 1
+        assert len(space["weighed"]) == 18 and {row["family"] for row in space["families"]} == {"svm", "logistic"}

@@ -460,7 +460,7 @@ def _weak(name: str, score: Mapping[str, float]) -> str:
 
 def _show_publish(console: Console, report: PublishReport) -> None:
     _head(console, "publish", f"{report.guide}/, {report.bytes / 1e6:.1f} MB, {plural(report.examples, 'example')}")
-    compared = plural(report.compared, "val picture")
+    compared = plural(report.compared, f"{report.compared_on} picture")
     _detail(console, f"agrees with the trained model on {report.agreement:.1%} of {compared}; "
             f"probabilities differ by at most {report.max_difference:.1g}")  # fmt: skip
     accepted, pictures = f"{report.true_accept:.1%}", "test pictures"

@@ -720,7 +720,7 @@ class PublishReport(Report):
     """The result of `publish`: a finished guide.
 
     Attributes:
-        agreement: share of val pictures to which the guide and the trained model give the same first answer.
+        agreement: share of pictures to which the guide and the trained model give the same first answer.
         max_difference: the largest difference of any probability between the trained model and the guide, both in
             float32.
         drift: the largest difference of any probability that the training runtime's precision makes.
@@ -730,6 +730,7 @@ class PublishReport(Report):
         true_accept_interval: the 95 % interval of the share of test pictures accepted, of `test_images`.
         false_accept_range: the least and the largest share among the classes left out.
         left_out: how many classes were left out, one at a time, with `left_out_images` pictures in all.
+        compared_on: the pictures that the guide and the model were compared on: "val", or "drawn" where there are none.
     """
 
     guide: str
@@ -748,6 +749,7 @@ class PublishReport(Report):
     false_accept_range: tuple[float, float] | None = None
     left_out: int = 0
     left_out_images: int = 0
+    compared_on: str = "val"
 
 
 @dataclass(frozen=True, repr=False)

@@ -43,7 +43,8 @@ from fieldguide.text import link_label, render
 
 _THUMBNAIL_SIDE = 320
 _LEAST_AGREEMENT = 0.99
-_DRAWN = 8  # of each kind, on which a guide is proved that was made without pictures
+VAL, DRAWN = "val", "drawn"  # the pictures of a proof
+_DRAWINGS = 8  # of each kind, on which a guide is proved that was made without pictures
 MAX_COMPARED = 500  # val pictures that the guide classifies: one at a time, as its users will
 
 
@@ -190,6 +191,7 @@ class _GuideWriter:
             max_difference=parity["max_difference"],
             drift=parity["drift"],
             compared=parity["compared"],
+            compared_on=parity["on"],
             threshold=decline.threshold,
             true_accept=decline.true_accept,
             false_accept=decline.false_accept,
@@ -346,11 +348,11 @@ class _GuideWriter:
             )
             hint = 'set runtime = "onnxruntime" under [features] in fieldguide.toml, then run: fieldguide build'
             raise ParityError(message, hint)
-        return {"compared": len(val), "agreement": agreement, "max_difference": difference, "drift": drift}
+        return {"compared": len(val), "agreement": agreement, "max_difference": difference, "drift": drift, "on": VAL}
 
     def _prove_on_drawings(self, guide: Guide) -> dict[str, Any]:
         """Measure the agreement on pictures drawn here: where only colour features were learnt from, there are none."""
-        drawings = [draw_unrelated(kind, number, self.settings.seed) for kind in KINDS for number in range(_DRAWN)]
+        drawings = [draw_unrelated(kind, number, self.settings.seed) for kind in KINDS for number in range(_DRAWINGS)]
         exact = self._probs(see_instead(self.model, self.pictures, drawings))
         published = []
         for image in drawings:
@@ -363,7 +365,13 @@ class _GuideWriter:
             message = f"the guide's probabilities differ from the trained model's by up to {difference:.3g}"
             raise ParityError(message, "delete runs/, then run: fieldguide build; or report it")
         agreement = float(np.mean(np.argmax(published, axis=1) == exact.argmax(axis=1)))
-        return {"compared": len(drawings), "agreement": agreement, "max_difference": difference, "drift": difference}
+        return {
+            "compared": len(drawings),
+            "agreement": agreement,
+            "max_difference": difference,
+            "drift": difference,
+            "on": DRAWN,
+        }
 
     def _classify(self, guide: Guide, places: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return the guide's probabilities, (n, classes), for the original files of the pictures at these places."""
