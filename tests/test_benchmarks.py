@@ -47,6 +47,7 @@ TABLES = {
     "many": (r"pictures +rows +CPU s", r"copies +24"),
     "near": (r"hashes +rows +way +seconds", r"random +2000  every pair, numpy +\d"),
     "outliers": (r"set +mixed in +clean +cleanlab +by class", r"flowers17 +charts-dev +0\.\d"),
+    "paint": (r"learnt from +photographs right", r"painted pictures +\d"),
     "predict": (r"pictures +way +images/s +ratio", r"12 megapixels +fieldguide predict +\d"),
     "rescale": (r"pixels +original +copy +times", r"1334 x 1000 +\d"),
     "review": (r" +rows what +median ms +slowest", r" +300 peer: the view, sorted +\d"),
