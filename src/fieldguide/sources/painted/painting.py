@@ -16,7 +16,8 @@ from PIL import Image, ImageDraw, ImageFilter
 from fieldguide.sources.painted.names import CLASS_NAMES, named_colours
 
 _VERSION = 1
-_LEAST, _MOST = 96, 288  # pixels of a side
+_LEAST, _MOST = 96, 256  # pixels of a side
+_SHADES = 12  # in a picture of many small things
 
 Pixels = NDArray[np.float64]  # (h, w, 3) or (h, w), 0..1
 Rng = np.random.Generator
@@ -205,15 +206,17 @@ def _leaves(brush: Brush) -> Pixels:
     rng, scale = brush.rng, 2  # drawn larger, so that edges are smooth
     ground = brush.near(brush.shade(), 0.1) * rng.uniform(0.25, 0.8)
     if brush.class_name == "white":
-        ground = brush.shade() * rng.uniform(0.6, 0.9)
+        ground = brush.shade() * rng.uniform(0.8, 0.95)
     image = Image.new("RGB", (brush.width * scale, brush.height * scale), _ink(ground))
     pen, size = ImageDraw.Draw(image), rng.uniform(0.06, 0.3) * min(image.size)
     base, stray = brush.shade(), rng.uniform(0, 0.16)
-    count = int(min(420, 3.2 * image.width * image.height / (size * size * 0.5)))
+    shades, others = [brush.shade() for _ in range(_SHADES)], [brush.other() for _ in range(_SHADES)]
+    count = int(min(300, 3.2 * image.width * image.height / (size * size * 0.5)))
     darkest = 0.12 if brush.class_name in ("yellow", "orange", "white", "pink") else 0.3
     for _ in range(count):
         own = rng.random() >= stray
-        colour = brush.near(base if rng.random() < 0.7 else brush.shade(), darkest) if own else brush.other()
+        shade = base if rng.random() < 0.7 else shades[int(rng.integers(_SHADES))]
+        colour = brush.near(shade, darkest) if own else others[int(rng.integers(_SHADES))]
         _draw_leaf(pen, rng, _ink(colour), size * (1.0 if own else 0.6), image.size)
     image = image.resize((brush.width, brush.height), Image.Resampling.LANCZOS)
     return np.asarray(image, dtype=np.float64) / 255
@@ -243,12 +246,13 @@ def _strokes(brush: Brush) -> Pixels:
     image = Image.new("RGB", (brush.width, brush.height), _ink(brush.shade()))
     pen, share = ImageDraw.Draw(image), rng.uniform(0.68, 0.95)
     flow, wide = brush.clouds(3.4), rng.uniform(0.015, 0.06) * min(image.size)
+    shades = [brush.shade() for _ in range(_SHADES)]
     others = [brush.other() for _ in range(int(rng.integers(1, 4)))]
     place = brush.clouds(3.0)  # others come together in patches
     limit = float(np.quantile(place, share))
-    for _ in range(int(rng.integers(250, 700))):
+    for _ in range(int(rng.integers(200, 500))):
         x, y = int(rng.integers(brush.width)), int(rng.integers(brush.height))
-        colour = brush.shade() if place[y, x] < limit else others[int(rng.integers(len(others)))]
+        colour = shades[int(rng.integers(_SHADES))] if place[y, x] < limit else others[int(rng.integers(len(others)))]
         angle, length = flow[y, x] * 1.3, wide * rng.uniform(2, 6)
         end = (x + np.cos(angle) * length, y + np.sin(angle) * length)
         pen.line([(x, y), end], _ink(brush.near(colour, 0.12)), max(1, round(wide)))
