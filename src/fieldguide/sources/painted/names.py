@@ -33,7 +33,9 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
 _UNSURE = {
     "very", "almost", "grey", "gray", "greyish", "grayish", "greish", "greeny", "off", "magenta", "sand", "sandy",
     "khaki", "peach", "salmon", "mud", "muddy", "puke", "poop", "puce", "dirty", "wine", "cream", "mint", "seafoam",
+    "tiffany", "eggshell", "robin", "robin's",
 }  # fmt: skip
+_SEEM_OTHERWISE = ("navy green", "light tan")  # whose words say one thing and whose colour another
 _ENDINGS = ("ish", "y")
 _DARKEST, _PALEST = 0.22, 0.8  # beyond these a colour is hardly more than black, or white
 
@@ -57,7 +59,7 @@ def named_colours() -> Mapping[str, tuple[tuple[str, Rgb], ...]]:
 def read_colour(name: str) -> str:
     """Return which of the eleven a colour's name says; "" where it says none, or several that make none."""
     words = name.replace("/", " ").split()
-    if _UNSURE & set(words) or name == "navy green":
+    if _UNSURE & set(words) or name in _SEEM_OTHERWISE:
         return ""
     meant = {class_name for word in words if (class_name := _read_word(word))}
     if meant in ({"blue", "green"}, {"teal", "blue"}, {"teal", "green"}):
