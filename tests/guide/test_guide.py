@@ -246,7 +246,7 @@ CHANGES: dict[str, Change] = {
     "an example outside": lambda about: about["classes"][0]["examples"][0].update(file="../../../etc/hostname"),
     "names that are a list": lambda about: about["classes"][0].update(names=["Kreis"]),
     "a name in German that is a number": lambda about: about["classes"][0].update(names={"de": 5}),
-    "a neighbour that is no class": lambda about: about["classes"][0]["neighbours"][0].update(name="moon"),
+    "a neighbour that is a number": lambda about: about["classes"][0]["neighbours"][0].update(name=3),
     "a neighbour without counts": lambda about: about["classes"][0]["neighbours"][0].pop("taken_for_it"),
     "counts that are text": lambda about: about["classes"][0]["neighbours"][0].update(taken_for_it=["1", "2"]),
     "neighbours that are a number": lambda about: about["classes"][0].update(neighbours=3),

@@ -326,6 +326,22 @@ def test_an_example_that_is_gone_is_a_problem(built: Project) -> None:
             check_problem(client.get(f"/examples/{path.name}"), 404, "gone")
 
 
+def test_a_guide_s_brand_is_served_with_it(client: TestClient, built: Project) -> None:
+    check_problem(client.get("/logo.png"), 404, "not_found")
+    folder = built.guide_folder
+    Image.new("RGB", (30, 30), "blue").save(folder / "logo.png")
+    about = json.loads((folder / "guide.json").read_text(encoding="utf-8"))
+    about["branding"] = {"title": "Shapes & <b>more</b>", "logo": "logo.png"}
+    (folder / "guide.json").write_text(json.dumps(about), encoding="utf-8")
+    write_manifest(folder)
+    with TestClient(make_app(open_guide(folder), SETTINGS, HOSTS), base_url=ADDRESS) as branded:
+        logo = branded.get("/logo.png")
+        assert logo.headers["content-type"] == "image/png" and logo.content == (folder / "logo.png").read_bytes()
+        assert branded.get("/guide.json").json()["branding"] == about["branding"]
+        if find_page():
+            assert "<title>Shapes &amp; &lt;b&gt;more&lt;/b&gt;</title>" in branded.get("/").text
+
+
 def test_a_fault_of_the_server_is_a_problem_too(built_once: Path) -> None:
     broken = replace(open_guide(built_once / "guide"), session=None)
     with TestClient(make_app(broken, SETTINGS, HOSTS), base_url=ADDRESS, raise_server_exceptions=False) as client:

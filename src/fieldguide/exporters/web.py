@@ -25,7 +25,7 @@ import numpy as np
 from fieldguide.chromium import find_chromium, open_chromium
 from fieldguide.errors import BadImage, ParityError
 from fieldguide.exporters.contract import Answer, FormFacts, Source
-from fieldguide.guide.page import NOT_BUILT, built_page, find_page, put_name
+from fieldguide.guide.page import LOGO, NOT_BUILT, built_page, find_page, page_title, put_title
 from fieldguide.hashing import hash_file
 
 _SCRIPT_S = 600.0
@@ -73,10 +73,9 @@ class WebExporter:
         (folder / "examples").mkdir()
         for example in (example for row in about["classes"] for example in row["examples"]):
             shutil.copyfile(origin / example["file"], folder / example["file"])
-        branding = about.get("branding", {})
-        if "logo" in branding:
-            shutil.copyfile(origin / branding["logo"], folder / branding["logo"])
-        _write_names(folder, str(branding.get("title") or about["name"]), str(about["about"]))
+        if "logo" in about.get("branding", {}):
+            shutil.copyfile(origin / LOGO, folder / LOGO)
+        _write_names(folder, about)
         _write_release(folder)
         return {"runtime": "ONNX Runtime Web"}
 
@@ -142,16 +141,18 @@ class ChromiumRuntime:
 # What is written
 
 
-def _write_names(folder: Path, name: str, about: str) -> None:
-    """Write the guide's name where browsers look for it before any script has run: in the title and in the manifest."""
-    page = put_name((folder / "index.html").read_text(encoding="utf-8"), name)
+def _write_names(folder: Path, about: Mapping[str, Any]) -> None:
+    """Write the title where browsers look for it before any script has run: in the title and in the manifest."""
+    page = put_title((folder / "index.html").read_text(encoding="utf-8"), about)
     (folder / "index.html").write_text(page, encoding="utf-8")
     sizes = (("icon.svg", "any", "image/svg+xml"), ("icon-192.png", "192x192", "image/png"))
     icons = [{"src": f"./{file}", "sizes": size, "type": kind} for file, size, kind in sizes]
     icons += [{"src": "./icon-512.png", "sizes": "512x512", "type": "image/png", "purpose": "any maskable"}]
+    name = page_title(about)
     manifest = {
-        "id": "./", "name": name, "short_name": name[:30], "description": about, "start_url": "./", "scope": "./",
-        "display": "standalone", "background_color": "#f5f7f5", "theme_color": "#f5f7f5", "icons": icons,
+        "id": "./", "name": name, "short_name": name[:30], "description": str(about["about"]),
+        "start_url": "./", "scope": "./", "display": "standalone",
+        "background_color": "#f7f6f1", "theme_color": "#f7f6f1", "icons": icons,
     }  # fmt: skip
     text = json.dumps(manifest, ensure_ascii=False, indent=1)
     (folder / "manifest.webmanifest").write_text(f"{text}\n", encoding="utf-8")

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from fieldguide.errors import GuideDamaged
+from fieldguide.guide.page import LOGO
 from fieldguide.hashing import hash_file
 from fieldguide.records import Preprocessing
 from fieldguide.text import plural
@@ -200,24 +201,24 @@ def _check_additions(about: Mapping[str, Any], listed: set[str]) -> None:
     Raises:
         KeyError: something is missing.
         TypeError: something is of the wrong type.
-        ValueError: a neighbour is no class, or the logo not a file of the guide.
+        ValueError: counts are not in pairs, or the logo is not a file of the guide.
     """
-    known, branding = {row["name"] for row in about["classes"]}, about.get("branding", {})
+    branding = about.get("branding", {})
     tables = [branding, *(row.get(key, {}) for row in about["classes"] for key in ("names", "images"))]
     if not all(isinstance(table, dict) for table in tables):
         raise TypeError("names in other languages, numbers of pictures, or the branding, are not tables")
     names = [text for row in about["classes"] for pair in row.get("names", {}).items() for text in pair]
     if not all(isinstance(text, str) for text in [*names, *branding.values()]):
         raise TypeError("a name in another language, or the branding, is not text")
-    if branding.get("logo", "") not in {"", *listed}:
-        raise ValueError("the logo is not in the manifest")
+    if "logo" in branding and (branding["logo"] != LOGO or LOGO not in listed):
+        raise ValueError(f"the logo is not {LOGO}, or not in the manifest")
     for row in about["classes"]:
         numbers = list(row.get("images", {}).values())
         if not isinstance(row.get("neighbours", []), list):
             raise TypeError("the neighbours of a class are not a list")
         for other in row.get("neighbours", []):
-            if other["name"] not in known or not isinstance(other["measured_on"], str):
-                raise ValueError(f"the neighbour {other['name']!r} is not a class")
+            if not isinstance(other["name"], str) or not isinstance(other["measured_on"], str):
+                raise TypeError("the name of a neighbour is not text")
             numbers += [number for way in ("taken_for_it", "it_taken_for_this") for number in _pair(other[way])]
         if any(type(number) is not int for number in numbers):
             raise TypeError("how many pictures there are is not a number")

@@ -1,15 +1,18 @@
-"""The page of a guide, as it was built from web/guide: where it lies, and the guide's name in it.
+"""The page of a guide, as it was built from web/guide: where it lies, and its title.
 
 The same page answers in the browser alone, from a static folder, and asks a server where it came from one. Knows
 nothing about how it works inside.
 """
 
 import html
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from fieldguide.errors import MissingExtra
 
+LOGO = "logo.png"  # of a guide whose branding has one
 NOT_BUILT = "this Fieldguide was installed without its pages (build them with: make pages)"
 
 PAGE_KINDS = {
@@ -46,6 +49,11 @@ def page_files() -> dict[str, Path]:
     return {path.relative_to(folder).as_posix(): path for path in paths}
 
 
-def put_name(page: str, name: str) -> str:
-    """Return index.html with the guide's name in its title, where it is seen before any script has run."""
-    return page.replace("<title>Guide</title>", f"<title>{html.escape(name)}</title>", 1)
+def page_title(about: Mapping[str, Any]) -> str:
+    """Return what the page of a guide is called: the title that its branding gives it, else the guide's name."""
+    return str(about.get("branding", {}).get("title") or about["name"])
+
+
+def put_title(page: str, about: Mapping[str, Any]) -> str:
+    """Return index.html with the title of a guide's page, where it is seen before any script has run."""
+    return page.replace("<title>Guide</title>", f"<title>{html.escape(page_title(about))}</title>", 1)

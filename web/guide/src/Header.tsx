@@ -2,7 +2,7 @@ import type { Guide } from "./guide.ts";
 import { address, type Route } from "./route.ts";
 import { chooseLanguage, useLanguage, useWords, WORDS } from "./words/index.ts";
 
-const VIEWS: readonly Route[] = [{ kind: "ask" }, { kind: "gallery", query: "" }, { kind: "about" }];
+const VIEWS: readonly Route[] = [{ kind: "ask" }, { kind: "gallery", query: "", order: "name" }, { kind: "about" }];
 
 /** The guide's name, the ways to its views, and the language. */
 export function Header({ guide, route }: { guide: Guide; route: Route }) {
@@ -16,8 +16,8 @@ export function Header({ guide, route }: { guide: Guide; route: Route }) {
       <a className="skip" href="#content" onClick={skip}>{words.skip}</a>
       <Name className="brand">
         <a href={address({ kind: "ask" })}>
-          <img src="./icon.svg" alt="" width="36" height="36" />
-          <span>{guide.name}</span>
+          <img src={`./${guide.branding.logo ?? "icon.svg"}`} alt="" />
+          <span>{guide.branding.title ?? guide.name}</span>
         </a>
       </Name>
       <nav className="views" aria-label={words.sections}>

@@ -12,11 +12,76 @@ export interface Example {
   readonly source: string;
 }
 
+/** A class that another is confused with; counts of pictures, and of how many. */
+export interface Neighbour {
+  readonly name: string;
+  readonly taken_for_it: readonly [number, number];
+  readonly it_taken_for_this: readonly [number, number];
+  readonly measured_on: string;
+}
+
 export interface GuideClass {
   readonly name: string;
+  /** by language; guides of earlier versions have none of these three */
+  readonly names?: Readonly<Record<string, string>>;
+  readonly images?: { readonly train: number; readonly val: number; readonly test: number };
+  readonly neighbours?: readonly Neighbour[];
   readonly about: string;
   readonly links: readonly (string | { readonly url: string; readonly label: string })[];
   readonly examples: readonly Example[];
+}
+
+/** Scores of one class on the test pictures; guides of early versions have no intervals. */
+export interface ClassScore {
+  readonly precision: number;
+  readonly recall: number;
+  readonly f1: number;
+  readonly support: number;
+  readonly precision_low?: number;
+  readonly precision_high?: number;
+  readonly recall_low?: number;
+  readonly recall_high?: number;
+}
+
+/** A share in 0..1, and its interval. */
+type Share = readonly [number, number, number];
+
+export interface Scores {
+  readonly accuracy: Share;
+  readonly per_class: Readonly<Record<string, ClassScore>>;
+  readonly grouped?: Share | null;
+  readonly careless?: Share | null;
+  readonly macro_f1?: number;
+  readonly macro_f1_interval?: readonly [number, number] | null;
+  readonly test_images?: number;
+}
+
+interface Decline {
+  readonly threshold: number;
+  readonly true_accept?: number;
+  readonly true_accept_interval?: readonly [number, number];
+  readonly test_images?: number;
+  readonly false_accept?: number | null;
+  readonly left_out?: number;
+  readonly left_out_images?: number;
+}
+
+interface Data {
+  readonly images?: number;
+  readonly train?: number;
+  readonly val?: number;
+  readonly test?: number;
+  readonly fingerprint?: string;
+  readonly by_source?: Readonly<Record<string, number>>;
+  readonly by_licence?: Readonly<Record<string, number>>;
+}
+
+interface Branding {
+  readonly title?: string;
+  readonly logo?: string;
+  readonly colour?: string;
+  readonly about?: string;
+  readonly footer?: string;
 }
 
 export interface Guide {
@@ -26,10 +91,16 @@ export interface Guide {
   readonly views: readonly View[];
   readonly threshold: number;
   readonly limits: Limits;
-  /** a share in 0..1, and its interval */
-  readonly accuracy: readonly [number, number, number];
+  readonly accuracy: Share;
   /** what the server that the page came from offers; null where it came from a static host */
   readonly served: Served | null;
+  readonly scores: Scores;
+  readonly decline: Decline;
+  readonly intendedUse: string;
+  readonly limitations: string;
+  readonly data: Data;
+  readonly branding: Branding;
+  readonly making: { readonly learner: string; readonly backbone: string; readonly toolVersion: string; readonly fingerprint: string };
 }
 
 export interface Served {
@@ -62,14 +133,24 @@ export interface Answer {
 
 type StoredView = Omit<View, "mirrored"> & { readonly mirrored?: boolean };
 
-interface Stored extends Omit<Guide, "views" | "threshold" | "limits" | "accuracy" | "served"> {
+interface Stored {
+  readonly name: string;
+  readonly about: string;
+  readonly classes: readonly GuideClass[];
+  readonly intended_use?: string;
+  readonly limitations?: string;
+  readonly data?: Data;
+  readonly branding?: Branding;
+  readonly learner?: string;
+  readonly backbone?: string;
+  readonly tool_version?: string;
   readonly schema_version: number;
   readonly preprocessing: StoredView;
   readonly views?: readonly StoredView[];
-  readonly decline: { readonly threshold: number };
+  readonly decline: Decline;
   readonly formats: readonly string[];
   readonly limits?: Partial<Limits>;
-  readonly scores: { readonly accuracy: readonly [number, number, number] };
+  readonly scores: Omit<Scores, "per_class"> & Partial<Pick<Scores, "per_class">>;
   readonly served?: { readonly model: string | null; readonly model_bytes: number; readonly feedback: boolean };
 }
 
@@ -95,6 +176,16 @@ export function readGuide(stored: Stored): Guide {
     limits: { ...USUAL, ...stored.limits, formats: stored.formats.filter((format) => FORMATS.includes(format)) },
     accuracy: stored.scores.accuracy,
     served: served ? { model: served.model, modelBytes: served.model_bytes, feedback: served.feedback } : null,
+    scores: { ...stored.scores, per_class: stored.scores.per_class ?? {} },
+    decline: stored.decline,
+    intendedUse: stored.intended_use ?? "",
+    limitations: stored.limitations ?? "",
+    data: stored.data ?? {},
+    branding: stored.branding ?? {},
+    making: {
+      learner: stored.learner ?? "", backbone: stored.backbone ?? "", toolVersion: stored.tool_version ?? "",
+      fingerprint: stored.data?.fingerprint ?? "",
+    },
   };
 }
 
@@ -106,6 +197,21 @@ export function webAddress(text: string): string | null {
   } catch {
     return null;
   }
+}
+
+/** Return the links of a class that lead to pages of the web, each with what it is called. */
+export function webLinks(it: GuideClass): readonly (readonly [string, string])[] {
+  return it.links.flatMap((link) => {
+    const { url, label } = typeof link === "string" ? { url: link, label: "" } : link;
+    const address = webAddress(url);
+    return address === null ? [] : [[address, label || new URL(address).host] as const];
+  });
+}
+
+/** Return how many of a class's test pictures were named rightly; null where there were none or no one knows. */
+export function recognised(guide: Guide, name: string): { readonly hits: number; readonly of: number } | null {
+  const score = guide.scores.per_class[name];
+  return score && score.support > 0 ? { hits: Math.round(score.recall * score.support), of: score.support } : null;
 }
 
 /** Make an answer of a model's outputs, as Python does: of equal probabilities the earlier class comes first. */

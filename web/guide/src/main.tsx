@@ -7,6 +7,7 @@ import { createRoot } from "react-dom/client";
 
 import { App } from "./App.tsx";
 import type { Places } from "./ask/places.ts";
+import { showBrand } from "./brand.ts";
 import { Classifier } from "./classifier.ts";
 import { type Guide, loadGuide } from "./guide.ts";
 import { KeyForm } from "./KeyForm.tsx";
@@ -31,6 +32,7 @@ async function show(root: ReturnType<typeof createRoot>): Promise<void> {
   window.fieldguide = places.then(([, { browser }]) => browser);
   try {
     const [guide, chosen] = await places;
+    showBrand(guide.branding);
     root.render(<StrictMode><App guide={guide} places={chosen} /></StrictMode>);
   } catch (error) {
     if (error instanceof KeyNeeded) root.render(<KeyForm onOpen={() => void show(root)} />);

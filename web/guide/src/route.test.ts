@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { address, readRoute, type Route } from "./route.ts";
 
 const ROUTES: readonly Route[] = [
-  { kind: "ask" }, { kind: "gallery", query: "" }, { kind: "gallery", query: "a & b=c #?" }, { kind: "about" }, { kind: "privacy" },
+  { kind: "ask" }, { kind: "gallery", query: "", order: "name" }, { kind: "gallery", query: "a & b=c #?", order: "hardest" }, { kind: "about" }, { kind: "privacy" },
   { kind: "class", name: `100 % "><img src=x>/#?&`, beside: null }, { kind: "class", name: "rose", beside: "Größe + 1" },
 ];
 

@@ -1,10 +1,10 @@
 /** Addresses within the page, behind the `#`: they work on any host, below any path, and can be shared. */
 
-import { useEffect, useSyncExternalStore } from "react";
+import { useEffect, useMemo, useSyncExternalStore } from "react";
 
 export type Route =
   | { readonly kind: "ask" }
-  | { readonly kind: "gallery"; readonly query: string }
+  | { readonly kind: "gallery"; readonly query: string; readonly order: "name" | "hardest" }
   /** a class, beside another where two are compared */
   | { readonly kind: "class"; readonly name: string; readonly beside: string | null }
   | { readonly kind: "about" }
@@ -17,7 +17,7 @@ export function readRoute(hash: string): Route {
   const [kind, rest] = splitOnce(path, "/");
   const query = new URLSearchParams(search);
   if (kind === "") return { kind: "ask" };
-  if (kind === "gallery" && rest === "") return { kind, query: query.get("q") ?? "" };
+  if (kind === "gallery" && rest === "") return { kind, query: query.get("q") ?? "", order: query.get("order") === "hardest" ? "hardest" : "name" };
   if (kind === "class" && rest !== "") return { kind, name: decode(rest), beside: query.get("beside") };
   if ((kind === "about" || kind === "privacy") && rest === "") return { kind };
   return { kind: "unknown" };
@@ -26,7 +26,7 @@ export function readRoute(hash: string): Route {
 /** Write the address of a view. */
 export function address(route: Route): string {
   if (route.kind === "ask" || route.kind === "unknown") return "#/";
-  if (route.kind === "gallery") return `#/gallery${search({ q: route.query })}`;
+  if (route.kind === "gallery") return `#/gallery${search({ q: route.query, order: route.order === "name" ? "" : route.order })}`;
   if (route.kind === "class") return `#/class/${encodeURIComponent(route.name)}${search({ beside: route.beside ?? "" })}`;
   return `#/${route.kind}`;
 }
@@ -34,7 +34,7 @@ export function address(route: Route): string {
 /** The view that the address bar names. */
 export function useRoute(): Route {
   const hash = useSyncExternalStore(subscribe, () => location.hash);
-  return readRoute(hash);
+  return useMemo(() => readRoute(hash), [hash]);
 }
 
 /** Put another address into the bar without a step in the history: what is typed changes it with each key. */

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fieldguide.errors import BadImage, SettingsError, translate_os_errors
+from fieldguide.guide.page import LOGO
 from fieldguide.hashing import hash_file
 from fieldguide.images import Limits, icon_png
 from fieldguide.settings import BrandingSettings
 
-LOGO = "logo.png"
 _LOGO_SIDE = 256
 _LIMITS = Limits(formats=("JPEG", "PNG", "WEBP", "GIF", "BMP"), max_bytes=20_000_000)
 

@@ -16,7 +16,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
 
-from fieldguide.guide.page import NOT_BUILT, PAGE_KINDS, find_page, page_files, put_name
+from fieldguide.guide.page import LOGO, NOT_BUILT, PAGE_KINDS, find_page, page_files, put_title
 from fieldguide.hashing import hash_file
 from fieldguide.serving import Problem
 from fieldguide.settings import ServeSettings
@@ -52,7 +52,7 @@ def _add_page(app: FastAPI, service: Service) -> None:
             raise Problem(404, "no_page", NOT_BUILT)
         if request.scope.get("locked"):  # the page asks for the key, and tells nothing of the guide until then
             return HTMLResponse(index, 401, {"Cache-Control": "no-store"})
-        page = put_name(index, str(service.loaded.guide.about["name"]))
+        page = put_title(index, service.loaded.guide.about)
         return HTMLResponse(page, headers={"Cache-Control": "no-cache"})
 
     async def show_part(request: Request) -> Response:
@@ -117,11 +117,23 @@ def _add_guide(app: FastAPI, service: Service, settings: ServeSettings) -> None:
         guide = service.loaded.guide
         if f"examples/{name}" not in {each["file"] for row in guide.about["classes"] for each in row["examples"]}:
             raise Problem(404, "not_found", "there is no such example")
-        try:
-            picture = await asyncio.to_thread((guide.folder / "examples" / name).read_bytes)
-        except OSError as error:
-            raise Problem(404, "gone", f"the example cannot be read: {error.strerror}") from error
-        return Response(picture, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
+        return await _send_picture(guide.folder / "examples" / name, "image/jpeg")
+
+    @app.get(f"/{LOGO}", include_in_schema=False)
+    async def show_logo() -> Response:
+        guide = service.loaded.guide
+        if guide.about.get("branding", {}).get("logo") != LOGO:
+            raise Problem(404, "not_found", "this guide has no logo")
+        return await _send_picture(guide.folder / LOGO, "image/png")
+
+
+async def _send_picture(path: Path, kind: str) -> Response:
+    """Answer with a picture of the guide."""
+    try:
+        picture = await asyncio.to_thread(path.read_bytes)
+    except OSError as error:
+        raise Problem(404, "gone", f"the picture cannot be read: {error.strerror}") from error
+    return Response(picture, media_type=kind, headers={"Cache-Control": "private, max-age=3600"})
 
 
 async def _send_part(request: Request, path: Path) -> Response:
