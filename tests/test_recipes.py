@@ -87,6 +87,17 @@ def test_each_chart_that_is_drawn_has_a_card_with_links_to_draw_it() -> None:
     assert max(Counter(every).values()) <= 3  # the pages of pies and of points serve two or three kinds
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recipe_s_page_tells_what_an_earlier_system_had_and_what_was_wrong(name: str) -> None:
+    text = (ROOT / "recipes" / name / "README.md").read_text(encoding="utf-8")
+    assert "fieldguide new" in text and f"--recipe {name}" in text
+    had, _, wrong = text.partition("| it had |")[2].partition("| defect |")
+    for table, least in ((had, 15), *([(wrong, 4)] if wrong else [])):
+        rows = [line.strip("| ").split(" | ") for line in table.splitlines()[2:] if line.startswith("|")]
+        assert len(rows) >= least
+        assert all(len(row) == 2 and all(cell.strip() for cell in row) for row in rows)
+
+
 def test_a_folder_of_one_s_own_is_a_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     first = fg.new("first", ["cat", "dog"], about="Cats and dogs.")

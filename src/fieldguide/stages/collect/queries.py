@@ -16,7 +16,7 @@ from fieldguide.hashing import hash_text
 from fieldguide.net import NetRules
 from fieldguide.records.candidates import DrawingSource, HostLimit, Query, Source, SourceFacts
 from fieldguide.settings import CollectSettings, HostSettings, Settings
-from fieldguide.sources import open_source
+from fieldguide.sources import known_sources, open_source
 from fieldguide.text import plural
 
 _DAY_S = 86_400
@@ -58,7 +58,8 @@ def plan_queries(settings: Settings, root: Path) -> QueryPlan:
 def _check_settings(settings: Settings, sources: Mapping[str, Source]) -> None:
     """Check that each source that is spoken of is asked, and can give something that is kept."""
     spoken_of = {"[collect.options]": {*settings.collect.options}}
-    spoken_of |= {f"[classes] {class_name!r}": {*entry.at} for class_name, entry in settings.classes.items()}
+    known = {*known_sources()}  # what a name is called at a source is true where that is not asked too
+    spoken_of |= {f"[classes] {class_name!r}": {*entry.at} - known for class_name, entry in settings.classes.items()}
     for place, names in spoken_of.items():
         if unknown := sorted(names - {*sources}):
             message = f"{place} mentions {unknown[0]!r}, which is not among the sources"
