@@ -39,8 +39,8 @@ from fieldguide.stages.split import split
 from fieldguide.stages.train import train
 
 AXE = Path(__file__).resolve().parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
-SECTIONS = ["scores", "matrices", "pairs", "curves", "mistakes", "suspects", "growth", "leaks", "training",
-            "architecture", "making"]  # fmt: skip
+SECTIONS = ["scores", "matrices", "pairs", "curves", "calibration", "mistakes", "suspects", "growth", "leaks",
+            "training", "architecture", "making"]  # fmt: skip
 QUICK = {"train.learner": "colour", "train.colour.grid": "usual", "train.colour.families": ["logistic"],
          "evaluate.growth": False, "evaluate.cell_pictures": 5, "evaluate.saliency": 1}  # fmt: skip
 
@@ -78,7 +78,7 @@ def two_classes(own_cache: Path, tmp_path_factory: pytest.TempPathFactory, pictu
     pytest.importorskip("torch", reason="training needs the extra [train]")
     base = tmp_path_factory.mktemp("two")
     project = make_project(base / "project", ["circle", "square"])
-    source = pictures(base / "source", ["circle", "square"], 12)
+    source = pictures(base / "source", ["circle", "square"], 14)
     for number in range(40, 43):
         (source / "circle" / f"wrong-{number}.png").write_bytes(encode(draw_picture("square", number)))
     changed: dict[str, object] = {"features.runtime": "onnxruntime", "split.features_alike": 1.0, "train.folds": 3,
@@ -109,6 +109,8 @@ def test_every_section_is_in_the_contents_and_its_figures_in_metrics(two_classes
     assert "square never predicted circle; told rightly: 0 of" in page.texts["pairs"]
     assert page.source.count('alt="square, told rightly"') == 2
     assert len(numbers["curves"]["thresholds"]) == 101
+    assert list(numbers["calibration"]["pools"]) == ["cross-validation"]
+    assert "are too few, and 30 are needed: None of these, Changed pictures." in page.texts[""]
     low, high = numbers["curves"]["roc_auc"]["macro"][1:]
     assert 0 <= low <= numbers["curves"]["roc_auc"]["macro"][0] <= high <= 1
     assert numbers["top_k"]["1"][0] == pytest.approx(numbers["accuracy"][0])

@@ -21,16 +21,16 @@ NAMES = {"temperature": "temperature scaling", "confidence": "a temperature by c
 
 
 def measure_calibration(evaluation: Evaluation) -> Part | None:
-    """Return the calibration error before and after, on test and in the cross-validation; None of too few pictures."""
-    places = evaluation.test
-    if len(places) < MIN_CALIBRATION:
-        return None
-    run = evaluation.run
-    logits, labels = evaluation.outputs.logits[places], evaluation.test_labels
-    pools = {"test": _pool(evaluation, logits, labels, evaluation.test_groups)}
-    if evaluation.validation:
+    """Return the calibration error before and after, on test and in the cross-validation, where these are enough."""
+    places, run, pools = evaluation.test, evaluation.run, {}
+    if len(places) >= MIN_CALIBRATION:
+        logits, labels = evaluation.outputs.logits[places], evaluation.test_labels
+        pools["test"] = _pool(evaluation, logits, labels, evaluation.test_groups)
+    if evaluation.validation and len(evaluation.data.labels) >= MIN_CALIBRATION:
         groups, labels = list(evaluation.data.groups), evaluation.data.labels
         pools["cross-validation"] = _pool(evaluation, evaluation.validation.logits, labels, groups)
+    if not pools:
+        return None
     losses, gains = run.calibration.get("losses", {}), run.calibration.get("gains", {})
     tried = [
         {"method": NAMES[method], "loss": loss, "gain": gains.get(method, (0.0, 0.0))[0],

@@ -19,6 +19,7 @@ from fieldguide.stages.evaluate.sections import SECTIONS
 from fieldguide.text import format_score, render
 
 _SCRIPT = "evaluate/report.js"
+_BY_TEST = {"calibration", "none_of_these", "robustness"}  # sections that few test pictures have too little to say for
 _WORST = 20  # classes that stand open where there are too many
 
 
@@ -39,7 +40,9 @@ def render_page(
              "chosen": trained["chosen"].get("family", ""), "script": _SCRIPT,
              "script_digest": script_digest(), "worst_classes": _list_worst(numbers["per_class"])}  # fmt: skip
     sections = [(section, parts[section.name]) for section in SECTIONS if section.name in parts]
-    return render("report.html", {**numbers, **about, "sections": sections})
+    few = len(evaluation.test) < MIN_CALIBRATION
+    left_out = [section.title for section in SECTIONS if section.name in _BY_TEST and section.name not in parts and few]
+    return render("report.html", {**numbers, **about, "sections": sections, "left_out": left_out})
 
 
 def _list_worst(per_class: Mapping[str, Mapping[str, float]]) -> list[tuple[str, Mapping[str, float]]]:
