@@ -29,19 +29,7 @@ from fieldguide.stages.export.parity import GuideRuntime, measure_parity
 
 LEARNT_OF_FIVE = 2
 BY_COLOUR = "skops"
-COLUMNS = (
-    "form",
-    "MB",
-    "ms",
-    "guide ms",
-    "at export",
-    "held back",
-    "declines",
-    "largest",
-    "mean",
-    "accuracy",
-    "guide's",
-)
+COLUMNS = ("MB", "ms", "guide ms", "at export", "held back", "declines", "largest", "mean", "accuracy", "guide's")
 
 
 @dataclass

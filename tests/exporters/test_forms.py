@@ -157,6 +157,9 @@ def test_an_unknown_form_is_refused_with_all_that_there_are() -> None:
     with pytest.raises(InputUnusable, match="'onxx' is no form") as caught:
         open_exporter("onxx")
     assert "did you mean 'onnx'" in caught.value.hint and "openvino" in caught.value.hint
+    with pytest.raises(InputUnusable) as caught:
+        open_exporter("android")
+    assert "did you mean 'litert'" in caught.value.hint
 
 
 def test_another_package_brings_a_form(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ __all__ = ["known_exporters", "open_exporter"]
 GROUP = "fieldguide.exporters"
 # what importing and making another package's exporter may raise
 _BROKEN = (ImportError, AttributeError, SyntaxError, TypeError, ValueError, LookupError, OSError, RuntimeError)
+_INSTEAD = {"android": "litert", "tflite": "litert", "ios": "coreml", "browser": "web", "sklearn": "skops"}
 _BUILT_IN = {
     "coreml": "fieldguide.exporters.coreml:CoremlExporter",
     "int8": "fieldguide.exporters.int8:Int8Exporter",
@@ -52,8 +53,8 @@ def open_exporter(name: str) -> Exporter:
         return _open_built_in(name)
     known = known_exporters()
     if name not in known:
-        near = get_close_matches(name, known, 1, 0.6)
-        guess = f"did you mean {near[0]!r}? " if near else ""
+        near = _INSTEAD.get(name) or next(iter(get_close_matches(name, known, 1, 0.6)), "")
+        guess = f"did you mean {near!r}? " if near else ""
         raise InputUnusable(f"{name!r} is no form of a guide", f"{guess}choose one of: {', '.join(known)}")
     return known[name]()
 
