@@ -46,6 +46,7 @@ test: pages      ## every test but the slow ones
 
 test-all: pages $(HEAVY_READY)  ## the slow tests that `make test` leaves out: many kills, whole trainings, heavy libraries
 	tests/install_browser
+	tests/install_debootstrap
 	$(BIN)/python -m pytest -m "slow and not heavy" $(PARALLEL)
 	$(HEAVY)/bin/python -m pytest -m heavy -p no:anyio -n 2 $(HEAVY_TESTS)
 

@@ -4,6 +4,7 @@ step runs in it by chroot, and the server runs in it as its user, on a root that
 Only what the Dockerfiles of `fieldguide deploy` use is known; anything else is an error.
 """
 
+import fcntl
 import json
 import os
 import re
@@ -28,20 +29,28 @@ _FROM_HERE = ("/etc/resolv.conf", "/etc/hosts")
 
 
 def debian_root(folder: Path) -> Path:
-    """Return a Debian root with Python, or skip where none can be made; FIELDGUIDE_DEBIAN_ROOT names one to use."""
+    """Return a Debian root with Python, made once for all tests that run at once, or skip where none can be made.
+
+    FIELDGUIDE_DEBIAN_ROOT names one that is there already.
+    """
     if os.geteuid() != 0 or not all(map(shutil.which, ("unshare", "chroot"))):
         pytest.skip("a root file system is for the superuser of Linux")
     if ready := os.environ.get("FIELDGUIDE_DEBIAN_ROOT"):
         return Path(ready)
     if not shutil.which("debootstrap"):
         pytest.skip("debootstrap is not installed")
-    made = subprocess.run(
-        ["debootstrap", "--variant=minbase", f"--include={_PYTHON}", SUITE, folder],
-        capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
-    )  # fmt: skip
-    if made.returncode:
-        pytest.skip(f"debootstrap cannot make a root: {made.stdout[-200:]}")
-    return folder
+    root = folder / "debian"
+    with (folder / "debian.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (root / "made").exists():
+            made = subprocess.run(
+                ["debootstrap", "--variant=minbase", f"--include={_PYTHON}", SUITE, root],
+                capture_output=True, text=True, timeout=TIMEOUT_S, check=False,
+            )  # fmt: skip
+            if made.returncode:
+                pytest.skip(f"debootstrap cannot make a root: {made.stdout[-200:]}")
+            (root / "made").touch()
+    return root
 
 
 @dataclass(frozen=True)

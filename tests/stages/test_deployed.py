@@ -3,6 +3,7 @@ and of Elastic Beanstalk there, and a static site in a real browser.
 """
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,7 +29,8 @@ BUNDLE_LIMIT = 512_000_000  # that Elastic Beanstalk takes
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a Debian root with Python, which nobody changes."""
-    return debian_root(tmp_path_factory.mktemp("debian") / "root")
+    own = tmp_path_factory.getbasetemp()
+    return debian_root(own.parent if os.environ.get("PYTEST_XDIST_WORKER") else own)
 
 
 @contextmanager
