@@ -291,6 +291,9 @@ def test_a_first_visit_is_small_and_only_the_worker_may_run_a_model(client: Test
         plain = client.get(f"/assets/{path.name}", headers={"Accept-Encoding": "identity"})
         assert plain.content == reply.content and "content-encoding" not in plain.headers
     assert 0 < first < 300_000
+    described = [client.get("/guide.json", headers={"Accept-Encoding": kind}) for kind in ("gzip", "identity")]
+    assert described[0].json() == described[1].json()
+    assert int(described[0].headers["content-length"]) < int(described[1].headers["content-length"]) / 2
     assert {name.split("-")[0] for name, policy in policies.items() if "wasm-unsafe-eval" in policy} == {"worker"}
 
 

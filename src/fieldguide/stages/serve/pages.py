@@ -86,14 +86,17 @@ def _add_guide(app: FastAPI, service: Service, settings: ServeSettings) -> None:
     """Add what the page shows: the guide, its examples, and its model."""
 
     @app.get("/guide.json", include_in_schema=False)
-    async def describe_for_page() -> Response:
+    async def describe_for_page(request: Request) -> Response:
         loaded = service.loaded
         digest = await asyncio.to_thread(_model_hash, loaded) if settings.browser_model else ""
         size_bytes = (loaded.guide.folder / "model.onnx").stat().st_size if digest else 0
         model = {"model": f"model/{digest}.onnx" if digest else None, "model_bytes": size_bytes}
         served = {**model, "feedback": settings.feedback}
-        content = json.dumps({**loaded.guide.about, "served": served}, ensure_ascii=False)
-        return Response(content, media_type="application/json", headers={"Cache-Control": "no-cache"})
+        content = json.dumps({**loaded.guide.about, "served": served}, ensure_ascii=False).encode()
+        headers = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            content, headers["Content-Encoding"] = await asyncio.to_thread(gzip.compress, content, 6, mtime=0), "gzip"
+        return Response(content, media_type="application/json", headers=headers)
 
     @app.get("/model/{name}", include_in_schema=False)
     async def send_model(name: str) -> Response:
