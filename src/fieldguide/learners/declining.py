@@ -40,9 +40,6 @@ from fieldguide.learners.linear_head import root
 MIN_CHOICE = 100  # pictures to learn from: of fewer, chance alone chooses
 MAX_LEFT_OUT = 12  # classes
 MAX_PICTURES = 4000  # of which classes are left out
-# Learners whose features say how a picture is coloured and nothing else. One that is coloured otherwise than those that
-# were learnt from is no other thing: a guide to colours made of clothes on white declined each of 69 photographs.
-_BY_ANSWERS = ("colour",)
 _DRAWN, _SEED = 6, 1  # pictures of each kind that is drawn, to choose by: others than those that are measured on
 Doubles = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -201,8 +198,7 @@ def fit_declining(known: KnownPictures, drawn: Mapping[str, Outputs]) -> Declini
     """Choose the score and fit it.
 
     How a network answers for a class that it was trained on tells nothing of one that it never saw, so for networks no
-    class is left out, and the usual score is taken. So it is where pictures are few. A learner that sees only colours
-    is unsure of an answer or not: its probability alone counts.
+    class is left out, and the usual score is taken. So it is where pictures are few.
 
     Args:
         known: the model and the pictures to learn from.
@@ -211,8 +207,6 @@ def fit_declining(known: KnownPictures, drawn: Mapping[str, Outputs]) -> Declini
     rows, labels = root(known.outputs.features), known.training.labels
     chooses = known.chooses
     scores: Sequence[Score] = SCORES if chooses else (USUAL.score,)
-    if known.learner.name in _BY_ANSWERS:
-        scores = ("probability",)
     fitter = _Fitter(scores, find_basis(rows) if chooses else None)
     held_out, kept = _hold_out(known, fitter, rows)
     places = np.flatnonzero(kept)
@@ -231,7 +225,7 @@ def fit_declining(known: KnownPictures, drawn: Mapping[str, Outputs]) -> Declini
         candidate: {name: weigh(candidate, answer.measured[candidate.score], answer.probs)
                     for name, answer in strange.items()} for candidate in familiar
     }  # fmt: skip
-    chosen, areas = next(candidate for candidate in CANDIDATES if candidate in familiar), dict[Candidate, float]()
+    chosen, areas = USUAL, dict[Candidate, float]()
     if chooses and (strange or drawn):
         all_fits = fitter.fit(rows, labels, known.outputs.logits / known.model.temperature)
         others = {kind: _answer(known, all_fits, outputs) for kind, outputs in drawn.items()}
@@ -297,7 +291,7 @@ def _hold_out(
         fits = fitter.fit(rows[learnt], labels[learnt], known.held_out[learnt])
         for score, fitted in fits.items():
             measured[score][rest] = fitted.measure(rows[rest], known.held_out[rest])
-    return measured, ~np.isnan(measured[fitter.scores[0]]) & ~np.isnan(known.held_out[:, 0])
+    return measured, ~np.isnan(measured[USUAL.score]) & ~np.isnan(known.held_out[:, 0])
 
 
 def _leave_out(known: KnownPictures, fitter: _Fitter, rows: NDArray[np.float32]) -> dict[str, _Answer]:
