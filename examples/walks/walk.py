@@ -154,13 +154,14 @@ def ask(walk: Walk) -> dict[str, Any]:
 
 
 def finish(walk: Walk, forms: Sequence[str]) -> None:
-    """Evaluate, publish, export, ask the guide, and say how good it is."""
+    """Evaluate, publish, export, make a folder to deploy, ask the guide, and say how good it is."""
     started = time.monotonic()
     evaluated = walk.report("evaluate")
     walk.run("publish")
     for form in forms:
         walk.run("export", "--to", form)
     walk.run("export-data", "--to", "csv")
+    walk.run("deploy", "--to", "heroku")
     walk.run("predict", walk.pictures)
     print("served:", json.dumps(ask(walk))[:200])
     for name in ("accuracy", "grouped", "careless"):
