@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +13,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from command import TIMEOUT_S
-from fieldguide.serving import Server
+from fieldguide.serving import Server, patience
 from fieldguide.serving.patience import PatientProtocol
 
 ASK = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -142,3 +143,31 @@ def test_a_request_that_is_none_is_told_so_whatever_it_still_sends() -> None:
             client.close()
             ending.set()
         assert answer.startswith(b"HTTP/1.1 400")
+
+
+async def answer_at_length(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for _ in range(40):
+        await send({"type": "http.response.body", "body": bytes(1_000_000), "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def test_who_does_not_read_the_answer_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "READ_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as held, connect(held.getsockname()) as client:
+        ended = threading.Event()
+
+        async def wait() -> None:
+            await asyncio.to_thread(ended.wait)
+
+        server = Ending(wait, answer_at_length)
+        with running(server, held.dup()):
+            client.sendall(ASK)
+            assert client.recv(100).startswith(b"HTTP/1.1 200")
+            while server.server_state.connections:
+                time.sleep(0.05)
+            monkeypatch.undo()
+            with connect(held.getsockname()) as reader:
+                reader.sendall(ASK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+                assert sum(len(part) for part in iter(lambda: reader.recv(100_000), b"")) > 40_000_000
+            ended.set()

@@ -16,7 +16,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 HEAD_S = 5.0  # from the first byte, or the connection, to the end of a request's head
 AGAIN_S = 2.0  # while the server shuts down: for a client that has had an answer, and may be sending the next request
 REST_S = 10.0  # for what is still sent of a body after its answer: to close at once would take the answer with it
-_OTHER_FILES = 100  # that a server may have open beside its connections
+READ_S = 10.0  # in which a client has to read so many bytes of its answer, or all
+READ_BYTES = 10_000
+ACCEPTED_AT_ONCE = 64  # connections, before any of them is made; asyncio floods the log where files run out on the way
+_OTHER_FILES = 100 + 2 * ACCEPTED_AT_ONCE  # that a server may have open beside its connections
 _MOST_CONNECTIONS = 4096
 
 
@@ -25,6 +28,7 @@ class PatientProtocol(H11Protocol):
 
     _head: asyncio.TimerHandle | None = None
     _rest: asyncio.TimerHandle | None = None
+    _reading: asyncio.TimerHandle | None = None
     _ending = False
     _leaving = False
 
@@ -33,7 +37,8 @@ class PatientProtocol(H11Protocol):
         super().connection_made(cast(asyncio.Transport, _Closing(transport, self._leave)))
         self._head = self.loop.call_later(HEAD_S, self._give_up)
         if len(self.connections) > _most_connections():
-            waiting = [each for each in self.connections if isinstance(each, PatientProtocol) and each._head]
+            patient = (each for each in self.connections if isinstance(each, PatientProtocol))
+            waiting = [each for each in patient if each._head and not each.transport.is_closing()]
             min(waiting, key=lambda each: each._head.when() if each._head else 0.0)._give_up()
 
     def data_received(self, data: bytes) -> None:
@@ -59,6 +64,12 @@ class PatientProtocol(H11Protocol):
         if self.conn.their_state is h11.SEND_BODY and not self._rest:
             self._rest = self.loop.call_later(REST_S, self._give_up)
         super().on_response_complete()
+        self._watch_reading()
+
+    def pause_writing(self) -> None:
+        """See that the client reads what waits to be sent."""
+        super().pause_writing()
+        self._watch_reading()
 
     def shutdown(self) -> None:
         """End after the answer that is under way, or that to the request which may be on its way."""
@@ -70,10 +81,10 @@ class PatientProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the limits."""
-        for timer in (self._head, self._rest):
+        for timer in (self._head, self._rest, self._reading):
             if timer:
                 timer.cancel()
-        self._head = self._rest = None
+        self._head = self._rest = self._reading = None
         super().connection_lost(exc)
 
     def _announce_end(self) -> None:
@@ -94,6 +105,19 @@ class PatientProtocol(H11Protocol):
         self._rest = self._rest or self.loop.call_later(REST_S, self._give_up)
         return True
 
+    def _watch_reading(self, read_bytes: int = -READ_BYTES) -> None:
+        """End a connection whose client has read too little since it had read so many bytes; look again later."""
+        transport = cast(_Closing, self.transport)
+        if self._reading and read_bytes < 0:
+            return
+        self._reading = None
+        if not transport.unread_bytes:
+            return
+        if transport.read_bytes < read_bytes + READ_BYTES:
+            transport.transport.abort()
+        else:
+            self._reading = self.loop.call_later(READ_S, self._watch_reading, transport.read_bytes)
+
     def _give_up(self) -> None:
         """Close the connection."""
         cast(_Closing, self.transport).transport.close()
@@ -110,6 +134,22 @@ class _Closing:
         self.transport = transport
         self._leave = leave
         self._left = False
+        self._written_bytes = 0
+
+    @property
+    def unread_bytes(self) -> int:
+        """How much of what was written the system has not taken yet, since the client does not read."""
+        return self.transport.get_write_buffer_size()
+
+    @property
+    def read_bytes(self) -> int:
+        """How much of what was written is on its way."""
+        return self._written_bytes - self.unread_bytes
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, and count them."""
+        self._written_bytes += len(data)
+        self.transport.write(data)
 
     def close(self) -> None:
         """Close the connection, now or when the rest of the request has come."""

@@ -25,7 +25,7 @@ from fieldguide.guide import Guide
 from fieldguide.progress import Progress
 from fieldguide.serving import Server, answer_problems
 from fieldguide.serving.listening import accepted_hosts, listen, page_addresses
-from fieldguide.serving.patience import PatientProtocol
+from fieldguide.serving.patience import ACCEPTED_AT_ONCE, PatientProtocol
 from fieldguide.settings import ServeSettings
 from fieldguide.stages.serve.access import HEADERS, REQUEST_ID, Gate
 from fieldguide.stages.serve.feedback import Feedback
@@ -41,6 +41,7 @@ from fieldguide.stages.serve.workers import Classifier, Threads
 
 _INSECURE = "insecure: whoever can reach this computer's port can use the guide, with no key and unencrypted"
 _DRAIN_S = 30
+_BACKLOG = 1024
 _OPEN_RATE = 20.0
 
 
@@ -80,12 +81,14 @@ def serve(
     app = _assemble(service, settings, accepted_hosts(listener, settings), api_key)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=5,
-        timeout_graceful_shutdown=_DRAIN_S, lifespan="off", loop="asyncio", http=PatientProtocol, ws="none",
+        timeout_graceful_shutdown=_DRAIN_S, backlog=ACCEPTED_AT_ONCE, lifespan="off", loop="asyncio",
+        http=PatientProtocol, ws="none",
     )  # fmt: skip
     reloading = Reloading(service, guide_folder, settings, progress.say)
     tasks = []
 
     def begin() -> None:
+        listener.listen(_BACKLOG)  # more than are accepted at once
         tasks.append(asyncio.get_running_loop().create_task(reloading.watch()))
         if threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGHUP"):
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloading.ask)
