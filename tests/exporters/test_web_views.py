@@ -14,6 +14,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 from test_web_form import AXE, LISTENER, Page, check_accessible, export, serving, show
 
+from conftest import picture_bytes
 from fieldguide.chromium import open_chromium
 from fieldguide.exporters.web import WebExporter
 from fieldguide.guide import open_guide, write_manifest
@@ -186,6 +187,18 @@ def test_german_is_chosen_kept_and_told_to_readers_of_screens(page: Page, site: 
     Select(page.all(".language")[0]).select_by_visible_text("Español")
     page.wait(lambda: page.text("main h1") == "Privacidad")
     go(page, site, class_of("square"), "square")
+
+
+def test_an_answer_is_given_in_the_language_of_the_page(page: Page, site: str, tmp_path: Path) -> None:
+    picture = tmp_path / "square.jpg"
+    picture.write_bytes(picture_bytes("square", 40))
+    Select(page.all(".language")[0]).select_by_visible_text("Deutsch")
+    page.choose(picture)
+    assert page.text(".answer-name") == "Quadrat"
+    assert page.text(".bar-name") == "Quadrat"
+    page.all(".answer .links a[href^='#/class']")[0].click()
+    page.wait(lambda: page.text("article h1") == "Quadrat")
+    assert page.text(".other-names") == "square"
 
 
 def test_the_browser_s_language_is_the_first(page: Page, site: str) -> None:

@@ -1,4 +1,4 @@
-import { useEffect } from "react";
+import { useEffect, useMemo } from "react";
 
 import { About } from "./about/About.tsx";
 import { Privacy } from "./about/Privacy.tsx";
@@ -9,7 +9,7 @@ import { ClassPage } from "./gallery/ClassPage.tsx";
 import { Gallery } from "./gallery/Gallery.tsx";
 import type { Guide } from "./guide.ts";
 import { Header } from "./Header.tsx";
-import { nameIn } from "./names.ts";
+import { findClass, inLanguage, nameIn } from "./names.ts";
 import { NotFound } from "./NotFound.tsx";
 import { useOffline } from "./offline.ts";
 import { type Route, useRoute, useViewStart } from "./route.ts";
@@ -21,7 +21,9 @@ export function App({ guide, places }: { guide: Guide; places: Places }) {
   const route = useRoute();
   const model = useModel(places.browser);
   const isKept = useOffline(places.server === null && model.kind === "ready");
-  const title = titleOf(route, guide, useLanguage(), words);
+  const language = useLanguage();
+  const named = useMemo(() => inLanguage(guide, language), [guide, language]);
+  const title = titleOf(route, guide, language, words);
   useViewStart();
   useEffect(() => {
     document.title = title;
@@ -32,7 +34,7 @@ export function App({ guide, places }: { guide: Guide; places: Places }) {
       <main id="content" tabIndex={-1}>
         {/* it stays, so that an answer is still there when one comes back to it */}
         <div hidden={route.kind !== "ask"}>
-          <Ask guide={guide} places={places} onAsk={() => (location.hash = "#/")} />
+          <Ask guide={named} places={places} onAsk={() => (location.hash = "#/")} />
         </div>
         <View route={route} guide={guide} />
       </main>
@@ -55,7 +57,7 @@ function titleOf(route: Route, guide: Guide, language: string, words: Words): st
   if (route.kind === "ask") return name;
   if (route.kind !== "class") return `${route.kind === "unknown" ? words.notFound : words[route.kind]} · ${name}`;
   const nameOf = (wanted: string | null) => {
-    const it = guide.classes.find((row) => row.name === wanted);
+    const it = findClass(guide, wanted ?? "");
     return it ? nameIn(it, language) : (wanted ?? "");
   };
   const title = route.beside === null ? nameOf(route.name) : words.pairTitle(nameOf(route.name), nameOf(route.beside));

@@ -22,6 +22,8 @@ export interface Neighbour {
 
 export interface GuideClass {
   readonly name: string;
+  /** what the server calls it, where `name` is one in the language of the page */
+  readonly ownName?: string;
   /** by language; guides of earlier versions have none of these three */
   readonly names?: Readonly<Record<string, string>>;
   readonly images?: { readonly train: number; readonly val: number; readonly test: number };

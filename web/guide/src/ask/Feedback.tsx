@@ -51,7 +51,7 @@ export function Feedback({ guide, picture, server }: Props) {
       <select id={id} required autoFocus value={name ?? "?"} onChange={(event) => setName(event.target.value)}>
         <option value="?" disabled>{words.chooseName}</option>
         <option value="">{words.noneOfThese}</option>
-        {guide.classes.map((it) => <option key={it.name} value={it.name}>{it.name}</option>)}
+        {guide.classes.map((it) => <option key={it.name} value={it.ownName ?? it.name}>{it.name}</option>)}
       </select>
       <p className="soft">{words.feedbackNote}</p>
       {typeof state === "object" && <Trouble title={words.notSent} message={state.error} />}

@@ -2,7 +2,7 @@ import { ArrowLeft, ArrowRight } from "lucide-react";
 
 import { Credit } from "../Credit.tsx";
 import { type Guide, type GuideClass, type Neighbour, recognised, webLinks } from "../guide.ts";
-import { otherNames, useNames } from "../names.ts";
+import { findClass, otherNames, useNames } from "../names.ts";
 import { NotFound } from "../NotFound.tsx";
 import { address, type Route } from "../route.ts";
 import { useLanguage, useWords } from "../words/index.ts";
@@ -13,8 +13,8 @@ import { sort } from "./search.ts";
 /** One class: its pictures, what it is, how well it is recognised, and what it is confused with; or two beside each other. */
 export function ClassPage({ guide, route }: { guide: Guide; route: Extract<Route, { kind: "class" }> }) {
   const words = useWords();
-  const it = guide.classes.find((row) => row.name === route.name);
-  const other = guide.classes.find((row) => row.name === route.beside);
+  const it = findClass(guide, route.name);
+  const other = route.beside === null ? undefined : findClass(guide, route.beside);
   if (!it) return <NotFound message={words.noSuchClass(route.name)} />;
   if (route.beside !== null && (!other || other === it)) return <NotFound message={words.noSuchClass(route.beside)} />;
   return other ? <Pair guide={guide} one={it} other={other} /> : <Entry guide={guide} it={it} />;

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 
-import type { GuideClass } from "../guide.ts";
-import { nameIn, otherNames } from "../names.ts";
+import type { Guide, GuideClass } from "../guide.ts";
+import { findClass, inLanguage, nameIn, otherNames } from "../names.ts";
 import { search, sort } from "./search.ts";
 
 const CLASSES: readonly GuideClass[] = [
@@ -33,4 +33,13 @@ test("a name in the language of the page, else its own; the others once each", (
   expect([nameIn(rose, "de"), nameIn(drop, "es")]).toEqual(["Rose", "snow-drop"]);
   expect(otherNames(rose, "es")).toEqual([[null, "rose"], ["de", "Rose"]]);
   expect(otherNames(drop, "de")).toEqual([[null, "snow-drop"], ["la", "Galanthus"]]);
+});
+
+test("a guide in a language has the names of it, but none that two would have, and remembers its own", () => {
+  const twins = [{ name: "a", names: { de: "Lilie" } }, { name: "b", names: { de: "Lilie" } }, { name: "c", names: { de: "a" } }, { name: "d", names: { de: "D" } }];
+  const guide = { classes: twins.map((it) => ({ ...it, about: "", links: [], examples: [] })) } as unknown as Guide;
+  const { classes } = inLanguage(guide, "de");
+  expect(names(classes)).toEqual(["a", "b", "c", "D"]);
+  expect(classes.map(({ ownName }) => ownName)).toEqual(["a", "b", "c", "d"]);
+  expect([findClass(guide, "D")?.name, findClass(guide, "a")?.name, findClass(guide, "x")]).toEqual(["d", "a", undefined]);
 });
