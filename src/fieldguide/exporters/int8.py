@@ -1,8 +1,8 @@
 """The form `int8`: a guide whose backbone computes in 8-bit integers; head and familiarity stay float32.
 
 It is an ONNX file with QuantizeLinear and DequantizeLinear of ONNX's own domain, so that it is a guide like any other.
-NNCF makes it: of 118 pictures of flowers it kept every first answer, where onnxruntime's own quantiser lost two, by
-any of its three ways to calibrate.
+NNCF makes it. Of 327 pictures that no guide had learnt it keeps 97 % of the first answers, as onnxruntime's own
+quantiser does, whose model is 3.6 times as fast: docs/export.md has the figures.
 """
 
 from collections.abc import Iterator, Mapping
