@@ -44,12 +44,15 @@ def connect(address: tuple[str, int]) -> socket.socket:
 
 
 @contextmanager
-def running(server: Server, listener: socket.socket) -> Iterator[None]:
+def running(server: Server, listener: socket.socket, ending: threading.Event | None = None) -> Iterator[None]:
+    """Run a server inside the block; whether that succeeds or not, set what its end waits for."""
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:
         yield
     finally:
+        if ending:
+            ending.set()
         thread.join(TIMEOUT_S)
         assert not thread.is_alive()
 
@@ -120,13 +123,12 @@ def test_a_refused_upload_is_told_why_whatever_it_still_sends(kept: bytes) -> No
         async def wait() -> None:
             await asyncio.to_thread(ending.wait)
 
-        with running(Ending(wait), held.dup()):
+        with running(Ending(wait), held.dup(), ending):
             client.sendall(head)
             for _ in range(size // 1_000_000):
                 client.sendall(bytes(1_000_000))
             answer = client.recv(100)
             client.close()
-            ending.set()
         assert answer.startswith(b"HTTP/1.1 413")
 
 
@@ -137,11 +139,10 @@ def test_a_request_that_is_none_is_told_so_whatever_it_still_sends() -> None:
         async def wait() -> None:
             await asyncio.to_thread(ending.wait)
 
-        with running(Ending(wait), held.dup()):
+        with running(Ending(wait), held.dup(), ending):
             client.sendall(b"no request\r\n\r\n" + bytes(20_000_000))
             answer = client.recv(100)
             client.close()
-            ending.set()
         assert answer.startswith(b"HTTP/1.1 400")
 
 
