@@ -123,6 +123,10 @@ def test_the_wheel_is_whole(built: Project, tmp_path: Path) -> None:
     info = record.removesuffix("/RECORD")
     assert {f"{info}/METADATA", f"{info}/WHEEL", f"{info}/entry_points.txt", f"{info}/licenses/LICENSE"} <= set(names)
     assert {"fieldguide/web/guide/index.html", "fieldguide/py.typed", "fieldguide_charts/shapes.json"} <= set(names)
+    package = Path(fg.__file__).parent
+    here = [path for path in package.rglob("*.*") if path.is_file() and not path.name.startswith(".")]
+    installed = {f"fieldguide/{path.relative_to(package).as_posix()}" for path in here if path.suffix != ".pyc"}
+    assert installed <= set(names)
     assert not [name for name in names if "__pycache__" in name or name.startswith(("tests", "docs"))]
 
 
@@ -184,7 +188,11 @@ def check_answers(port: str, guide: Path, key: str = KEY) -> None:
     probs = {row["class_name"]: row["prob"] for row in answer["probs"]}
     assert probs == pytest.approx(wanted.probs, abs=1e-5)
     assert (answer["class_name"] or "", answer["declined"]) == (wanted.class_name, wanted.declined)
-    assert httpx.get(f"http://127.0.0.1:{port}/", headers=headers, timeout=TIMEOUT_S).status_code == 200
+    page = httpx.get(f"http://127.0.0.1:{port}/", headers=headers, timeout=TIMEOUT_S)
+    parts = re.findall(r'(?:src|href)="\./([^"]+)"', page.text)
+    assert page.status_code == 200 and any(part.startswith("assets/") for part in parts)
+    for part in parts:
+        assert httpx.get(f"http://127.0.0.1:{port}/{part}", headers=headers, timeout=TIMEOUT_S).status_code == 200, part
 
 
 @pytest.mark.parametrize(
