@@ -10,8 +10,12 @@ from PIL import Image
 
 import fieldguide as fg
 from fieldguide.errors import BadImage, InputUnusable, NotReady
+from fieldguide.features import Extractor, Pictures
 from fieldguide.images.colour_features import FEATURE_NAMES, colour_features
 from fieldguide.images.swatches import make_swatch, read_swatch
+from fieldguide.progress import SilentProgress
+from fieldguide.project import Project
+from fieldguide.records import Preprocessing
 
 COUNT, TOTAL = 52, 156  # so that the test split is large enough for every section of the report
 MIDDLES = {"red": (200, 40, 40), "green": (50, 160, 60), "blue": (40, 60, 190)}
@@ -61,6 +65,8 @@ def test_a_table_alone_makes_a_guide_that_names_pictures(project: fg.Project, ta
     assert project.status().vectors == TOTAL
     assert reports["evaluate"].test_images == reports["split"].vectors["test"]
     assert reports["publish"].agreement == 1 and reports["publish"].compared and not reports["publish"].examples
+    page = (tmp_path / "colours" / reports["evaluate"].report).read_text(encoding="utf-8")
+    assert f"{TOTAL} of them colour features without a picture" in page
     guide = fg.open_guide(tmp_path / "colours" / "guide")
     for name, middle in MIDDLES.items():
         path = tmp_path / f"{name}.png"
@@ -122,3 +128,14 @@ def test_a_swatch_holds_its_numbers_and_is_a_picture_in_the_mean_colour() -> Non
     assert data == make_swatch(row)
     with pytest.raises(BadImage):
         read_swatch(b"\x89PNG\r\n\x1a\n")
+
+
+def test_what_is_learnt_from_are_the_numbers_themselves(tmp_path: Path) -> None:
+    numbers = [features(name, seed) for name in MIDDLES for seed in range(2)]
+    made = fg.new(tmp_path / "few", list(MIDDLES))
+    made.add(write_table(tmp_path / "few.csv", [["red", *row] for row in numbers]))
+    images = tuple((state.sha256, state.format) for state in made.images())
+    pictures = Pictures(Project(tmp_path / "few"), images, made.settings, SilentProgress())
+    extractor = Extractor("colour-test", "numpy", lambda: colour_features, read_swatch)
+    rows = pictures.compute(extractor, Preprocessing(size=32))
+    assert sorted(map(tuple, rows.tolist())) == sorted(map(tuple, np.array(numbers, np.float32).tolist()))

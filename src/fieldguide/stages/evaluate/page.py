@@ -36,6 +36,7 @@ def render_page(
     """
     trained, settings = evaluation.run.report, evaluation.settings
     about = {"name": settings.name, "about": settings.about, "report": report, "least_calibration": MIN_CALIBRATION,
+             "vectors": int(evaluation.is_vector.sum()),
              "most_loss": MAX_LOG_LOSS, "measured": trained["measured"], "made": _describe_making(evaluation),
              "chosen": trained["chosen"].get("family", ""), "script": _SCRIPT,
              "script_digest": script_digest(), "worst_classes": _list_worst(numbers["per_class"])}  # fmt: skip
