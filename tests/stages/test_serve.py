@@ -257,23 +257,25 @@ def test_the_page_and_the_descriptions(client: TestClient, built_once: Path) -> 
 @pytest.mark.parametrize("below", ["", "/charts/guide"])
 def test_the_page_has_all_that_it_needs_below_any_path(below: str, built_once: Path) -> None:
     guide = open_guide(built_once / "guide")
+    guide = replace(guide, about={**guide.about, "branding": {"title": "Shapes & forms"}})
     app = Starlette(routes=[Mount(below, app=make_app(guide, SETTINGS, HOSTS))])
     with TestClient(app, base_url=ADDRESS) as client:
         page = client.get(f"{below}/")
-        assert page.headers["content-type"].startswith("text/html") and "<title>shapes</title>" in page.text
+        assert page.headers["content-type"].startswith("text/html") and "<title>Shapes &amp; forms</title>" in page.text
         assert "<script>" not in page.text and " style=" not in page.text and "onclick" not in page.text
         about = client.get(urljoin(str(page.url), "guide.json")).json()
         served = about.pop("served")
         assert about == guide.about and served["feedback"] is False
         parts = re.findall(r'(?:src|href)="([^"]+)"', page.text)
-        parts += [example["file"] for row in about["classes"] for example in row["examples"]] + [served["model"]]
+        parts += [example["file"] for row in about["classes"] for example in row["examples"]]
+        parts += [served["model"], "CREDITS.csv"]
         for part in parts:
             assert not re.match(r"/|[a-z]+:", part), "the page needs no network, and works below any path"
             assert client.get(urljoin(str(page.url), part)).status_code == 200, part
         model = client.get(urljoin(str(page.url), served["model"]))
         assert model.content == (built_once / "guide" / "model.onnx").read_bytes()
         check_problem(client.get(f"{below}/model/{'0' * 64}.onnx"), 404)
-        for path in ("examples/", "health/", "assets/", "assets/none.js", "index.html", "sw.js"):
+        for path in ("examples/", "health/", "assets/", "logo.png", "assets/none.js", "index.html", "sw.js"):
             check_problem(client.get(f"{below}/{path}", follow_redirects=False), 404)
 
 
