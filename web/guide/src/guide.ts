@@ -24,6 +24,8 @@ export interface GuideClass {
   readonly name: string;
   /** what the server calls it, where `name` is one in the language of the page */
   readonly ownName?: string;
+  /** what it is a kind of, such as its genus */
+  readonly parent?: string;
   /** by language; guides of earlier versions have none of these three */
   readonly names?: Readonly<Record<string, string>>;
   readonly images?: { readonly train: number; readonly val: number; readonly test: number };
@@ -92,6 +94,8 @@ export interface Guide {
   readonly classes: readonly GuideClass[];
   readonly views: readonly View[];
   readonly threshold: number;
+  /** the probability under which a class is unsure */
+  readonly unsureBelow: number;
   readonly limits: Limits;
   readonly accuracy: Share;
   /** what the server that the page came from offers; null where it came from a static host */
@@ -150,6 +154,7 @@ interface Stored {
   readonly preprocessing: StoredView;
   readonly views?: readonly StoredView[];
   readonly decline: Decline;
+  readonly unsure_below?: number;
   readonly formats: readonly string[];
   readonly limits?: Partial<Limits>;
   readonly scores: Omit<Scores, "per_class"> & Partial<Pick<Scores, "per_class">>;
@@ -157,6 +162,7 @@ interface Stored {
 }
 
 export const SCHEMA_VERSION = 1;
+const UNSURE_BELOW = 0.6;
 const USUAL = { max_bytes: 50_000_000, max_pixels: 50_000_000 };
 const FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP"]; // those that every browser decodes
 
@@ -175,6 +181,7 @@ export function readGuide(stored: Stored): Guide {
     name, about, classes,
     views: (stored.views ?? [stored.preprocessing]).map((view) => ({ ...view, mirrored: view.mirrored ?? false })),
     threshold: stored.decline.threshold,
+    unsureBelow: stored.unsure_below ?? UNSURE_BELOW,
     limits: { ...USUAL, ...stored.limits, formats: stored.formats.filter((format) => FORMATS.includes(format)) },
     accuracy: stored.scores.accuracy,
     served: served ? { model: served.model, modelBytes: served.model_bytes, feedback: served.feedback } : null,

@@ -2,14 +2,16 @@ import { Button } from "@fieldguide/ui";
 import { ArrowRight, CircleHelp, ExternalLink } from "lucide-react";
 import { useState } from "react";
 
+import { verdictOf } from "../certainty.ts";
 import { Credit } from "../Credit.tsx";
 import { type Answer, type Guide, type GuideClass, webAddress } from "../guide.ts";
+import { nameIn } from "../names.ts";
 import { address } from "../route.ts";
-import { useWords } from "../words/index.ts";
+import { useLanguage, useWords } from "../words/index.ts";
 import { Feedback } from "./Feedback.tsx";
 import type { Picture } from "./pictures.ts";
 import type { Places } from "./places.ts";
-import { sureness } from "./sureness.ts";
+import { titleOf } from "./title.ts";
 
 const SHOWN = 5;
 const WORTH_SHOWING = 0.01;
@@ -31,7 +33,7 @@ export function AnswerCard({ guide, places, picture, answer, onAskAt }: Props) {
   const other = answer.place === "server" ? "browser" : "server";
   return (
     <div className="answer" data-declined={answer.declined} data-place={answer.place}>
-      {answer.declined || !best ? <Declined guide={guide} answer={answer} /> : <Named it={best} answer={answer} />}
+      {answer.declined || !best ? <Declined guide={guide} answer={answer} /> : <Named guide={guide} it={best} answer={answer} />}
       <Bars guide={guide} answer={answer} />
       {best && !answer.declined && <Compare it={best} />}
       <Took answer={answer} onAsk={places[other] ? () => onAskAt(other) : null} />
@@ -40,18 +42,24 @@ export function AnswerCard({ guide, places, picture, answer, onAskAt }: Props) {
   );
 }
 
-function Named({ it, answer }: { it: GuideClass; answer: Answer }) {
+function Named({ guide, it, answer }: { guide: Guide; it: GuideClass; answer: Answer }) {
   const words = useWords();
-  const prob = answer.probs[answer.order[0] ?? 0] ?? 0;
-  const sure = sureness(prob);
+  const language = useLanguage();
+  const { level, parent, right, of } = verdictOf(guide, answer);
+  const [title, prob] = titleOf(guide, answer, words, language);
+  const second = guide.classes[answer.order[1] ?? -1];
   return (
     <header className="named">
-      <p className="verdict" data-level={sure.level}>{words.sure[sure.level]}</p>
+      <p className="verdict" data-level={level}>{words.sure[level]}</p>
       <div className="named-row">
-        <h2 className="answer-name">{it.name}</h2>
+        <h2 className="answer-name">{title}</h2>
         <p className="answer-prob number">{words.percent(prob)}</p>
       </div>
-      <p className="soft odds">{words.odds(sure.right, sure.of)}</p>
+      <p className="soft odds">{words.odds(right, of)}</p>
+      {parent !== "" && <p>{words.whichKind(nameIn(it, language))}</p>}
+      {parent === "" && level === "unsure" && second && (
+        <p>{words.orElse(nameIn(second, language), answer.probs[answer.order[1] ?? 0] ?? 0)}</p>
+      )}
       {it.about !== "" && <p className="answer-about">{it.about}</p>}
     </header>
   );
@@ -59,6 +67,7 @@ function Named({ it, answer }: { it: GuideClass; answer: Answer }) {
 
 function Declined({ guide, answer }: { guide: Guide; answer: Answer }) {
   const words = useWords();
+  const language = useLanguage();
   const nearest = answer.order.slice(0, EXAMPLES).flatMap((place) => guide.classes[place] ?? []);
   return (
     <header className="named">
@@ -70,7 +79,7 @@ function Declined({ guide, answer }: { guide: Guide; answer: Answer }) {
           <li key={it.name}>
             <a href={address({ kind: "class", name: it.name, beside: null })}>
               {it.examples[0] && <img src={`./${it.examples[0].file}`} alt="" />}
-              <span>{it.name}</span>
+              <span>{nameIn(it, language)}</span>
             </a>
           </li>
         ))}
@@ -82,6 +91,7 @@ function Declined({ guide, answer }: { guide: Guide; answer: Answer }) {
 /** The most probable classes, or all of them. */
 function Bars({ guide, answer }: { guide: Guide; answer: Answer }) {
   const words = useWords();
+  const language = useLanguage();
   const [isWhole, setWhole] = useState(false);
   const isWorth = (place: number, rank: number) => rank < AT_LEAST || (answer.probs[place] ?? 0) >= WORTH_SHOWING;
   const best = answer.order.slice(0, SHOWN).filter(isWorth);
@@ -91,9 +101,10 @@ function Bars({ guide, answer }: { guide: Guide; answer: Answer }) {
     <div className="probs">
       <h3>{answer.declined ? words.closest : words.howSure}</h3>
       <ul className="bars">
-        {shown.map((place) => (
-          <Bar key={place} name={guide.classes[place]?.name ?? ""} prob={answer.probs[place] ?? 0} quiet={answer.declined} />
-        ))}
+        {shown.map((place) => {
+          const it = guide.classes[place];
+          return it && <Bar key={place} name={nameIn(it, language)} prob={answer.probs[place] ?? 0} quiet={answer.declined} />;
+        })}
       </ul>
       {rest > 0 && (
         <Button tone="quiet" className="more" aria-expanded={isWhole} onClick={() => setWhole(!isWhole)}>
@@ -120,6 +131,7 @@ function Bar({ name, prob, quiet }: { name: string; prob: number; quiet: boolean
 /** Examples of the class with their credits, and where to read more. */
 function Compare({ it }: { it: GuideClass }) {
   const words = useWords();
+  const language = useLanguage();
   const links = it.links.flatMap((link) => {
     const { url, label } = typeof link === "string" ? { url: link, label: "" } : link;
     const web = webAddress(url);
@@ -134,7 +146,7 @@ function Compare({ it }: { it: GuideClass }) {
             {it.examples.slice(0, EXAMPLES).map((example) => (
               <li key={example.file}>
                 <figure>
-                  <img src={`./${example.file}`} alt={words.exampleOf(it.name)} loading="lazy" />
+                  <img src={`./${example.file}`} alt={words.exampleOf(nameIn(it, language))} loading="lazy" />
                   <figcaption><Credit example={example} /></figcaption>
                 </figure>
               </li>

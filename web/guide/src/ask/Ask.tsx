@@ -7,7 +7,7 @@ import type { ModelState } from "../classifier.ts";
 import type { Guide } from "../guide.ts";
 import { BadImage } from "../header.ts";
 import { Trouble } from "../Trouble.tsx";
-import { useWords } from "../words/index.ts";
+import { useLanguage, type Words, useWords } from "../words/index.ts";
 import { AnswerCard } from "./AnswerCard.tsx";
 import { useGiven } from "./given.ts";
 import { Picker } from "./Picker.tsx";
@@ -15,6 +15,7 @@ import { type Picture, usePictures } from "./pictures.ts";
 import { type Places, useModel, usePlace } from "./places.ts";
 import { PlaceSwitch } from "./PlaceSwitch.tsx";
 import { Strip } from "./Strip.tsx";
+import { titleOf } from "./title.ts";
 import { Tries } from "./Tries.tsx";
 
 const CameraDialog = lazy(() => import("./CameraDialog.tsx"));
@@ -29,6 +30,7 @@ interface Props {
 /** The view that one comes to: pictures are given, and their names stand beside them. */
 export function Ask({ guide, places, onAsk }: Props) {
   const words = useWords();
+  const language = useLanguage();
   const [place, setPlace] = usePlace(places);
   const model = useModel(places.browser);
   const asker = place === "browser" ? places.browser : places.server;
@@ -91,7 +93,7 @@ export function Ask({ guide, places, onAsk }: Props) {
           </section>
         </div>
       )}
-      <p className="visually-hidden" role="status">{chosen ? spoken(chosen, guide, words) : ""}</p>
+      <p className="visually-hidden" role="status">{chosen ? spoken(chosen, guide, words, language) : ""}</p>
       {isCameraOpen && (
         <Suspense>
           <CameraDialog onPicture={(file) => take([file])} onClose={() => setCameraOpen(false)} />
@@ -134,9 +136,9 @@ function Refusal({ error }: { error: unknown }) {
 }
 
 /** Return an answer in the words that a screen reader says. */
-function spoken({ result }: Picture, guide: Guide, words: ReturnType<typeof useWords>): string {
+function spoken({ result }: Picture, guide: Guide, words: Words, language: string): string {
   if (result.kind !== "answer") return result.kind === "asking" ? words.looking : "";
-  const { answer } = result;
-  const best = answer.order[0] ?? 0;
-  return answer.declined ? words.noneOfThese : `${guide.classes[best]?.name ?? ""}, ${words.percent(answer.probs[best] ?? 0)}`;
+  if (result.answer.declined) return words.noneOfThese;
+  const [title, prob] = titleOf(guide, result.answer, words, language);
+  return `${title}, ${words.percent(prob)}`;
 }

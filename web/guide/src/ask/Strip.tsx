@@ -2,8 +2,9 @@ import { CircleHelp, TriangleAlert } from "lucide-react";
 import { type KeyboardEvent, useEffect, useRef } from "react";
 
 import type { Guide } from "../guide.ts";
-import { useWords } from "../words/index.ts";
+import { useLanguage, useWords } from "../words/index.ts";
 import type { Picture } from "./pictures.ts";
+import { titleOf } from "./title.ts";
 
 interface Props {
   guide: Guide;
@@ -49,6 +50,7 @@ export function Strip({ guide, pictures, chosen, onChoose }: Props) {
 
 function Caption({ guide, picture: { result } }: { guide: Guide; picture: Picture }) {
   const words = useWords();
+  const language = useLanguage();
   if (result.kind === "asking") return <span className="strip-name soft">{words.looking}</span>;
   if (result.kind === "trouble") {
     return <span className="strip-name bad"><TriangleAlert size={14} aria-hidden="true" />{words.unusableShort}</span>;
@@ -57,10 +59,10 @@ function Caption({ guide, picture: { result } }: { guide: Guide; picture: Pictur
   if (answer.declined) {
     return <span className="strip-name warn"><CircleHelp size={14} aria-hidden="true" />{words.noneOfThese}</span>;
   }
-  const best = answer.order[0] ?? 0;
+  const [title, prob] = titleOf(guide, answer, words, language);
   return (
     <span className="strip-name">
-      {guide.classes[best]?.name} <span className="number soft">{words.percent(answer.probs[best] ?? 0)}</span>
+      {title} <span className="number soft">{words.percent(prob)}</span>
     </span>
   );
 }

@@ -3,7 +3,7 @@
 import { numbersOf } from "../numbers.ts";
 import type { AskWords } from "./ask.en.ts";
 
-const { seconds, count: number } = numbersOf("de");
+const { percent, seconds, count: number } = numbersOf("de");
 const mega = (bytes: number) => number(Math.max(1, Math.round(bytes / 1e6)));
 
 export const askDe: AskWords = {
@@ -54,9 +54,10 @@ export const askDe: AskWords = {
   unusable: "Dieses Bild lässt sich nicht verwenden",
   unusableShort: "Unbrauchbar",
   wentWrong: "Etwas ist schiefgegangen",
-  sure: {
-    certain: "So gut wie sicher", veryLikely: "Sehr wahrscheinlich", likely: "Wahrscheinlich", leaning: "Eher", guess: "Nur geraten",
-  },
+  sure: { certain: "So gut wie sicher", sure: "Sehr wahrscheinlich", leaning: "Eher", unsure: "Unsicher" },
+  some: (parent) => `Irgendein ${parent}`,
+  whichKind: (name) => `Welches genau, ist unsicher; am ehesten ${name}.`,
+  orElse: (name, prob) => `Es kann ebenso gut ${name} sein (${percent(prob)}).`,
   odds: (right, of) => `Von ${of} Antworten, die so sicher sind, stimmen etwa ${right}.`,
   notKnown: "Hier unbekannt",
   noneOfThese: "Keines davon",

@@ -2,7 +2,7 @@
 
 import { numbersOf } from "../numbers.ts";
 
-const { seconds, count: number } = numbersOf("en");
+const { percent, seconds, count: number } = numbersOf("en");
 const mega = (bytes: number) => number(Math.max(1, Math.round(bytes / 1e6)));
 
 export const askEn = {
@@ -58,8 +58,11 @@ export const askEn = {
   unusableShort: "Not usable",
   wentWrong: "Something went wrong",
   sure: {
-    certain: "Almost certain", veryLikely: "Very likely", likely: "Likely", leaning: "Leaning towards", guess: "Only a guess",
-  } as Readonly<Record<"certain" | "veryLikely" | "likely" | "leaning" | "guess", string>>,
+    certain: "Almost certain", sure: "Very likely", leaning: "Leaning towards", unsure: "Unsure",
+  } as Readonly<Record<"certain" | "sure" | "leaning" | "unsure", string>>,
+  some: (parent: string) => `Some ${parent}`,
+  whichKind: (name: string) => `Which one is not sure; most likely ${name}.`,
+  orElse: (name: string, prob: number) => `It may as well be ${name} (${percent(prob)}).`,
   odds: (right: number, of: number) => `Of ${of} answers as sure as this, about ${right} are right.`,
   notKnown: "Not known here",
   noneOfThese: "None of these",

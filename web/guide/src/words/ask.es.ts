@@ -3,7 +3,7 @@
 import { numbersOf } from "../numbers.ts";
 import type { AskWords } from "./ask.en.ts";
 
-const { seconds, count: number } = numbersOf("es");
+const { percent, seconds, count: number } = numbersOf("es");
 const mega = (bytes: number) => number(Math.max(1, Math.round(bytes / 1e6)));
 
 export const askEs: AskWords = {
@@ -54,9 +54,10 @@ export const askEs: AskWords = {
   unusable: "No se puede usar esta imagen",
   unusableShort: "No sirve",
   wentWrong: "Algo ha fallado",
-  sure: {
-    certain: "Casi seguro", veryLikely: "Muy probable", likely: "Probable", leaning: "Más bien", guess: "Solo una conjetura",
-  },
+  sure: { certain: "Casi seguro", sure: "Muy probable", leaning: "Más bien", unsure: "Dudoso" },
+  some: (parent) => `Algún ${parent}`,
+  whichKind: (name) => `No es seguro cuál; lo más probable, ${name}.`,
+  orElse: (name, prob) => `También podría ser ${name} (${percent(prob)}).`,
   odds: (right, of) => `De ${of} respuestas tan seguras como esta, aciertan unas ${right}.`,
   notKnown: "Desconocido aquí",
   noneOfThese: "Ninguno de estos",
