@@ -40,7 +40,7 @@ document.body.dispatchEvent(kind === "paste" ? new ClipboardEvent("paste", how) 
 """
 REQUESTED = "return performance.getEntriesByType('resource').map((entry) => entry.name)"
 WAIT_S = 120
-TAB, ENTER, ESCAPE, RIGHT, SPACE = "\ue004", "\ue007", "\ue00c", "\ue014", "\ue00d"
+TAB, ENTER, ESCAPE, RIGHT = "\ue004", "\ue007", "\ue00c", "\ue014"
 
 pytestmark = [
     pytest.mark.browser,
@@ -104,7 +104,7 @@ def driver() -> Iterator[Any]:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> list[Path]:
+def shapes(tmp_path: Path) -> list[Path]:
     """Save a picture of each class, and one of none."""
     paths = []
     for name in ("circle", "square", "triangle"):
@@ -188,15 +188,15 @@ def expected(guide: Guide, path: Path) -> str:
 
 
 def test_pictures_are_answered_as_python_does_and_names_are_only_text(
-    driver: Any, address: str, guide: Guide, pictures: list[Path]
+    driver: Any, address: str, guide: Guide, shapes: list[Path]
 ) -> None:
     page = Page(driver, address)
-    page.choose(pictures[:1])
-    answer = guide.classify(pictures[0])
+    page.choose(shapes[:1])
+    answer = guide.classify(shapes[0])
     assert page.text(".answer-name") == answer.class_name and answer.class_name.endswith(HOSTILE)
     shown = [text.replace("\u00a0", " ") for text in page.texts(".bar .number")]
     assert shown[0] == page.text(".answer-prob").replace("\u00a0", " ")
-    assert re.fullmatch(r"Of 1?0?10 answers as sure as this, about \d+ are right\.|.+", page.text(".odds"))
+    assert re.fullmatch(r"Of 100? answers as sure as this, about \d+ are right\.", page.text(".odds"))
     assert page.text(".took p").startswith("Answered by the server in ")
     links = [(link.text.strip(), link.get_attribute("href")) for link in page.all(".links a[target]")]
     assert links == [(f"Read {HOSTILE}", "https://example.org/about")]
@@ -205,13 +205,13 @@ def test_pictures_are_answered_as_python_does_and_names_are_only_text(
     assert not [name for name in requested if name.endswith((".wasm", ".onnx")) or "worker" in name]
     assert all(name.startswith((address, "blob:")) for name in requested)
 
-    page.choose(pictures[1:])
+    page.choose(shapes[1:])
     names = [name.splitlines()[0].rsplit(" ", 2)[0] for name in page.texts(".strip-name")]
     assert [name.partition(HOSTILE)[0] for name in names] == [
-        expected(guide, path).removesuffix(HOSTILE) for path in pictures
+        expected(guide, path).removesuffix(HOSTILE) for path in shapes
     ]
     page.all(".strip-picture[aria-current]")[0].send_keys(RIGHT)
-    page.wait(lambda: page.text(".answer-name") == expected(guide, pictures[2]))
+    page.wait(lambda: page.text(".answer-name") == expected(guide, shapes[2]))
     page.click("Remove this picture")
     page.wait(lambda: len(page.all(".strip li")) == 2)
     page.click("Remove all")
@@ -221,12 +221,12 @@ def test_pictures_are_answered_as_python_does_and_names_are_only_text(
 
 @pytest.mark.parametrize("kind", ["paste", "drop"])
 def test_a_picture_is_pasted_or_dropped_anywhere(
-    kind: str, driver: Any, address: str, guide: Guide, pictures: list[Path]
+    kind: str, driver: Any, address: str, guide: Guide, shapes: list[Path]
 ) -> None:
     page = Page(driver, f"{address}#/about")
-    driver.execute_script(GIVE, kind, base64.b64encode(pictures[1].read_bytes()).decode())
+    driver.execute_script(GIVE, kind, base64.b64encode(shapes[1].read_bytes()).decode())
     page.wait_answered(1)
-    assert page.text(".answer-name") == expected(guide, pictures[1])
+    assert page.text(".answer-name") == expected(guide, shapes[1])
 
 
 def test_the_camera_is_looked_through_used_and_refused(driver: Any, address: str) -> None:
@@ -237,9 +237,7 @@ def test_the_camera_is_looked_through_used_and_refused(driver: Any, address: str
     page.all(".shutter")[0].click()
     page.click("Take another")
     page.wait(lambda: page.all(".shutter:enabled"))
-    page.press(ENTER) if page.driver.switch_to.active_element.get_attribute("class") == "shutter" else page.all(
-        ".shutter"
-    )[0].click()
+    page.all(".shutter")[0].click()
     page.click("Use this picture")
     page.wait_answered(1)
     assert not page.all(".camera-dialog")
@@ -258,10 +256,10 @@ def test_the_camera_is_looked_through_used_and_refused(driver: Any, address: str
 
 
 def test_in_this_browser_the_answer_is_the_same_and_nothing_leaves_it(
-    driver: Any, address: str, guide: Guide, pictures: list[Path]
+    driver: Any, address: str, guide: Guide, shapes: list[Path]
 ) -> None:
     page = Page(driver, address)
-    page.choose(pictures[:1])
+    page.choose(shapes[:1])
     on_server = page.texts(".bar")
     page.click("Ask in this browser too")
     page.wait(lambda: page.all(".answer[data-place=browser]"))
@@ -275,14 +273,14 @@ def test_in_this_browser_the_answer_is_the_same_and_nothing_leaves_it(
     cut = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
     driver.execute_cdp_cmd("Network.emulateNetworkConditions", cut)
     try:
-        page.choose(pictures[1:])
-        for path in pictures[1:]:
+        page.choose(shapes[1:])
+        for path in shapes[1:]:
             page.wait(lambda path=path: page.text(".answer-name") == expected(guide, path))
             page.all(".strip-picture[aria-current]")[0].send_keys(RIGHT)
         sent = [name for name in driver.execute_script(REQUESTED) if not name.startswith("blob:")]
         assert not [name for name in sent if "/v1/" in name]
         page.click("On the server")
-        page.all("#choose")[0].send_keys(str(pictures[0]))
+        page.all("#choose")[0].send_keys(str(shapes[0]))
         page.wait(lambda: page.all(".result .trouble"))
     finally:
         driver.execute_cdp_cmd("Network.emulateNetworkConditions", {**cut, "offline": False, "downloadThroughput": -1,
@@ -293,7 +291,8 @@ def test_in_this_browser_the_answer_is_the_same_and_nothing_leaves_it(
 def test_a_visitor_says_what_it_really_is(driver: Any, address: str, guide: Guide, kept: Path, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x010F] = "A camera's name"
-    draw_picture("circle", 81, 300).save(tmp_path / "photo.jpg", exif=exif)
+    photo = draw_picture("circle", 81, 300)
+    photo.save(tmp_path / "photo.jpg", exif=exif)
     page = Page(driver, address)
     page.choose([tmp_path / "photo.jpg"])
     assert not list(kept.iterdir()), "nothing is kept unless it is sent"
@@ -309,10 +308,10 @@ def test_a_visitor_says_what_it_really_is(driver: Any, address: str, guide: Guid
         (row,) = csv.DictReader(file)
     assert row["label"] == name
     picture = (kept / row["path"]).read_bytes()
-    assert b"A camera" not in picture and Image.open(io.BytesIO(picture)).size == (300, 300)
+    assert b"A camera" not in picture and Image.open(io.BytesIO(picture)).size == photo.size
 
 
-def test_the_page_asks_for_the_key_below_a_path(driver: Any, guide: Guide, pictures: list[Path]) -> None:
+def test_the_page_asks_for_the_key_below_a_path(driver: Any, guide: Guide, shapes: list[Path]) -> None:
     with serving(guide, "--root-path", "/shapes", key=KEY) as address:
         page = Page(driver, f"{address}shapes/")
         assert page.text("h1") == "This guide wants a key" and "shapes" not in driver.title
@@ -321,8 +320,8 @@ def test_the_page_asks_for_the_key_below_a_path(driver: Any, guide: Guide, pictu
         page.all("#key")[0].clear()
         page.all("#key")[0].send_keys(KEY, ENTER)
         page.wait(lambda: page.all(".welcome"))
-        page.choose(pictures[:1])
-        assert page.text(".answer-name") == expected(guide, pictures[0])
+        page.choose(shapes[:1])
+        assert page.text(".answer-name") == expected(guide, shapes[0])
         loaded = (
             "const image = document.querySelector('.examples img'); image.scrollIntoView(); return image.naturalWidth"
         )
@@ -339,13 +338,13 @@ def test_the_page_asks_for_the_key_below_a_path(driver: Any, guide: Guide, pictu
      pytest.param(1440, "dark", marks=pytest.mark.slow), (1440, "light")],
 )  # fmt: skip
 def test_axe_finds_nothing(
-    width: int, scheme: str, driver: Any, address: str, pictures: list[Path], tmp_path: Path
+    width: int, scheme: str, driver: Any, address: str, shapes: list[Path], tmp_path: Path
 ) -> None:
     (tmp_path / "text.jpg").write_text(HOSTILE, encoding="utf-8")
     Image.effect_noise((200, 150), 90).save(tmp_path / "noise.png")
     page = Page(driver, address, width, scheme)
     page.check_accessible()
-    page.choose(pictures[:1])
+    page.choose(shapes[:1])
     page.click("Wrong? Say what it is")
     page.check_accessible()
     page.choose([tmp_path / "noise.png", tmp_path / "text.jpg"])
@@ -360,7 +359,7 @@ def test_axe_finds_nothing(
     page.press(ESCAPE)
 
 
-def test_keys_do_everything(driver: Any, address: str, pictures: list[Path]) -> None:
+def test_keys_do_everything(driver: Any, address: str, shapes: list[Path]) -> None:
     page = Page(driver, address)
 
     def focus(label: str) -> None:
