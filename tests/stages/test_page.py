@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,10 @@ class Page:
 
         ActionChains(self.driver).send_keys(*keys).perform()
 
+    def shows(self, name: str) -> bool:
+        """Tell whether the answer is of this name."""
+        return self.text(".answer-name") == name
+
     def check_accessible(self) -> None:
         """Check with axe, and that nothing is wider than the window."""
         if not AXE.is_file():
@@ -274,8 +279,8 @@ def test_in_this_browser_the_answer_is_the_same_and_nothing_leaves_it(
     driver.execute_cdp_cmd("Network.emulateNetworkConditions", cut)
     try:
         page.choose(shapes[1:])
-        for path in shapes[1:]:
-            page.wait(lambda path=path: page.text(".answer-name") == expected(guide, path))
+        for name in [expected(guide, path) for path in shapes[1:]]:
+            page.wait(partial(page.shows, name))
             page.all(".strip-picture[aria-current]")[0].send_keys(RIGHT)
         sent = [name for name in driver.execute_script(REQUESTED) if not name.startswith("blob:")]
         assert not [name for name in sent if "/v1/" in name]
