@@ -79,7 +79,8 @@ def test_errors_are_json_for_programs(tmp_path: Path) -> None:
 def test_the_first_reports_are_json(tmp_path: Path, pictures: Pictures) -> None:
     place = tmp_path / "place"
     report = read_json("new", place, "--names", "circle,square,Роза")
-    assert report == {"folder": str(place), "class_names": ["circle", "square", "Роза"], "sources": []}
+    names = ["circle", "square", "Роза"]
+    assert report == {"folder": str(place), "class_names": names, "sources": [], "recipe": "", "waiting": []}
     source = pictures(tmp_path / "source", ["circle", "square", "Роза"], per_class=3)
     (source / "circle" / "broken.png").write_bytes(b"no picture")
     added = read_json("add", source, "-C", place, "--licence", "own")

@@ -686,7 +686,7 @@ def deploy(
     project: ProjectOption = Path(),
     as_json: JsonOption = False,
 ) -> None:
-    """Write a folder that puts the guide online, and print the commands to run there."""
+    """Write a folder that puts the guide online."""
     from fieldguide.api import deploy
 
     if guide is None:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from fieldguide.filetypes import picture_format
 from fieldguide.hashing import hash_bytes
-from fieldguide.project.atomic import write_bytes, write_text
 
 TABLE = "feedback.csv"
 _COLUMNS = ("path", "label", "answered", "prob", "model", "kept_at")
@@ -57,6 +56,9 @@ class Feedback:
         Raises:
             FieldguideError: it cannot be written.
         """
+        # not at the top: a server that keeps nothing loads no SQLite
+        from fieldguide.project.atomic import write_bytes, write_text
+
         name = f"{hash_bytes(correction.data)}.{picture_format(correction.data).lower()}"
         with self._lock:
             if not (self._folder / name).is_file():
