@@ -2,7 +2,8 @@
 
 A guide of flowers17 is made (or give your own with `--guide`) and exported. Cold is from the start of a new process, or
 of an empty browser that is already running, to the answer for a first picture; warm is the median of further ones, the
-file's bytes to the square that the model sees, and the model. Python has one thread, as the browser has.
+file's bytes to the square that the model sees, and the model. Python has one thread, as the browser has. At the end
+stand the bytes of the first load and the first contentful paint.
 
 `python benchmarks/bench_browser.py [--guide FOLDER] [--pictures 60]`
 """
@@ -77,6 +78,27 @@ def measure_browser(folder: Path, paths: Sequence[Path]) -> None:
             driver.get("about:blank")
 
 
+FIRST_LOAD = """
+const [paint] = performance.getEntriesByName("first-contentful-paint");
+if (!paint) return null;
+const entries = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
+const shown = entries.filter((entry) => !/[.](onnx|wasm)$/.test(entry.name));
+return [paint.startTime, shown.length, shown.reduce((sum, entry) => sum + entry.transferSize, 0)];
+"""
+
+
+def measure_first_load(folder: Path) -> None:
+    """Print what an empty browser gets to show the page, and when it shows something; the host compresses nothing."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    with serve_page(folder) as server, open_chromium(()) as driver:
+        driver.get(server.address)
+        wait = WebDriverWait(driver, RUNTIME_S, 0.05)
+        paint_ms, files, size_bytes = wait.until(lambda driver: driver.execute_script(FIRST_LOAD))
+    print(f"first load: {size_bytes / 1000:,.0f} kB uncompressed, in {files} files")
+    print(f"first contentful paint: {paint_ms:.0f} ms")
+
+
 def print_row(name: str, cold_ms: float, prepared: Sequence[float], asked: Sequence[float]) -> None:
     both = np.add(prepared, asked)
     medians = " ".join(f"{np.median(row):>13.1f}" for row in (prepared, asked, both))
@@ -114,6 +136,7 @@ def main() -> None:
         measure_python(guide, paths)
         try:
             measure_browser(page, paths)
+            measure_first_load(page)
         except MissingExtra as error:
             print(f"Chromium: not measured: {error}")
         print_sizes(page)

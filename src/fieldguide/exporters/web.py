@@ -68,8 +68,11 @@ class WebExporter:
         """Write the page, the model, the description, the credits and the examples."""
         shutil.copytree(built_page(), folder, dirs_exist_ok=True)
         origin, about = source.guide.folder, source.guide.about
-        for name in ("guide.json", "model.onnx", "CREDITS.csv"):
+        for name in ("model.onnx", "CREDITS.csv"):
             shutil.copyfile(origin / name, folder / name)
+        forms = {name: row for name, row in source.guide.forms.items() if name != self.name}
+        description = json.dumps({**about, "forms": forms}, ensure_ascii=False)
+        (folder / "guide.json").write_text(f"{description}\n", encoding="utf-8")
         (folder / "examples").mkdir()
         for example in (example for row in about["classes"] for example in row["examples"]):
             shutil.copyfile(origin / example["file"], folder / example["file"])

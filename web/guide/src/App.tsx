@@ -1,4 +1,4 @@
-import { useEffect, useMemo } from "react";
+import { useEffect } from "react";
 
 import { About } from "./about/About.tsx";
 import { Privacy } from "./about/Privacy.tsx";
@@ -9,7 +9,7 @@ import { ClassPage } from "./gallery/ClassPage.tsx";
 import { Gallery } from "./gallery/Gallery.tsx";
 import type { Guide } from "./guide.ts";
 import { Header } from "./Header.tsx";
-import { findClass, inLanguage, nameIn } from "./names.ts";
+import { findClass, nameIn } from "./names.ts";
 import { NotFound } from "./NotFound.tsx";
 import { useOffline } from "./offline.ts";
 import { type Route, useRoute, useViewStart } from "./route.ts";
@@ -20,9 +20,8 @@ export function App({ guide, places }: { guide: Guide; places: Places }) {
   const words = useWords();
   const route = useRoute();
   const model = useModel(places.browser);
-  const isKept = useOffline(places.server === null && model.kind === "ready");
+  const isKept = useOffline(places.server === null, model.kind);
   const language = useLanguage();
-  const named = useMemo(() => inLanguage(guide, language), [guide, language]);
   const title = titleOf(route, guide, language, words);
   useViewStart();
   useEffect(() => {
@@ -34,7 +33,7 @@ export function App({ guide, places }: { guide: Guide; places: Places }) {
       <main id="content" tabIndex={-1}>
         {/* it stays, so that an answer is still there when one comes back to it */}
         <div hidden={route.kind !== "ask"}>
-          <Ask guide={named} places={places} onAsk={() => (location.hash = "#/")} />
+          <Ask guide={guide} places={places} onAsk={() => (location.hash = "#/")} />
         </div>
         <View route={route} guide={guide} />
       </main>

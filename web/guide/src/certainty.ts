@@ -47,7 +47,7 @@ function parentOf(guide: Guide, probs: readonly number[], first: number): readon
 function sharedParents({ classes }: Guide): readonly string[] {
   const counts = new Map<string, number>();
   for (const { parent } of classes) if (parent) counts.set(parent, (counts.get(parent) ?? 0) + 1);
-  const names = new Set(classes.map(({ name, ownName }) => ownName ?? name));
+  const names = new Set(classes.map(({ name }) => name));
   const isShared = (name: string) => (counts.get(name) ?? 0) + (counts.has(name) && names.has(name) ? 1 : 0) > 1;
-  return classes.map(({ name, ownName = name, parent }) => (isShared(ownName) ? ownName : parent && isShared(parent) ? parent : ""));
+  return classes.map(({ name, parent }) => (isShared(name) ? name : parent && isShared(parent) ? parent : ""));
 }

@@ -1,6 +1,7 @@
 /** What guide.json says of a guide, as far as the page shows or needs it; all texts in it are from outside. */
 
 import type { Limits } from "./header.ts";
+import { distinguish } from "./names.ts";
 import type { View } from "./prepare.ts";
 import { request } from "./request.ts";
 
@@ -22,8 +23,6 @@ export interface Neighbour {
 
 export interface GuideClass {
   readonly name: string;
-  /** what the server calls it, where `name` is one in the language of the page */
-  readonly ownName?: string;
   /** what it is a kind of, such as its genus */
   readonly parent?: string;
   /** by language; guides of earlier versions have none of these three */
@@ -80,6 +79,19 @@ interface Data {
   readonly by_licence?: Readonly<Record<string, number>>;
 }
 
+/** A form that the guide was exported to: how large, how fast, and how closely it answers like the guide. */
+export interface Form {
+  readonly about?: string;
+  readonly bytes?: number;
+  readonly latency_ms?: number;
+  /** why it was not run; "" where it was */
+  readonly unproved?: string;
+  readonly compared?: number;
+  readonly agreement?: number;
+  readonly max_difference?: number;
+  readonly decline_agreement?: number;
+}
+
 interface Branding {
   readonly title?: string;
   readonly logo?: string;
@@ -106,6 +118,8 @@ export interface Guide {
   readonly limitations: string;
   readonly data: Data;
   readonly branding: Branding;
+  /** by name; none where the guide was never exported */
+  readonly forms: Readonly<Record<string, Form>>;
   readonly making: { readonly learner: string; readonly backbone: string; readonly toolVersion: string; readonly fingerprint: string };
 }
 
@@ -147,6 +161,7 @@ interface Stored {
   readonly limitations?: string;
   readonly data?: Data;
   readonly branding?: Branding;
+  readonly forms?: Readonly<Record<string, Form>>;
   readonly learner?: string;
   readonly backbone?: string;
   readonly tool_version?: string;
@@ -178,7 +193,8 @@ export function readGuide(stored: Stored): Guide {
   if (stored.schema_version > SCHEMA_VERSION) throw new Error("This guide was made for a newer page: export it again.");
   const { name, about, classes, served } = stored;
   return {
-    name, about, classes,
+    name, about,
+    classes: distinguish(classes),
     views: (stored.views ?? [stored.preprocessing]).map((view) => ({ ...view, mirrored: view.mirrored ?? false })),
     threshold: stored.decline.threshold,
     unsureBelow: stored.unsure_below ?? UNSURE_BELOW,
@@ -191,6 +207,7 @@ export function readGuide(stored: Stored): Guide {
     limitations: stored.limitations ?? "",
     data: stored.data ?? {},
     branding: stored.branding ?? {},
+    forms: stored.forms ?? {},
     making: {
       learner: stored.learner ?? "", backbone: stored.backbone ?? "", toolVersion: stored.tool_version ?? "",
       fingerprint: stored.data?.fingerprint ?? "",

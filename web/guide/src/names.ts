@@ -1,7 +1,6 @@
-/** What a class is called in the language of the page. */
+/** What a class is called in a language. */
 
 import type { Guide, GuideClass } from "./guide.ts";
-import { useLanguage } from "./words/index.ts";
 
 /** Return the class's name in a language, its own name where there is none. */
 export function nameIn(it: Pick<GuideClass, "name" | "names">, language: string): string {
@@ -19,26 +18,30 @@ export function otherNames(it: Pick<GuideClass, "name" | "names">, language: str
   });
 }
 
-/** Return the guide with its classes called by their names in a language, but where another is called so too. */
-export function inLanguage(guide: Guide, language: string): Guide {
-  const bearers = new Map<string, number>();
-  for (const it of guide.classes) {
-    for (const name of new Set([it.name, nameIn(it, language)])) bearers.set(name, (bearers.get(name) ?? 0) + 1);
-  }
-  const classes = guide.classes.map((it) => {
-    const name = nameIn(it, language);
-    return { ...it, ownName: it.name, name: bearers.get(name) === 1 ? name : it.name };
+/** Return the classes, in each language with the own name behind a name that another class has there too. */
+export function distinguish(classes: readonly GuideClass[]): readonly GuideClass[] {
+  const languages = new Set(classes.flatMap(({ names }) => Object.keys(names ?? {})));
+  const bearers = new Map([...languages].map((language) => [language, countNames(classes, language)]));
+  return classes.map((it) => {
+    if (!it.names) return it;
+    const names = Object.entries(it.names).map(([language, name]) => {
+      const isShared = name !== it.name && (bearers.get(language)?.get(name) ?? 0) > 1;
+      return [language, isShared ? `${name} (${it.name})` : name];
+    });
+    return { ...it, names: Object.fromEntries(names) as Record<string, string> };
   });
-  return { ...guide, classes };
+}
+
+/** Count the classes of each name, own names too: they stand where a language has none. */
+function countNames(classes: readonly GuideClass[], language: string): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const it of classes) {
+    for (const name of new Set([it.name, nameIn(it, language)])) counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  return counts;
 }
 
 /** Find a class by its own name, else by one that it has in some language. */
 export function findClass(guide: Guide, name: string): GuideClass | undefined {
   return guide.classes.find((it) => it.name === name) ?? guide.classes.find((it) => Object.values(it.names ?? {}).includes(name));
-}
-
-/** What classes are called in the language that the page is shown in. */
-export function useNames(): (it: Pick<GuideClass, "name" | "names">) => string {
-  const language = useLanguage();
-  return (it) => nameIn(it, language);
 }

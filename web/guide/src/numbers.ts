@@ -7,6 +7,8 @@ export interface Numbers {
   percent: (share: number) => string;
   /** Write a time in seconds, two digits of it. */
   seconds: (ms: number) => string;
+  milliseconds: (ms: number) => string;
+  megabytes: (bytes: number) => string;
   count: (count: number) => string;
 }
 
@@ -21,6 +23,8 @@ export function numbersOf(language: string): Numbers {
       return `${Math.round(100 * share)}${SPACE}%`;
     },
     seconds: (ms) => `${digits.format(ms / 1000)}${SPACE}s`,
+    milliseconds: (ms) => `${digits.format(ms)}${SPACE}ms`,
+    megabytes: (bytes) => `${digits.format(bytes / 1e6)}${SPACE}MB`,
     count: (count) => whole.format(count),
   };
 }

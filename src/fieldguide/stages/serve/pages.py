@@ -92,7 +92,8 @@ def _add_guide(app: FastAPI, service: Service, settings: ServeSettings) -> None:
         size_bytes = (loaded.guide.folder / "model.onnx").stat().st_size if digest else 0
         model = {"model": f"model/{digest}.onnx" if digest else None, "model_bytes": size_bytes}
         served = {**model, "feedback": settings.feedback}
-        content = json.dumps({**loaded.guide.about, "served": served}, ensure_ascii=False).encode()
+        about = {**loaded.guide.about, "forms": dict(loaded.guide.forms), "served": served}
+        content = json.dumps(about, ensure_ascii=False).encode()
         headers = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
         if "gzip" in request.headers.get("accept-encoding", ""):
             content, headers["Content-Encoding"] = await asyncio.to_thread(gzip.compress, content, 6, mtime=0), "gzip"

@@ -3,9 +3,10 @@ import type { ReactNode } from "react";
 import { type Guide, recognised } from "../guide.ts";
 import { Share } from "../gallery/ClassScores.tsx";
 import { sort } from "../gallery/search.ts";
-import { useNames } from "../names.ts";
 import { address } from "../route.ts";
+import { useNames } from "../useNames.ts";
 import { useLanguage, useWords } from "../words/index.ts";
+import { Forms } from "./Forms.tsx";
 import { Linked } from "./Linked.tsx";
 
 /** What the guide is, whom it is from, how good it is, where it ends, and what it was made from. */
@@ -24,6 +25,7 @@ export function About({ guide }: { guide: Guide }) {
       <Declining guide={guide} />
       <Limits guide={guide} />
       <Data guide={guide} />
+      <Forms guide={guide} />
       <Making guide={guide} />
     </article>
   );

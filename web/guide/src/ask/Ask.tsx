@@ -71,15 +71,13 @@ export function Ask({ guide, places, onAsk }: Props) {
               <Button className="stage-remove" aria-label={words.removePicture} icon={<X size={18} aria-hidden="true" />} onClick={() => remove(chosen.id)} />
             </div>
             {pictures.length > 1 && <Strip guide={guide} pictures={pictures} chosen={chosen} onChoose={choose} />}
-            <div className="controls">
-              <div className="given-bar">
-                {picker}
-                {pictures.length > 1 && (
-                  <Button tone="quiet" icon={<Trash2 size={17} aria-hidden="true" />} onClick={clear}>{words.clearAll}</Button>
-                )}
-              </div>
-              {placeSwitch}
+            <div className="given-bar">
+              {picker}
+              {pictures.length > 1 && (
+                <Button tone="quiet" icon={<Trash2 size={17} aria-hidden="true" />} onClick={clear}>{words.clearAll}</Button>
+              )}
             </div>
+            {placeSwitch}
           </section>
           <section className="result" aria-label={words.answer} aria-busy={chosen.result.kind === "asking"}>
             <Shown

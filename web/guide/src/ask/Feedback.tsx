@@ -5,6 +5,7 @@ import { useId, useState } from "react";
 import type { Guide } from "../guide.ts";
 import type { Server } from "../server.ts";
 import { Trouble } from "../Trouble.tsx";
+import { useNames } from "../useNames.ts";
 import { useWords } from "../words/index.ts";
 import type { Picture } from "./pictures.ts";
 import { plainCopy } from "./plainCopy.ts";
@@ -20,6 +21,7 @@ interface Props {
 /** Says what a picture really shows, and sends it to whoever runs the guide: only on this button, and it says so. */
 export function Feedback({ guide, picture, server }: Props) {
   const words = useWords();
+  const nameOf = useNames();
   const id = useId();
   const [state, setState] = useState<State>("closed");
   const [name, setName] = useState<string | null>(null);
@@ -51,7 +53,7 @@ export function Feedback({ guide, picture, server }: Props) {
       <select id={id} required autoFocus value={name ?? "?"} onChange={(event) => setName(event.target.value)}>
         <option value="?" disabled>{words.chooseName}</option>
         <option value="">{words.noneOfThese}</option>
-        {guide.classes.map((it) => <option key={it.name} value={it.ownName ?? it.name}>{it.name}</option>)}
+        {guide.classes.map((it) => <option key={it.name} value={it.name}>{nameOf(it)}</option>)}
       </select>
       <p className="soft">{words.feedbackNote}</p>
       {typeof state === "object" && <Trouble title={words.notSent} message={state.error} />}

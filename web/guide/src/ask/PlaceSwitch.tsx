@@ -27,7 +27,7 @@ export function PlaceSwitch({ guide, places, place, model, onChoose }: Props) {
       )}
       <p className="place-note soft">
         {place === "browser" && <ShieldCheck size={17} aria-hidden="true" />}
-        {place === "server" ? words.serverNote : words.browserNote}{" "}
+        {place === "server" ? words.serverNote(guide.served?.feedback ?? false) : words.browserNote}{" "}
         {place === "browser" && <Loading guide={guide} model={model} />}
       </p>
     </div>

@@ -2,9 +2,10 @@ import { ArrowLeft, ArrowRight } from "lucide-react";
 
 import { Credit } from "../Credit.tsx";
 import { type Guide, type GuideClass, type Neighbour, recognised, webLinks } from "../guide.ts";
-import { findClass, otherNames, useNames } from "../names.ts";
+import { findClass, otherNames } from "../names.ts";
 import { NotFound } from "../NotFound.tsx";
 import { address, type Route } from "../route.ts";
+import { useNames } from "../useNames.ts";
 import { useLanguage, useWords } from "../words/index.ts";
 import { ClassScores } from "./ClassScores.tsx";
 import { Pair } from "./Pair.tsx";
@@ -31,6 +32,7 @@ function Entry({ guide, it }: { guide: Guide; it: GuideClass }) {
         <div className="entry-text">
           <h1 tabIndex={-1}>{nameOf(it)}</h1>
           <OtherNames it={it} />
+          <Parent guide={guide} it={it} />
           {it.about !== "" && <p className="lead">{it.about}</p>}
           <Links it={it} />
           <ClassScores guide={guide} it={it} />
@@ -52,6 +54,17 @@ function OtherNames({ it }: { it: GuideClass }) {
       ))}
     </p>
   );
+}
+
+/** What it is a kind of: the way to that, where it is a class too, else to all of its kinds. */
+function Parent({ guide, it }: { guide: Guide; it: GuideClass }) {
+  const words = useWords();
+  const nameOf = useNames();
+  if (!it.parent) return null;
+  const { parent } = it;
+  const own = guide.classes.find(({ name }) => name === parent);
+  const to = own ? address({ kind: "class", name: own.name, beside: null }) : address({ kind: "gallery", query: parent, order: "name" });
+  return <p className="parent"><span className="soft">{words.kindOf}</span> <a href={to}>{own ? nameOf(own) : parent}</a></p>;
 }
 
 /** Its examples, each with its credit; the first one large. */

@@ -2,8 +2,8 @@ import { Search } from "lucide-react";
 import { useDeferredValue } from "react";
 
 import { type Guide, type GuideClass, recognised } from "../guide.ts";
-import { useNames } from "../names.ts";
 import { address, replaceAddress, type Route } from "../route.ts";
+import { useNames } from "../useNames.ts";
 import { useLanguage, useWords } from "../words/index.ts";
 import { type Order, search, sort } from "./search.ts";
 

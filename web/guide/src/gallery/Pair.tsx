@@ -2,8 +2,8 @@ import { ArrowLeft } from "lucide-react";
 
 import { Credit } from "../Credit.tsx";
 import type { Guide, GuideClass } from "../guide.ts";
-import { useNames } from "../names.ts";
 import { address } from "../route.ts";
+import { useNames } from "../useNames.ts";
 import { useWords } from "../words/index.ts";
 import { confusionText, Links, RecognisedText } from "./ClassPage.tsx";
 

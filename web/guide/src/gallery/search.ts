@@ -5,11 +5,11 @@ import { nameIn } from "../names.ts";
 
 export type Order = "name" | "hardest";
 
-/** Return the classes that have every word typed in one of their names or in what is said of them. */
+/** Return the classes that have every word typed in one of their names, in what they are a kind of or in what is said of them. */
 export function search(classes: readonly GuideClass[], query: string): readonly GuideClass[] {
   const words = fold(query).split(" ").filter((word) => word !== "");
   return classes.filter((it) => {
-    const text = fold([it.name, ...Object.values(it.names ?? {}), it.about].join(" "));
+    const text = fold([it.name, ...Object.values(it.names ?? {}), it.parent ?? "", it.about].join(" "));
     return words.every((word) => text.includes(word));
   });
 }

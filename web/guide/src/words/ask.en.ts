@@ -12,7 +12,7 @@ export const askEn = {
   yourPictures: "Your pictures",
   pictureNumber: (place: number) => `Picture ${place}`,
   choose: "Choose pictures",
-  addPictures: "Add pictures",
+  addPictures: "Another picture",
   takeOne: "Use the camera",
   dropOrPaste: "You can also drop pictures anywhere on this page, or paste one.",
   removePicture: "Remove this picture",
@@ -40,7 +40,8 @@ export const askEn = {
   whereAnswered: "Where pictures are looked at",
   onServer: "On the server",
   inBrowser: "In this browser",
-  serverNote: "The picture is sent to the server, looked at, and forgotten.",
+  serverNote: (isFeedbackOn: boolean) =>
+    `The picture is sent to the server, looked at, and not kept${isFeedbackOn ? ", unless you also say what it really shows" : ""}.`,
   browserNote: "The picture never leaves this device.",
   modelSize: (bytes: number) => `The first time, ${mega(bytes)} MB are loaded for it.`,
   modelReady: "The model is ready.",

@@ -12,7 +12,7 @@ export const askEs: AskWords = {
   yourPictures: "Sus imágenes",
   pictureNumber: (place) => `Imagen ${place}`,
   choose: "Elegir imágenes",
-  addPictures: "Añadir imágenes",
+  addPictures: "Otra imagen",
   takeOne: "Usar la cámara",
   dropOrPaste: "También puede arrastrar imágenes a cualquier parte de esta página, o pegar una.",
   removePicture: "Quitar esta imagen",
@@ -38,7 +38,8 @@ export const askEs: AskWords = {
   whereAnswered: "Dónde se miran las imágenes",
   onServer: "En el servidor",
   inBrowser: "En este navegador",
-  serverNote: "La imagen se envía al servidor, se mira y se olvida.",
+  serverNote: (isFeedbackOn) =>
+    `La imagen se envía al servidor, se mira y no se guarda${isFeedbackOn ? ", salvo que además diga lo que muestra de verdad" : ""}.`,
   browserNote: "La imagen no sale de este dispositivo.",
   modelSize: (bytes) => `La primera vez se cargan ${mega(bytes)} MB para ello.`,
   modelReady: "El modelo está listo.",

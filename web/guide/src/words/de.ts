@@ -54,6 +54,7 @@ export const de: Words = {
 
   noExamples: "Keines ihrer Bilder darf nach seiner Lizenz gezeigt werden.",
   numberedExample: (name, number) => `${name}, Beispiel ${number}`,
+  kindOf: "Gehört zu",
   howWell: "Wie gut sie sich erkennen lässt",
   recall: "Bilder davon, die richtig benannt wurden",
   precision: "Antworten mit diesem Namen, die richtig waren",
@@ -108,6 +109,13 @@ export const de: Words = {
   sources: "Quellen",
   licencesOfPictures: "Bildlizenzen",
   creditsFile: "Urheber, Lizenz und Quelle jedes Bildes (CSV)",
+  forms: "Ihre Formen",
+  formsNote: "Dieselbe Bestimmungshilfe für andere Programme und Geräte, jede an Bildern mit ihr selbst verglichen. Die Zeit gilt für ein Bild auf dem Rechner, der sie exportiert hat.",
+  form: "Exportform",
+  formSize: "Größe",
+  formTime: "Mittlere Zeit (Median)",
+  formAgreement: "Gleiche erste Antwort",
+  agrees: (share, count) => `${percent(share)} (${whole(count)} verglichen)`,
   madeWith: (version) => `Gemacht mit Fieldguide${version === "" ? "" : ` ${version}`}.`,
   learner: (learner, backbone) => `Lernverfahren: ${learner}${backbone === "" ? "" : ` auf ${backbone}`}.`,
   fingerprint: "Fingerabdruck der Daten:",
@@ -115,7 +123,7 @@ export const de: Words = {
   privacyHere: "Ihr Bild verlässt dieses Gerät nie. Es wird in diesem Browser geöffnet, angesehen und benannt.",
   privacyHereProof: "Das geht nach dem ersten Besuch auch ohne Netz: Nichts wird irgendwohin gesendet.",
   privacyServer:
-    "Ihr Bild wird an den Server gesendet, von dem diese Seite kommt. Dort wird es im Arbeitsspeicher benannt und vergessen: Es wird nicht gespeichert.",
+    "Um benannt zu werden, wird Ihr Bild an den Server gesendet, von dem diese Seite kommt. Es bleibt im Arbeitsspeicher, bis es beantwortet ist, und wird nicht gespeichert.",
   privacySwitch: "Wenn Sie die Antwort in diesem Browser wählen, wird es gar nicht gesendet.",
   privacyFeedback:
     "Wenn Sie sagen, was ein Bild wirklich zeigt, und nur dann, wird dieses Bild mit Ihrer Angabe auf dem Server behalten, damit die Autoren dieser Bestimmungshilfe daraus lernen.",

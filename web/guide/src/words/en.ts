@@ -49,6 +49,7 @@ export const en = {
   // one class, and two beside each other
   noExamples: "None of its pictures may be shown under its licence.",
   numberedExample: (name: string, number: number) => `${name}, example ${number}`,
+  kindOf: "A kind of",
   howWell: "How well it is recognised",
   recall: "Its pictures that were named rightly",
   precision: "Answers with its name that were right",
@@ -104,6 +105,13 @@ export const en = {
   sources: "Sources",
   licencesOfPictures: "Licences",
   creditsFile: "Author, licence and source of each picture (CSV)",
+  forms: "Its forms",
+  formsNote: "The same guide for other programs and devices, each compared with the guide itself on pictures. Time is for one picture, on the computer that exported it.",
+  form: "Form",
+  formSize: "Size",
+  formTime: "Median time",
+  formAgreement: "Same first answer",
+  agrees: (share: number, count: number) => `${percent(share)} (${whole(count)} compared)`,
   madeWith: (version: string) => `Made with Fieldguide${version === "" ? "" : ` ${version}`}.`,
   learner: (learner: string, backbone: string) => `Learner: ${learner}${backbone === "" ? "" : ` on ${backbone}`}.`,
   fingerprint: "Fingerprint of its data:",
@@ -112,7 +120,7 @@ export const en = {
   privacyHere: "Your picture never leaves this device. It is opened, looked at and named in this browser.",
   privacyHereProof: "It works with the network off, too, after the first visit: nothing is sent anywhere.",
   privacyServer:
-    "Your picture is sent to the server that this page came from. It is named there in memory and forgotten: it is not stored.",
+    "To be named, your picture is sent to the server that this page came from. It is held in memory until it is answered, and not stored.",
   privacySwitch: "Where you choose to have it answered in this browser, it is not sent at all.",
   privacyFeedback:
     "If you say what a picture really shows, and only then, that picture is kept on the server with your answer, for the makers of this guide to learn from.",

@@ -54,6 +54,7 @@ export const es: Words = {
 
   noExamples: "La licencia de sus imágenes no permite mostrarlas.",
   numberedExample: (name, number) => `${name}, ejemplo ${number}`,
+  kindOf: "Pertenece a",
   howWell: "Cómo de bien se reconoce",
   recall: "Sus imágenes que se nombraron bien",
   precision: "Respuestas con su nombre que eran correctas",
@@ -108,6 +109,13 @@ export const es: Words = {
   sources: "Fuentes",
   licencesOfPictures: "Licencias de las imágenes",
   creditsFile: "Autor, licencia y fuente de cada imagen (CSV)",
+  forms: "Sus formas",
+  formsNote: "La misma guía para otros programas y dispositivos, cada una comparada con la propia guía en imágenes. El tiempo es el de una imagen, en el ordenador que la exportó.",
+  form: "Forma",
+  formSize: "Tamaño",
+  formTime: "Tiempo mediano",
+  formAgreement: "Misma primera respuesta",
+  agrees: (share, count) => `${percent(share)} (${whole(count)} comparadas)`,
   madeWith: (version) => `Hecha con Fieldguide${version === "" ? "" : ` ${version}`}.`,
   learner: (learner, backbone) => `Método: ${learner}${backbone === "" ? "" : ` sobre ${backbone}`}.`,
   fingerprint: "Huella de sus datos:",
@@ -115,7 +123,7 @@ export const es: Words = {
   privacyHere: "Su imagen no sale de este dispositivo. Se abre, se mira y se nombra en este navegador.",
   privacyHereProof: "Funciona también sin conexión después de la primera visita: no se envía nada a ningún sitio.",
   privacyServer:
-    "Su imagen se envía al servidor del que viene esta página. Allí se nombra en memoria y se olvida: no se guarda.",
+    "Para nombrarla, su imagen se envía al servidor del que viene esta página. Está en memoria hasta que se responde, y no se guarda.",
   privacySwitch: "Si elige que se responda en este navegador, no se envía.",
   privacyFeedback:
     "Si dice lo que una imagen muestra de verdad, y solo entonces, esa imagen se guarda en el servidor con su respuesta para que los autores de esta guía aprendan de ella.",
