@@ -71,7 +71,7 @@ class WebExporter:
         for name in ("model.onnx", "CREDITS.csv"):
             shutil.copyfile(origin / name, folder / name)
         forms = {name: row for name, row in source.guide.forms.items() if name != self.name}
-        description = json.dumps({**about, "forms": forms}, ensure_ascii=False)
+        description = json.dumps({**about, **({"forms": forms} if forms else {})}, ensure_ascii=False)
         (folder / "guide.json").write_text(f"{description}\n", encoding="utf-8")
         (folder / "examples").mkdir()
         for example in (example for row in about["classes"] for example in row["examples"]):

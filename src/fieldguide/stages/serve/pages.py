@@ -92,7 +92,8 @@ def _add_guide(app: FastAPI, service: Service, settings: ServeSettings) -> None:
         size_bytes = (loaded.guide.folder / "model.onnx").stat().st_size if digest else 0
         model = {"model": f"model/{digest}.onnx" if digest else None, "model_bytes": size_bytes}
         served = {**model, "feedback": settings.feedback}
-        about = {**loaded.guide.about, "forms": dict(loaded.guide.forms), "served": served}
+        forms = {"forms": loaded.guide.forms} if loaded.guide.forms else {}
+        about = {**loaded.guide.about, **forms, "served": served}
         content = json.dumps(about, ensure_ascii=False).encode()
         headers = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
         if "gzip" in request.headers.get("accept-encoding", ""):
