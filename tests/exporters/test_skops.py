@@ -98,7 +98,10 @@ def test_what_is_read_is_scikit_learns_own(colour: Project) -> None:
 @pytest.mark.parametrize("family", ["svm", "mlp", "logistic"])
 @pytest.mark.parametrize(
     "calibration",
-    [Calibration(), Calibration("vector", np.array([1.0, 0.5, 2.0]), np.array([0.1, 0.0, -0.1]), temper=1.2)],
+    [
+        Calibration(),
+        Calibration("vector", scale=np.array([1.0, 0.5, 2.0]), shift=np.array([0.1, 0.0, -0.1]), temper=1.2),
+    ],
 )
 def test_every_family_is_read_as_it_was_written(
     family: Family, calibration: Calibration, source: Source, tmp_path: Path

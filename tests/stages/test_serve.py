@@ -80,7 +80,8 @@ def test_every_form_gives_the_same_answer(client: TestClient) -> None:
     answers = [reply.json() for reply in replies]
     assert [reply.status_code for reply in replies] == [200] * len(replies)
     assert all(answer == answers[0] for answer in answers)
-    assert set(answers[0]) == {"class_name", "declined", "familiarity", "probs", "model"}
+    sureness = {"certainty", "parent", "parent_prob"}
+    assert set(answers[0]) == {"class_name", "declined", "familiarity", "probs", "model", *sureness}
     assert {row["class_name"] for row in answers[0]["probs"]} == set(CLASS_NAMES)
     assert abs(sum(row["prob"] for row in answers[0]["probs"]) - 1) < 1e-4
 

@@ -1,13 +1,9 @@
-"""A real browser, both ways: it shows the plain page, and the source `browser` drives it over search pages."""
+"""The source `browser` drives a real browser over search pages."""
 
 import asyncio
-import itertools
-import json
 import os
 import shutil
 import ssl
-import subprocess
-import sys
 import threading
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -18,150 +14,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import trustme
-import uvicorn
-from starlette.applications import Starlette
-from starlette.routing import Mount
 
-from conftest import Pictures
 from fieldguide.errors import BadQuery, Blocked, LayoutChanged, MissingExtra, NetworkDown, RateLimited
-from fieldguide.project import Project
 from fieldguide.records.candidates import Answer, Ask, Candidate, Query, Request, ResultPage
 from fieldguide.sources.web.browser import BrowserSource
 from fieldguide.sources.web.specs import load_spec
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def address(built: Project) -> Iterator[str]:
-    """The address of the built guide, served by the real command."""
-    command = [sys.executable, "-m", "fieldguide", "serve", "-C", str(built.root), "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr
-        yield process.stderr.readline().split()[0]
-        process.terminate()
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Any]:
-    """A headless Chromium."""
-    if not shutil.which("chromium") or not shutil.which("chromedriver"):
-        pytest.skip("no Chromium with its driver here")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium") or ""
-    for flag in (
-        "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-        "--disable-background-networking", "--disable-component-update", "--window-size=1000,900",
-        f"--user-data-dir={tmp_path / 'chromium'}",
-    ):  # fmt: skip
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
-    yield driver
-    driver.quit()
-
-
-def send(browser: Any, picture: Path) -> None:
-    """Chooses a picture and waits for the answer or the problem."""
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    browser.find_element("id", "file").send_keys(str(picture))
-    done = "return !document.getElementById('result').hidden || !document.getElementById('problem').hidden"
-    WebDriverWait(browser, 20).until(lambda driver: driver.execute_script(done))
-
-
-def test_a_picture_gets_its_name_and_examples(browser: Any, address: str, pictures: Pictures, tmp_path: Path) -> None:
-    folder = pictures(tmp_path / "fresh", per_class=1, first=100)
-    browser.get(address)
-    send(browser, folder / "circle" / "100.jpg")
-    assert browser.find_element("id", "answer").text in ("circle", "None of these")
-    bars = browser.find_elements("css selector", "#bars .bar")
-    assert len(bars) == 3
-    assert bars[0].text.startswith("circle")
-    severe = [line for line in browser.get_log("browser") if line["level"] == "SEVERE" and "favicon" not in str(line)]
-    assert severe == []
-
-
-def test_a_file_that_is_no_picture_is_explained(browser: Any, address: str, tmp_path: Path) -> None:
-    (tmp_path / "page.jpg").write_text("<html><script>document.title = 'ran'</script></html>", encoding="utf-8")
-    browser.get(address)
-    send(browser, tmp_path / "page.jpg")
-    assert browser.find_element("id", "problem").text
-    assert not browser.find_element("id", "result").is_displayed()
-    assert browser.title != "ran"
-
-
-MEASURE = """
-const page = document.querySelector("main").getBoundingClientRect();
-const shown = [...document.querySelectorAll("main *")].filter((each) => each.getBoundingClientRect().width);
-const numbers = (colour) => colour.match(/[\\d.]+/g).map(Number);
-const light = ([red, green, blue]) => [red, green, blue].map((part) => part / 255)
-    .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, part, place) => sum + part * [0.2126, 0.7152, 0.0722][place], 0);
-const behind = (each) => {
-    const colour = numbers(getComputedStyle(each).backgroundColor);
-    return colour[3] === 0 && each.parentElement ? behind(each.parentElement) : colour;
-};
-const contrast = (each) => {
-    const [dark, bright] = [numbers(getComputedStyle(each).color), behind(each)].map(light).sort((a, b) => a - b);
-    return (bright + 0.05) / (dark + 0.05);
-};
-const written = shown.filter((each) => [...each.childNodes].some((node) => node.nodeType === 3 && node.data.trim()));
-return {
-    sideways: document.documentElement.scrollWidth - document.documentElement.clientWidth,
-    outside: shown.filter((each) => each.getBoundingClientRect().right > page.right + 1).map((each) => each.outerHTML),
-    pale: written.filter((each) => contrast(each) < 4.5).map((each) => each.outerHTML),
-    links: document.querySelectorAll("#links a").length,
-};
-"""
-API_KEY = "0123456789abcdef"
-LINK = "https://matplotlib.org/stable/gallery/shapes_and_collections/scatter.html"
-
-
-@pytest.fixture
-def wordy_address(built: Project) -> Iterator[str]:
-    """The address, below a path and with a key, of a guide whose names are long and whose links are the demo's."""
-    from fieldguide.guide import open_guide, write_manifest
-    from fieldguide.serving.listening import listen
-    from fieldguide.settings import ServeSettings
-    from fieldguide.stages.serve import make_app
-
-    path = built.guide_folder / "guide.json"
-    about = json.loads(path.read_text(encoding="utf-8"))
-    for row in about["classes"]:
-        row["name"] = f"{row['name']}{'w' * 60} {'i ' * 15}"
-        row["links"] = [LINK, f"https://example.org/{'x' * 90}"]
-    path.write_text(json.dumps(about), encoding="utf-8")
-    write_manifest(built.guide_folder)
-    app = make_app(open_guide(built.guide_folder), ServeSettings(), ("127.0.0.1",), API_KEY)
-    below = Starlette(routes=[Mount("/charts/guide", app=app)])
-    with listen(ServeSettings(port=0), "") as listener:
-        server = uvicorn.Server(uvicorn.Config(below, log_level="warning", lifespan="off"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        yield f"http://anybody:{API_KEY}@127.0.0.1:{listener.getsockname()[1]}/charts/guide/"
-        server.should_exit = True
-        thread.join()
-
-
-def test_the_page_fits_every_screen_and_can_be_read(
-    browser: Any, wordy_address: str, pictures: Pictures, tmp_path: Path
-) -> None:
-    picture = pictures(tmp_path / "fresh", per_class=1, first=100) / "circle" / "100.jpg"
-    for width, scheme in itertools.product((320, 375, 768, 1440), ("light", "dark")):
-        screen = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-        media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
-        browser.get(wordy_address)
-        send(browser, picture)
-        measured = browser.execute_script(MEASURE)
-        assert measured == {"sideways": 0, "outside": [], "pale": [], "links": 2}, (width, scheme)
-    severe = [line for line in browser.get_log("browser") if line["level"] == "SEVERE" and "favicon" not in str(line)]
-    assert severe == []
 
 
 PAGES = Path(__file__).parents[2] / "samples" / "pages"
