@@ -8,7 +8,7 @@ EXTRAS := train,openvino,parquet,drawn,streamlit,dev
 # a second environment, for libraries that do not fit with the others: its tests are marked `heavy`
 HEAVY := .venv-heavy
 HEAVY_READY := $(HEAVY)/.ready
-HEAVY_EXTRAS := train,int8,litert,coreml,openvino,browser
+HEAVY_EXTRAS := train,litert,coreml,openvino,browser
 HEAVY_TESTS := tests/exporters tests/stages
 TESTING := pytest pytest-timeout pytest-xdist hypothesis httpx
 # a few tests at once: each process holds its own copy of PyTorch

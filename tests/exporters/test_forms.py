@@ -25,14 +25,14 @@ from fieldguide.stages.export.parity import GuideRuntime, Parity, measure_parity
 # the forms whose contract is tested here, and what has to be importable for it
 FORMS = {
     "coreml": "coremltools",
-    "int8": "nncf",
+    "int8": "onnxruntime",
     "litert": "litert_torch",
     "litert-int8": "litert_torch",
     "onnx": "onnxruntime",
     "openvino": "openvino",
     "web": "selenium",
 }
-HEAVY = ("coreml", "int8", "litert", "litert-int8")  # `make test-all` has what makes them in an environment of its own
+HEAVY = ("coreml", "litert", "litert-int8")  # `make test-all` has what makes them in an environment of its own
 BROWSER = (pytest.mark.browser, pytest.mark.slow)  # test_web_form.py has what is told soon
 COMPARED = [picture_bytes(name, number) for name in CLASS_NAMES for number in range(20, 24)]
 

@@ -19,8 +19,8 @@ from fieldguide.stages.export.compared import ComparedFile
 from fieldguide.stages.export.parity import GuideRuntime, measure_parity
 
 COMPARED = [picture_bytes(name, number) for name in CLASS_NAMES for number in range(50, 53)]
-LIGHT = ("onnx", "openvino")
-HEAVY = {"coreml": "coremltools", "int8": "nncf", "litert": "litert_torch", "litert-int8": "litert_torch"}
+LIGHT = ("int8", "onnx", "openvino")
+HEAVY = {"coreml": "coremltools", "litert": "litert_torch", "litert-int8": "litert_torch"}
 FORMS = [
     *LIGHT,
     *(pytest.param(name, marks=pytest.mark.heavy) for name in HEAVY),

@@ -123,7 +123,7 @@ class Exporter(Protocol):
         """Write the form's files into an empty folder.
 
         Returns:
-            what a person should know of how it was made, such as {"quantiser": "nncf"}.
+            what a person should know of how it was made, such as {"quantiser": "onnxruntime 1.31.1"}.
 
         Raises:
             MissingExtra: an optional library is not installed.
