@@ -1,5 +1,6 @@
 """The form `int8`: which parts of a network are left in float32, and what cannot be quantised."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,7 @@ def source(built_once: Path) -> Source:
 
 def changed(source: Source, folder: Path, model: Any) -> Source:
     """Return a source whose guide has another model."""
-    folder.mkdir()
-    for path in source.guide.folder.iterdir():
-        if path.is_file():
-            (folder / path.name).write_bytes(path.read_bytes())
+    shutil.copytree(source.guide.folder, folder)
     (folder / "model.onnx").write_bytes(model.SerializeToString())
     write_manifest(folder)
     return replace(source, guide=open_guide(folder, trusted=True))
