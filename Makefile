@@ -9,7 +9,7 @@ EXTRAS := train,openvino,parquet,drawn,streamlit,dev
 HEAVY := .venv-heavy
 HEAVY_READY := $(HEAVY)/.ready
 HEAVY_EXTRAS := train,litert,coreml,openvino,browser
-HEAVY_TESTS := tests/exporters tests/stages
+HEAVY_TESTS := tests/exporters
 TESTING := pytest pytest-timeout pytest-xdist hypothesis httpx
 # a few tests at once: each process holds its own copy of PyTorch
 PARALLEL := -n auto --maxprocesses 4 --dist worksteal
