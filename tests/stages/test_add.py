@@ -272,10 +272,10 @@ def test_a_full_disk_keeps_what_was_taken(
     source = pictures(tmp_path / "source", per_class=33)  # the disk fills up after the first batch of 64
     store = Project.store_image
 
-    def fill(self: Project, data: bytes, suffix: str, **options: bool) -> str:
+    def fill(self: Project, data: bytes, suffix: str, *, durable: bool = True) -> str:
         if data == (source / "triangle" / "000.jpg").read_bytes():
             raise OSError(28, "full")
-        return store(self, data, suffix, **options)
+        return store(self, data, suffix, durable=durable)
 
     monkeypatch.setattr(Project, "store_image", fill)
     with pytest.raises(DiskFull):
