@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ def few_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fieldguide.stages.evaluate.unknowns._DRAWN", 3)
 
 
-def evaluated(project: Project, settings: Settings) -> tuple[dict[str, object], str]:
+def evaluated(project: Project, settings: Settings) -> tuple[dict[str, Any], str]:
     report = evaluate(project, settings, progress=SilentProgress())
     folder = project.runs_folder / report.run
     numbers = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
